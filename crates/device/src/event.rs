@@ -1,0 +1,327 @@
+//! The one vocabulary in which the device tells what happens to it.
+//!
+//! The console, the demo's view, the lifecycle and the tests all read the same [`Event`]; its
+//! [`name`](Event::name) is stable, so that a script can measure every phase.
+
+mod text;
+
+use core::net::Ipv4Addr;
+
+use heapless::String;
+
+use crate::cloud::CloudError;
+use crate::credentials::CredentialsError;
+use crate::platform::{JoinError, ResetReason, SensorError, Ssid};
+use crate::settings::SettingsError;
+use crate::storage::StorageError;
+
+pub use text::Tenths;
+
+/// Something that happened to the device.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// The device started; `provisioned` tells whether it found a network to join in its flash.
+    Booted {
+        /// Why it started.
+        reset: ResetReason,
+        /// Whether a network to join was found in flash.
+        provisioned: bool,
+    },
+    /// The flash is not laid out as it must be.
+    StorageFailed(StorageError),
+    /// `settings.json` was refused; the built-in defaults hold.
+    SettingsRefused(SettingsError),
+    /// The three files are there, belong together, and are good at this time.
+    CredentialsProven {
+        /// The certificate's CN, which becomes the device's name.
+        common_name: String<64>,
+        /// The first moment at which a certificate of the device has expired, in seconds since 1970.
+        expires_unix_s: u64,
+    },
+    /// The three files cannot be used.
+    CredentialsRefused(CredentialsError),
+
+    /// Advertising over Bluetooth, waiting for a provisioning client.
+    ProvisioningStarted {
+        /// The Bluetooth name.
+        name: String<32>,
+        /// Session security: 0, 1 or 2.
+        security: u8,
+    },
+    /// A client connected.
+    ClientConnected,
+    /// The client went away.
+    ClientDisconnected,
+    /// The client proved possession; what follows is encrypted (but for security 0).
+    SessionOpened {
+        /// Session security: 0, 1 or 2.
+        security: u8,
+    },
+    /// The client's proof was wrong.
+    ProofRefused {
+        /// Wrong proofs left before nobody is let in for a while.
+        tries_left: u8,
+    },
+    /// Too many wrong proofs: nobody is let in for a while.
+    ProofsLocked {
+        /// For how long, in milliseconds.
+        for_ms: u32,
+    },
+    /// The client asked for the networks in the air.
+    NetworksScanned {
+        /// How many, hidden ones included.
+        found: u8,
+    },
+    /// The client told the network to join.
+    NetworkChosen {
+        /// The network.
+        ssid: Ssid,
+    },
+    /// The chosen network works and is kept in flash.
+    Provisioned {
+        /// The network.
+        ssid: Ssid,
+    },
+    /// Bluetooth is down and its memory given back.
+    BluetoothStopped,
+    /// Bluetooth did not start or broke down.
+    BluetoothFailed,
+
+    /// Joining the network.
+    Joining {
+        /// The network.
+        ssid: Ssid,
+        /// Counted from 1 since it last worked.
+        attempt: u32,
+    },
+    /// Joined, with an address.
+    Joined {
+        /// The address that DHCP gave.
+        address: Ipv4Addr,
+        /// Strength of the access point, in dBm.
+        rssi_dbm: Option<i8>,
+    },
+    /// Not joined; next try in `retry_ms`.
+    JoinFailed {
+        /// Why.
+        error: JoinError,
+        /// Milliseconds until the next try.
+        retry_ms: u32,
+    },
+    /// The network was lost.
+    WifiLost,
+
+    /// The wall clock is set.
+    ClockSet {
+        /// Milliseconds since 1970 UTC.
+        unix_ms: u64,
+        /// Where it came from.
+        source: ClockSource,
+    },
+    /// No time server answered; next try in `retry_ms`.
+    ClockFailed {
+        /// Why.
+        error: ClockError,
+        /// Milliseconds until the next try.
+        retry_ms: u32,
+    },
+
+    /// Connecting to the broker.
+    Connecting {
+        /// Name or address of the broker.
+        host: String<128>,
+        /// Its TCP port.
+        port: u16,
+        /// Counted from 1 since it last worked.
+        attempt: u32,
+    },
+    /// The TLS handshake is done.
+    TlsEstablished {
+        /// The negotiated version.
+        version: TlsVersion,
+        /// Whether an earlier session was resumed, which spares the full handshake.
+        resumed: bool,
+    },
+    /// The broker accepted: the device is online.
+    Online {
+        /// Whether the broker kept the MQTT session.
+        session_present: bool,
+    },
+    /// Not connected, or no longer; next try in `retry_ms`.
+    ConnectionFailed {
+        /// Why.
+        error: CloudError,
+        /// Milliseconds until the next try.
+        retry_ms: u32,
+    },
+
+    /// A sample was taken.
+    Sampled(Sample),
+    /// The sensor gave no reading. Told once, until it does again.
+    SensorFailed(SensorError),
+    /// The broker acknowledged this many samples; `backlog` still wait.
+    Acknowledged {
+        /// How many.
+        samples: u16,
+        /// How many still wait in the queue.
+        backlog: u16,
+    },
+    /// The queue was full: the oldest samples gave way. `total` counts since boot.
+    SamplesDropped {
+        /// Since boot.
+        total: u32,
+    },
+    /// An RPC was answered.
+    RpcAnswered {
+        /// Its name, cut at 32 bytes.
+        method: String<32>,
+        /// Whether it was carried out.
+        ok: bool,
+    },
+    /// The telemetry interval was changed by the server.
+    IntervalChanged {
+        /// The new interval in milliseconds.
+        ms: u32,
+    },
+
+    /// The credentials of the network were erased, by button, RPC or client.
+    FactoryReset,
+    /// The device is about to restart.
+    Restarting {
+        /// At whose request.
+        why: RestartReason,
+    },
+}
+
+/// Where the time came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClockSource {
+    /// It was right already: it ran on through the restart.
+    Kept,
+    /// A time server.
+    Sntp,
+    /// Nobody told the time: the later of build time and last good time, which at least is not
+    /// too late. Certificates are checked against it; samples carry no time stamp.
+    Floor,
+}
+
+/// Why there is no time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClockError {
+    /// The server's name does not resolve.
+    NameNotResolved,
+    /// The server did not answer in time.
+    Silent,
+    /// The answer makes no sense, or is earlier than this firmware.
+    Implausible,
+    /// There is no socket.
+    NoSocket,
+}
+
+/// A TLS protocol version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TlsVersion {
+    /// TLS 1.2, RFC 5246.
+    Tls12,
+    /// TLS 1.3, RFC 8446.
+    Tls13,
+}
+
+/// Why the device restarts itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RestartReason {
+    /// The RPC `reboot`.
+    Rpc,
+    /// Credentials erased; provisioning starts afresh.
+    FactoryReset,
+}
+
+/// One measurement of the device and of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Sample {
+    /// When it was taken, in milliseconds since boot.
+    pub uptime_ms: u64,
+    /// Air temperature, in tenths of a degree Celsius.
+    pub temperature_decicelsius: Option<i16>,
+    /// Relative humidity, in tenths of a percent.
+    pub humidity_permille: Option<u16>,
+    /// The chip's own temperature, in tenths of a degree Celsius.
+    pub chip_temperature_decicelsius: Option<i16>,
+    /// Strength of the access point, in dBm.
+    pub rssi_dbm: Option<i8>,
+    /// Free heap in bytes.
+    pub heap_free: Option<u32>,
+    /// The least heap that was ever free, in bytes.
+    pub heap_least: Option<u32>,
+    /// Samples dropped since boot.
+    pub dropped: u32,
+}
+
+impl Event {
+    /// The stable name: lower case, a dot between the subject and what happened.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Booted { .. } => "boot",
+            Self::StorageFailed(_) => "storage.failed",
+            Self::SettingsRefused(_) => "settings.refused",
+            Self::CredentialsProven { .. } => "credentials.proven",
+            Self::CredentialsRefused(_) => "credentials.refused",
+            Self::ProvisioningStarted { .. } => "provisioning.started",
+            Self::ClientConnected => "provisioning.connected",
+            Self::ClientDisconnected => "provisioning.disconnected",
+            Self::SessionOpened { .. } => "provisioning.session",
+            Self::ProofRefused { .. } => "provisioning.refused",
+            Self::ProofsLocked { .. } => "provisioning.locked",
+            Self::NetworksScanned { .. } => "provisioning.scanned",
+            Self::NetworkChosen { .. } => "provisioning.chosen",
+            Self::Provisioned { .. } => "provisioning.done",
+            Self::BluetoothStopped => "bluetooth.stopped",
+            Self::BluetoothFailed => "bluetooth.failed",
+            Self::Joining { .. } => "wifi.joining",
+            Self::Joined { .. } => "wifi.joined",
+            Self::JoinFailed { .. } => "wifi.failed",
+            Self::WifiLost => "wifi.lost",
+            Self::ClockSet { .. } => "clock.set",
+            Self::ClockFailed { .. } => "clock.failed",
+            Self::Connecting { .. } => "cloud.connecting",
+            Self::TlsEstablished { .. } => "cloud.tls",
+            Self::Online { .. } => "cloud.online",
+            Self::ConnectionFailed { .. } => "cloud.failed",
+            Self::Sampled(_) => "telemetry.sampled",
+            Self::SensorFailed(_) => "telemetry.sensor",
+            Self::Acknowledged { .. } => "telemetry.acknowledged",
+            Self::SamplesDropped { .. } => "telemetry.dropped",
+            Self::RpcAnswered { .. } => "rpc.answered",
+            Self::IntervalChanged { .. } => "telemetry.interval",
+            Self::FactoryReset => "factory.reset",
+            Self::Restarting { .. } => "restart",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::ToString;
+
+    #[test]
+    fn tenths_keep_their_sign_below_one() {
+        assert_eq!(Tenths(-5).to_string(), "-0.5");
+        assert_eq!(Tenths(231).to_string(), "23.1");
+        assert_eq!(Tenths(i32::MIN).to_string(), "-214748364.8");
+    }
+
+    #[test]
+    fn an_event_says_what_happens_next() {
+        let event = Event::JoinFailed {
+            error: JoinError::WrongPassphrase,
+            retry_ms: 2500,
+        };
+        assert_eq!(event.name(), "wifi.failed");
+        assert_eq!(
+            event.to_string(),
+            "the access point refuses the passphrase; next try in 2.5 s"
+        );
+    }
+}

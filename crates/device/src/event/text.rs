@@ -1,0 +1,206 @@
+//! Events as lines for a person: what happened, and what to do where somebody must act.
+
+use core::fmt;
+
+use super::{ClockError, ClockSource, Event, RestartReason, Sample, TlsVersion};
+use crate::platform::{JoinError, SensorError};
+
+/// One line for a person; the name is not in it.
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Booted {
+                reset,
+                provisioned: true,
+            } => {
+                write!(f, "started ({}), a network is known", reset.name())
+            }
+            Self::Booted {
+                reset,
+                provisioned: false,
+            } => {
+                write!(f, "started ({}), no network is known yet", reset.name())
+            }
+            Self::StorageFailed(error) => error.fmt(f),
+            Self::SettingsRefused(error) => write!(f, "{error}; using the defaults"),
+            Self::CredentialsProven {
+                common_name,
+                expires_unix_s,
+            } => {
+                write!(f, "credentials of {common_name} proven, good until ")?;
+                crate::clock::Date::from_unix_s(*expires_unix_s).fmt(f)
+            }
+            Self::CredentialsRefused(error) => error.fmt(f),
+            Self::ProvisioningStarted { name, security } => {
+                write!(f, "advertising as {name}, security {security}")
+            }
+            Self::ClientConnected => f.write_str("a provisioning client connected"),
+            Self::ClientDisconnected => f.write_str("the provisioning client left"),
+            Self::SessionOpened { security } => {
+                write!(f, "session open, security {security}")
+            }
+            Self::ProofRefused { tries_left } => {
+                write!(f, "wrong proof of possession, {tries_left} tries left")
+            }
+            Self::ProofsLocked { for_ms } => {
+                write!(f, "too many wrong proofs: locked for {} s", for_ms / 1000)
+            }
+            Self::NetworksScanned { found } => write!(f, "{found} networks in the air"),
+            Self::NetworkChosen { ssid } => write!(f, "the client chose \"{ssid}\""),
+            Self::Provisioned { ssid } => write!(f, "\"{ssid}\" works and is kept in flash"),
+            Self::BluetoothStopped => f.write_str("Bluetooth is down, its memory given back"),
+            Self::BluetoothFailed => f.write_str("Bluetooth does not work; trying again"),
+            Self::Joining { ssid, attempt } => write!(f, "joining \"{ssid}\", attempt {attempt}"),
+            Self::Joined {
+                address,
+                rssi_dbm: Some(rssi),
+            } => {
+                write!(f, "joined as {address}, {rssi} dBm")
+            }
+            Self::Joined {
+                address,
+                rssi_dbm: None,
+            } => write!(f, "joined as {address}"),
+            Self::JoinFailed { error, retry_ms } => {
+                write!(f, "{error}; ")?;
+                retry(f, *retry_ms)
+            }
+            Self::WifiLost => f.write_str("the network is lost"),
+            Self::ClockSet { unix_ms, source } => {
+                let source = match source {
+                    ClockSource::Kept => "kept through the restart",
+                    ClockSource::Sntp => "from the time server",
+                    ClockSource::Floor => "no time server answers: the last time known to be past",
+                };
+                crate::clock::Date::from_unix_s(unix_ms / 1000).fmt(f)?;
+                write!(f, " UTC, {source}")
+            }
+            Self::ClockFailed { error, retry_ms } => {
+                write!(f, "{error}; ")?;
+                retry(f, *retry_ms)
+            }
+            Self::Connecting {
+                host,
+                port,
+                attempt,
+            } => {
+                write!(f, "connecting to {host}:{port}, attempt {attempt}")
+            }
+            Self::TlsEstablished { version, resumed } => {
+                let version = match version {
+                    TlsVersion::Tls12 => "1.2",
+                    TlsVersion::Tls13 => "1.3",
+                };
+                write!(
+                    f,
+                    "TLS {version}{}",
+                    if *resumed { ", session resumed" } else { "" }
+                )
+            }
+            Self::Online { session_present } => f.write_str(if *session_present {
+                "online, the server kept the session"
+            } else {
+                "online"
+            }),
+            Self::ConnectionFailed { error, retry_ms } => {
+                write!(f, "{error}; ")?;
+                retry(f, *retry_ms)
+            }
+            Self::Sampled(sample) => sample.fmt(f),
+            Self::SensorFailed(SensorError::Absent) => {
+                f.write_str("no sensor answers: check its wiring; going on without")
+            }
+            Self::SensorFailed(SensorError::Garbled) => {
+                f.write_str("the sensor's bits were spoilt")
+            }
+            Self::Acknowledged { samples, backlog } => {
+                write!(f, "{samples} samples acknowledged, {backlog} waiting")
+            }
+            Self::SamplesDropped { total } => {
+                write!(
+                    f,
+                    "the queue is full, {total} samples dropped since the start"
+                )
+            }
+            Self::RpcAnswered { method, ok } => {
+                write!(
+                    f,
+                    "RPC {method} {}",
+                    if *ok { "answered" } else { "refused" }
+                )
+            }
+            Self::IntervalChanged { ms } => write!(f, "telemetry every {ms} ms from now on"),
+            Self::FactoryReset => f.write_str("the network's credentials were erased"),
+            Self::Restarting {
+                why: RestartReason::Rpc,
+            } => f.write_str("restarting, by RPC"),
+            Self::Restarting {
+                why: RestartReason::FactoryReset,
+            } => f.write_str("restarting, to be provisioned anew"),
+        }
+    }
+}
+
+fn retry(f: &mut fmt::Formatter<'_>, ms: u32) -> fmt::Result {
+    write!(f, "next try in {}.{} s", ms / 1000, ms % 1000 / 100)
+}
+
+impl fmt::Display for ClockError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NameNotResolved => {
+                "the time server's name does not resolve: check sntp_server and the network's DNS"
+            }
+            Self::Silent => "the time server does not answer: is UDP port 123 open?",
+            Self::Implausible => "the time server's answer makes no sense: check sntp_server",
+            Self::NoSocket => "no UDP socket for the time server",
+        })
+    }
+}
+
+impl fmt::Display for JoinError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::WrongPassphrase => f.write_str("the access point refuses the passphrase"),
+            Self::NetworkNotFound => f.write_str("no access point of that name is heard"),
+            Self::NoAddress => f.write_str("joined, but DHCP gave no address"),
+            Self::Unsupported(mode) => {
+                write!(
+                    f,
+                    "the access point wants security mode {}, which this firmware cannot do",
+                    mode.number()
+                )
+            }
+            Self::Other(reason) => write!(f, "the Wi-Fi driver gave up with reason {reason}"),
+        }
+    }
+}
+
+impl fmt::Display for Sample {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(t) = self.temperature_decicelsius {
+            write!(f, "{} \u{b0}C ", Tenths(t.into()))?;
+        }
+        if let Some(h) = self.humidity_permille {
+            write!(f, "{} % ", Tenths(h.into()))?;
+        }
+        if let Some(rssi) = self.rssi_dbm {
+            write!(f, "{rssi} dBm ")?;
+        }
+        if let Some(heap) = self.heap_free {
+            write!(f, "{heap} B free ")?;
+        }
+        write!(f, "at {} ms", self.uptime_ms)
+    }
+}
+
+/// A number of tenths, written with its point.
+pub struct Tenths(pub i32);
+
+impl fmt::Display for Tenths {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = if self.0 < 0 { "-" } else { "" };
+        let tenths = self.0.unsigned_abs();
+        write!(f, "{sign}{}.{}", tenths / 10, tenths % 10)
+    }
+}

@@ -1,0 +1,24 @@
+//! One device, from blank flash to live telemetry, knowing no chip and no operating system.
+//!
+//! The device runs in two bodies, the firmware of an ESP32 and the simulator of a computer. A body
+//! hands over what [`platform`] asks for and calls [`run()`]; everything else is here.
+//!
+//! # Where things are
+//!
+//! - [`platform`]: what a body brings: Bluetooth, Wi-Fi, sockets, flash, sensor, system.
+//! - [`event`]: the one vocabulary in which the device tells what happens to it.
+
+#![no_std]
+#![warn(missing_docs)]
+// A device is one task: its futures need no `Send`.
+#![allow(async_fn_in_trait)]
+
+extern crate alloc;
+
+pub mod clock;
+pub mod cloud;
+pub mod credentials;
+pub mod event;
+pub mod platform;
+pub mod settings;
+pub mod storage;

@@ -1,0 +1,128 @@
+//! What a body must bring so that the device can live in it.
+//!
+//! Where the ecosystem has a trait, that trait is the seam: HCI packets
+//! ([`bt_hci_transport::Transport`]), TCP and DNS ([`embedded_nal_async`]), UDP for SNTP
+//! ([`sntpc::NtpUdpSocket`]), NOR flash ([`embedded_storage`]). The traits of our own cover only
+//! what is left: joining and scanning Wi-Fi, the sensor, and the system around the device.
+//!
+//! All methods take `&self` where the device uses the thing from several of its tasks at once;
+//! bodies bring their own interior mutability. Nothing here needs `Send`: a device is one task.
+
+mod system;
+mod wifi;
+
+use core::fmt::Debug;
+
+use embedded_nal_async::{Dns, TcpConnect};
+use embedded_storage::nor_flash::NorFlash;
+
+pub use system::{Entropy, Heap, Identity, Observer, ResetReason, System};
+pub use wifi::{
+    AccessPoint, AuthMode, JoinError, Passphrase, ScanRequest, Ssid, Wifi, WifiCredentials,
+};
+
+/// The parts of a body, by type.
+pub trait Platform {
+    /// The Bluetooth controller.
+    type Bluetooth: Bluetooth;
+    /// The Wi-Fi station.
+    type Wifi: Wifi;
+    /// Sockets over the station.
+    type Network: Network;
+    /// The whole flash, from address 0, with the partition table at 0x8000.
+    type Flash: NorFlash;
+    /// The sensor that is measured every interval.
+    type Sensor: Sensor;
+    /// Clock, randomness, button, heap, reset reason.
+    type System: System;
+    /// Whoever is told what happens: a console, a view, a test.
+    type Observer: Observer;
+}
+
+/// The parts of a body, by value. The device owns them as long as it lives.
+pub struct Body<P: Platform> {
+    /// The Bluetooth controller.
+    pub bluetooth: P::Bluetooth,
+    /// The Wi-Fi station.
+    pub wifi: P::Wifi,
+    /// Sockets over the station.
+    pub network: P::Network,
+    /// The whole flash.
+    pub flash: P::Flash,
+    /// The sensor.
+    pub sensor: P::Sensor,
+    /// Clock, randomness, button, heap, reset reason.
+    pub system: P::System,
+    /// Whoever is told what happens.
+    pub observer: P::Observer,
+}
+
+/// A Bluetooth controller that can be powered up and down.
+pub trait Bluetooth {
+    /// The way to the powered controller. Dropping it powers the controller down and gives its
+    /// memory back, before TLS needs it.
+    type Transport<'a>: bt_hci_transport::Transport
+    where
+        Self: 'a;
+    /// Why the controller did not start.
+    type Error: Debug;
+
+    /// Powers the controller up.
+    ///
+    /// # Errors
+    ///
+    /// When there is no controller or it does not answer; the device then says so and tries
+    /// again later.
+    async fn start(&mut self) -> Result<Self::Transport<'_>, Self::Error>;
+}
+
+/// Sockets over the joined network.
+pub trait Network {
+    /// TCP connections and names. Connections close when dropped.
+    type Stack: TcpConnect + Dns;
+    /// A UDP socket for SNTP.
+    type Udp<'a>: sntpc::NtpUdpSocket
+    where
+        Self: 'a;
+    /// Why no UDP socket could be had.
+    type Error: Debug;
+
+    /// TCP and DNS.
+    fn stack(&self) -> &Self::Stack;
+
+    /// Opens a UDP socket on any free local port.
+    ///
+    /// # Errors
+    ///
+    /// When the network stack has no socket left.
+    async fn udp(&self) -> Result<Self::Udp<'_>, Self::Error>;
+}
+
+/// What the sensor measured.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Reading {
+    /// Air temperature in tenths of a degree Celsius.
+    pub temperature_decicelsius: i16,
+    /// Relative humidity in tenths of a percent, 0 to 1000; none where the sensor has no such
+    /// element.
+    pub humidity_permille: Option<u16>,
+}
+
+/// Why there is no reading.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SensorError {
+    /// Nothing answers on the pin. Whoever wired the board must look.
+    Absent,
+    /// The sensor answered, but the bits were spoilt (timing or checksum). The next try may do.
+    Garbled,
+}
+
+/// A temperature and humidity sensor.
+pub trait Sensor {
+    /// Measures once; a DHT11 needs about 25 ms and a second of rest between two calls.
+    ///
+    /// # Errors
+    ///
+    /// See [`SensorError`].
+    async fn read(&mut self) -> Result<Reading, SensorError>;
+}

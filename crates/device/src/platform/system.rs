@@ -1,0 +1,129 @@
+//! The system around the device: who it is, its clock, randomness, button and memory.
+
+use core::convert::Infallible;
+
+use embassy_time::Instant;
+use rand_core::{TryCryptoRng, TryRng};
+
+use crate::event::Event;
+
+/// Who this device is, before it has read anything from flash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Identity {
+    /// The chip, as its maker writes it, or what stands in for one.
+    pub chip: &'static str,
+    /// The firmware's version.
+    pub firmware_version: &'static str,
+    /// When the firmware was built, in seconds since 1970 UTC. No right clock shows less.
+    pub built_at_unix_s: u64,
+}
+
+/// Why the device started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ResetReason {
+    /// Power came on.
+    PowerOn,
+    /// The device restarted itself.
+    Software,
+    /// A panic.
+    Panic,
+    /// A watchdog bit.
+    Watchdog,
+    /// The supply sagged.
+    Brownout,
+    /// A wake from deep sleep.
+    DeepSleep,
+    /// Something else, or unknown.
+    Other,
+}
+
+impl ResetReason {
+    /// A stable name, for attributes and logs.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::PowerOn => "power-on",
+            Self::Software => "software",
+            Self::Panic => "panic",
+            Self::Watchdog => "watchdog",
+            Self::Brownout => "brownout",
+            Self::DeepSleep => "deep-sleep",
+            Self::Other => "other",
+        }
+    }
+}
+
+/// Clock, randomness, button, memory.
+///
+/// Time since boot is not here: it is [`embassy_time::Instant::now`] in every body.
+pub trait System {
+    /// Who this device is.
+    fn identity(&self) -> Identity;
+
+    /// Why it started.
+    fn reset_reason(&self) -> ResetReason;
+
+    /// The wall clock in milliseconds since 1970 UTC; none until it has been set since power-on.
+    fn unix_ms(&self) -> Option<u64>;
+
+    /// Sets the wall clock.
+    fn set_unix_ms(&self, unix_ms: u64);
+
+    /// Fills with true randomness, from hardware where there is any.
+    fn fill_random(&self, bytes: &mut [u8]);
+
+    /// Free bytes of heap, and the least there ever were; none where that is not known.
+    fn heap(&self) -> Option<Heap>;
+
+    /// The chip's own temperature in tenths of a degree Celsius, where it has a sensor.
+    fn chip_temperature_decicelsius(&self) -> Option<i16>;
+
+    /// Returns when the button has been held for five seconds. Cancel-safe. Without a button it
+    /// never returns.
+    async fn button_held(&self);
+}
+
+/// Heap in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Heap {
+    /// Free now.
+    pub free: u32,
+    /// The least that was ever free since boot.
+    pub least: u32,
+}
+
+/// Whoever is told what happens to the device.
+pub trait Observer {
+    /// Takes notice of `event`, which happened `at` (time since boot).
+    fn notice(&self, at: Instant, event: &Event);
+
+    /// Shows the QR code's payload for the provisioning app. It holds the proof of possession:
+    /// for the eyes at the device (console, label), not for a log that travels.
+    fn show_provisioning_code(&self, payload: &str);
+}
+
+/// The system's randomness as the generator type that cryptography asks for.
+pub struct Entropy<'a, S>(pub &'a S);
+
+impl<S: System> TryRng for Entropy<'_, S> {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        let mut bytes = [0; 4];
+        self.0.fill_random(&mut bytes);
+        Ok(u32::from_le_bytes(bytes))
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        let mut bytes = [0; 8];
+        self.0.fill_random(&mut bytes);
+        Ok(u64::from_le_bytes(bytes))
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
+        self.0.fill_random(bytes);
+        Ok(())
+    }
+}
+
+impl<S: System> TryCryptoRng for Entropy<'_, S> {}
