@@ -19,6 +19,8 @@ pub mod clock;
 pub mod cloud;
 pub mod credentials;
 pub mod event;
+pub mod lifecycle;
 pub mod platform;
 pub mod settings;
 pub mod storage;
+pub mod telemetry;

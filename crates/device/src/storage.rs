@@ -1,12 +1,276 @@
-//! Placeholder until storage land.
-use core::fmt;
+//! What the device keeps in flash and reads from it: the partition table, NVS and SPIFFS.
+//!
+//! NVS is in ESP-IDF's format, and the network that an ESP-IDF firmware left there is found, so
+//! that a board changes firmware without being provisioned anew. SPIFFS is only read: a power cut
+//! in the middle of a write can corrupt it. Each value is one NVS entry, so after a power cut it
+//! is either the old or the new one, never a part.
 
-/// Why storage were refused.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StorageError;
+mod error;
+mod nvs;
+mod partitions;
 
-impl fmt::Display for StorageError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("storage refused")
+use core::cell::RefCell;
+
+use alloc::vec::Vec;
+use embedded_storage::nor_flash::NorFlash;
+use esp_nvs::Key;
+use zeroize::Zeroizing;
+
+use crate::platform::{Passphrase, Ssid, WifiCredentials};
+pub use error::{FileError, StorageError};
+use nvs::Hal;
+pub use partitions::{Partition, Partitions, TABLE_OFFSET, TABLE_SIZE};
+
+/// The NVS namespace of this firmware and its keys. The tools write the same.
+pub mod keys {
+    use esp_nvs::Key;
+
+    /// The namespace.
+    pub const NAMESPACE: Key = Key::from_array(b"esptb");
+    /// Blob: one byte of length, the network's name, then its passphrase.
+    pub const WIFI: Key = Key::from_array(b"wifi");
+    /// Unsigned 64-bit: the last time known to be right, in seconds since 1970 UTC.
+    pub const LAST_GOOD_TIME: Key = Key::from_array(b"last_good_time");
+    /// Unsigned 32-bit: the telemetry interval that the server asked for, in milliseconds.
+    pub const INTERVAL: Key = Key::from_array(b"interval_ms");
+    /// String: the proof of possession that the device made for itself.
+    pub const POP: Key = Key::from_array(b"pop");
+}
+
+/// Where ESP-IDF's Wi-Fi driver keeps its station: namespace and key names as read from the NVS
+/// of a board that ran the C firmware of ESP-IDF v5.4.1.
+mod idf {
+    use esp_nvs::Key;
+
+    pub(super) const NAMESPACE: Key = Key::from_array(b"nvs.net80211");
+    /// Blob of 36 bytes: length as 32-bit little-endian, then 32 bytes of name.
+    pub(super) const SSID: Key = Key::from_array(b"sta.ssid");
+    /// Blob of 65 bytes: the passphrase, ended by NUL.
+    pub(super) const PASSWORD: Key = Key::from_array(b"sta.pswd");
+}
+
+/// The flash of a device, with its partitions found.
+pub struct Storage<F> {
+    flash: RefCell<F>,
+    partitions: Partitions,
+}
+
+impl<F: NorFlash> Storage<F> {
+    /// Reads the partition table, and makes NVS ready: one that cannot be read is erased, as
+    /// ESP-IDF's own examples do, since a device that keeps a broken NVS could never be
+    /// provisioned again. Returns whether that happened.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError`] if a partition is missing or the flash does not work.
+    pub fn open(mut flash: F) -> Result<(Self, bool), StorageError> {
+        let partitions = Partitions::read(&mut flash)?;
+        let storage = Self {
+            flash: RefCell::new(flash),
+            partitions,
+        };
+        let erased = match storage.with_nvs(|_| Ok(())) {
+            Ok(()) => false,
+            Err(StorageError::NvsUnreadable) => {
+                storage.erase_nvs()?;
+                true
+            }
+            Err(error) => return Err(error),
+        };
+        Ok((storage, erased))
+    }
+
+    /// Gives the flash back.
+    pub fn release(self) -> F {
+        self.flash.into_inner()
+    }
+
+    /// Where things are.
+    pub fn partitions(&self) -> Partitions {
+        self.partitions
+    }
+
+    /// The network to join: our own, or else the one an ESP-IDF firmware left.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError`] from the flash; a stored network that makes no sense is none.
+    pub fn wifi(&self) -> Result<Option<WifiCredentials>, StorageError> {
+        self.with_nvs(|nvs| {
+            if let Some(blob) = nvs.blob(&keys::NAMESPACE, &keys::WIFI)? {
+                return Ok(parse_wifi(&blob));
+            }
+            let ssid = nvs.blob(&idf::NAMESPACE, &idf::SSID)?;
+            let password = nvs.blob(&idf::NAMESPACE, &idf::PASSWORD)?;
+            Ok(ssid.and_then(|ssid| parse_idf_wifi(&ssid, password.as_deref().map_or(&[], |p| p))))
+        })
+    }
+
+    /// Keeps the network to join, in one write.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError`] if NVS is full or the flash does not work.
+    pub fn keep_wifi(&self, network: &WifiCredentials) -> Result<(), StorageError> {
+        let ssid = network.ssid.as_bytes();
+        let mut blob = Zeroizing::new(Vec::with_capacity(97));
+        blob.push(ssid.len() as u8);
+        blob.extend_from_slice(ssid);
+        blob.extend_from_slice(network.passphrase.expose());
+        self.with_nvs(|nvs| nvs.set_blob(&keys::NAMESPACE, &keys::WIFI, &blob))
+    }
+
+    /// Forgets the network, ours and ESP-IDF's, wiping their bytes from flash.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError`] if the flash does not work.
+    pub fn erase_wifi(&self) -> Result<(), StorageError> {
+        self.with_nvs(|nvs| {
+            // ESP-IDF's first: should the power fail in between, our own still holds, and the
+            // next try begins where this one ended.
+            nvs.wipe(&idf::NAMESPACE, &idf::SSID)?;
+            nvs.wipe(&idf::NAMESPACE, &idf::PASSWORD)?;
+            nvs.wipe(&keys::NAMESPACE, &keys::WIFI)
+        })
+    }
+
+    /// The last time known to be right, in seconds since 1970 UTC.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError`] from the flash.
+    pub fn last_good_time(&self) -> Result<Option<u64>, StorageError> {
+        self.with_nvs(|nvs| nvs.number(&keys::NAMESPACE, &keys::LAST_GOOD_TIME))
+    }
+
+    /// Keeps a time known to be right, in seconds since 1970 UTC.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError`] if NVS is full or the flash does not work.
+    pub fn keep_last_good_time(&self, unix_s: u64) -> Result<(), StorageError> {
+        self.with_nvs(|nvs| nvs.set_number(&keys::NAMESPACE, &keys::LAST_GOOD_TIME, unix_s))
+    }
+
+    /// The telemetry interval that the server asked for, in milliseconds.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError`] from the flash.
+    pub fn interval_ms(&self) -> Result<Option<u32>, StorageError> {
+        self.with_nvs(|nvs| nvs.number(&keys::NAMESPACE, &keys::INTERVAL))
+    }
+
+    /// Keeps the telemetry interval that the server asked for.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError`] if NVS is full or the flash does not work.
+    pub fn keep_interval_ms(&self, ms: u32) -> Result<(), StorageError> {
+        self.with_nvs(|nvs| nvs.set_number(&keys::NAMESPACE, &keys::INTERVAL, ms))
+    }
+
+    /// The proof of possession that the device made for itself.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError`] from the flash.
+    pub fn proof_of_possession(
+        &self,
+    ) -> Result<Option<Zeroizing<alloc::string::String>>, StorageError> {
+        self.with_nvs(|nvs| nvs.string(&keys::NAMESPACE, &keys::POP))
+    }
+
+    /// Keeps the proof of possession that the device made for itself.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError`] if NVS is full or the flash does not work.
+    pub fn keep_proof_of_possession(&self, pop: &str) -> Result<(), StorageError> {
+        self.with_nvs(|nvs| nvs.set_string(&keys::NAMESPACE, &keys::POP, pop))
+    }
+
+    /// Reads a whole file of the SPIFFS partition, of at most `limit` bytes, wiped when dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`FileError`] if there is no such file, it is larger, or the volume is damaged.
+    pub fn read_file(&self, name: &str, limit: u32) -> Result<Zeroizing<Vec<u8>>, FileError> {
+        let mut flash = self.flash.borrow_mut();
+        let Partition { offset, size } = self.partitions.spiffs;
+        let mut volume =
+            spiffs::Spiffs::mount(&mut *flash, spiffs::Partition { offset, size }, None)
+                .map_err(|error| FileError::from_spiffs(&error))?;
+        let file = volume
+            .stat(name)
+            .map_err(|error| FileError::from_spiffs(&error))?;
+        if file.size() > limit {
+            return Err(FileError::TooLarge {
+                size: file.size(),
+                limit,
+            });
+        }
+        let mut bytes = Zeroizing::new(alloc::vec![0; file.size() as usize]);
+        volume
+            .read(&mut file.into_file(), 0, &mut bytes)
+            .map_err(|error| FileError::from_spiffs(&error))?;
+        Ok(bytes)
+    }
+
+    fn erase_nvs(&self) -> Result<(), StorageError> {
+        let Partition { offset, size } = self.partitions.nvs;
+        self.flash
+            .borrow_mut()
+            .erase(offset, offset + size)
+            .map_err(|_| StorageError::FlashFailed)
+    }
+
+    /// NVS is opened for each use: its caches are heap, which TLS needs more, and it is used a
+    /// few times in a life.
+    fn with_nvs<T>(
+        &self,
+        use_it: impl FnOnce(&mut nvs::Nvs<'_, F>) -> Result<T, StorageError>,
+    ) -> Result<T, StorageError> {
+        let mut flash = self.flash.borrow_mut();
+        let mut nvs = nvs::Nvs::open(Hal(&mut *flash), self.partitions.nvs)?;
+        use_it(&mut nvs)
     }
 }
+
+/// Our blob: one byte of length, the name, the passphrase.
+fn parse_wifi(blob: &[u8]) -> Option<WifiCredentials> {
+    let (&length, rest) = blob.split_first()?;
+    let (ssid, passphrase) = rest.split_at_checked(length.into())?;
+    credentials(ssid, passphrase)
+}
+
+fn parse_idf_wifi(ssid: &[u8], password: &[u8]) -> Option<WifiCredentials> {
+    let (length, name) = ssid.split_first_chunk::<4>()?;
+    let ssid = name.get(..usize::try_from(u32::from_le_bytes(*length)).ok()?)?;
+    let end = password
+        .iter()
+        .position(|&byte| byte == 0)
+        .unwrap_or(password.len());
+    credentials(ssid, &password[..end])
+}
+
+fn credentials(ssid: &[u8], passphrase: &[u8]) -> Option<WifiCredentials> {
+    if ssid.is_empty() {
+        return None;
+    }
+    Some(WifiCredentials {
+        ssid: Ssid::new(ssid)?,
+        passphrase: Passphrase::new(passphrase)?,
+    })
+}
+
+/// Names of NVS entries, for tools that show a flash: a name for each key whose value is secret.
+#[must_use]
+pub fn is_secret(namespace: &Key, key: &Key) -> bool {
+    (*namespace == keys::NAMESPACE && (*key == keys::WIFI || *key == keys::POP))
+        || *namespace == idf::NAMESPACE
+}
+
+#[cfg(test)]
+mod tests;

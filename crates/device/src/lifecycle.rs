@@ -1,0 +1,317 @@
+//! The device's life as a function: `(state, event, now)` in, `(state, action)` out.
+//!
+//! Nothing here waits, reads a clock or touches hardware; [`run()`](crate::run()) performs the
+//! actions and feeds back what happened. Every event passes through [`State::step`], and most
+//! change nothing.
+//!
+//! ```text
+//!                     +---------- no network known ----------+
+//!                     |                                       v
+//!   Starting ---------+                                 Provisioning
+//!                     |                                   |   ^
+//!                     +-- known --> Joining               |   | passphrase refused 5 times:
+//!                                   |  ^  |               |   | 5 minutes for a client, then
+//!                                   |  |  +---------------|---+ Joining again
+//!                            joined |  | lost             | proven and kept
+//!                                   v  |                  v
+//!                                 SettingClock <----------+
+//!                                   |  ^  any failure: again, after a growing random pause
+//!                               set |
+//!                                   v
+//!                   credentials   Connecting <---+ failed or cut off: again, after a growing
+//!        Halted <---------------    |            | random pause, also when the connection
+//!      (waits for the operator)     v            | lasted less than a minute
+//!                                 Online --------+
+//!
+//!   from everywhere:  network lost --> Joining;  restart or factory reset --> Restarting
+//! ```
+
+use embassy_time::{Duration, Instant};
+
+use crate::event::{Event, RestartReason};
+use crate::platform::JoinError;
+
+/// How long a connection must last to count as one: a broker that accepts and kicks is a failure
+/// each time, and the pauses go on growing.
+pub const STEADY: Duration = Duration::from_secs(60);
+
+/// How many times in a row the access point may refuse the passphrase before provisioning opens
+/// again beside it.
+pub const REFUSALS: u32 = 5;
+
+/// How many time servers' silences make the device go on with the floor.
+pub const CLOCK_TRIES: u32 = 3;
+
+/// How long provisioning stays open for a device whose network refuses it.
+pub const RESCUE_WINDOW: Duration = Duration::from_secs(300);
+
+/// Where the device is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// Nothing is known yet.
+    Starting,
+    /// Bluetooth is up, a client may choose a network.
+    Provisioning {
+        /// Whether a network was found to work and is kept.
+        proven: bool,
+        /// Whether a network is known that refuses the device.
+        rescue: bool,
+    },
+    /// A network is known and being joined.
+    Joining {
+        /// This try, from 1.
+        attempt: u32,
+        /// Consecutive refusals of the passphrase.
+        refusals: u32,
+    },
+    /// Joined, asking for the time.
+    SettingClock {
+        /// This try, from 1.
+        attempt: u32,
+    },
+    /// The time is known; TCP, TLS and MQTT are on their way.
+    Connecting {
+        /// This try, from 1.
+        attempt: u32,
+    },
+    /// The broker accepted.
+    Online {
+        /// When it did.
+        since: Instant,
+        /// Which try it was.
+        attempt: u32,
+    },
+    /// The credentials cannot be used: the operator must bring others, or reset.
+    Halted,
+    /// About to restart.
+    Restarting,
+}
+
+/// What [`run()`](crate::run()) is to do now. It gives up whatever it was doing before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// Advertise and serve provisioning clients, at most this long.
+    Provision {
+        /// No limit if none.
+        window: Option<Duration>,
+    },
+    /// Join the known network after a pause.
+    Join {
+        /// The pause.
+        after: Duration,
+    },
+    /// Ask for the time after a pause.
+    SetClock {
+        /// The pause.
+        after: Duration,
+        /// Whether to go on with the floor should nobody answer.
+        floor: bool,
+    },
+    /// Connect to the broker after a pause.
+    Connect {
+        /// The pause.
+        after: Duration,
+    },
+    /// Do nothing until the button, or for ever.
+    Wait,
+    /// Forget the network, then restart.
+    EraseAndRestart,
+    /// Restart.
+    Restart(RestartReason),
+}
+
+impl State {
+    /// The number of the try under way, from 1; 0 where tries are not counted.
+    #[must_use]
+    pub fn attempt(self) -> u32 {
+        match self {
+            Self::Joining { attempt, .. }
+            | Self::SettingClock { attempt }
+            | Self::Connecting { attempt }
+            | Self::Online { attempt, .. } => attempt,
+            _ => 0,
+        }
+    }
+
+    /// How long to pause before the next try, should the present one fail now: random between a
+    /// quarter of a second and a bound that doubles with each try, from 1 s up to a minute
+    /// ("full jitter", so that ten thousand devices do not come back together).
+    #[must_use]
+    pub fn retry_ms(self, now: Instant, random: u32) -> u32 {
+        const LEAST_MS: u32 = 250;
+        const MOST_MS: u32 = 60_000;
+        let attempt = match self {
+            Self::Online { since, .. } if now.saturating_duration_since(since) >= STEADY => 1,
+            state => state.attempt().max(1),
+        };
+        let bound = 1_000u32
+            .checked_shl((attempt - 1).min(16))
+            .map_or(MOST_MS, |b| b.min(MOST_MS));
+        LEAST_MS + (u64::from(random) * u64::from(bound - LEAST_MS) / u64::from(u32::MAX)) as u32
+    }
+
+    /// What follows from `event`: the next state, and what to do if that is something else than
+    /// before.
+    #[must_use]
+    pub fn step(self, event: &Event, now: Instant) -> (Self, Option<Action>) {
+        let at_once = Duration::from_ticks(0);
+        match (self, event) {
+            (Self::Restarting, _) => (self, None),
+            (_, Event::FactoryReset) => (Self::Restarting, Some(Action::EraseAndRestart)),
+            (_, Event::Restarting { why }) => (Self::Restarting, Some(Action::Restart(*why))),
+
+            (
+                Self::Starting,
+                Event::Booted {
+                    provisioned: true, ..
+                },
+            ) => join_afresh(),
+            (
+                Self::Starting,
+                Event::Booted {
+                    provisioned: false, ..
+                },
+            ) => (
+                Self::Provisioning {
+                    proven: false,
+                    rescue: false,
+                },
+                Some(Action::Provision { window: None }),
+            ),
+
+            (Self::Provisioning { rescue, .. }, Event::Provisioned { .. }) => (
+                Self::Provisioning {
+                    proven: true,
+                    rescue,
+                },
+                None,
+            ),
+            (Self::Provisioning { proven: true, .. }, Event::BluetoothStopped) => (
+                Self::SettingClock { attempt: 1 },
+                Some(Action::SetClock {
+                    after: at_once,
+                    floor: false,
+                }),
+            ),
+            (Self::Provisioning { rescue: true, .. }, Event::BluetoothStopped) => join_afresh(),
+            // Somebody ended it from the client's side: it opens again.
+            (Self::Provisioning { .. }, Event::BluetoothStopped) => {
+                (self, Some(Action::Provision { window: None }))
+            }
+
+            (Self::Joining { .. }, Event::Joined { .. }) => (
+                Self::SettingClock { attempt: 1 },
+                Some(Action::SetClock {
+                    after: at_once,
+                    floor: false,
+                }),
+            ),
+            (Self::Joining { attempt, refusals }, Event::JoinFailed { error, retry_ms }) => {
+                let refusals = if *error == JoinError::WrongPassphrase {
+                    refusals + 1
+                } else {
+                    0
+                };
+                if refusals >= REFUSALS {
+                    (
+                        Self::Provisioning {
+                            proven: false,
+                            rescue: true,
+                        },
+                        Some(Action::Provision {
+                            window: Some(RESCUE_WINDOW),
+                        }),
+                    )
+                } else {
+                    (
+                        Self::Joining {
+                            attempt: attempt.saturating_add(1),
+                            refusals,
+                        },
+                        Some(Action::Join {
+                            after: millis(*retry_ms),
+                        }),
+                    )
+                }
+            }
+
+            (
+                Self::SettingClock { .. } | Self::Connecting { .. } | Self::Online { .. },
+                Event::WifiLost,
+            ) => join_afresh(),
+
+            (Self::SettingClock { .. }, Event::ClockSet { .. }) => (
+                Self::Connecting { attempt: 1 },
+                Some(Action::Connect { after: at_once }),
+            ),
+            (Self::SettingClock { attempt }, Event::ClockFailed { retry_ms, .. }) => {
+                let attempt = attempt.saturating_add(1);
+                (
+                    Self::SettingClock { attempt },
+                    Some(Action::SetClock {
+                        after: millis(*retry_ms),
+                        floor: attempt >= CLOCK_TRIES,
+                    }),
+                )
+            }
+
+            (Self::Connecting { .. } | Self::Online { .. }, Event::CredentialsRefused(_)) => {
+                (Self::Halted, Some(Action::Wait))
+            }
+            (Self::Connecting { attempt }, Event::Online { .. }) => (
+                Self::Online {
+                    since: now,
+                    attempt,
+                },
+                None,
+            ),
+            (Self::Connecting { attempt }, Event::ConnectionFailed { retry_ms, .. }) => (
+                connecting_after(attempt),
+                Some(Action::Connect {
+                    after: millis(*retry_ms),
+                }),
+            ),
+            (Self::Online { since, attempt }, Event::ConnectionFailed { retry_ms, .. }) => {
+                let steady = now.saturating_duration_since(since) >= STEADY;
+                let next = if steady {
+                    Self::Connecting { attempt: 1 }
+                } else {
+                    connecting_after(attempt)
+                };
+                (
+                    next,
+                    Some(Action::Connect {
+                        after: millis(*retry_ms),
+                    }),
+                )
+            }
+
+            _ => (self, None),
+        }
+    }
+}
+
+fn join_afresh() -> (State, Option<Action>) {
+    (
+        State::Joining {
+            attempt: 1,
+            refusals: 0,
+        },
+        Some(Action::Join {
+            after: Duration::from_ticks(0),
+        }),
+    )
+}
+
+fn connecting_after(attempt: u32) -> State {
+    State::Connecting {
+        attempt: attempt.saturating_add(1),
+    }
+}
+
+fn millis(ms: u32) -> Duration {
+    Duration::from_millis(ms.into())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,240 @@
+use super::*;
+use crate::event::{ClockError, ClockSource};
+use crate::platform::{ResetReason, Ssid};
+use core::net::Ipv4Addr;
+
+fn at(s: u64) -> Instant {
+    Instant::from_secs(s)
+}
+
+fn booted(provisioned: bool) -> Event {
+    Event::Booted {
+        reset: ResetReason::PowerOn,
+        provisioned,
+    }
+}
+
+fn joined() -> Event {
+    Event::Joined {
+        address: Ipv4Addr::LOCALHOST,
+        rssi_dbm: None,
+    }
+}
+
+fn clock_set() -> Event {
+    Event::ClockSet {
+        unix_ms: 1,
+        source: ClockSource::Sntp,
+    }
+}
+
+fn refused() -> Event {
+    Event::JoinFailed {
+        error: JoinError::WrongPassphrase,
+        retry_ms: 500,
+    }
+}
+
+fn cut_off() -> Event {
+    Event::ConnectionFailed {
+        error: crate::cloud::CloudError,
+        retry_ms: 700,
+    }
+}
+
+fn ssid() -> Ssid {
+    Ssid::new(b"home").unwrap()
+}
+
+/// Feeds events a second apart and returns the last state and the actions on the way.
+fn live(events: &[Event]) -> (State, alloc::vec::Vec<Action>) {
+    let mut state = State::Starting;
+    let mut actions = alloc::vec::Vec::new();
+    for (second, event) in events.iter().enumerate() {
+        let (next, action) = state.step(event, at(second as u64));
+        state = next;
+        actions.extend(action);
+    }
+    (state, actions)
+}
+
+#[test]
+fn a_first_life_goes_from_blank_to_online() {
+    let (state, actions) = live(&[
+        booted(false),
+        Event::ClientConnected,
+        Event::NetworkChosen { ssid: ssid() },
+        Event::Provisioned { ssid: ssid() },
+        Event::BluetoothStopped,
+        clock_set(),
+        Event::Online {
+            session_present: false,
+        },
+    ]);
+    let now = Duration::from_ticks(0);
+    assert_eq!(
+        state,
+        State::Online {
+            since: at(6),
+            attempt: 1
+        }
+    );
+    assert_eq!(
+        actions,
+        [
+            Action::Provision { window: None },
+            Action::SetClock {
+                after: now,
+                floor: false
+            },
+            Action::Connect { after: now },
+        ]
+    );
+}
+
+#[test]
+fn a_second_life_joins_at_once() {
+    let (state, actions) = live(&[booted(true), joined()]);
+    assert_eq!(state, State::SettingClock { attempt: 1 });
+    assert_eq!(
+        actions[0],
+        Action::Join {
+            after: Duration::from_ticks(0)
+        }
+    );
+}
+
+#[test]
+fn a_network_that_refuses_five_times_opens_provisioning_for_a_while() {
+    let mut events = alloc::vec![booted(true)];
+    events.extend((0..REFUSALS).map(|_| refused()));
+    let (state, actions) = live(&events);
+    assert_eq!(
+        state,
+        State::Provisioning {
+            proven: false,
+            rescue: true
+        }
+    );
+    assert_eq!(
+        actions.last(),
+        Some(&Action::Provision {
+            window: Some(RESCUE_WINDOW)
+        })
+    );
+    // Nobody came.
+    let (state, action) = state.step(&Event::BluetoothStopped, at(400));
+    assert_eq!(
+        state,
+        State::Joining {
+            attempt: 1,
+            refusals: 0
+        }
+    );
+    assert_eq!(
+        action,
+        Some(Action::Join {
+            after: Duration::from_ticks(0)
+        })
+    );
+}
+
+#[test]
+fn refusals_count_only_in_a_row() {
+    let elsewhere = Event::JoinFailed {
+        error: JoinError::NetworkNotFound,
+        retry_ms: 1,
+    };
+    let (state, _) = live(&[
+        booted(true),
+        refused(),
+        refused(),
+        refused(),
+        refused(),
+        elsewhere,
+        refused(),
+    ]);
+    assert_eq!(
+        state,
+        State::Joining {
+            attempt: 7,
+            refusals: 1
+        }
+    );
+}
+
+#[test]
+fn silent_time_servers_are_asked_again_and_then_the_floor_will_do() {
+    let silent = Event::ClockFailed {
+        error: ClockError::Silent,
+        retry_ms: 9,
+    };
+    let (_, actions) = live(&[booted(true), joined(), silent.clone(), silent]);
+    let after = Duration::from_millis(9);
+    assert_eq!(
+        actions[2],
+        Action::SetClock {
+            after,
+            floor: false
+        }
+    );
+    assert_eq!(actions[3], Action::SetClock { after, floor: true });
+}
+
+#[test]
+fn losing_the_network_anywhere_leads_back_to_joining() {
+    for state in [
+        State::SettingClock { attempt: 2 },
+        State::Connecting { attempt: 9 },
+        State::Online {
+            since: at(0),
+            attempt: 1,
+        },
+    ] {
+        assert_eq!(state.step(&Event::WifiLost, at(1)), join_afresh());
+    }
+}
+
+#[test]
+fn a_brief_connection_counts_as_a_failure_and_a_steady_one_does_not() {
+    let online = State::Online {
+        since: at(100),
+        attempt: 4,
+    };
+    assert_eq!(
+        online.step(&cut_off(), at(159)).0,
+        State::Connecting { attempt: 5 }
+    );
+    assert_eq!(
+        online.step(&cut_off(), at(160)).0,
+        State::Connecting { attempt: 1 }
+    );
+    assert!(online.retry_ms(at(159), u32::MAX) > online.retry_ms(at(160), u32::MAX));
+}
+
+#[test]
+fn pauses_grow_are_random_and_stay_between_their_bounds() {
+    let pause = |attempt, random| State::Connecting { attempt }.retry_ms(at(0), random);
+    assert_eq!(pause(1, 0), 250);
+    assert_eq!(pause(1, u32::MAX), 1_000);
+    assert_eq!(pause(4, u32::MAX), 8_000);
+    assert_eq!(pause(7, u32::MAX), 60_000);
+    assert_eq!(pause(u32::MAX, u32::MAX), 60_000);
+    assert_eq!(pause(u32::MAX, 0), 250);
+}
+
+#[test]
+fn bad_credentials_halt_and_a_reset_gets_out_of_everything() {
+    let (state, action) = State::Connecting { attempt: 1 }.step(
+        &Event::CredentialsRefused(crate::credentials::CredentialsError),
+        at(1),
+    );
+    assert_eq!((state, action), (State::Halted, Some(Action::Wait)));
+    let (state, action) = state.step(&Event::FactoryReset, at(2));
+    assert_eq!(
+        (state, action),
+        (State::Restarting, Some(Action::EraseAndRestart))
+    );
+    // Too late for anything else.
+    assert_eq!(state.step(&joined(), at(3)), (State::Restarting, None));
+}

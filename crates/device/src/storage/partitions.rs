@@ -1,0 +1,115 @@
+//! The partition table, as the bootloader reads it.
+//!
+//! ```text
+//! offset  0   magic 0xAA 0x50, or 0xEB 0xEB before the MD5 of the entries so far
+//!         2   type: 0 app, 1 data
+//!         3   subtype: 0x02 nvs, 0x82 spiffs, ...
+//!         4   offset in flash, 32-bit little-endian
+//!         8   size, 32-bit little-endian
+//!        12   label, 16 bytes, ended by NUL unless full
+//!        28   flags
+//! ```
+//!
+//! Source: ESP-IDF v5.4.1, components/bootloader_support/include/esp_flash_partitions.h and
+//! components/partition_table/gen_esp32part.py. The MD5 is not checked: a flipped bit shows in
+//! what follows, and the bootloader has checked it already.
+
+use embedded_storage::nor_flash::NorFlash;
+
+use super::StorageError;
+
+/// Where the table lies in flash, in bytes.
+pub const TABLE_OFFSET: u32 = 0x8000;
+
+/// How long it may be, in bytes: 95 entries and the MD5.
+pub const TABLE_SIZE: u32 = 0xC00;
+
+const ENTRY_SIZE: usize = 32;
+const MAGIC: [u8; 2] = [0xAA, 0x50];
+const MD5_MAGIC: [u8; 2] = [0xEB, 0xEB];
+const TYPE_DATA: u8 = 1;
+
+/// A stretch of the flash, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Partition {
+    /// Address of its first byte.
+    pub offset: u32,
+    /// Length.
+    pub size: u32,
+}
+
+/// The partitions that the device uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Partitions {
+    /// Label `nvs`: what the device keeps.
+    pub nvs: Partition,
+    /// Label `spiffs`: what it is given.
+    pub spiffs: Partition,
+}
+
+impl Partitions {
+    /// Reads the table.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError`] if there is none, or it lacks a partition.
+    pub fn read<F: NorFlash>(flash: &mut F) -> Result<Self, StorageError> {
+        let capacity = flash.capacity();
+        let (mut nvs, mut spiffs) = (None, None);
+        for index in 0..TABLE_SIZE as usize / ENTRY_SIZE {
+            let mut entry = [0; ENTRY_SIZE];
+            flash
+                .read(TABLE_OFFSET + (index * ENTRY_SIZE) as u32, &mut entry)
+                .map_err(|_| StorageError::FlashFailed)?;
+            match [entry[0], entry[1]] {
+                MAGIC => {}
+                MD5_MAGIC => continue,
+                _ if index == 0 => return Err(StorageError::NoPartitionTable),
+                _ => break,
+            }
+            let word = |at: usize| {
+                u32::from_le_bytes([entry[at], entry[at + 1], entry[at + 2], entry[at + 3]])
+            };
+            let label = &entry[12..28];
+            let end = label
+                .iter()
+                .position(|&byte| byte == 0)
+                .unwrap_or(label.len());
+            let slot = match &label[..end] {
+                b"nvs" if entry[2] == TYPE_DATA => &mut nvs,
+                b"spiffs" if entry[2] == TYPE_DATA => &mut spiffs,
+                _ => continue,
+            };
+            slot.get_or_insert(Partition {
+                offset: word(4),
+                size: word(8),
+            });
+        }
+        Ok(Self {
+            nvs: within::<F>(nvs, capacity, "nvs")?,
+            spiffs: within::<F>(spiffs, capacity, "spiffs")?,
+        })
+    }
+}
+
+fn within<F: NorFlash>(
+    partition: Option<Partition>,
+    capacity: usize,
+    name: &'static str,
+) -> Result<Partition, StorageError> {
+    let partition = partition.ok_or(StorageError::NoPartition(name))?;
+    let sector = F::ERASE_SIZE as u32;
+    let fits = partition
+        .offset
+        .checked_add(partition.size)
+        .is_some_and(|end| end as usize <= capacity);
+    if fits
+        && partition.size > 0
+        && partition.offset.is_multiple_of(sector)
+        && partition.size.is_multiple_of(sector)
+    {
+        Ok(partition)
+    } else {
+        Err(StorageError::PartitionOutside(name))
+    }
+}

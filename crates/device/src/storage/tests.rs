@@ -1,0 +1,151 @@
+use super::*;
+use alloc::vec;
+use esp_nvs::mem_flash::MemFlash;
+
+const SECTORS: usize = 16;
+const NVS: Partition = Partition {
+    offset: 0x9000,
+    size: 0x4000,
+};
+const SPIFFS: Partition = Partition {
+    offset: 0xd000,
+    size: 0x3000,
+};
+
+/// A flash of 64 KiB with a partition table of these entries.
+fn flash(entries: &[(&str, Partition)]) -> MemFlash {
+    let mut bytes = vec![0xff; SECTORS * 4096];
+    for (index, (label, partition)) in entries.iter().enumerate() {
+        let entry = &mut bytes[TABLE_OFFSET as usize + index * 32..][..32];
+        entry.fill(0);
+        entry[..4].copy_from_slice(&[0xAA, 0x50, 1, 2]);
+        entry[4..8].copy_from_slice(&partition.offset.to_le_bytes());
+        entry[8..12].copy_from_slice(&partition.size.to_le_bytes());
+        entry[12..12 + label.len()].copy_from_slice(label.as_bytes());
+    }
+    MemFlash::from_bytes(bytes)
+}
+
+fn storage() -> Storage<MemFlash> {
+    Storage::open(flash(&[("nvs", NVS), ("spiffs", SPIFFS)]))
+        .unwrap()
+        .0
+}
+
+fn home(passphrase: &[u8]) -> WifiCredentials {
+    credentials(b"home", passphrase).unwrap()
+}
+
+#[test]
+fn a_network_is_kept_replaced_and_forgotten() {
+    let storage = storage();
+    assert_eq!(storage.wifi(), Ok(None));
+    storage.keep_wifi(&home(b"first")).unwrap();
+    storage.keep_wifi(&home(b"")).unwrap();
+    assert_eq!(storage.wifi(), Ok(Some(home(b""))));
+    storage.keep_wifi(&home(b"third secret")).unwrap();
+    storage.erase_wifi().unwrap();
+    assert_eq!(storage.wifi(), Ok(None));
+    let bytes = storage.release().into_inner();
+    let secret = b"third secret";
+    assert!(
+        !bytes.windows(secret.len()).any(|window| window == secret),
+        "wiped from flash"
+    );
+}
+
+#[test]
+fn the_network_of_an_esp_idf_firmware_is_found_and_forgotten_too() {
+    let storage = storage();
+    let mut ssid = vec![0; 36];
+    ssid[..4].copy_from_slice(&5u32.to_le_bytes());
+    ssid[4..9].copy_from_slice(b"plant");
+    let mut password = vec![0; 65];
+    password[..8].copy_from_slice(b"hunter22");
+    storage
+        .with_nvs(|nvs| {
+            nvs.set_blob(&idf::NAMESPACE, &idf::SSID, &ssid)?;
+            nvs.set_blob(&idf::NAMESPACE, &idf::PASSWORD, &password)
+        })
+        .unwrap();
+    assert_eq!(storage.wifi(), Ok(credentials(b"plant", b"hunter22")));
+    // Ours comes first.
+    storage.keep_wifi(&home(b"x")).unwrap();
+    assert_eq!(storage.wifi(), Ok(Some(home(b"x"))));
+    storage.erase_wifi().unwrap();
+    assert_eq!(storage.wifi(), Ok(None));
+}
+
+#[test]
+fn stored_networks_that_make_no_sense_are_none() {
+    assert!(parse_wifi(&[]).is_none());
+    assert!(parse_wifi(&[5, b'a']).is_none());
+    assert!(parse_wifi(&[0]).is_none());
+    assert!(parse_wifi(&[255; 256]).is_none());
+    assert!(parse_idf_wifi(&[255; 36], &[]).is_none());
+    assert!(parse_idf_wifi(&[1], &[]).is_none());
+    assert!(parse_idf_wifi(&[0; 36], &[0; 65]).is_none());
+    assert!(parse_idf_wifi(&[1, 0, 0, 0, b'a'], &[b'x'; 65]).is_none());
+}
+
+#[test]
+fn numbers_and_the_proof_are_kept() {
+    let storage = storage();
+    storage.keep_last_good_time(u64::MAX).unwrap();
+    storage.keep_interval_ms(250).unwrap();
+    storage.keep_proof_of_possession("k3Jx").unwrap();
+    assert_eq!(storage.last_good_time(), Ok(Some(u64::MAX)));
+    assert_eq!(storage.interval_ms(), Ok(Some(250)));
+    assert_eq!(
+        storage.proof_of_possession().unwrap().unwrap().as_str(),
+        "k3Jx"
+    );
+}
+
+#[test]
+fn a_foreign_nvs_does_not_keep_the_device_from_being_provisioned() {
+    let mut bytes = flash(&[("nvs", NVS), ("spiffs", SPIFFS)]).into_inner();
+    let mut noise = 1u32;
+    for byte in &mut bytes[0x9000..0xd000] {
+        noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        *byte = (noise >> 24) as u8;
+    }
+    let (storage, _) = Storage::open(MemFlash::from_bytes(bytes)).unwrap();
+    assert_eq!(storage.wifi(), Ok(None));
+    storage.keep_wifi(&home(b"secret")).unwrap();
+    assert_eq!(storage.wifi(), Ok(Some(home(b"secret"))));
+}
+
+#[test]
+fn a_flash_laid_out_wrongly_says_what_is_missing() {
+    let opened = |entries: &[_]| Storage::open(flash(entries)).err();
+    assert_eq!(opened(&[]), Some(StorageError::NoPartitionTable));
+    assert_eq!(
+        opened(&[("nvs", NVS)]),
+        Some(StorageError::NoPartition("spiffs"))
+    );
+    let beyond = Partition {
+        offset: 0xF000,
+        size: 0x2000,
+    };
+    assert_eq!(
+        opened(&[("nvs", NVS), ("spiffs", beyond)]),
+        Some(StorageError::PartitionOutside("spiffs"))
+    );
+    let askew = Partition {
+        offset: 0x9001,
+        size: 0x4000,
+    };
+    assert_eq!(
+        opened(&[("nvs", askew), ("spiffs", SPIFFS)]),
+        Some(StorageError::PartitionOutside("nvs"))
+    );
+}
+
+#[test]
+fn files_that_cannot_be_read_say_why() {
+    assert_eq!(
+        storage().read_file("device.crt", 100).err(),
+        Some(FileError::NoVolume)
+    );
+}

@@ -1,0 +1,142 @@
+//! Samples between the sensor and the broker's acknowledgement: a bounded queue, oldest first out.
+//!
+//! The queue knows no network and no calendar; a sample carries the time since boot, and gets its
+//! real time stamp when it is sent. A sample leaves in two ways only: the broker acknowledged it,
+//! or the queue was full and it was the oldest, which is counted.
+
+use alloc::collections::VecDeque;
+use core::cell::{Cell, RefCell};
+
+use embassy_sync::blocking_mutex::raw::NoopRawMutex;
+use embassy_sync::signal::Signal;
+
+use crate::event::Sample;
+
+/// Samples that wait to be sent, or to be acknowledged.
+pub struct SampleQueue {
+    samples: RefCell<VecDeque<Sample>>,
+    capacity: usize,
+    dropped: Cell<u32>,
+    arrived: Signal<NoopRawMutex, ()>,
+    /// The number of the oldest sample, counted since boot.
+    first: Cell<u64>,
+}
+
+impl SampleQueue {
+    /// A queue of at most `capacity` samples, at least one, each of
+    /// `size_of::<Sample>()` bytes, taken from the heap at once so that an outage cannot run out
+    /// of memory.
+    #[must_use]
+    pub fn new(capacity: usize) -> Self {
+        let capacity = capacity.max(1);
+        Self {
+            samples: RefCell::new(VecDeque::with_capacity(capacity)),
+            capacity,
+            dropped: Cell::new(0),
+            arrived: Signal::new(),
+            first: Cell::new(0),
+        }
+    }
+
+    /// Adds the newest sample. Returns whether the oldest had to give way.
+    pub fn push(&self, sample: Sample) -> bool {
+        let mut samples = self.samples.borrow_mut();
+        let full = samples.len() == self.capacity;
+        if full {
+            samples.pop_front();
+            self.first.set(self.first.get() + 1);
+            self.dropped.set(self.dropped.get().saturating_add(1));
+        }
+        samples.push_back(sample);
+        self.arrived.signal(());
+        full
+    }
+
+    /// The number of the oldest sample that waits, counted since boot. It stays with the sample,
+    /// so that an acknowledgement cannot hit another one.
+    #[must_use]
+    pub fn first(&self) -> u64 {
+        self.first.get()
+    }
+
+    /// The sample of this number, if it still waits.
+    #[must_use]
+    pub fn at(&self, number: u64) -> Option<Sample> {
+        let index = usize::try_from(number.checked_sub(self.first.get())?).ok()?;
+        self.samples.borrow().get(index).copied()
+    }
+
+    /// Lets go of all samples numbered below `number`: the broker has them. Returns how many of
+    /// them still waited.
+    pub fn acknowledge_below(&self, number: u64) -> usize {
+        let mut samples = self.samples.borrow_mut();
+        let count = number.saturating_sub(self.first.get());
+        let count = usize::try_from(count)
+            .unwrap_or(usize::MAX)
+            .min(samples.len());
+        samples.drain(..count);
+        self.first.set(self.first.get() + count as u64);
+        count
+    }
+
+    /// How many samples wait.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.samples.borrow().len()
+    }
+
+    /// Whether none waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many samples gave way since boot.
+    #[must_use]
+    pub fn dropped(&self) -> u32 {
+        self.dropped.get()
+    }
+
+    /// Returns once a sample was added since the last return. Cancel-safe; for one waiter.
+    pub async fn arrival(&self) {
+        self.arrived.wait().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample(uptime_ms: u64) -> Sample {
+        Sample {
+            uptime_ms,
+            ..Sample::default()
+        }
+    }
+
+    #[test]
+    fn the_oldest_gives_way_and_is_counted() {
+        let queue = SampleQueue::new(2);
+        assert!(!queue.push(sample(1)));
+        assert!(!queue.push(sample(2)));
+        assert!(queue.push(sample(3)));
+        assert_eq!((queue.dropped(), queue.len(), queue.first()), (1, 2, 1));
+        assert_eq!(queue.at(1).unwrap().uptime_ms, 2);
+        assert!(queue.at(0).is_none() && queue.at(3).is_none());
+    }
+
+    #[test]
+    fn an_acknowledgement_hits_only_what_was_sent() {
+        let queue = SampleQueue::new(2);
+        queue.push(sample(1));
+        queue.push(sample(2));
+        // Samples 0 and 1 are under way; meanwhile sample 0 gives way to sample 2.
+        queue.push(sample(3));
+        assert_eq!(queue.acknowledge_below(2), 1);
+        assert_eq!(queue.at(queue.first()).unwrap().uptime_ms, 3);
+        assert_eq!(queue.acknowledge_below(2), 0, "nothing twice");
+        assert_eq!(queue.acknowledge_below(u64::MAX), 1);
+        assert!(queue.is_empty());
+        assert_eq!(queue.first(), 3);
+    }
+}
