@@ -1,0 +1,266 @@
+//! `cargo xtask test`: everything that can be checked without a board, as named steps.
+
+mod arrows;
+mod licences;
+mod rules;
+
+use std::{
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Result, bail};
+
+use crate::{
+    firmware::{self, chips},
+    process, setup, size, terminal,
+};
+
+/// The options of `cargo xtask test`.
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// Only these steps, in their usual order
+    #[arg(value_name = "STEP")]
+    only: Vec<String>,
+    /// Show the steps and what each is for
+    #[arg(long)]
+    list: bool,
+    /// Run all steps, also after one has failed
+    #[arg(long)]
+    keep_going: bool,
+}
+
+/// How a step ended. Failure is an error.
+enum Outcome {
+    Passed,
+    /// Passed, with a figure worth a line in the summary.
+    Noted(String),
+}
+
+struct Step {
+    name: &'static str,
+    about: &'static str,
+    run: fn(&Options) -> Result<Outcome>,
+}
+
+/// In this order: what is quick and fails often comes first.
+const STEPS: &[Step] = &[
+    Step {
+        name: "setup",
+        about: "what the steps below need is there, or is installed",
+        run: |_| done(setup::run(setup::Purpose::Test)),
+    },
+    Step {
+        name: "format",
+        about: "rustfmt has nothing to change, in both workspaces",
+        run: |_| {
+            process::run(process::cargo().args(["fmt", "--all", "--check"]))?;
+            let mut firmware = process::cargo();
+            firmware.current_dir(crate::workspace::firmware());
+            done(process::run(firmware.args(["fmt", "--check"])))
+        },
+    },
+    Step {
+        name: "rules",
+        about: "short files, no_std and no unsafe in crates/, chips named in one place, no leftovers",
+        run: |_| rules::check().map(Outcome::Noted),
+    },
+    Step {
+        name: "arrows",
+        about: "packages depend on each other only as the architecture draws it",
+        run: |_| arrows::check().map(Outcome::Noted),
+    },
+    Step {
+        name: "licences",
+        about: "every dependency of both workspaces has a permissive licence",
+        run: |_| licences::check().map(Outcome::Noted),
+    },
+    Step {
+        name: "clippy",
+        about: "clippy has nothing to say about the host workspace",
+        run: |_| {
+            let mut clippy = process::cargo();
+            clippy.args(["clippy", "--locked", "--workspace", "--all-targets"]);
+            done(process::run(clippy.args(["--", "--deny", "warnings"])))
+        },
+    },
+    Step {
+        name: "unit",
+        about: "the tests beside the code",
+        run: |options| cargo_test(options, &["--lib", "--bins"]),
+    },
+    Step {
+        name: "scenarios",
+        about: "the tests of whole crates and of the whole: first life to last, real peers",
+        run: |options| cargo_test(options, &["--test", "*"]),
+    },
+    Step {
+        name: "doctests",
+        about: "the examples in the documentation run",
+        run: |options| cargo_test(options, &["--doc"]),
+    },
+    Step {
+        name: "rustdoc",
+        about: "the documentation builds without a warning",
+        run: |_| {
+            let mut rustdoc = process::cargo();
+            rustdoc.env("RUSTDOCFLAGS", "--deny warnings");
+            done(process::run(rustdoc.args([
+                "doc",
+                "--locked",
+                "--workspace",
+                "--no-deps",
+            ])))
+        },
+    },
+    Step {
+        name: "firmware",
+        about: "the firmware builds for the default chip and fits its slot",
+        run: |_| {
+            let chip = chips::find(None)?;
+            let account = firmware::build(&chip)?;
+            anstream::println!("{}", account.shown());
+            account.check_slot()?;
+            size::summary(&account).map(Outcome::Noted)
+        },
+    },
+    Step {
+        name: "firmware-clippy",
+        about: "clippy has nothing to say about the firmware",
+        run: |_| done(firmware::lint(&chips::find(None)?)),
+    },
+];
+
+fn done(result: Result<()>) -> Result<Outcome> {
+    result.map(|()| Outcome::Passed)
+}
+
+/// The packages are always chosen in the same way, so that all steps share one set of features
+/// and nothing is compiled twice.
+fn cargo_test(options: &Options, targets: &[&str]) -> Result<Outcome> {
+    let mut test: Command = process::cargo();
+    test.args(["test", "--locked", "--workspace"]).args(targets);
+    if options.keep_going {
+        test.arg("--no-fail-fast");
+    }
+    done(process::run(&mut test))
+}
+
+/// One line of the summary.
+struct Line {
+    step: &'static str,
+    verdict: Verdict,
+    time: Duration,
+    note: String,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Passed,
+    Failed,
+    Skipped,
+}
+
+/// Runs the steps.
+///
+/// # Errors
+///
+/// A step failed, or a step of that name does not exist.
+pub(crate) fn run(options: &Options) -> Result<()> {
+    if options.list {
+        let width = STEPS.iter().map(|step| step.name.len()).max().unwrap_or(0);
+        for step in STEPS {
+            anstream::println!("{:width$}  {}", step.name, step.about);
+        }
+        return Ok(());
+    }
+    if let Some(unknown) = options
+        .only
+        .iter()
+        .find(|name| !STEPS.iter().any(|s| s.name == **name))
+    {
+        bail!("there is no step {unknown:?}; `cargo xtask test --list` shows them");
+    }
+    let mut lines: Vec<Line> = Vec::new();
+    for step in STEPS {
+        if !options.only.is_empty() && !options.only.iter().any(|name| name == step.name) {
+            continue;
+        }
+        let stopped = lines.iter().any(|line| line.verdict == Verdict::Failed);
+        if stopped && !options.keep_going {
+            let note = "not run after the failure above".to_owned();
+            let time = Duration::ZERO;
+            lines.push(Line {
+                step: step.name,
+                verdict: Verdict::Skipped,
+                time,
+                note,
+            });
+            continue;
+        }
+        lines.push(perform(step, options));
+    }
+    summarise(&lines)
+}
+
+fn perform(step: &Step, options: &Options) -> Line {
+    terminal::heading(format!("{}: {}", step.name, step.about));
+    let start = Instant::now();
+    let result = (step.run)(options);
+    let time = start.elapsed();
+    let (verdict, note) = match result {
+        Ok(Outcome::Passed) => (Verdict::Passed, String::new()),
+        Ok(Outcome::Noted(note)) => (Verdict::Passed, note),
+        Err(error) => {
+            anstream::eprintln!("{} {error:#}", terminal::red("error:"));
+            (Verdict::Failed, "see above".to_owned())
+        }
+    };
+    Line {
+        step: step.name,
+        verdict,
+        time,
+        note,
+    }
+}
+
+fn summarise(lines: &[Line]) -> Result<()> {
+    terminal::heading("summary");
+    let width = lines.iter().map(|line| line.step.len()).max().unwrap_or(0);
+    for line in lines {
+        let verdict = match line.verdict {
+            Verdict::Passed => terminal::green("passed "),
+            Verdict::Failed => terminal::red("failed "),
+            Verdict::Skipped => terminal::yellow("skipped"),
+        };
+        let time = terminal::duration(line.time);
+        let text = format!("{:width$}  {verdict}  {time:>13}  {}", line.step, line.note);
+        anstream::println!("{}", text.trim_end());
+    }
+    let total: Duration = lines.iter().map(|line| line.time).sum();
+    let count = |verdict| lines.iter().filter(|line| line.verdict == verdict).count();
+    let failed = count(Verdict::Failed);
+    anstream::println!("in {}", terminal::duration(total));
+    anstream::println!(
+        "{} passed, {failed} failed, {} skipped",
+        count(Verdict::Passed),
+        count(Verdict::Skipped)
+    );
+    if failed > 0 {
+        std::process::exit(1);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_have_names_of_their_own() {
+        let mut names: Vec<_> = STEPS.iter().map(|step| step.name).collect();
+        names.sort();
+        names.dedup();
+        assert_eq!(names.len(), STEPS.len());
+    }
+}

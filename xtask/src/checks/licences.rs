@@ -1,0 +1,92 @@
+//! The licences of everything that is built in, of both workspaces.
+
+use anyhow::{Result, bail};
+use cargo_metadata::Package;
+use spdx::{Expression, LicenseReq, ParseMode};
+
+use crate::workspace;
+
+/// Licences that a product may be built with and sold under any terms.
+const PERMISSIVE: &[&str] = &[
+    "0BSD",
+    "Apache-2.0",
+    "BSD-1-Clause",
+    "BSD-2-Clause",
+    "BSD-3-Clause",
+    "BSL-1.0",
+    "CC0-1.0",
+    "CDLA-Permissive-2.0", // data: the roots of the web's certificates
+    "ISC",
+    "MIT",
+    "MIT-0",
+    "Unicode-3.0",
+    "Unlicense",
+    "Zlib",
+];
+
+/// Checks both workspaces; returns what was checked.
+pub(super) fn check() -> Result<String> {
+    let mut checked = 0;
+    let mut faults = Vec::new();
+    for folder in [workspace::root().to_owned(), workspace::firmware()] {
+        let metadata = workspace::metadata(&folder)?;
+        for package in &metadata.packages {
+            checked += 1;
+            if let Some(fault) = fault(package.license.as_deref()) {
+                let Package { name, version, .. } = package;
+                faults.push(format!("{name} {version}: {fault}"));
+            }
+        }
+    }
+    if !faults.is_empty() {
+        faults.sort();
+        faults.dedup();
+        bail!("not known to be permissive:\n  {}", faults.join("\n  "));
+    }
+    Ok(format!("{checked} packages"))
+}
+
+/// What is wrong with a licence expression, if anything.
+fn fault(licence: Option<&str>) -> Option<String> {
+    let Some(text) = licence else {
+        return Some("it states no licence".to_owned());
+    };
+    // Old manifests write `MIT/Apache-2.0`.
+    match Expression::parse_mode(text, ParseMode::LAX) {
+        Err(error) => Some(format!(
+            "{text:?} is no licence expression ({})",
+            error.reason
+        )),
+        Ok(expression) if expression.evaluate(permissive) => None,
+        Ok(_) => Some(text.to_owned()),
+    }
+}
+
+/// An exception only takes duties away, so `Apache-2.0 WITH LLVM-exception` is as good.
+fn permissive(requirement: &LicenseReq) -> bool {
+    requirement
+        .license
+        .id()
+        .is_some_and(|id| PERMISSIVE.contains(&id.name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_permissive_choice_is_enough() {
+        assert_eq!(fault(Some("MIT OR GPL-3.0-only")), None);
+        assert_eq!(fault(Some("MIT/Apache-2.0")), None);
+        assert_eq!(fault(Some("Apache-2.0 WITH LLVM-exception")), None);
+        assert_eq!(fault(Some("(MIT OR Apache-2.0) AND Unicode-3.0")), None);
+    }
+
+    #[test]
+    fn a_single_restrictive_part_is_too_much() {
+        assert!(fault(Some("MIT AND GPL-3.0-only")).is_some());
+        assert!(fault(Some("MPL-2.0")).is_some());
+        assert!(fault(Some("no such thing")).is_some());
+        assert!(fault(None).is_some());
+    }
+}

@@ -1,0 +1,32 @@
+//! `cargo xtask demo`: everything that `esptb demo` needs, then `esptb demo`.
+
+use anyhow::Result;
+
+use crate::{
+    process,
+    setup::{self, Purpose},
+    terminal,
+};
+
+/// Runs the demo with the arguments of the operator; see `esptb demo --help`.
+pub(crate) fn run(arguments: &[String]) -> Result<()> {
+    setup::run(Purpose::Demo)?;
+    terminal::remark("building the demo (some minutes the first time)");
+    let mut build = process::cargo();
+    process::run(build.args(["build", "--locked", "--package", "esptb"]))?;
+    let mut demo = process::cargo();
+    demo.current_dir(std::env::current_dir()?);
+    let manifest = crate::workspace::root().join("Cargo.toml");
+    demo.args([
+        "run",
+        "--quiet",
+        "--locked",
+        "--package",
+        "esptb",
+        "--manifest-path",
+    ]);
+    demo.arg(manifest).args(["--", "demo"]).args(arguments);
+    let status = demo.status()?;
+    // Its exit code is its answer to scripts, so it is passed on as it is.
+    std::process::exit(status.code().unwrap_or(1));
+}

@@ -1,0 +1,102 @@
+//! `cargo xtask firmware`: builds the firmware and accounts for its bytes.
+
+pub(crate) mod account;
+pub(crate) mod chips;
+mod image;
+mod map;
+
+use std::{
+    fs,
+    io::BufReader,
+    path::PathBuf,
+    process::{Command, Stdio},
+};
+
+use anyhow::{Context, Result, bail};
+use cargo_metadata::Message;
+
+use self::{account::Account, chips::Chip};
+use crate::{process, terminal, workspace};
+
+/// The options of `cargo xtask firmware`.
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// The chip; those known are in firmware/Cargo.toml
+    #[arg(long, value_name = "CHIP")]
+    chip: Option<String>,
+}
+
+/// Builds, prints the account, and fails if the image does not fit its slot.
+pub(crate) fn run(options: &Options) -> Result<()> {
+    let chip = chips::find(options.chip.as_deref())?;
+    crate::setup::run(crate::setup::Purpose::Firmware)?;
+    let account = build(&chip)?;
+    anstream::println!("{}", account.shown());
+    account.check_slot()
+}
+
+/// Builds the image of a chip and reads where its bytes come from.
+pub(crate) fn build(chip: &Chip) -> Result<Account> {
+    let artifacts = compile(chip)?;
+    let elf = fs::read(&artifacts.elf)
+        .with_context(|| format!("{} cannot be read", artifacts.elf.display()))?;
+    let map = fs::read_to_string(&artifacts.map)
+        .with_context(|| format!("{} cannot be read", artifacts.map.display()))?;
+    let image = image::length(&elf, chip)?;
+    terminal::remark(format!("ELF file: {}", artifacts.elf.display()));
+    Ok(Account::new(chip, image, &map::parse(&map)))
+}
+
+/// Runs clippy over the firmware, warnings denied.
+pub(crate) fn lint(chip: &Chip) -> Result<()> {
+    let mut command = cargo("clippy", chip);
+    process::run(command.args(["--", "--deny", "warnings"]))
+}
+
+struct Artifacts {
+    elf: PathBuf,
+    /// Written by the linker, as firmware/build.rs asks it to.
+    map: PathBuf,
+}
+
+fn compile(chip: &Chip) -> Result<Artifacts> {
+    let mut command = cargo("build", chip);
+    command
+        .arg("--message-format=json-render-diagnostics")
+        .stdout(Stdio::piped());
+    terminal::remark(process::shown(&command));
+    let mut child = command.spawn().context("cargo could not be started")?;
+    let output = child.stdout.take().context("cargo has no output")?;
+    let (mut elf, mut map) = (None, None);
+    for message in Message::parse_stream(BufReader::new(output)) {
+        match message? {
+            Message::CompilerArtifact(artifact) if artifact.target.name == "firmware" => {
+                elf = artifact.executable.map(PathBuf::from).or(elf);
+            }
+            Message::BuildScriptExecuted(script) if is_firmware(&script.package_id.repr) => {
+                map = Some(PathBuf::from(script.out_dir).join("firmware.map"));
+            }
+            _ => {}
+        }
+    }
+    let status = child.wait()?;
+    if !status.success() {
+        bail!("the firmware does not build for {} ({status})", chip.name);
+    }
+    match (elf, map) {
+        (Some(elf), Some(map)) => Ok(Artifacts { elf, map }),
+        _ => bail!("cargo built the firmware, but did not say where"),
+    }
+}
+
+fn is_firmware(package: &str) -> bool {
+    package.contains("/firmware#")
+}
+
+fn cargo(subcommand: &str, chip: &Chip) -> Command {
+    let mut command = process::cargo();
+    command.current_dir(workspace::firmware());
+    command.args([subcommand, "--release", "--locked", "--no-default-features"]);
+    command.args(["--features", &chip.name, "--target", &chip.target]);
+    command
+}

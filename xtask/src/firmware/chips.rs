@@ -1,0 +1,89 @@
+//! The chips that the firmware can be built for: data in firmware/Cargo.toml, so that this
+//! program names none.
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+
+/// A chip, as `[package.metadata.chips.<name>]` describes it.
+#[derive(Clone, Debug)]
+pub(crate) struct Chip {
+    /// The name of the cargo feature that selects it.
+    pub(crate) name: String,
+    /// The Rust target.
+    pub(crate) target: String,
+    /// Address ranges through which the chip sees its flash.
+    pub(crate) mapped: Vec<[u32; 2]>,
+    /// The size of a page of that mapping, in bytes.
+    pub(crate) page: u32,
+    /// The most bytes that an app image may have: the slot of the partition table.
+    pub(crate) slot: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct FirmwareFacts {
+    app_slot: u64,
+    default_chip: String,
+    chips: std::collections::BTreeMap<String, ChipFacts>,
+}
+
+#[derive(Deserialize)]
+struct ChipFacts {
+    target: String,
+    mapped: Vec<[u32; 2]>,
+    page: u32,
+}
+
+impl Chip {
+    /// Whether an address is one of flash, not of RAM.
+    pub(crate) fn in_flash(&self, address: u32) -> bool {
+        self.mapped
+            .iter()
+            .any(|[start, end]| (*start..*end).contains(&address))
+    }
+}
+
+/// Every chip, by name.
+pub(crate) fn all() -> Result<Vec<Chip>> {
+    let (_, chips) = read()?;
+    Ok(chips)
+}
+
+/// The chip of that name, or the default one.
+///
+/// # Errors
+///
+/// There is no such chip; the message names those that there are.
+pub(crate) fn find(name: Option<&str>) -> Result<Chip> {
+    let (default, chips) = read()?;
+    let wanted = name.unwrap_or(&default);
+    let known: Vec<_> = chips.iter().map(|chip| chip.name.as_str()).collect();
+    let known = known.join(", ");
+    match chips.into_iter().find(|chip| chip.name == wanted) {
+        Some(chip) => Ok(chip),
+        None => bail!("the firmware knows no chip {wanted:?}; it knows {known}"),
+    }
+}
+
+fn read() -> Result<(String, Vec<Chip>)> {
+    let metadata = cargo_metadata::MetadataCommand::new()
+        .current_dir(crate::workspace::firmware())
+        .no_deps()
+        .exec()
+        .context("cargo does not understand firmware/Cargo.toml")?;
+    let package = metadata
+        .packages
+        .first()
+        .context("firmware/Cargo.toml has no package")?;
+    let facts: FirmwareFacts = serde_json::from_value(package.metadata.clone())
+        .context("[package.metadata] of firmware/Cargo.toml does not describe the chips")?;
+    let slot = facts.app_slot;
+    let chips = facts.chips.into_iter().map(|(name, facts)| Chip {
+        name,
+        target: facts.target,
+        mapped: facts.mapped,
+        page: facts.page,
+        slot,
+    });
+    Ok((facts.default_chip, chips.collect()))
+}

@@ -1,0 +1,87 @@
+//! The chores of the project, for people and for CI: `cargo xtask --help`.
+//!
+//! Everything here works from a fresh clone with Rust and a C compiler; `setup` brings the rest.
+
+mod checks;
+mod demo;
+mod firmware;
+mod process;
+mod setup;
+mod size;
+mod terminal;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// The chores of the project: demo, test, firmware, size.
+#[derive(Parser)]
+#[command(bin_name = "cargo xtask", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Subcommand)]
+enum Chore {
+    /// Install what the project needs beside Rust and a C compiler
+    ///
+    /// As root on Debian or Ubuntu the missing packages are installed. Anywhere else the command
+    /// to run is printed. Runs in a moment when everything is there.
+    Setup {
+        /// Only what this needs
+        #[arg(
+            long = "for",
+            value_enum,
+            default_value = "test",
+            value_name = "PURPOSE"
+        )]
+        purpose: setup::Purpose,
+    },
+    /// Show the whole life of a device on this computer, from blank flash to live telemetry
+    ///
+    /// Installs what the demo needs, builds it, and runs `esptb demo` with the arguments given:
+    /// `cargo xtask demo --help` prints them.
+    #[command(disable_help_flag = true)]
+    Demo {
+        /// Passed on to `esptb demo`
+        #[arg(
+            trailing_var_arg = true,
+            allow_hyphen_values = true,
+            value_name = "ARGS"
+        )]
+        arguments: Vec<String>,
+    },
+    /// Check everything that can be checked without a board; CI runs this
+    ///
+    /// Prints a heading for each step, and at the end a table with the time each took and a line
+    /// `N passed, N failed, N skipped`. Exits with 0 only if nothing failed.
+    Test(checks::Options),
+    /// Build the firmware for a chip and show what fills its flash and its RAM
+    ///
+    /// Fails if the image does not fit the app slot of the partition table.
+    Firmware(firmware::Options),
+    /// Compare the firmware's size with the figures on record
+    ///
+    /// Builds the firmware first. Shows what changed by more than 1 %.
+    Size(size::Options),
+}
+
+fn main() -> ExitCode {
+    terminal::configure();
+    let done = match Cli::parse().chore {
+        Chore::Setup { purpose } => setup::run(purpose),
+        Chore::Demo { arguments } => demo::run(&arguments),
+        Chore::Test(options) => checks::run(&options),
+        Chore::Firmware(options) => firmware::run(&options),
+        Chore::Size(options) => size::run(&options),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            anstream::eprintln!("{} {error:#}", terminal::red("error:"));
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! Where the project lies, and what its two cargo workspaces say of themselves.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result};
+use cargo_metadata::{Metadata, MetadataCommand};
+
+/// The folder of the project: the parent of this package.
+pub(crate) fn root() -> &'static Path {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent()
+        .expect("the package xtask lies in a folder of the project")
+}
+
+/// The firmware's folder, a cargo workspace of its own.
+pub(crate) fn firmware() -> PathBuf {
+    root().join("firmware")
+}
+
+/// What cargo knows of the workspace in `folder`, its dependencies resolved by its lockfile.
+pub(crate) fn metadata(folder: &Path) -> Result<Metadata> {
+    MetadataCommand::new()
+        .current_dir(folder)
+        .other_options(["--locked".to_owned()])
+        .exec()
+        .with_context(|| {
+            format!(
+                "cargo does not understand {}/Cargo.toml, or its Cargo.lock is not up to date",
+                folder.display()
+            )
+        })
+}
+
+/// Every Rust source file of the project, by its path from the root, in order.
+pub(crate) fn sources() -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    let mut folders = vec![root().to_owned()];
+    while let Some(folder) = folders.pop() {
+        let entries = fs::read_dir(&folder)
+            .with_context(|| format!("{} cannot be read", folder.display()))?;
+        for entry in entries {
+            let path = entry?.path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            if name.starts_with('.') || name == "target" || name == "demo" {
+                continue;
+            }
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let inside = path
+                    .strip_prefix(root())
+                    .expect("it was found under the root");
+                found.push(inside.to_owned());
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
+}
