@@ -1,93 +1,81 @@
-//! Calendar time: what the wall clock showed at boot, and dates for people.
+//! Calendar time: where the wall clock stands against the time since boot, how it is set, and
+//! dates for people.
+//!
+//! Samples carry the time since boot; only when they are sent does [`Clock`] turn it into a real
+//! time stamp, so that a clock set late, or corrected, is right for all of them.
 
-use core::fmt;
+mod date;
+mod sntp;
 
-/// A calendar date and time in UTC.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Date {
-    /// Year, 1970 and up.
-    pub year: u32,
-    /// Month, 1 to 12.
-    pub month: u8,
-    /// Day of the month, 1 to 31.
-    pub day: u8,
-    /// Hour, 0 to 23.
-    pub hour: u8,
-    /// Minute, 0 to 59.
-    pub minute: u8,
-    /// Second, 0 to 59: Unix time knows no leap second.
-    pub second: u8,
+use core::cell::Cell;
+
+use embassy_time::Instant;
+
+use crate::event::ClockSource;
+
+pub use date::Date;
+pub use sntp::ask;
+
+/// The wall clock of one device.
+#[derive(Default)]
+pub struct Clock {
+    /// Milliseconds between 1970 UTC and boot, once known.
+    boot: Cell<Option<(u64, ClockSource)>>,
 }
 
-impl Date {
-    /// The date of an instant in seconds since 1970 UTC. Years beyond 2^32 saturate.
+impl Clock {
+    /// A clock that has not been set.
     #[must_use]
-    pub fn from_unix_s(unix_s: u64) -> Self {
-        let days = unix_s / 86_400;
-        let time = (unix_s % 86_400) as u32;
-        // Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", civil_from_days: the
-        // year begins in March, so that the leap day is its last.
-        let shifted = days + 719_468;
-        let era = shifted / 146_097;
-        let day_of_era = (shifted % 146_097) as u32;
-        let year_of_era =
-            (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-        let month_from_march = (5 * day_of_year + 2) / 153;
-        let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-        let month = if month_from_march < 10 {
-            month_from_march + 3
-        } else {
-            month_from_march - 9
-        };
-        let year = era * 400 + u64::from(year_of_era) + u64::from(month <= 2);
+    pub const fn new() -> Self {
         Self {
-            year: u32::try_from(year).unwrap_or(u32::MAX),
-            month: month as u8,
-            day: day as u8,
-            hour: (time / 3_600) as u8,
-            minute: (time / 60 % 60) as u8,
-            second: (time % 60) as u8,
+            boot: Cell::new(None),
         }
     }
-}
 
-/// As in RFC 3339, with a space and without the zone: `2026-11-22 19:55:13`.
-impl fmt::Display for Date {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            year,
-            month,
-            day,
-            hour,
-            minute,
-            second,
-        } = self;
-        write!(
-            f,
-            "{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}"
-        )
+    /// Sets the clock: it is `unix_ms` now.
+    pub fn set(&self, unix_ms: u64, source: ClockSource) {
+        let boot = unix_ms.saturating_sub(Instant::now().as_millis());
+        self.boot.set(Some((boot, source)));
+    }
+
+    /// Milliseconds since 1970 UTC, as well as they are known; none if not at all.
+    #[must_use]
+    pub fn now_unix_ms(&self) -> Option<u64> {
+        let (boot, _) = self.boot.get()?;
+        Some(boot.saturating_add(Instant::now().as_millis()))
+    }
+
+    /// The time stamp of something that happened `uptime_ms` after boot; none unless the time is
+    /// known for certain.
+    #[must_use]
+    pub fn stamp(&self, uptime_ms: u64) -> Option<u64> {
+        match self.boot.get()? {
+            (_, ClockSource::Floor) => None,
+            (boot, _) => Some(boot.saturating_add(uptime_ms)),
+        }
+    }
+
+    /// Where the time came from; none if it is not known.
+    #[must_use]
+    pub fn source(&self) -> Option<ClockSource> {
+        self.boot.get().map(|(_, source)| source)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloc::string::ToString;
 
     #[test]
-    fn dates_agree_with_the_calendar() {
-        // From `date -u -d @N`.
-        for (unix_s, date) in [
-            (0, "1970-01-01 00:00:00"),
-            (951_782_399, "2000-02-28 23:59:59"),
-            (951_782_400, "2000-02-29 00:00:00"),
-            (4_107_542_399, "2100-02-28 23:59:59"),
-            (4_107_542_400, "2100-03-01 00:00:00"),
-            (1_795_377_313, "2026-11-22 19:55:13"),
-        ] {
-            assert_eq!(Date::from_unix_s(unix_s).to_string(), date);
-        }
-        assert_eq!(Date::from_unix_s(u64::MAX).year, u32::MAX);
+    fn only_a_time_known_for_certain_stamps_samples() {
+        let clock = Clock::new();
+        assert_eq!((clock.now_unix_ms(), clock.stamp(0)), (None, None));
+        clock.set(2_000_000_000_000, ClockSource::Floor);
+        assert!(clock.now_unix_ms().unwrap() >= 2_000_000_000_000);
+        assert_eq!(clock.stamp(0), None);
+        clock.set(2_000_000_000_000, ClockSource::Sntp);
+        let boot = clock.stamp(0).unwrap();
+        assert!(boot <= 2_000_000_000_000);
+        assert_eq!(clock.stamp(1_500), Some(boot + 1_500));
     }
 }

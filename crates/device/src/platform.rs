@@ -18,7 +18,8 @@ use embedded_storage::nor_flash::NorFlash;
 
 pub use system::{Entropy, Heap, Identity, Observer, ResetReason, System};
 pub use wifi::{
-    AccessPoint, AuthMode, JoinError, Passphrase, ScanRequest, Ssid, Wifi, WifiCredentials,
+    AccessPoint, AuthMode, Bssid, JoinError, Passphrase, ScanRequest, Shown, Ssid, Wifi,
+    WifiCredentials,
 };
 
 /// The parts of a body, by type.

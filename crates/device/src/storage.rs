@@ -116,7 +116,7 @@ impl<F: NorFlash> Storage<F> {
         let mut blob = Zeroizing::new(Vec::with_capacity(97));
         blob.push(ssid.len() as u8);
         blob.extend_from_slice(ssid);
-        blob.extend_from_slice(network.passphrase.expose());
+        blob.extend_from_slice(network.passphrase.as_bytes());
         self.with_nvs(|nvs| nvs.set_blob(&keys::NAMESPACE, &keys::WIFI, &blob))
     }
 
@@ -262,6 +262,9 @@ fn credentials(ssid: &[u8], passphrase: &[u8]) -> Option<WifiCredentials> {
     Some(WifiCredentials {
         ssid: Ssid::new(ssid)?,
         passphrase: Passphrase::new(passphrase)?,
+        // Not kept: the access point may be replaced, the network stays.
+        bssid: None,
+        channel: None,
     })
 }
 

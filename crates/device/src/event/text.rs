@@ -3,7 +3,7 @@
 use core::fmt;
 
 use super::{ClockError, ClockSource, Event, RestartReason, Sample, TlsVersion};
-use crate::platform::{JoinError, SensorError};
+use crate::platform::{JoinError, SensorError, Shown};
 
 /// One line for a person; the name is not in it.
 impl fmt::Display for Event {
@@ -46,11 +46,15 @@ impl fmt::Display for Event {
                 write!(f, "too many wrong proofs: locked for {} s", for_ms / 1000)
             }
             Self::NetworksScanned { found } => write!(f, "{found} networks in the air"),
-            Self::NetworkChosen { ssid } => write!(f, "the client chose \"{ssid}\""),
-            Self::Provisioned { ssid } => write!(f, "\"{ssid}\" works and is kept in flash"),
+            Self::NetworkChosen { ssid } => write!(f, "the client chose \"{}\"", Shown(ssid)),
+            Self::Provisioned { ssid } => {
+                write!(f, "\"{}\" works and is kept in flash", Shown(ssid))
+            }
             Self::BluetoothStopped => f.write_str("Bluetooth is down, its memory given back"),
             Self::BluetoothFailed => f.write_str("Bluetooth does not work; trying again"),
-            Self::Joining { ssid, attempt } => write!(f, "joining \"{ssid}\", attempt {attempt}"),
+            Self::Joining { ssid, attempt } => {
+                write!(f, "joining \"{}\", attempt {attempt}", Shown(ssid))
+            }
             Self::Joined {
                 address,
                 rssi_dbm: Some(rssi),
@@ -168,7 +172,7 @@ impl fmt::Display for JoinError {
                 write!(
                     f,
                     "the access point wants security mode {}, which this firmware cannot do",
-                    mode.number()
+                    u32::from(*mode)
                 )
             }
             Self::Other(reason) => write!(f, "the Wi-Fi driver gave up with reason {reason}"),

@@ -1,33 +1,21 @@
 //! The Wi-Fi station: networks in the air, joining one, losing it.
+//!
+//! Names, passphrases and what a scan finds are the provisioning protocol's own types, so that
+//! nothing is translated between the client and the driver.
 
 use core::fmt;
 use core::net::Ipv4Addr;
 
-use heapless::Vec;
-use zeroize::{Zeroize, ZeroizeOnDrop};
+pub use protocomm::wifi::{
+    AccessPoint, AuthMode, Bssid, Credentials as WifiCredentials, Passphrase, Ssid,
+};
 
-/// A network name: 0 to 32 bytes of any kind, usually UTF-8.
-#[derive(Clone, PartialEq, Eq, Default)]
-pub struct Ssid(Vec<u8, 32>);
+/// A network's name as text, with anything that a terminal should not see escaped.
+pub struct Shown<'a>(pub &'a Ssid);
 
-impl Ssid {
-    /// Takes a name; none if it is longer than 32 bytes.
-    #[must_use]
-    pub fn new(name: &[u8]) -> Option<Self> {
-        Vec::from_slice(name).ok().map(Self)
-    }
-
-    /// The bytes of the name.
-    #[must_use]
-    pub fn as_bytes(&self) -> &[u8] {
-        &self.0
-    }
-}
-
-/// The name as text, with anything that a terminal should not see escaped.
-impl fmt::Display for Ssid {
+impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for chunk in self.0.utf8_chunks() {
+        for chunk in self.0.as_bytes().utf8_chunks() {
             for c in chunk.valid().chars() {
                 if c.is_control() {
                     write!(f, "{}", c.escape_default())?;
@@ -41,110 +29,6 @@ impl fmt::Display for Ssid {
         }
         Ok(())
     }
-}
-
-impl fmt::Debug for Ssid {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "\"{self}\"")
-    }
-}
-
-/// A WPA passphrase of at most 64 bytes (64 for a PSK in hex); empty for an open network.
-///
-/// Never printed, and wiped when dropped.
-#[derive(Clone, PartialEq, Eq, Default, Zeroize, ZeroizeOnDrop)]
-pub struct Passphrase(Vec<u8, 64>);
-
-impl Passphrase {
-    /// Takes a passphrase; none if it is longer than 64 bytes.
-    #[must_use]
-    pub fn new(secret: &[u8]) -> Option<Self> {
-        Vec::from_slice(secret).ok().map(Self)
-    }
-
-    /// The secret itself, for the driver and for NVS.
-    #[must_use]
-    pub fn expose(&self) -> &[u8] {
-        &self.0
-    }
-
-    /// Whether the network is open.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-}
-
-impl fmt::Debug for Passphrase {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Passphrase(..)")
-    }
-}
-
-/// What is needed to join a network.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WifiCredentials {
-    /// The network.
-    pub ssid: Ssid,
-    /// Its secret; empty for an open network.
-    pub passphrase: Passphrase,
-}
-
-/// How an access point protects its network: ESP-IDF's `wifi_auth_mode_t`, which the provisioning
-/// protocol carries as it is (components/esp_wifi/include/esp_wifi_types_generic.h, v5.4.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AuthMode {
-    /// No protection.
-    Open,
-    /// WEP, broken since 2001.
-    Wep,
-    /// WPA with a passphrase.
-    WpaPsk,
-    /// WPA2 with a passphrase.
-    Wpa2Psk,
-    /// WPA and WPA2 with a passphrase.
-    WpaWpa2Psk,
-    /// WPA2 with accounts (802.1X).
-    Wpa2Enterprise,
-    /// WPA3 with a passphrase.
-    Wpa3Psk,
-    /// WPA2 and WPA3 with a passphrase.
-    Wpa2Wpa3Psk,
-    /// Anything else, by its number: never to be shown as open.
-    Other(u8),
-}
-
-impl AuthMode {
-    /// ESP-IDF's number of the mode.
-    #[must_use]
-    pub fn number(self) -> u8 {
-        match self {
-            Self::Open => 0,
-            Self::Wep => 1,
-            Self::WpaPsk => 2,
-            Self::Wpa2Psk => 3,
-            Self::WpaWpa2Psk => 4,
-            Self::Wpa2Enterprise => 5,
-            Self::Wpa3Psk => 6,
-            Self::Wpa2Wpa3Psk => 7,
-            Self::Other(number) => number,
-        }
-    }
-}
-
-/// An access point in the air.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AccessPoint {
-    /// Its network; empty if hidden.
-    pub ssid: Ssid,
-    /// Its own address.
-    pub bssid: [u8; 6],
-    /// Its channel, 1 to 14 in the 2.4 GHz band.
-    pub channel: u8,
-    /// How strong it is here, in dBm.
-    pub rssi_dbm: i8,
-    /// How it is protected.
-    pub auth: AuthMode,
 }
 
 /// How to look for access points, as the provisioning client asks.
@@ -204,8 +88,8 @@ pub trait Wifi {
     /// How strong the joined access point is here, in dBm; none if not joined.
     fn rssi_dbm(&self) -> Option<i8>;
 
-    /// The joined access point's address and channel; none if not joined.
-    fn access_point(&self) -> Option<([u8; 6], u8)>;
+    /// The joined access point; none if not joined.
+    fn access_point(&self) -> Option<AccessPoint>;
 }
 
 #[cfg(test)]
@@ -216,13 +100,6 @@ mod tests {
     #[test]
     fn names_are_shown_without_harming_a_terminal() {
         let ssid = Ssid::new(b"caf\xc3\xa9\x1b[31m\xff").unwrap();
-        assert_eq!(format!("{ssid}"), "caf\u{e9}\\u{1b}[31m\\xff");
-        assert!(Ssid::new(&[0; 33]).is_none());
-    }
-
-    #[test]
-    fn a_passphrase_is_never_printed() {
-        let secret = Passphrase::new(b"correct horse").unwrap();
-        assert_eq!(format!("{secret:?}"), "Passphrase(..)");
+        assert_eq!(format!("{}", Shown(&ssid)), "caf\u{e9}\\u{1b}[31m\\xff");
     }
 }
