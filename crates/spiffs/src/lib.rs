@@ -1,4 +1,8 @@
-#![doc = include_str!("../README.md")]
+#![cfg_attr(feature = "alloc", doc = include_str!("../README.md"))]
+#![cfg_attr(
+    not(feature = "alloc"),
+    doc = "The SPIFFS on-flash format; see README.md."
+)]
 #![no_std]
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]

@@ -1,23 +1,21 @@
 //! The vectors: golden images with their files, and digests of `spiffsgen.py`'s images. Where they
 //! come from is told in `tests/vectors/README.md`.
 
-#![allow(dead_code, reason = "each test binary uses a part of it")]
-
 use std::{fmt::Write as _, fs, path::PathBuf};
 
 use sha2::{Digest, Sha256};
 use spiffs::{Endianness, Geometry, Magic};
 
 /// An image made by ESP-IDF's generator or aged by the C library.
-pub struct Golden {
-    pub name: String,
-    pub image: Vec<u8>,
+pub(crate) struct Golden {
+    pub(crate) name: String,
+    pub(crate) image: Vec<u8>,
     /// Names and contents, in the order in which the generator took them.
-    pub files: Vec<(String, Vec<u8>)>,
+    pub(crate) files: Vec<(String, Vec<u8>)>,
 }
 
 impl Golden {
-    pub fn geometry(&self) -> Geometry {
+    pub(crate) fn geometry(&self) -> Geometry {
         match self.name.as_str() {
             "page512_block8192" => Geometry {
                 page_size: 512,
@@ -32,7 +30,7 @@ impl Golden {
         }
     }
 
-    pub fn is_aged(&self) -> bool {
+    pub(crate) fn is_aged(&self) -> bool {
         self.name.starts_with("aged")
     }
 }
@@ -52,7 +50,7 @@ fn unpack(name: &str) -> Vec<u8> {
     miniz_oxide::inflate::decompress_to_vec_zlib(&packed).expect("a zlib stream")
 }
 
-pub fn sha256(bytes: &[u8]) -> String {
+pub(crate) fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes)
         .iter()
         .fold(String::new(), |mut text, byte| {
@@ -61,7 +59,7 @@ pub fn sha256(bytes: &[u8]) -> String {
         })
 }
 
-pub fn golden_images() -> Vec<Golden> {
+pub(crate) fn golden_images() -> Vec<Golden> {
     let manifest = text("manifest.txt");
     let mut images: Vec<Golden> = Vec::new();
     let mut rest = Vec::new();
@@ -96,14 +94,14 @@ pub fn golden_images() -> Vec<Golden> {
 }
 
 /// One line of `options.txt`: what `spiffsgen.py` made of generated files.
-pub struct Generated {
-    pub size: u32,
-    pub geometry: Geometry,
-    pub files: Vec<(String, Vec<u8>)>,
-    pub digest: String,
+pub(crate) struct Generated {
+    pub(crate) size: u32,
+    pub(crate) geometry: Geometry,
+    pub(crate) files: Vec<(String, Vec<u8>)>,
+    pub(crate) digest: String,
 }
 
-pub fn generated_images(lines: &str) -> Vec<Generated> {
+pub(crate) fn generated_images(lines: &str) -> Vec<Generated> {
     lines
         .lines()
         .filter(|line| !line.starts_with('#'))
@@ -153,7 +151,7 @@ pub fn generated_images(lines: &str) -> Vec<Generated> {
         .collect()
 }
 
-pub fn option_vectors() -> Vec<Generated> {
+pub(crate) fn option_vectors() -> Vec<Generated> {
     generated_images(&text("options.txt"))
 }
 
@@ -172,23 +170,24 @@ fn file_set(set: &str) -> Vec<(String, Vec<u8>)> {
         .collect()
 }
 
-fn content(seed: u32, len: usize) -> Vec<u8> {
+pub(crate) fn content(seed: u32, len: usize) -> Vec<u8> {
     let mut random = Random(seed.wrapping_mul(2_654_435_761).wrapping_add(12345));
     (0..len).map(|_| (random.next() >> 24) as u8).collect()
 }
 
 /// Marsaglia's xorshift32: the same numbers on every machine and in every run.
-pub struct Random(pub u32);
+pub(crate) struct Random(pub(crate) u32);
 
 impl Random {
-    pub fn next(&mut self) -> u32 {
+    pub(crate) fn next(&mut self) -> u32 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 17;
         self.0 ^= self.0 << 5;
         self.0
     }
 
-    pub fn below(&mut self, limit: usize) -> usize {
+    /// A number from 0 to `limit` - 1.
+    pub(crate) fn below(&mut self, limit: usize) -> usize {
         self.next() as usize % limit
     }
 }

@@ -1,9 +1,8 @@
 //! The golden images: read, checked, and rebuilt byte for byte.
 
-mod common;
-
-use common::{Golden, golden_images, option_vectors, sha256};
 use spiffs::{Builder, Error, Geometry, Image, Magic, Partition, Spiffs};
+
+use crate::vectors::{Golden, golden_images, option_vectors, sha256};
 
 fn mount(image: &[u8], geometry: Option<Geometry>) -> Spiffs<Image<'_>> {
     Spiffs::mount(Image(image), Partition::whole(image.len() as u32), geometry).expect("mounts")
