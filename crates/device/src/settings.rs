@@ -1,12 +1,283 @@
-//! Placeholder until settings land.
-use core::fmt;
+//! What differs from the built-in defaults: the file `settings.json` in SPIFFS.
+//!
+//! The file is one JSON object; every key may be left out. A key that is not known is logged and
+//! passed over, so that an older firmware reads a newer file. Anything else that is wrong refuses
+//! the whole file: half of somebody's settings is nobody's settings.
+//!
+//! | key | value | default |
+//! |---|---|---|
+//! | `broker` | `mqtts://host[:port]`; an IPv6 address stands in brackets | [`DEFAULT_BROKER`], port 8883 |
+//! | `server_name` | the name that the broker's certificate must carry | the host of `broker` |
+//! | `sntp_server` | `host[:port]` | `pool.ntp.org`, port 123 |
+//! | `telemetry_interval_ms` | 100 to 3,600,000 | 1000 |
+//! | `keep_alive_s` | 5 to 3,600: how soon a dead connection is noticed | 30 |
+//! | `provisioning.security` | 0, 1 or 2 | 2 |
+//! | `provisioning.username` | 1 to 32 bytes; security 2 only | `wifiprov` |
+//! | `provisioning.pop` | 1 to 64 bytes: the proof of possession | made at random by the device, and kept |
+//! | `provisioning.name_prefix` | at most 20 printable ASCII characters | `PROV_` |
+//!
+//! `mqtt://`, without TLS, is refused: the certificate is who the device is, and a server that
+//! proved nothing could tell it to erase itself.
+//!
+//! ```
+//! use device::settings::Settings;
+//!
+//! let settings = Settings::parse(br#"{"broker":"mqtts://192.0.2.7"}"#).unwrap();
+//! assert_eq!((settings.broker.host.as_str(), settings.broker.port), ("192.0.2.7", 8883));
+//!
+//! let error = Settings::parse(br#"{"telemetry_interval_ms":5}"#).unwrap_err();
+//! assert_eq!(
+//!     error.to_string(),
+//!     "settings.json: telemetry_interval_ms is out of range: write a number from 100 to 3600000"
+//! );
+//! ```
 
-/// Why settings were refused.
+mod error;
+mod pop;
+#[cfg(test)]
+mod tests;
+mod uri;
+
+use core::net::IpAddr;
+
+use heapless::String;
+use thingsboard::json::{Json, Object};
+
+pub use error::{Fault, SettingsError};
+pub use pop::ProofOfPossession;
+
+/// The broker where `settings.json` names none: the value of `DEVICE_BROKER` when this was built,
+/// or `mqtts://thingsboard.local`.
+pub const DEFAULT_BROKER: &str = match option_env!("DEVICE_BROKER") {
+    Some(uri) => uri,
+    None => "mqtts://thingsboard.local",
+};
+
+// A build with a bad default must fail, not the device.
+const DEFAULT_BROKER_PARTS: uri::HostPort<'static> = match uri::broker(DEFAULT_BROKER) {
+    Ok(parts) => parts,
+    Err(_) => panic!("DEVICE_BROKER is no broker URI: write mqtts://host or mqtts://host:port"),
+};
+
+/// The shortest telemetry interval, in milliseconds.
+pub const LEAST_INTERVAL_MS: u32 = 100;
+/// The longest telemetry interval, in milliseconds.
+pub const MOST_INTERVAL_MS: u32 = 3_600_000;
+
+/// A host and a port.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SettingsError;
+pub struct Endpoint {
+    /// A name, or an address without brackets.
+    pub host: String<128>,
+    /// The port, never 0.
+    pub port: u16,
+}
 
-impl fmt::Display for SettingsError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("settings refused")
+impl Endpoint {
+    /// The address, if the host is one and not a name.
+    #[must_use]
+    pub fn address(&self) -> Option<IpAddr> {
+        self.host.parse().ok()
     }
+}
+
+/// The device's settings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// The MQTT broker, over TLS.
+    pub broker: Endpoint,
+    /// The name or address that the broker's certificate must carry.
+    pub server_name: String<128>,
+    /// The time server.
+    pub sntp_server: Endpoint,
+    /// Milliseconds between two samples, [`LEAST_INTERVAL_MS`] to [`MOST_INTERVAL_MS`].
+    pub telemetry_interval_ms: u32,
+    /// MQTT keep-alive in seconds, 5 to 3,600.
+    pub keep_alive_s: u16,
+    /// How the device is provisioned.
+    pub provisioning: Provisioning,
+}
+
+/// How the device is provisioned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Provisioning {
+    /// Session security, 0 to 2.
+    pub security: Security,
+    /// The user name of security 2.
+    pub username: String<32>,
+    /// The proof of possession; none if the device is to make one up.
+    pub pop: Option<ProofOfPossession>,
+    /// What the Bluetooth name begins with; three bytes of the MAC in hex follow.
+    pub name_prefix: String<20>,
+}
+
+/// The session security of provisioning, in Espressif's numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Security {
+    /// None: everybody near hears the passphrase. For benches.
+    None = 0,
+    /// X25519 and AES-CTR, with the proof of possession mixed in.
+    X25519 = 1,
+    /// SRP-6a and AES-GCM.
+    Srp6a = 2,
+}
+
+impl Security {
+    /// Espressif's number of it.
+    #[must_use]
+    pub fn number(self) -> u8 {
+        self as u8
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let broker = DEFAULT_BROKER_PARTS.endpoint();
+        Self {
+            server_name: broker.host.clone(),
+            broker,
+            sntp_server: Endpoint {
+                host: text("pool.ntp.org"),
+                port: uri::SNTP_PORT,
+            },
+            telemetry_interval_ms: 1_000,
+            keep_alive_s: 30,
+            provisioning: Provisioning {
+                security: Security::Srp6a,
+                username: text("wifiprov"),
+                pop: None,
+                name_prefix: text("PROV_"),
+            },
+        }
+    }
+}
+
+impl Settings {
+    /// Reads the bytes of `settings.json`.
+    ///
+    /// # Errors
+    ///
+    /// [`SettingsError`] names the key, what is wrong with it, and what to write instead.
+    pub fn parse(file: &[u8]) -> Result<Self, SettingsError> {
+        let file = Object::parse(file).map_err(SettingsError::NotJson)?;
+        let mut settings = Self::default();
+        let mut server_name = None;
+        for (key, value) in file.members() {
+            match key.as_plain() {
+                Some("broker") => {
+                    let parts = string(value, "broker")
+                        .and_then(|t| uri::broker(t).map_err(Fault::at("broker")))?;
+                    settings.broker = parts.endpoint();
+                }
+                Some("server_name") => {
+                    let name = bounded(value, "server_name", 1)?;
+                    uri::host(&name).map_err(Fault::at("server_name"))?;
+                    server_name = Some(name);
+                }
+                Some("sntp_server") => {
+                    let parts = string(value, "sntp_server")
+                        .and_then(|t| uri::time_server(t).map_err(Fault::at("sntp_server")))?;
+                    settings.sntp_server = parts.endpoint();
+                }
+                Some("telemetry_interval_ms") => {
+                    settings.telemetry_interval_ms = number(
+                        value,
+                        "telemetry_interval_ms",
+                        LEAST_INTERVAL_MS,
+                        MOST_INTERVAL_MS,
+                    )?;
+                }
+                Some("keep_alive_s") => {
+                    settings.keep_alive_s = number(value, "keep_alive_s", 5, 3_600)? as u16;
+                }
+                Some("provisioning") => {
+                    let object = value
+                        .as_object()
+                        .ok_or(Fault::NotAnObject)
+                        .map_err(Fault::at("provisioning"))?;
+                    settings.provisioning.read(object)?;
+                }
+                _ => log::warn!("settings.json: the key {key} is not known, passing over it"),
+            }
+        }
+        settings.server_name = server_name.unwrap_or_else(|| settings.broker.host.clone());
+        Ok(settings)
+    }
+}
+
+impl Provisioning {
+    fn read(&mut self, object: Object<'_>) -> Result<(), SettingsError> {
+        for (key, value) in object.members() {
+            match key.as_plain() {
+                Some("security") => {
+                    self.security = match number(value, "provisioning.security", 0, 2)? {
+                        0 => Security::None,
+                        1 => Security::X25519,
+                        _ => Security::Srp6a,
+                    };
+                }
+                Some("username") => self.username = bounded(value, "provisioning.username", 1)?,
+                Some("pop") => {
+                    const KEY: &str = "provisioning.pop";
+                    let text = value
+                        .as_text()
+                        .ok_or(Fault::NotText)
+                        .map_err(Fault::at(KEY))?;
+                    let pop = ProofOfPossession::unescape(text).map_err(Fault::at(KEY))?;
+                    self.pop = Some(pop);
+                }
+                Some("name_prefix") => {
+                    const KEY: &str = "provisioning.name_prefix";
+                    let prefix: String<20> = bounded(value, KEY, 0)?;
+                    if !prefix.bytes().all(|b| b.is_ascii_graphic() || b == b' ') {
+                        return Err(Fault::at(KEY)(Fault::NotPrintable));
+                    }
+                    self.name_prefix = prefix;
+                }
+                _ => log::warn!(
+                    "settings.json: the key provisioning.{key} is not known, passing over it"
+                ),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A default, which is known to fit.
+fn text<const N: usize>(value: &str) -> String<N> {
+    String::try_from(value).unwrap_or_default()
+}
+
+/// Text without escapes: nothing that is read this way has use for any.
+fn string<'a>(value: Json<'a>, key: &'static str) -> Result<&'a str, SettingsError> {
+    let text = value.as_text().ok_or(Fault::NotText);
+    text.and_then(|text| text.as_plain().ok_or(Fault::Escaped))
+        .map_err(Fault::at(key))
+}
+
+fn bounded<const N: usize>(
+    value: Json<'_>,
+    key: &'static str,
+    least: usize,
+) -> Result<String<N>, SettingsError> {
+    let plain = string(value, key)?;
+    let fault = Fault::Length { least, most: N };
+    String::try_from(plain)
+        .ok()
+        .filter(|text: &String<N>| text.len() >= least)
+        .ok_or(fault)
+        .map_err(Fault::at(key))
+}
+
+fn number(value: Json<'_>, key: &'static str, least: u32, most: u32) -> Result<u32, SettingsError> {
+    let fault = match value.as_decimal() {
+        None => Fault::NotANumber { least, most },
+        Some(_) => Fault::OutOfRange { least, most },
+    };
+    value
+        .as_i64()
+        .and_then(|n| u32::try_from(n).ok())
+        .filter(|n| (least..=most).contains(n))
+        .ok_or(fault)
+        .map_err(Fault::at(key))
 }

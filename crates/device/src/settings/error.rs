@@ -1,0 +1,112 @@
+//! What can be wrong with `settings.json`, and what whoever wrote it should write instead.
+
+use core::fmt;
+
+use thingsboard::json::ParseError;
+
+/// Why `settings.json` was refused. Whoever made the SPIFFS image must act.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SettingsError {
+    /// Not a JSON object.
+    NotJson(ParseError),
+    /// The value of a key cannot be used.
+    Value {
+        /// The key, with the object that it stands in.
+        key: &'static str,
+        /// What is wrong with its value.
+        fault: Fault,
+    },
+}
+
+/// What is wrong with a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// Not a string.
+    NotText,
+    /// A string with backslashes.
+    Escaped,
+    /// Not an object.
+    NotAnObject,
+    /// Not a number, or one with too many digits.
+    NotANumber {
+        /// The least value.
+        least: u32,
+        /// The greatest value.
+        most: u32,
+    },
+    /// A number out of range, or with decimals.
+    OutOfRange {
+        /// The least value.
+        least: u32,
+        /// The greatest value.
+        most: u32,
+    },
+    /// Too short or too long a text.
+    Length {
+        /// The fewest bytes.
+        least: usize,
+        /// The most bytes.
+        most: usize,
+    },
+    /// Something else than printable ASCII.
+    NotPrintable,
+    /// Not a URI of a broker that speaks MQTT over TLS.
+    NotABroker,
+    /// `mqtt://`, which has no TLS.
+    NoTls,
+    /// No host, or one longer than 128 bytes, or with a character that no host has.
+    BadHost,
+    /// Not a port from 1 to 65535.
+    BadPort,
+}
+
+impl Fault {
+    /// Makes faults into errors about `key`.
+    pub(super) fn at(key: &'static str) -> impl Fn(Self) -> SettingsError {
+        move |fault| SettingsError::Value { key, fault }
+    }
+}
+
+impl fmt::Display for SettingsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotJson(error) => {
+                write!(f, "settings.json: {error}: make it one JSON object")
+            }
+            Self::Value { key, fault } => write!(f, "settings.json: {key} {fault}"),
+        }
+    }
+}
+
+/// Continues a sentence that begins with the key.
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotText => f.write_str("is not text: put it in double quotes"),
+            Self::Escaped => f.write_str("has a backslash: write it without"),
+            Self::NotAnObject => f.write_str("is not an object: put its keys in braces"),
+            Self::NotANumber { least, most } => {
+                write!(f, "is not a number: write one from {least} to {most}")
+            }
+            Self::OutOfRange { least, most } => {
+                write!(f, "is out of range: write a number from {least} to {most}")
+            }
+            Self::Length { least, most } => {
+                write!(f, "has the wrong length: write {least} to {most} bytes")
+            }
+            Self::NotPrintable => f.write_str("is not printable: write ASCII characters only"),
+            Self::NotABroker => {
+                f.write_str("is no broker: write mqtts://host or mqtts://host:port")
+            }
+            Self::NoTls => {
+                f.write_str("has no TLS: write mqtts:// in place of mqtt://, port 8883 by default")
+            }
+            Self::BadHost => f.write_str(
+                "has no usable host: write a name or an address, IPv6 in brackets before a port",
+            ),
+            Self::BadPort => f.write_str("has a bad port: write one from 1 to 65535"),
+        }
+    }
+}
+
+impl core::error::Error for SettingsError {}
