@@ -24,3 +24,5 @@ pub mod platform;
 pub mod settings;
 pub mod storage;
 pub mod telemetry;
+#[cfg(test)]
+mod testing;

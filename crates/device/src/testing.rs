@@ -1,0 +1,79 @@
+//! Virtual time for the tests of this crate: nobody waits, the clock jumps to the next timer.
+//!
+//! Each test thread has a time of its own. [`run`] polls a future and, whenever it can go no
+//! further, moves the time to the next timer that was set.
+
+extern crate std;
+
+use core::cell::{Cell, RefCell};
+use core::future::Future;
+use core::pin::pin;
+use core::task::{Context, Poll, Waker};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Wake;
+use std::vec::Vec;
+
+use embassy_time_driver::Driver;
+
+std::thread_local! {
+    static NOW: Cell<u64> = const { Cell::new(0) };
+    static TIMERS: RefCell<Vec<(u64, Waker)>> = const { RefCell::new(Vec::new()) };
+}
+
+struct VirtualTime;
+
+impl Driver for VirtualTime {
+    fn now(&self) -> u64 {
+        NOW.get()
+    }
+
+    fn schedule_wake(&self, at: u64, waker: &Waker) {
+        TIMERS.with_borrow_mut(|timers| timers.push((at, waker.clone())));
+    }
+}
+
+embassy_time_driver::time_driver_impl!(static DRIVER: VirtualTime = VirtualTime);
+
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Runs a future to its end, in no time.
+///
+/// # Panics
+///
+/// If it waits for something that no timer will bring.
+pub(crate) fn run<F: Future>(future: F) -> F::Output {
+    let mut future = pin!(future);
+    let woken = Arc::new(Woken(AtomicBool::new(true)));
+    let waker = Waker::from(woken.clone());
+    let mut context = Context::from_waker(&waker);
+    loop {
+        while woken.0.swap(false, Ordering::Relaxed) {
+            if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
+                return output;
+            }
+        }
+        let due = TIMERS.with_borrow_mut(|timers| {
+            let next = timers.iter().map(|(at, _)| *at).min().expect("waits for ever");
+            NOW.set(next.max(NOW.get()));
+            timers.extract_if(.., |(at, _)| *at <= NOW.get()).collect::<Vec<_>>()
+        });
+        for (_, waker) in due {
+            waker.wake();
+        }
+    }
+}
+
+#[test]
+fn time_jumps_to_the_next_timer() {
+    use embassy_time::{Instant, Timer};
+    let start = Instant::now();
+    run(embassy_futures::join::join(Timer::after_secs(3600), Timer::after_secs(7200)));
+    assert_eq!(start.elapsed().as_secs(), 7200);
+}
