@@ -16,25 +16,33 @@ use crate::event::ClockSource;
 pub use date::Date;
 pub use sntp::ask;
 
-/// The wall clock of one device.
-#[derive(Default)]
+/// The clocks of one device: time since boot, and the calendar.
 pub struct Clock {
+    /// When this life began. Not always instant 0: a simulated device boots many times.
+    start: Instant,
     /// Milliseconds between 1970 UTC and boot, once known.
     boot: Cell<Option<(u64, ClockSource)>>,
 }
 
 impl Clock {
-    /// A clock that has not been set.
+    /// The clock of a device that boots now; its calendar has not been set.
     #[must_use]
-    pub const fn new() -> Self {
+    pub fn boot() -> Self {
         Self {
+            start: Instant::now(),
             boot: Cell::new(None),
         }
     }
 
+    /// Milliseconds since boot.
+    #[must_use]
+    pub fn uptime_ms(&self) -> u64 {
+        self.start.elapsed().as_millis()
+    }
+
     /// Sets the clock: it is `unix_ms` now.
     pub fn set(&self, unix_ms: u64, source: ClockSource) {
-        let boot = unix_ms.saturating_sub(Instant::now().as_millis());
+        let boot = unix_ms.saturating_sub(self.uptime_ms());
         self.boot.set(Some((boot, source)));
     }
 
@@ -42,7 +50,7 @@ impl Clock {
     #[must_use]
     pub fn now_unix_ms(&self) -> Option<u64> {
         let (boot, _) = self.boot.get()?;
-        Some(boot.saturating_add(Instant::now().as_millis()))
+        Some(boot.saturating_add(self.uptime_ms()))
     }
 
     /// The time stamp of something that happened `uptime_ms` after boot; none unless the time is
@@ -68,7 +76,7 @@ mod tests {
 
     #[test]
     fn only_a_time_known_for_certain_stamps_samples() {
-        let clock = Clock::new();
+        let clock = Clock::boot();
         assert_eq!((clock.now_unix_ms(), clock.stamp(0)), (None, None));
         clock.set(2_000_000_000_000, ClockSource::Floor);
         assert!(clock.now_unix_ms().unwrap() >= 2_000_000_000_000);

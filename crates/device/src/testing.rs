@@ -60,9 +60,15 @@ pub(crate) fn run<F: Future>(future: F) -> F::Output {
             }
         }
         let due = TIMERS.with_borrow_mut(|timers| {
-            let next = timers.iter().map(|(at, _)| *at).min().expect("waits for ever");
+            let next = timers
+                .iter()
+                .map(|(at, _)| *at)
+                .min()
+                .expect("waits for ever");
             NOW.set(next.max(NOW.get()));
-            timers.extract_if(.., |(at, _)| *at <= NOW.get()).collect::<Vec<_>>()
+            timers
+                .extract_if(.., |(at, _)| *at <= NOW.get())
+                .collect::<Vec<_>>()
         });
         for (_, waker) in due {
             waker.wake();
@@ -74,6 +80,9 @@ pub(crate) fn run<F: Future>(future: F) -> F::Output {
 fn time_jumps_to_the_next_timer() {
     use embassy_time::{Instant, Timer};
     let start = Instant::now();
-    run(embassy_futures::join::join(Timer::after_secs(3600), Timer::after_secs(7200)));
+    run(embassy_futures::join::join(
+        Timer::after_secs(3600),
+        Timer::after_secs(7200),
+    ));
     assert_eq!(start.elapsed().as_secs(), 7200);
 }

@@ -2,7 +2,6 @@
 
 use core::convert::Infallible;
 
-use embassy_time::Instant;
 use rand_core::{TryCryptoRng, TryRng};
 
 use crate::event::Event;
@@ -94,8 +93,8 @@ pub struct Heap {
 
 /// Whoever is told what happens to the device.
 pub trait Observer {
-    /// Takes notice of `event`, which happened `at` (time since boot).
-    fn notice(&self, at: Instant, event: &Event);
+    /// Takes notice of `event`, which happened this many milliseconds after boot.
+    fn notice(&self, uptime_ms: u64, event: &Event);
 
     /// Shows the QR code's payload for the provisioning app. It holds the proof of possession:
     /// for the eyes at the device (console, label), not for a log that travels.

@@ -1,0 +1,139 @@
+//! The simulated chip: its clock, randomness and button.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use device::event::Event;
+use device::platform::{Heap, Identity, Observer, ResetReason, System};
+use embassy_time::Instant;
+use rand::TryRng;
+use rand::rngs::SysRng;
+use tokio::sync::{Notify, mpsc};
+
+/// What stays powered through a restart, and who presses the button.
+#[derive(Clone)]
+pub struct Chip {
+    /// Milliseconds between 1970 UTC and the start of the host's clock of instants.
+    epoch: Rc<Cell<Option<u64>>>,
+    reset: Rc<Cell<ResetReason>>,
+    button: Rc<Notify>,
+    heap: Option<fn() -> Heap>,
+    built_at_unix_s: u64,
+}
+
+impl Chip {
+    /// A chip whose power has just come on.
+    #[must_use]
+    pub fn new(built_at_unix_s: u64) -> Self {
+        Self {
+            epoch: Rc::default(),
+            reset: Rc::new(Cell::new(ResetReason::PowerOn)),
+            button: Rc::new(Notify::new()),
+            heap: None,
+            built_at_unix_s,
+        }
+    }
+
+    /// Takes the heap figures from a counting allocator of the process.
+    #[must_use]
+    pub fn with_heap(mut self, heap: fn() -> Heap) -> Self {
+        self.heap = Some(heap);
+        self
+    }
+
+    /// Holds the button for five seconds.
+    pub fn hold_button(&self) {
+        self.button.notify_one();
+    }
+
+    /// Takes the power away and brings it back: the clock is lost.
+    pub fn power_cycle(&self) {
+        self.epoch.set(None);
+        self.reset.set(ResetReason::PowerOn);
+    }
+
+    /// Marks a restart by the device itself: the clock runs on.
+    pub fn restart(&self) {
+        self.reset.set(ResetReason::Software);
+    }
+}
+
+impl System for Chip {
+    fn identity(&self) -> Identity {
+        Identity {
+            chip: "simulated",
+            firmware_version: env!("CARGO_PKG_VERSION"),
+            built_at_unix_s: self.built_at_unix_s,
+        }
+    }
+
+    fn reset_reason(&self) -> ResetReason {
+        self.reset.get()
+    }
+
+    fn unix_ms(&self) -> Option<u64> {
+        Some(self.epoch.get()? + Instant::now().as_millis())
+    }
+
+    fn set_unix_ms(&self, unix_ms: u64) {
+        self.epoch
+            .set(Some(unix_ms.saturating_sub(Instant::now().as_millis())));
+    }
+
+    fn fill_random(&self, bytes: &mut [u8]) {
+        SysRng
+            .try_fill_bytes(bytes)
+            .expect("the operating system gives randomness");
+    }
+
+    fn heap(&self) -> Option<Heap> {
+        self.heap.map(|heap| heap())
+    }
+
+    fn chip_temperature_decicelsius(&self) -> Option<i16> {
+        None
+    }
+
+    async fn button_held(&self) {
+        self.button.notified().await;
+    }
+}
+
+/// Something for whoever watches the device.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Notice {
+    /// An event, and how many milliseconds after boot it happened.
+    Event(u64, Event),
+    /// The QR code's payload for the provisioning app; it holds the proof of possession.
+    ProvisioningCode(String),
+}
+
+/// Sends everything to a channel; watchers may come and go.
+#[derive(Clone, Default)]
+pub struct Watchers(Rc<RefCell<Vec<mpsc::UnboundedSender<Notice>>>>);
+
+impl Watchers {
+    /// A new watcher, who sees what happens from now on.
+    #[must_use]
+    pub fn watch(&self) -> mpsc::UnboundedReceiver<Notice> {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        self.0.borrow_mut().push(sender);
+        receiver
+    }
+
+    fn tell(&self, notice: &Notice) {
+        self.0
+            .borrow_mut()
+            .retain(|watcher| watcher.send(notice.clone()).is_ok());
+    }
+}
+
+impl Observer for Watchers {
+    fn notice(&self, uptime_ms: u64, event: &Event) {
+        self.tell(&Notice::Event(uptime_ms, event.clone()));
+    }
+
+    fn show_provisioning_code(&self, payload: &str) {
+        self.tell(&Notice::ProvisioningCode(payload.to_owned()));
+    }
+}
