@@ -1,0 +1,17 @@
+//! Espressif's unified provisioning (protocomm): bytes in, bytes out, both ends.
+#![no_std]
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+pub mod client;
+pub mod device;
+pub mod endpoint;
+pub mod gatt;
+mod json;
+pub mod refusal;
+pub mod security;
+#[cfg(test)]
+mod testing;
+pub mod time;
+pub mod wifi;
+pub mod wire;

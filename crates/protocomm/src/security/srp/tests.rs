@@ -1,0 +1,170 @@
+use super::*;
+use crate::testing::{Noise, hex};
+
+fn verifier() -> SrpVerifier {
+    SrpVerifier::generate(b"wifiprov", b"abcd1234", Salt::new(&[9; 16]).unwrap())
+}
+
+fn client(noise: u64) -> Client {
+    Client::new(&mut Noise::new(noise)).unwrap()
+}
+
+fn identity_of(proof_of_possession: &[u8]) -> Zeroizing<Hash> {
+    identity(b"wifiprov", proof_of_possession)
+}
+
+#[test]
+fn both_ends_agree() {
+    let verifier = verifier();
+    let client = client(1);
+    let device = Device::new(&verifier, b"wifiprov", client.public(), &mut Noise::new(2)).unwrap();
+    let answer = client
+        .answer(
+            b"wifiprov",
+            &identity_of(b"abcd1234"),
+            verifier.salt().as_bytes(),
+            device.public(),
+        )
+        .unwrap();
+    let (device_proof, key) = device.finish(&verifier, &answer.client_proof).unwrap();
+    assert_eq!(device_proof, answer.device_proof);
+    assert_eq!(*key, *answer.key);
+}
+
+#[test]
+fn a_wrong_name_or_proof_is_a_mismatch() {
+    let verifier = verifier();
+    let client = client(1);
+    for (username, pop) in [(&b"wifiprov"[..], b"abcd1235"), (b"wifiproV", b"abcd1234")] {
+        let device = Device::new(&verifier, username, client.public(), &mut Noise::new(2)).unwrap();
+        let answer = client
+            .answer(
+                username,
+                &identity(username, pop),
+                verifier.salt().as_bytes(),
+                device.public(),
+            )
+            .unwrap();
+        assert_eq!(
+            device.finish(&verifier, &answer.client_proof).err(),
+            Some(Rejected::Mismatch)
+        );
+    }
+}
+
+#[test]
+fn public_values_that_betray_the_secret_are_refused() {
+    let verifier = verifier();
+    let n = modulus();
+    for a in [&[][..], &[0], &[0; 384], &n, &[0xFF; 384], &[1; 385]] {
+        assert_eq!(
+            Device::new(&verifier, b"x", a, &mut Noise::new(1)).err(),
+            Some(Rejected::Invalid),
+            "{a:?}"
+        );
+        assert_eq!(
+            client(1).answer(b"x", &[0; 64], &[1], a).err(),
+            Some(Rejected::Invalid)
+        );
+    }
+    assert!(public_value(&[1]).is_ok());
+}
+
+#[test]
+fn a_short_public_value_is_hashed_as_it_was_sent() {
+    // A = g = 5, a = 1: the client's computation is done by hand here.
+    let verifier = verifier();
+    let device = Device::new(&verifier, b"wifiprov", &[5], &mut Noise::new(2)).unwrap();
+    let mut a = [0; 384];
+    a[383] = 5;
+    let u = scrambler(&a, device.public()).unwrap();
+    let x = private_key(verifier.salt().as_bytes(), &identity_of(b"abcd1234"));
+    let gx = power(&generator(), &x, U512::BITS);
+    let base = element(device.public()).sub(&multiplier().mul(&gx));
+    let mut secret = base.mul(&power(&power(&base, &u, U512::BITS), &x, U512::BITS));
+    let key = session_key(&mut secret);
+    let (proof, _) = Transcript {
+        username_hash: &hash(&[b"wifiprov"]),
+        salt: verifier.salt().as_bytes(),
+        a: &[5],
+        b: device.public(),
+    }
+    .proofs(&key);
+    assert!(device.finish(&verifier, &proof).is_ok());
+}
+
+#[test]
+fn proofs_of_odd_lengths_are_refused() {
+    let verifier = verifier();
+    let device = Device::new(&verifier, b"x", client(1).public(), &mut Noise::new(2)).unwrap();
+    for proof in [&[][..], &[0; 63], &[0; 65]] {
+        assert_eq!(
+            device.finish(&verifier, proof).err(),
+            Some(Rejected::Invalid)
+        );
+    }
+}
+
+#[test]
+fn public_values_are_full_length() {
+    for seed in 0..16 {
+        assert_ne!(client(seed).public()[0], 0);
+    }
+}
+
+#[test]
+fn a_generator_that_is_stuck_is_an_error() {
+    // Exponent 0 gives A = 1, whose first byte is zero, for ever.
+    struct Stuck;
+    impl rand_core::TryRng for Stuck {
+        type Error = core::convert::Infallible;
+        fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
+            Ok(0)
+        }
+        fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
+            Ok(0)
+        }
+        fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Self::Error> {
+            bytes.fill(0);
+            Ok(())
+        }
+    }
+    impl rand_core::TryCryptoRng for Stuck {}
+    assert_eq!(Client::new(&mut Stuck).err(), Some(Rejected::NoRandomness));
+}
+
+#[test]
+fn salts() {
+    assert_eq!(Salt::new(&[]), Err(InvalidSalt));
+    assert_eq!(Salt::new(&[0, 1]), Err(InvalidSalt));
+    assert_eq!(Salt::new(&[1; 33]), Err(InvalidSalt));
+    assert_eq!(Salt::new(&[1; 32]).unwrap().as_bytes(), [1; 32]);
+    assert_eq!(Salt::random(&mut Noise::new(1)).as_bytes().len(), 16);
+}
+
+/// The salt and the verifier of Espressif's example, for `wifiprov` and `abcd1234`.
+///
+/// ESP-IDF v5.4.1 (4c2820d), `examples/provisioning/wifi_prov_mgr/main/app_main.c`.
+#[test]
+fn the_verifier_of_espressifs_example() {
+    let salt = Salt::new(&hex::<16>("036ee0c7bcb9eda84c9eac97d93decf4")).unwrap();
+    let verifier = SrpVerifier::generate(b"wifiprov", b"abcd1234", salt.clone());
+    assert_eq!(
+        verifier.verifier()[..16],
+        hex::<16>("7c7c85476508946dd636af37d7e89143")
+    );
+    assert_eq!(
+        verifier.verifier()[368..],
+        hex::<16>("e6f653c831a878de5040f762de36b2ba")
+    );
+    let again = SrpVerifier::from_parts(salt, verifier.verifier()).unwrap();
+    assert_eq!(again.verifier(), verifier.verifier());
+}
+
+/// The shape of RFC 5054's appendix B, whose vectors are of the 1024-bit group and SHA-1 and do not
+/// fit here: k is a fact of the group and the hash alone.
+#[test]
+fn the_multiplier_is_not_reduced() {
+    let k = hash(&[&modulus(), &padded_generator()]);
+    assert_eq!(&number(&multiplier())[VERIFIER_LEN - HASH_LEN..], &k);
+}
