@@ -19,6 +19,7 @@ pub mod clock;
 pub mod cloud;
 pub mod credentials;
 pub mod event;
+pub mod life;
 pub mod lifecycle;
 pub mod platform;
 pub mod settings;
