@@ -1,12 +1,266 @@
-//! Placeholder until credentials land.
-use core::fmt;
+//! Who the device is, proven before use: the three files of SPIFFS that make a TLS client.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `device.crt` | PEM: the device's certificate, then the CA that signed it, and so on upwards |
+//! | `device.key` | PEM: the device's private key, in PKCS#1, PKCS#8 or SEC1, not encrypted |
+//! | `server_chain.pem` | PEM: the CAs that the broker's certificate may come from |
+//!
+//! A [`Bundle`] exists only if the three parse, each certificate of `device.crt` is signed by the
+//! next, the key is that of the first, and the first has a common name. Dates cannot be checked
+//! before there is a clock: [`Bundle::at`] checks them for one moment and gives the
+//! [`Credentials`] that TLS asks for. It is cheap, so that every connection asks anew and a
+//! certificate that expires while the device runs is named as such.
+//!
+//! This module knows neither flash nor network. Whether the server likes the certificates is the
+//! server's business, and told by [`crate::cloud`].
 
-/// Why credentials were refused.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CredentialsError;
+mod error;
+mod pem;
+#[cfg(test)]
+mod tests;
+#[allow(unsafe_code)] // MbedTLS's X.509, which TLS brings along; each call is argued for there.
+mod x509;
 
-impl fmt::Display for CredentialsError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("credentials refused")
+use core::ffi::CStr;
+
+use alloc::vec::Vec;
+use heapless::String;
+use rand_core::CryptoRng;
+use zeroize::Zeroizing;
+
+pub use error::{CredentialsError, Fault, File};
+use x509::{Certificate, Key, KeyKind};
+
+/// The most certificates that a file may hold.
+pub const MOST_CERTIFICATES: usize = 10;
+
+/// The three files, as they are in flash.
+#[derive(Clone, Copy)]
+pub struct Files<'a> {
+    /// `device.crt`
+    pub certificate: &'a [u8],
+    /// `device.key`
+    pub key: &'a [u8],
+    /// `server_chain.pem`
+    pub server_chain: &'a [u8],
+}
+
+/// The three files, parsed and found to belong together; their dates are yet to be checked.
+///
+/// Holds about 1 KiB of heap for each certificate and for an RSA-2048 key. The key is wiped when
+/// the bundle is dropped.
+pub struct Bundle {
+    common_name: String<64>,
+    own: Vec<Validity>,
+    trusted: Vec<Validity>,
+    certificate: mbedtls_rs::Certificate<'static>,
+    key: mbedtls_rs::PrivateKey,
+    server_chain: mbedtls_rs::Certificate<'static>,
+}
+
+/// Credentials whose dates were good when [`Bundle::at`] looked.
+#[derive(Clone, Copy)]
+pub struct Credentials<'a> {
+    bundle: &'a Bundle,
+}
+
+/// From when to when a certificate is good, in seconds since 1970; both ends included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Validity {
+    from_unix_s: u64,
+    to_unix_s: u64,
+}
+
+impl Bundle {
+    /// Parses and proves the three files. `random` blinds the arithmetic with the key.
+    ///
+    /// Takes as long as two or three signatures are to verify, and for an RSA key some
+    /// arithmetic on top: tens of milliseconds on a chip with P-256.
+    ///
+    /// # Errors
+    ///
+    /// [`CredentialsError`] names the file, what is wrong with it and what to do.
+    pub fn prove(files: Files<'_>, random: &mut dyn CryptoRng) -> Result<Self, CredentialsError> {
+        let own = certificates(File::Certificate, files.certificate)?;
+        let trusted = certificates(File::ServerChain, files.server_chain)?;
+        let leaf = own.first().ok_or(File::Certificate.has(Fault::Empty))?;
+
+        for (number, pair) in (1..).zip(own.windows(2)) {
+            let [child, issuer] = pair else { continue };
+            if !child.names_as_issuer(issuer) || !child.is_signed_by(issuer) {
+                return Err(File::Certificate.has(Fault::OutOfOrder { number }));
+            }
+            if !issuer.is_ca() {
+                let number = number + 1;
+                return Err(File::Certificate.has(Fault::NotACa { number }));
+            }
+        }
+        check_key(File::Certificate, leaf.key_kind())?;
+        if !leaf.is_for_clients() {
+            return Err(File::Certificate.has(Fault::NotForClients));
+        }
+        let common_name = common_name(leaf)?;
+
+        let text = pem::terminated(File::Key, files.key)?;
+        if pem::is_encrypted(files.key) {
+            return Err(File::Key.has(Fault::Encrypted));
+        }
+        let key = Key::parse(&text, random).map_err(|fault| File::Key.has(fault))?;
+        check_key(File::Key, key.kind())?;
+        if !key.belongs_to(leaf, random) {
+            return Err(File::Key.has(Fault::Mismatch));
+        }
+
+        let private_key = mbedtls_rs::PrivateKey::new(mbedtls_rs::X509::PEM(&text), None)
+            // It parsed a moment ago, but with randomness at hand, which is needed where the
+            // public half is left out and has to be computed.
+            .map_err(|_| File::Key.has(Fault::Unsupported { number: 1 }))?;
+        Ok(Self {
+            common_name,
+            own: own.iter().map(Certificate::validity).collect(),
+            trusted: trusted.iter().map(Certificate::validity).collect(),
+            certificate: for_tls(File::Certificate, files.certificate)?,
+            key: private_key,
+            server_chain: for_tls(File::ServerChain, files.server_chain)?,
+        })
+    }
+
+    /// Checks the dates for `now_unix_s`, in seconds since 1970.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::Expired`] or [`Fault::NotYetValid`], for any certificate of `device.crt`, or for
+    /// `server_chain.pem` if none of its certificates is good.
+    pub fn at(&self, now_unix_s: u64) -> Result<Credentials<'_>, CredentialsError> {
+        for (number, validity) in (1..).zip(&self.own) {
+            validity.check(File::Certificate, number, now_unix_s)?;
+        }
+        let mut bad = None;
+        for (number, validity) in (1..).zip(&self.trusted) {
+            match validity.check(File::ServerChain, number, now_unix_s) {
+                Ok(()) => return Ok(Credentials { bundle: self }),
+                Err(error) => bad = bad.or(Some(error)),
+            }
+        }
+        Err(bad.unwrap_or(File::ServerChain.has(Fault::Empty)))
+    }
+
+    /// The common name of the device's certificate: 1 to 64 bytes of printable UTF-8. The server
+    /// names the device after it.
+    #[must_use]
+    pub fn common_name(&self) -> &String<64> {
+        &self.common_name
+    }
+
+    /// The first second, counted since 1970, at which a certificate of `device.crt` has expired.
+    #[must_use]
+    pub fn expires_unix_s(&self) -> u64 {
+        let last = self.own.iter().map(|v| v.to_unix_s).min();
+        last.unwrap_or(0).saturating_add(1)
+    }
+}
+
+impl<'a> Credentials<'a> {
+    /// What they were made of.
+    #[must_use]
+    pub fn bundle(self) -> &'a Bundle {
+        self.bundle
+    }
+
+    /// What the device shows to the server.
+    pub(crate) fn for_tls(self) -> mbedtls_rs::Credentials<'static> {
+        mbedtls_rs::Credentials {
+            certificate: self.bundle.certificate.clone(),
+            private_key: self.bundle.key.clone(),
+        }
+    }
+
+    /// The CAs that the server's certificate may come from.
+    pub(crate) fn server_chain(self) -> mbedtls_rs::Certificate<'static> {
+        self.bundle.server_chain.clone()
+    }
+}
+
+impl Validity {
+    fn check(self, file: File, number: u8, now_unix_s: u64) -> Result<(), CredentialsError> {
+        if now_unix_s < self.from_unix_s {
+            let from_unix_s = self.from_unix_s;
+            Err(file.has(Fault::NotYetValid {
+                number,
+                from_unix_s,
+                now_unix_s,
+            }))
+        } else if now_unix_s > self.to_unix_s {
+            let to_unix_s = self.to_unix_s;
+            Err(file.has(Fault::Expired {
+                number,
+                to_unix_s,
+                now_unix_s,
+            }))
+        } else {
+            Ok(())
+        }
+    }
+}
+
+fn certificates(file: File, bytes: &[u8]) -> Result<Vec<Certificate>, CredentialsError> {
+    let mut certificates = Vec::new();
+    for (number, block) in (1..).zip(pem::certificates(bytes)) {
+        if certificates.len() == MOST_CERTIFICATES {
+            return Err(file.has(Fault::TooMany));
+        }
+        let text = pem::terminated(file, block)?;
+        let certificate =
+            Certificate::parse(&text).map_err(|fault| file.has(fault.of_certificate(number)))?;
+        certificates.push(certificate);
+    }
+    if certificates.is_empty() {
+        let fault = if bytes.is_empty() {
+            Fault::Empty
+        } else {
+            Fault::NotPem
+        };
+        return Err(file.has(fault));
+    }
+    Ok(certificates)
+}
+
+fn for_tls(file: File, bytes: &[u8]) -> Result<mbedtls_rs::Certificate<'static>, CredentialsError> {
+    let text = pem::terminated(file, bytes)?;
+    // Each certificate of the file parsed alone, so what can fail is the memory.
+    mbedtls_rs::Certificate::new(mbedtls_rs::X509::PEM(&text))
+        .map_err(|_| file.has(Fault::OutOfMemory))
+}
+
+fn check_key(file: File, kind: KeyKind) -> Result<(), CredentialsError> {
+    match kind {
+        KeyKind::Rsa { bits: 2048..=4096 } | KeyKind::Ec { bits: 256 | 384 } => Ok(()),
+        KeyKind::Rsa { bits } => Err(file.has(Fault::RsaSize { bits })),
+        KeyKind::Ec { .. } | KeyKind::Other => Err(file.has(Fault::Unsupported { number: 1 })),
+    }
+}
+
+fn common_name(leaf: &Certificate) -> Result<String<64>, CredentialsError> {
+    let name = leaf.common_name();
+    let name = name.ok_or(File::Certificate.has(Fault::NoCommonName))?;
+    // It becomes the MQTT client id, a name on screens and part of file names: no control
+    // characters. 64 is X.520's bound on common names.
+    core::str::from_utf8(name)
+        .ok()
+        .filter(|name| !name.chars().any(char::is_control) && !name.trim().is_empty())
+        .and_then(|name| String::try_from(name).ok())
+        .ok_or(File::Certificate.has(Fault::CommonNameUnusable))
+}
+
+/// A file's text with a zero at its end, as MbedTLS wants PEM; wiped when dropped, for it may be
+/// a key.
+struct Terminated(Zeroizing<Vec<u8>>);
+
+impl core::ops::Deref for Terminated {
+    type Target = CStr;
+
+    fn deref(&self) -> &CStr {
+        CStr::from_bytes_until_nul(&self.0).unwrap_or_default()
     }
 }

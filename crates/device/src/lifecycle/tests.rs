@@ -226,7 +226,9 @@ fn pauses_grow_are_random_and_stay_between_their_bounds() {
 #[test]
 fn bad_credentials_halt_and_a_reset_gets_out_of_everything() {
     let (state, action) = State::Connecting { attempt: 1 }.step(
-        &Event::CredentialsRefused(crate::credentials::CredentialsError),
+        &Event::CredentialsRefused(
+            crate::credentials::File::Key.has(crate::credentials::Fault::Missing),
+        ),
         at(1),
     );
     assert_eq!((state, action), (State::Halted, Some(Action::Wait)));

@@ -1,0 +1,247 @@
+//! What can be wrong with the three files, and what whoever made the SPIFFS image should do.
+
+use core::fmt;
+
+use crate::clock::Date;
+
+/// One of the three files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum File {
+    /// `device.crt`
+    Certificate,
+    /// `device.key`
+    Key,
+    /// `server_chain.pem`
+    ServerChain,
+}
+
+impl File {
+    /// Its name in SPIFFS.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Certificate => "device.crt",
+            Self::Key => "device.key",
+            Self::ServerChain => "server_chain.pem",
+        }
+    }
+
+    /// An error about this file.
+    #[must_use]
+    pub fn has(self, fault: Fault) -> CredentialsError {
+        CredentialsError { file: self, fault }
+    }
+
+    /// What belongs into it.
+    fn purpose(self) -> &'static str {
+        match self {
+            Self::Certificate => "the device's certificate and the CAs above it",
+            Self::Key => "the device's private key",
+            Self::ServerChain => "the CA certificates of the broker",
+        }
+    }
+}
+
+/// Why the device cannot prove who it is. Whoever made its SPIFFS image must act.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CredentialsError {
+    /// The file.
+    pub file: File,
+    /// What is wrong with it.
+    pub fault: Fault,
+}
+
+/// What is wrong with a file. Certificates are numbered from 1 in the order of the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// Not in SPIFFS.
+    Missing,
+    /// No bytes.
+    Empty,
+    /// More bytes than the device reads.
+    TooLarge {
+        /// The most, in bytes.
+        most: usize,
+    },
+    /// More than [`MOST_CERTIFICATES`](super::MOST_CERTIFICATES).
+    TooMany,
+    /// No PEM, or not of the right kind.
+    NotPem,
+    /// PEM that cannot be decoded.
+    Damaged {
+        /// Which certificate; 1 for a key.
+        number: u8,
+    },
+    /// A key, curve or signature that this firmware cannot do.
+    Unsupported {
+        /// Which certificate; 1 for a key.
+        number: u8,
+    },
+    /// An RSA key that is too weak or takes too long.
+    RsaSize {
+        /// Its size.
+        bits: usize,
+    },
+    /// The key is encrypted, and nobody is there to type a passphrase.
+    Encrypted,
+    /// The key is not that of the first certificate.
+    Mismatch,
+    /// The certificate is not signed by the one that follows.
+    OutOfOrder {
+        /// Which certificate.
+        number: u8,
+    },
+    /// The certificate signed another one, but is not a CA's.
+    NotACa {
+        /// Which certificate.
+        number: u8,
+    },
+    /// The device's certificate is restricted to other uses.
+    NotForClients,
+    /// The device's certificate has no common name.
+    NoCommonName,
+    /// The common name is blank, longer than 64 bytes, or no printable text.
+    CommonNameUnusable,
+    /// Good only later.
+    NotYetValid {
+        /// Which certificate.
+        number: u8,
+        /// From when, in seconds since 1970.
+        from_unix_s: u64,
+        /// When this was checked, in seconds since 1970.
+        now_unix_s: u64,
+    },
+    /// No longer good.
+    Expired {
+        /// Which certificate.
+        number: u8,
+        /// Until when it was, in seconds since 1970.
+        to_unix_s: u64,
+        /// When this was checked, in seconds since 1970.
+        now_unix_s: u64,
+    },
+    /// The heap is too small.
+    OutOfMemory,
+}
+
+impl Fault {
+    /// The parser knows no numbers.
+    pub(super) fn of_certificate(self, number: u8) -> Self {
+        match self {
+            Self::Damaged { .. } => Self::Damaged { number },
+            Self::Unsupported { .. } => Self::Unsupported { number },
+            other => other,
+        }
+    }
+}
+
+/// `file: what is wrong: what to do`.
+impl fmt::Display for CredentialsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let purpose = self.file.purpose();
+        write!(f, "{}: ", self.file.name())?;
+        match self.fault {
+            Fault::Missing => write!(f, "missing: put {purpose} into SPIFFS"),
+            Fault::Empty => write!(f, "empty: put {purpose} into it"),
+            Fault::TooLarge { most } => {
+                write!(
+                    f,
+                    "more than {most} bytes: it should hold {purpose}, no more"
+                )
+            }
+            Fault::TooMany => {
+                let most = super::MOST_CERTIFICATES;
+                write!(
+                    f,
+                    "more than {most} certificates: leave those that are needed"
+                )
+            }
+            Fault::NotPem => write!(f, "not PEM: it should hold {purpose}, as text"),
+            Fault::Damaged { number } => {
+                self.item(f, number)?;
+                f.write_str(" is damaged: copy it anew, whole")
+            }
+            Fault::Unsupported { number } => {
+                self.item(f, number)?;
+                f.write_str(
+                    " is of a kind that this firmware cannot use: take P-256, P-384 or RSA of 2048 \
+                     to 4096 bits, signed with SHA-256 or SHA-384",
+                )
+            }
+            Fault::RsaSize { bits } => {
+                write!(
+                    f,
+                    "an RSA key of {bits} bits: take 2048 to 4096, or better P-256"
+                )
+            }
+            Fault::Encrypted => f.write_str(
+                "the key is encrypted: remove the passphrase, as with `openssl pkey -in … -out …`",
+            ),
+            Fault::Mismatch => f.write_str(
+                "not the key of the first certificate in device.crt: put the pair together again",
+            ),
+            Fault::OutOfOrder { number } => write!(
+                f,
+                "certificate {number} is not signed by certificate {}: put the device's own first, \
+                 then the CA that signed it, then the CA above",
+                u32::from(number) + 1
+            ),
+            Fault::NotACa { number } => write!(
+                f,
+                "certificate {number} signed another, but is not a CA's (basicConstraints CA:TRUE, \
+                 keyCertSign): have the CA certificate made anew"
+            ),
+            Fault::NotForClients => f.write_str(
+                "the device's certificate is not for TLS clients: have it made anew with the \
+                 extended key usage clientAuth",
+            ),
+            Fault::NoCommonName => f.write_str(
+                "the device's certificate has no common name (CN): have it made anew, with the \
+                 serial number as CN",
+            ),
+            Fault::CommonNameUnusable => f.write_str(
+                "the common name (CN) is blank, longer than 64 bytes or not printable: have the \
+                 certificate made anew, with the serial number as CN",
+            ),
+            Fault::NotYetValid {
+                number,
+                from_unix_s,
+                now_unix_s,
+            } => {
+                let from = Date::from_unix_s(from_unix_s);
+                let now = Date::from_unix_s(now_unix_s);
+                write!(
+                    f,
+                    "certificate {number} is not valid before {from}, and it is {now}: check the \
+                     time server, or the clock of the CA"
+                )
+            }
+            Fault::Expired {
+                number,
+                to_unix_s,
+                now_unix_s,
+            } => {
+                let to = Date::from_unix_s(to_unix_s);
+                let now = Date::from_unix_s(now_unix_s);
+                write!(
+                    f,
+                    "certificate {number} expired on {to}, and it is {now}: renew it"
+                )
+            }
+            Fault::OutOfMemory => {
+                f.write_str("not enough memory to read it: this is a fault of the firmware")
+            }
+        }
+    }
+}
+
+impl CredentialsError {
+    fn item(&self, f: &mut fmt::Formatter<'_>, number: u8) -> fmt::Result {
+        match self.file {
+            File::Key => f.write_str("the key"),
+            File::Certificate | File::ServerChain => write!(f, "certificate {number}"),
+        }
+    }
+}
+
+impl core::error::Error for CredentialsError {}

@@ -1,0 +1,300 @@
+//! Certificates and keys by way of MbedTLS 3.6, which TLS brings along: a parser of its own would
+//! cost tens of kilobytes of flash.
+//!
+//! The only part of the credentials with `unsafe`. What comes out of MbedTLS is copied or lent
+//! for as long as its owner lives.
+
+use alloc::boxed::Box;
+use core::ffi::{CStr, c_int, c_uchar, c_void};
+use core::ptr;
+
+use mbedtls_rs::sys;
+use rand_core::CryptoRng;
+
+use super::{Fault, Validity};
+
+/// A parsed certificate. Boxed: MbedTLS does not promise that it can be moved.
+pub(super) struct Certificate(Box<sys::mbedtls_x509_crt>);
+
+/// A parsed private key, wiped when dropped.
+pub(super) struct Key(Box<sys::mbedtls_pk_context>);
+
+/// A key's algorithm and size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum KeyKind {
+    Rsa { bits: usize },
+    Ec { bits: usize },
+    Other,
+}
+
+impl Certificate {
+    /// Parses one certificate in PEM.
+    pub(super) fn parse(pem: &CStr) -> Result<Self, Fault> {
+        let text = pem.to_bytes_with_nul();
+        let mut crt = Box::<sys::mbedtls_x509_crt>::default();
+        // SAFETY: `crt` is memory for such a structure, which this initialises.
+        unsafe { sys::mbedtls_x509_crt_init(&mut *crt) };
+        // From here on, dropping frees what parsing allocates.
+        let mut this = Self(crt);
+        // SAFETY: the structure is initialised; the text is readable for its length, which
+        // includes the zero that MbedTLS asks for, and is copied.
+        let result =
+            unsafe { sys::mbedtls_x509_crt_parse(&mut *this.0, text.as_ptr(), text.len()) };
+        // A positive result counts certificates that failed beside others that did not.
+        match result {
+            0 => Ok(this),
+            code => Err(fault(code)),
+        }
+    }
+
+    /// Whether the issuer's name is that certificate's own.
+    pub(super) fn names_as_issuer(&self, issuer: &Self) -> bool {
+        self.bytes(&self.0.issuer_raw) == issuer.bytes(&issuer.0.subject_raw)
+    }
+
+    /// Whether the signature is by that certificate's key.
+    ///
+    /// As in MbedTLS's own `x509_crt_check_signature` (library/x509_crt.c, v3.6.5), which is not
+    /// for callers, while the public verification wants a clock.
+    pub(super) fn is_signed_by(&self, issuer: &Self) -> bool {
+        let crt = &*self.0;
+        let tbs = self.bytes(&crt.tbs);
+        let signature = self.bytes(&crt.private_sig);
+        let mut hash = [0; sys::MBEDTLS_MD_MAX_SIZE as usize];
+        // SAFETY: looks into a constant table; null for an unknown digest, which is checked.
+        let md = unsafe { sys::mbedtls_md_info_from_type(crt.private_sig_md) };
+        if md.is_null() {
+            return false;
+        }
+        // SAFETY: `md` is an entry of that table; `tbs` is readable, and `hash` takes the
+        // longest of all digests.
+        let hashed = unsafe { sys::mbedtls_md(md, tbs.as_ptr(), tbs.len(), hash.as_mut_ptr()) };
+        // SAFETY: as above.
+        let length = unsafe { sys::mbedtls_md_get_size(md) };
+        let pk: *const _ = &issuer.0.pk;
+        // SAFETY: the key was set up by parsing the issuer. The options are those that parsing
+        // found beside the signature, of the type that belongs to `private_sig_pk`. The key is
+        // not written to, in spite of its type: `Self` is not shared between threads, for it
+        // holds pointers.
+        hashed == 0
+            && unsafe { sys::mbedtls_pk_can_do(pk, crt.private_sig_pk) } == 1
+            && unsafe {
+                sys::mbedtls_pk_verify_ext(
+                    crt.private_sig_pk,
+                    crt.private_sig_opts,
+                    pk.cast_mut(),
+                    crt.private_sig_md,
+                    hash.as_ptr(),
+                    length.into(),
+                    signature.as_ptr(),
+                    signature.len(),
+                )
+            } == 0
+    }
+
+    /// Whether it is a CA's, allowed to sign certificates.
+    pub(super) fn is_ca(&self) -> bool {
+        // SAFETY: the structure was parsed.
+        let usage = unsafe {
+            sys::mbedtls_x509_crt_check_key_usage(&*self.0, sys::MBEDTLS_X509_KU_KEY_CERT_SIGN)
+        };
+        self.0.private_ca_istrue != 0 && usage == 0
+    }
+
+    /// Whether it may authenticate a TLS client: so it is if nothing is said about its use.
+    pub(super) fn is_for_clients(&self) -> bool {
+        // The constant ends with a zero that does not count.
+        let [oid @ .., _] = sys::MBEDTLS_OID_CLIENT_AUTH;
+        // SAFETY: the structure was parsed; the identifier is readable for its length.
+        let usage = unsafe {
+            sys::mbedtls_x509_crt_check_extended_key_usage(&*self.0, oid.as_ptr().cast(), oid.len())
+        };
+        usage == 0
+    }
+
+    /// The first common name of the subject, if it is in a type of string that is UTF-8 or less.
+    pub(super) fn common_name(&self) -> Option<&[u8]> {
+        let [oid @ .., _] = sys::MBEDTLS_OID_AT_CN;
+        let mut next = Some(&self.0.subject);
+        while let Some(part) = next {
+            if self.bytes(&part.oid) == oid {
+                let text = [
+                    sys::MBEDTLS_ASN1_UTF8_STRING,
+                    sys::MBEDTLS_ASN1_PRINTABLE_STRING,
+                    sys::MBEDTLS_ASN1_IA5_STRING,
+                ];
+                // Another type cannot be shown, which is for the caller to say.
+                return Some(if text.iter().any(|tag| *tag as c_int == part.val.tag) {
+                    self.bytes(&part.val)
+                } else {
+                    &[]
+                });
+            }
+            // SAFETY: null or the next entry of a list that the certificate owns and that lives
+            // as long as it is not changed, which the borrow of `self` rules out.
+            next = unsafe { part.next.as_ref() };
+        }
+        None
+    }
+
+    /// Its dates.
+    pub(super) fn validity(&self) -> Validity {
+        Validity {
+            from_unix_s: unix_s(&self.0.valid_from),
+            to_unix_s: unix_s(&self.0.valid_to),
+        }
+    }
+
+    /// The kind of its key.
+    pub(super) fn key_kind(&self) -> KeyKind {
+        kind(&self.0.pk)
+    }
+
+    /// A buffer of this certificate.
+    fn bytes(&self, buffer: &sys::mbedtls_asn1_buf) -> &[u8] {
+        if buffer.p.is_null() {
+            return &[];
+        }
+        // SAFETY: all buffers of a certificate point into its own copy of the DER, which is
+        // freed with it. Callers pass only buffers of `self`.
+        unsafe { core::slice::from_raw_parts(buffer.p, buffer.len) }
+    }
+}
+
+impl Drop for Certificate {
+    fn drop(&mut self) {
+        // SAFETY: initialised in `parse`, freed once.
+        unsafe { sys::mbedtls_x509_crt_free(&mut *self.0) };
+    }
+}
+
+impl Key {
+    /// Parses a private key in PEM.
+    pub(super) fn parse(pem: &CStr, random: &mut dyn CryptoRng) -> Result<Self, Fault> {
+        let text = pem.to_bytes_with_nul();
+        let mut pk = Box::<sys::mbedtls_pk_context>::default();
+        // SAFETY: `pk` is memory for such a structure, which this initialises.
+        unsafe { sys::mbedtls_pk_init(&mut *pk) };
+        // From here on, dropping frees what parsing allocates.
+        let mut this = Self(pk);
+        let mut random = random;
+        // SAFETY: the structure is initialised; the text is readable for its length, which
+        // includes the zero; there is no passphrase; `fill` gets back the pointer to `random`,
+        // which outlives the call.
+        let result = unsafe {
+            sys::mbedtls_pk_parse_key(
+                &mut *this.0,
+                text.as_ptr(),
+                text.len(),
+                ptr::null(),
+                0,
+                Some(fill),
+                ptr::from_mut(&mut random).cast(),
+            )
+        };
+        match result {
+            0 => Ok(this),
+            code => Err(fault(code)),
+        }
+    }
+
+    /// The kind of the key.
+    pub(super) fn kind(&self) -> KeyKind {
+        kind(&self.0)
+    }
+
+    /// Whether the certificate is for this key.
+    pub(super) fn belongs_to(&self, certificate: &Certificate, random: &mut dyn CryptoRng) -> bool {
+        let mut random = random;
+        // SAFETY: both were parsed; `fill` as in `parse`.
+        let result = unsafe {
+            sys::mbedtls_pk_check_pair(
+                &certificate.0.pk,
+                &*self.0,
+                Some(fill),
+                ptr::from_mut(&mut random).cast(),
+            )
+        };
+        result == 0
+    }
+}
+
+impl Drop for Key {
+    fn drop(&mut self) {
+        // SAFETY: initialised in `parse`, freed once; MbedTLS wipes the numbers.
+        unsafe { sys::mbedtls_pk_free(&mut *self.0) };
+    }
+}
+
+/// MbedTLS's way to ask for randomness.
+unsafe extern "C" fn fill(random: *mut c_void, bytes: *mut c_uchar, length: usize) -> c_int {
+    // SAFETY: callers of MbedTLS pass a pointer to such a reference, not used elsewhere
+    // meanwhile; MbedTLS passes memory to be written, of that length.
+    let (random, bytes) = unsafe {
+        (
+            &mut *random.cast::<&mut dyn CryptoRng>(),
+            core::slice::from_raw_parts_mut(bytes, length),
+        )
+    };
+    // Writing before reading: the memory may be uninitialised.
+    bytes.fill(0);
+    random.fill_bytes(bytes);
+    0
+}
+
+fn kind(pk: &sys::mbedtls_pk_context) -> KeyKind {
+    // SAFETY: the structure was initialised, and set up by parsing.
+    let (kind, bits) = unsafe { (sys::mbedtls_pk_get_type(pk), sys::mbedtls_pk_get_bitlen(pk)) };
+    if kind == sys::mbedtls_pk_type_t_MBEDTLS_PK_RSA {
+        KeyKind::Rsa { bits }
+    } else if kind == sys::mbedtls_pk_type_t_MBEDTLS_PK_ECKEY {
+        KeyKind::Ec { bits }
+    } else {
+        KeyKind::Other
+    }
+}
+
+/// Seconds since 1970; 0 for dates before that, and for none.
+fn unix_s(time: &sys::mbedtls_x509_time) -> u64 {
+    let field = |value: c_int| i64::from(value);
+    // Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", days_from_civil. MbedTLS
+    // checked the fields; a year has four digits.
+    let year = field(time.year) - i64::from(time.mon <= 2);
+    let era = year.div_euclid(400);
+    let year_of_era = year.rem_euclid(400);
+    let month_from_march = (field(time.mon) + 9).rem_euclid(12);
+    let day_of_year = (153 * month_from_march + 2) / 5 + field(time.day) - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    let days = era * 146_097 + day_of_era - 719_468;
+    let seconds = field(time.hour) * 3_600 + field(time.min) * 60 + field(time.sec);
+    u64::try_from(days * 86_400 + seconds).unwrap_or(0)
+}
+
+/// What a parser's refusal means. MbedTLS adds a code of the outer layer, in steps of 128, to one
+/// of the inner layer (include/mbedtls/error.h).
+fn fault(code: c_int) -> Fault {
+    let inner = -(-code % 128);
+    let outer = code - inner;
+    match (outer, inner) {
+        (
+            sys::MBEDTLS_ERR_X509_ALLOC_FAILED
+            | sys::MBEDTLS_ERR_PK_ALLOC_FAILED
+            | sys::MBEDTLS_ERR_PEM_ALLOC_FAILED,
+            _,
+        )
+        | (_, sys::MBEDTLS_ERR_ASN1_ALLOC_FAILED | sys::MBEDTLS_ERR_MPI_ALLOC_FAILED) => {
+            Fault::OutOfMemory
+        }
+        (
+            sys::MBEDTLS_ERR_X509_UNKNOWN_SIG_ALG
+            | sys::MBEDTLS_ERR_X509_FEATURE_UNAVAILABLE
+            | sys::MBEDTLS_ERR_X509_UNKNOWN_VERSION
+            | sys::MBEDTLS_ERR_PK_UNKNOWN_NAMED_CURVE
+            | sys::MBEDTLS_ERR_PK_UNKNOWN_PK_ALG
+            | sys::MBEDTLS_ERR_PK_FEATURE_UNAVAILABLE
+            | sys::MBEDTLS_ERR_ECP_FEATURE_UNAVAILABLE,
+            _,
+        ) => Fault::Unsupported { number: 1 },
+        _ => Fault::Damaged { number: 1 },
+    }
+}
