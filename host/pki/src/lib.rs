@@ -1,1 +1,17 @@
-//! (under construction)
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+mod authority;
+mod error;
+mod identity;
+mod key;
+mod store;
+mod validity;
+
+pub use authority::{Options, Pki, Profile};
+pub use error::{Error, InvalidRequest};
+pub use identity::{Identity, Role};
+pub use key::{KeyAlgorithm, KeyEncoding};
+pub use store::Existing;
+pub use validity::Validity;

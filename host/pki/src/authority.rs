@@ -1,0 +1,296 @@
+//! The two authorities, and what they issue.
+//!
+//! ```text
+//! root ── intermediate ─┬─ server
+//!                       └─ device, device, …
+//! ```
+
+use std::{fmt, net::IpAddr};
+
+use rcgen::{
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
+    Issuer, KeyUsagePurpose, SanType, SerialNumber,
+};
+use zeroize::Zeroizing;
+
+use crate::{
+    Error, Identity, InvalidRequest, KeyAlgorithm, KeyEncoding, Role, Validity,
+    key::{self, Key},
+};
+
+/// The longest common name and organization that certificates allow (RFC 5280, appendix A.1:
+/// `ub-common-name`).
+const LONGEST_NAME: usize = 64;
+const ROOT_DAYS: u32 = 40 * 365;
+const INTERMEDIATE_DAYS: u32 = 30 * 365;
+const DEVICE_DAYS: u32 = 20 * 365;
+/// The longest that browsers and Apple's systems accept of a server.
+const SERVER_DAYS: u32 = 825;
+
+/// What the authorities are made of.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The organization in the authorities' names: 1 to 64 characters.
+    pub organization: String,
+    /// The kind of their keys.
+    pub algorithm: KeyAlgorithm,
+    /// The root's dates; 40 years if `None`.
+    pub root_validity: Option<Validity>,
+    /// The intermediate's dates; 30 years if `None`.
+    pub intermediate_validity: Option<Validity>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            organization: "esptb".into(),
+            algorithm: KeyAlgorithm::default(),
+            root_validity: None,
+            intermediate_validity: None,
+        }
+    }
+}
+
+/// What a server's or device's certificate is made of.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Profile {
+    /// The kind of key.
+    pub algorithm: KeyAlgorithm,
+    /// How the key is written.
+    pub encoding: KeyEncoding,
+    /// The dates; 20 years for a device and 825 days for a server if `None`.
+    pub validity: Option<Validity>,
+}
+
+/// A root and an intermediate authority with their keys.
+pub struct Pki {
+    pub(crate) root: Authority,
+    pub(crate) intermediate: Authority,
+}
+
+/// An authority: its certificate, and its key if this PKI still has it.
+pub(crate) struct Authority {
+    pub(crate) certificate: String,
+    pub(crate) key: Key,
+}
+
+impl Pki {
+    /// Makes a root, and an intermediate signed by it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] for an organization that does not fit, [`Error::Backend`].
+    pub fn new(options: &Options) -> Result<Self, Error> {
+        if !is_name(&options.organization) {
+            return Err(InvalidRequest::Organization(options.organization.clone()).into());
+        }
+        let authority = |what: &str, validity: Option<Validity>, days, path_len| {
+            let mut params = params(validity, days)?;
+            let name = format!("{} {what}", options.organization);
+            // The organization alone may fill the field.
+            let common_name: String = if is_name(&name) {
+                name
+            } else {
+                what.to_owned()
+            };
+            params.distinguished_name = DistinguishedName::new();
+            params
+                .distinguished_name
+                .push(DnType::OrganizationName, &*options.organization);
+            params
+                .distinguished_name
+                .push(DnType::CommonName, common_name);
+            params.is_ca = IsCa::Ca(BasicConstraints::Constrained(path_len));
+            params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+            Ok::<_, Error>(params)
+        };
+
+        let root_params = authority("Root CA", options.root_validity, ROOT_DAYS, 1)?;
+        let root_key = Key::generate(options.algorithm)?;
+        let root = root_params.self_signed(root_key.pair())?;
+
+        let params = authority(
+            "Device CA",
+            options.intermediate_validity,
+            INTERMEDIATE_DAYS,
+            0,
+        )?;
+        let key = Key::generate(options.algorithm)?;
+        let issuer = Issuer::from_params(&root_params, root_key.pair());
+        let intermediate = params.signed_by(key.pair(), &issuer)?;
+
+        Ok(Self {
+            root: Authority {
+                certificate: root.pem(),
+                key: root_key,
+            },
+            intermediate: Authority {
+                certificate: intermediate.pem(),
+                key,
+            },
+        })
+    }
+
+    /// The root certificate: what devices and clients trust.
+    pub fn root_pem(&self) -> &str {
+        &self.root.certificate
+    }
+
+    /// The intermediate certificate: what is pasted into ThingsBoard's device profile.
+    pub fn intermediate_pem(&self) -> &str {
+        &self.intermediate.certificate
+    }
+
+    /// A device's identity, with a P-256 key in PKCS#8, valid for 20 years. Its common name is
+    /// its serial number.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] for a serial number that cannot be a name, [`Error::Backend`].
+    pub fn device(&self, serial_number: &str) -> Result<Identity, Error> {
+        self.device_with(serial_number, &Profile::default())
+    }
+
+    /// A device's identity of a chosen kind.
+    ///
+    /// # Errors
+    ///
+    /// As [`device`](Self::device), and [`Error::Invalid`] for an encoding that the kind of key
+    /// does not have.
+    pub fn device_with(&self, serial_number: &str, profile: &Profile) -> Result<Identity, Error> {
+        // Slashes, as serial numbers name folders.
+        if !is_name(serial_number)
+            || serial_number.contains(['/', '\\'])
+            || matches!(serial_number, "." | "..")
+        {
+            return Err(InvalidRequest::SerialNumber(serial_number.to_owned()).into());
+        }
+        let mut params = params(profile.validity, DEVICE_DAYS)?;
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        self.issue(Role::Device, serial_number, params, profile)
+    }
+
+    /// A server's identity, with a P-256 key in PKCS#8, valid for 825 days. Each name is a DNS
+    /// name or an IP address.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] for no name or one that is neither, [`Error::Backend`].
+    pub fn server(&self, names: &[&str]) -> Result<Identity, Error> {
+        self.server_with(names, &Profile::default())
+    }
+
+    /// A server's identity of a chosen kind.
+    ///
+    /// # Errors
+    ///
+    /// As [`server`](Self::server), and [`Error::Invalid`] for an encoding that the kind of key
+    /// does not have.
+    pub fn server_with(&self, names: &[&str], profile: &Profile) -> Result<Identity, Error> {
+        let common_name = *names.first().ok_or(InvalidRequest::NoServerName)?;
+        let mut params = params(profile.validity, SERVER_DAYS)?;
+        params.subject_alt_names = names
+            .iter()
+            .map(|name| subject_alt_name(name))
+            .collect::<Result<_, _>>()?;
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        // What counts is the alternative names; this one may be too long for its field.
+        let common_name = if is_name(common_name) {
+            common_name
+        } else {
+            "server"
+        };
+        self.issue(Role::Server, common_name, params, profile)
+    }
+
+    fn issue(
+        &self,
+        role: Role,
+        common_name: &str,
+        mut params: CertificateParams,
+        profile: &Profile,
+    ) -> Result<Identity, Error> {
+        key::check(profile.algorithm, profile.encoding)?;
+        params.distinguished_name = DistinguishedName::new();
+        params
+            .distinguished_name
+            .push(DnType::CommonName, common_name);
+        params.is_ca = IsCa::ExplicitNoCa;
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        if profile.algorithm.is_rsa() {
+            // For the RSA key exchange of TLS 1.2.
+            params.key_usages.push(KeyUsagePurpose::KeyEncipherment);
+        }
+        let key = Key::generate(profile.algorithm)?;
+        let issuer =
+            Issuer::from_ca_cert_pem(&self.intermediate.certificate, self.intermediate.key.pair())?;
+        let leaf = params.signed_by(key.pair(), &issuer)?;
+        Ok(Identity {
+            role,
+            common_name: common_name.to_owned(),
+            leaf: leaf.pem(),
+            intermediate: self.intermediate.certificate.clone(),
+            key: key.pem(profile.encoding)?,
+            trust: self.root.certificate.clone(),
+        })
+    }
+
+    pub(crate) fn key_pems(&self) -> Result<[Zeroizing<String>; 2], Error> {
+        Ok([
+            self.root.key.pem(KeyEncoding::Pkcs8)?,
+            self.intermediate.key.pem(KeyEncoding::Pkcs8)?,
+        ])
+    }
+}
+
+impl fmt::Debug for Pki {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pki").finish_non_exhaustive()
+    }
+}
+
+/// What all certificates have in common.
+fn params(validity: Option<Validity>, days: u32) -> Result<CertificateParams, Error> {
+    let mut params = CertificateParams::default();
+    let validity = match validity {
+        Some(validity) => validity,
+        None => Validity::days(days)?,
+    };
+    validity.apply(&mut params);
+    params.serial_number = Some(serial_number()?);
+    params.use_authority_key_identifier_extension = true;
+    Ok(params)
+}
+
+/// 126 random bits under a one, so that the number is positive and always as long.
+fn serial_number() -> Result<SerialNumber, Error> {
+    let mut bytes = [0; 16];
+    aws_lc_rs::rand::fill(&mut bytes)?;
+    bytes[0] = bytes[0] & 0x3F | 0x40;
+    Ok(SerialNumber::from_slice(&bytes))
+}
+
+fn subject_alt_name(name: &str) -> Result<SanType, InvalidRequest> {
+    if let Ok(address) = name.parse::<IpAddr>() {
+        return Ok(SanType::IpAddress(address));
+    }
+    let invalid = || InvalidRequest::ServerName(name.to_owned());
+    let is_label = |label: &str| {
+        let is_inner = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+        (1..=63).contains(&label.len()) && label.bytes().all(is_inner)
+    };
+    if name.len() > 253
+        || !name
+            .strip_prefix("*.")
+            .unwrap_or(name)
+            .split('.')
+            .all(is_label)
+    {
+        return Err(invalid());
+    }
+    Ok(SanType::DnsName(name.try_into().map_err(|_| invalid())?))
+}
+
+fn is_name(text: &str) -> bool {
+    (1..=LONGEST_NAME).contains(&text.chars().count()) && !text.chars().any(char::is_control)
+}

@@ -1,0 +1,173 @@
+//! Private keys: their kinds, and the ways in which they are written.
+//!
+//! Keys are wiped from this process's memory when they are dropped, as far as the libraries allow.
+
+use std::fmt;
+
+use aws_lc_rs::{
+    encoding::{AsDer, EcPrivateKeyRfc5915Der},
+    signature::{ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1_SIGNING, EcdsaKeyPair},
+};
+use rcgen::{KeyPair, RsaKeySize};
+use x509_parser::asn1_rs::{self, FromDer};
+use zeroize::{Zeroize, Zeroizing};
+
+use crate::{Error, InvalidRequest};
+
+/// What kind of key to make. Certificates are signed with SHA-256, by P-384 keys with SHA-384.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum KeyAlgorithm {
+    /// ECDSA on the curve P-256: small, and the fastest on a chip without an accelerator.
+    #[default]
+    P256,
+    /// ECDSA on the curve P-384.
+    P384,
+    /// RSA of 2048 bits.
+    Rsa2048,
+    /// RSA of 3072 bits.
+    Rsa3072,
+    /// RSA of 4096 bits: a handshake with it takes seconds on an ESP32.
+    Rsa4096,
+}
+
+impl KeyAlgorithm {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::P256,
+        Self::P384,
+        Self::Rsa2048,
+        Self::Rsa3072,
+        Self::Rsa4096,
+    ];
+
+    /// Whether this is RSA of any size.
+    pub fn is_rsa(self) -> bool {
+        matches!(self, Self::Rsa2048 | Self::Rsa3072 | Self::Rsa4096)
+    }
+}
+
+impl fmt::Display for KeyAlgorithm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::P256 => "P-256",
+            Self::P384 => "P-384",
+            Self::Rsa2048 => "RSA-2048",
+            Self::Rsa3072 => "RSA-3072",
+            Self::Rsa4096 => "RSA-4096",
+        })
+    }
+}
+
+/// How a private key is written in PEM.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum KeyEncoding {
+    /// `BEGIN PRIVATE KEY` (RFC 5958): for every kind of key.
+    #[default]
+    Pkcs8,
+    /// `BEGIN EC PRIVATE KEY` (RFC 5915), for elliptic-curve keys.
+    Sec1,
+    /// `BEGIN RSA PRIVATE KEY` (RFC 8017), for RSA keys.
+    Pkcs1,
+}
+
+impl fmt::Display for KeyEncoding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Pkcs8 => "PKCS#8",
+            Self::Sec1 => "SEC1",
+            Self::Pkcs1 => "PKCS#1",
+        })
+    }
+}
+
+/// A private key that is wiped when dropped and never shown.
+pub(crate) struct Key(KeyPair);
+
+impl Key {
+    pub(crate) fn generate(algorithm: KeyAlgorithm) -> Result<Self, Error> {
+        let rsa = |size| KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, size);
+        Ok(Self(match algorithm {
+            KeyAlgorithm::P256 => KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256),
+            KeyAlgorithm::P384 => KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384),
+            KeyAlgorithm::Rsa2048 => rsa(RsaKeySize::_2048),
+            KeyAlgorithm::Rsa3072 => rsa(RsaKeySize::_3072),
+            KeyAlgorithm::Rsa4096 => rsa(RsaKeySize::_4096),
+        }?))
+    }
+
+    /// Reads a key in any of the three encodings.
+    pub(crate) fn from_pem(pem: &str) -> Result<Self, Error> {
+        Ok(Self(KeyPair::from_pem(pem)?))
+    }
+
+    pub(crate) fn pair(&self) -> &KeyPair {
+        &self.0
+    }
+
+    /// Writes the key.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Backend`] if the key is not of the kind that the encoding is for; the caller has
+    /// checked that.
+    pub(crate) fn pem(&self, encoding: KeyEncoding) -> Result<Zeroizing<String>, Error> {
+        let pkcs8 = self.0.serialized_der();
+        Ok(match encoding {
+            KeyEncoding::Pkcs8 => pem("PRIVATE KEY", pkcs8),
+            KeyEncoding::Sec1 => {
+                let curve = if self.0.algorithm() == &rcgen::PKCS_ECDSA_P384_SHA384 {
+                    &ECDSA_P384_SHA384_ASN1_SIGNING
+                } else {
+                    &ECDSA_P256_SHA256_ASN1_SIGNING
+                };
+                let pair = EcdsaKeyPair::from_pkcs8(curve, pkcs8)
+                    .map_err(|error| Error::Backend(error.to_string()))?;
+                let der: EcPrivateKeyRfc5915Der<'_> = pair.private_key().as_der()?;
+                pem("EC PRIVATE KEY", der.as_ref())
+            }
+            KeyEncoding::Pkcs1 => pem("RSA PRIVATE KEY", inner_key(pkcs8)?),
+        })
+    }
+}
+
+impl Drop for Key {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+/// The key inside PKCS#8: version, algorithm, then the key as an octet string.
+fn inner_key(pkcs8: &[u8]) -> Result<&[u8], Error> {
+    let parse = || {
+        let (_, sequence) = asn1_rs::Sequence::from_der(pkcs8).ok()?;
+        // Borrowed from the input, as sequences are read without copying.
+        let content = match sequence.content {
+            std::borrow::Cow::Borrowed(content) => content,
+            std::borrow::Cow::Owned(_) => return None,
+        };
+        let (rest, _version) = asn1_rs::Any::from_der(content).ok()?;
+        let (rest, _algorithm) = asn1_rs::Any::from_der(rest).ok()?;
+        let (_, key) = asn1_rs::Any::from_der(rest).ok()?;
+        Some(key.data)
+    };
+    parse().ok_or_else(|| Error::Backend("a generated key is not PKCS#8".into()))
+}
+
+fn pem(label: &str, der: &[u8]) -> Zeroizing<String> {
+    let config = pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF);
+    let block = pem::Pem::new(label, der);
+    let text = pem::encode_config(&block, config);
+    block.into_contents().zeroize();
+    Zeroizing::new(text)
+}
+
+/// Refuses encodings that a kind of key does not have.
+pub(crate) fn check(algorithm: KeyAlgorithm, encoding: KeyEncoding) -> Result<(), InvalidRequest> {
+    match (encoding, algorithm.is_rsa()) {
+        (KeyEncoding::Pkcs8, _) | (KeyEncoding::Sec1, false) | (KeyEncoding::Pkcs1, true) => Ok(()),
+        _ => Err(InvalidRequest::Encoding {
+            algorithm,
+            encoding,
+        }),
+    }
+}
