@@ -3,6 +3,7 @@
 use core::fmt;
 
 use crate::clock::Date;
+use crate::storage::FileError;
 
 /// One of the three files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,6 +57,8 @@ pub struct CredentialsError {
 pub enum Fault {
     /// Not in SPIFFS.
     Missing,
+    /// In SPIFFS, but not to be read.
+    Unreadable(FileError),
     /// No bytes.
     Empty,
     /// More bytes than the device reads.
@@ -142,6 +145,7 @@ impl fmt::Display for CredentialsError {
         write!(f, "{}: ", self.file.name())?;
         match self.fault {
             Fault::Missing => write!(f, "missing: put {purpose} into SPIFFS"),
+            Fault::Unreadable(error) => error.fmt(f),
             Fault::Empty => write!(f, "empty: put {purpose} into it"),
             Fault::TooLarge { most } => {
                 write!(
