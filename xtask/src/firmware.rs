@@ -44,7 +44,8 @@ pub(crate) fn build(chip: &Chip) -> Result<Account> {
         .with_context(|| format!("{} cannot be read", artifacts.map.display()))?;
     let image = image::length(&elf, chip)?;
     terminal::remark(format!("ELF file: {}", artifacts.elf.display()));
-    Ok(Account::new(chip, image, &map::parse(&map)))
+    let no_bytes = image::sections_without_bytes(&elf)?;
+    Ok(Account::new(chip, image, &map::parse(&map), &no_bytes))
 }
 
 /// Runs clippy over the firmware, warnings denied.

@@ -40,7 +40,13 @@ const PADDING: &str = "(padding)";
 const SMALL: u64 = 1024;
 
 impl Account {
-    pub(crate) fn new(chip: &Chip, image: u64, sections: &[OutputSection]) -> Self {
+    /// Adds up what the sections of the linker's map say. Those of `no_bytes` take no flash.
+    pub(crate) fn new(
+        chip: &Chip,
+        image: u64,
+        sections: &[OutputSection],
+        no_bytes: &[String],
+    ) -> Self {
         let mut owners: BTreeMap<String, Share> = BTreeMap::new();
         let (mut ram, mut ram_left) = (0, 0);
         for section in sections {
@@ -54,8 +60,7 @@ impl Account {
                 continue;
             }
             let in_flash = chip.in_flash(section.address);
-            let zeroed = [".bss", ".noinit", ".persistent"];
-            let stored = in_flash || !zeroed.iter().any(|end| section.name.ends_with(end));
+            let stored = !no_bytes.contains(&section.name);
             let mut add = |owner: &str, size: u64| {
                 let share = owners.entry(owner.to_owned()).or_default();
                 share.flash += if stored { size } else { 0 };
@@ -170,7 +175,7 @@ mod tests {
             section(".stack", 0x3fc9_0000, 7000, 0),
             section(".debug_info", 0, 9000, 9000),
         ];
-        let account = Account::new(&chip(), 500, &sections);
+        let account = Account::new(&chip(), 500, &sections, &[".bss".to_owned()]);
         assert_eq!((account.ram, account.ram_left), (60, 7000));
         assert_eq!(
             account.owners["device"],
@@ -184,7 +189,7 @@ mod tests {
 
     #[test]
     fn an_image_must_fit_its_slot() {
-        let image = |size| Account::new(&chip(), size, &[]);
+        let image = |size| Account::new(&chip(), size, &[], &[]);
         assert!(image(1000).check_slot().is_ok());
         assert!(image(1001).check_slot().is_err());
     }

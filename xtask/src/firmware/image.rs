@@ -9,7 +9,7 @@
 use anyhow::{Context, Result};
 use object::{
     Endianness,
-    elf::{FileHeader32, SHT_INIT_ARRAY, SHT_PROGBITS},
+    elf::{FileHeader32, SHT_INIT_ARRAY, SHT_NOBITS, SHT_PROGBITS},
     read::elf::{FileHeader, SectionHeader},
 };
 
@@ -41,9 +41,33 @@ pub(crate) fn length(elf: &[u8], chip: &Chip) -> Result<u64> {
     Ok(u64::from(lay_out(merged(flash), merged(ram), chip.page)))
 }
 
-fn segments(elf: &[u8]) -> Result<Vec<Segment>> {
+/// The names of the sections that have an address but no bytes in the file: zeroed by the start
+/// code, or left alone.
+///
+/// # Errors
+///
+/// The file is not an ELF file of 32 bits.
+pub(crate) fn sections_without_bytes(elf: &[u8]) -> Result<Vec<String>> {
+    let (header, endian) = header(elf)?;
+    let sections = header.sections(endian, elf)?;
+    let names = sections
+        .iter()
+        .filter(|section| section.sh_type(endian) == SHT_NOBITS)
+        .map(|section| {
+            sections
+                .section_name(endian, section)
+                .map(String::from_utf8_lossy)
+        });
+    names.map(|name| Ok(name?.into_owned())).collect()
+}
+
+fn header(elf: &[u8]) -> Result<(&FileHeader32<Endianness>, Endianness)> {
     let header = FileHeader32::<Endianness>::parse(elf).context("it is not an ELF file")?;
-    let endian = header.endian()?;
+    Ok((header, header.endian()?))
+}
+
+fn segments(elf: &[u8]) -> Result<Vec<Segment>> {
+    let (header, endian) = header(elf)?;
     let mut found = Vec::new();
     for section in header.section_headers(endian, elf)? {
         let kind = section.sh_type(endian);

@@ -161,12 +161,20 @@ const PRIMITIVES: &[&str] = &[
     "u128", "usize", "f32", "f64",
 ];
 
-/// The crate whose code a Rust symbol is. For `<T as Trait>::method` that is the crate of `T`.
+/// The crate whose code a Rust symbol is, mangled or as the linker shows it. For
+/// `<T as Trait>::method` that is the crate of `T`.
 fn owner_by_symbol(symbol: &str) -> Option<String> {
-    // What LLVM adds: `.Lswitch.table.<symbol>.123`.
-    let start = symbol.find("_ZN").or_else(|| symbol.find("_R"))?;
-    let symbol = symbol[start..].trim_end_matches(|c: char| c == '.' || c.is_ascii_digit());
-    let name = format!("{:#}", rustc_demangle::try_demangle(symbol).ok()?);
+    let mangled = symbol.find("_ZN").or_else(|| symbol.find("_R"));
+    let name = match mangled {
+        _ if symbol.contains("::") => symbol.to_owned(),
+        // What LLVM adds: `.Lswitch.table.<symbol>.123`.
+        Some(start) => {
+            let bare = |c: char| c == '.' || c.is_ascii_digit();
+            let symbol = symbol[start..].trim_end_matches(bare);
+            format!("{:#}", rustc_demangle::try_demangle(symbol).ok()?)
+        }
+        None => return None,
+    };
     let mut name = name.as_str();
     loop {
         let trimmed = name.trim_start_matches(['<', '&', '*', '(', '[', ' ']);
@@ -248,6 +256,14 @@ mod tests {
         assert_eq!(
             owner("_ZN16embassy_executor3raw20TaskStorage$LT$F$GT$4poll17h3ce8903c8de8e424E"),
             Some("embassy_executor".to_owned())
+        );
+        assert_eq!(
+            owner("<&[u8] as heapless::Buf>::x::h0"),
+            Some("core".to_owned())
+        );
+        assert_eq!(
+            owner("firmware::board::HEAP::h50"),
+            Some("firmware".to_owned())
         );
         assert_eq!(owner("memcpy"), None);
         assert_eq!(owner("_RRRR"), None);

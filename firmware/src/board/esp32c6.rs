@@ -1,0 +1,62 @@
+//! ESP32-C6 on Espressif's DevKitC-1 and DevKitM-1, and boards like them.
+
+use esp_hal::{
+    gpio::{Flex, Input, InputConfig, Level, Pull},
+    peripherals::Peripherals,
+    ram,
+    rmt::{Rmt, RxChannelCreator, TxChannelCreator},
+    time::Rate,
+};
+
+use super::{Board, Button, Light, SensorPort};
+use crate::platform::{light, sensor};
+
+/// The chip, as its maker writes it.
+pub(crate) const CHIP: &str = "ESP32-C6";
+
+/// Gives the allocator its memory: what the second-stage bootloader leaves behind (66,320 bytes,
+/// esp-bootloader-esp-idf 0.6.0), and a part of the memory that the main stack lies in.
+pub(crate) fn claim_heap() {
+    esp_alloc::heap_allocator!(#[ram(reclaimed)] size: 64 * 1024);
+    esp_alloc::heap_allocator!(size: 104 * 1024);
+}
+
+impl Board {
+    pub(crate) fn new(peripherals: Peripherals) -> Self {
+        let pulses = Rmt::new(peripherals.RMT, Rate::from_mhz(80))
+            .expect("80 MHz is the clock of the RMT")
+            .into_async();
+        let wire = Flex::new(peripherals.GPIO4);
+        let receiver = pulses
+            .channel2
+            .configure_rx(&sensor::receiver_config())
+            .expect("the channel is free")
+            .with_pin(wire.peripheral_input());
+        let transmitter = pulses
+            .channel0
+            .configure_tx(&light::transmitter_config())
+            .expect("the channel is free")
+            .with_pin(peripherals.GPIO8);
+        let pull_up = InputConfig::default().with_pull(Pull::Up);
+        Self {
+            timers: peripherals.TIMG0,
+            context_switch: peripherals.FROM_CPU_INTR0,
+            clock: peripherals.RTC_TIMER,
+            flash: peripherals.FLASH,
+            wifi: peripherals.WIFI,
+            bluetooth: peripherals.BT,
+            thermometer: peripherals.TSENS,
+            sensor: SensorPort {
+                model: sensor::Model::Dht11,
+                wire,
+                receiver,
+            },
+            // The BOOT button.
+            button: Button {
+                pin: Input::new(peripherals.GPIO9, pull_up),
+                pressed: Level::Low,
+            },
+            light: Light::Addressable(transmitter),
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! The body of the device on a chip: `device::platform`'s traits over esp-hal, esp-radio and
+//! embassy. No chip is named here; what differs between them comes from [`Board`].
+
+mod bluetooth;
+mod console;
+pub(crate) mod light;
+mod network;
+mod panic;
+pub(crate) mod sensor;
+mod system;
+mod wifi;
+
+use device::platform::{Body, Platform};
+use embassy_executor::Spawner;
+use esp_hal::{rtc_cntl::Rtc, timer::timg::TimerGroup};
+use esp_storage::FlashStorage;
+
+use crate::board::Board;
+
+/// The types of this body.
+pub(crate) struct Chip;
+
+impl Platform for Chip {
+    type Bluetooth = bluetooth::Controller;
+    type Wifi = wifi::Station;
+    type Network = network::Sockets;
+    type Flash = FlashStorage<'static>;
+    type Sensor = sensor::Dht;
+    type System = system::Soc;
+    type Observer = console::Console;
+}
+
+/// Starts the scheduler, the radio and the tasks beneath the device.
+pub(crate) fn bring_up(board: Board, spawner: Spawner) -> Body<Chip> {
+    console::start_log();
+    let timers = TimerGroup::new(board.timers);
+    esp_rtos::start(timers.timer0, board.context_switch);
+    light::start(board.light, spawner);
+    // Wi-Fi comes up before anything asks for randomness: the radio is the source of it.
+    let (controller, interface) = wifi::power_up(board.wifi);
+    let system = system::Soc::new(Rtc::new(board.clock), board.thermometer, board.button);
+    let stack = network::start(interface, &system, spawner);
+    Body {
+        bluetooth: bluetooth::Controller::new(board.bluetooth),
+        wifi: wifi::Station::new(controller, stack),
+        network: network::Sockets::new(stack),
+        flash: FlashStorage::new(board.flash),
+        sensor: sensor::Dht::new(board.sensor),
+        system,
+        observer: console::Console,
+    }
+}
+
+/// Lives until the device asks for a restart, and restarts.
+pub(crate) async fn live(body: Body<Chip>) -> ! {
+    let _body = body;
+    core::future::pending::<()>().await;
+    esp_hal::system::software_reset()
+}

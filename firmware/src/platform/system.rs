@@ -1,0 +1,145 @@
+//! The system around the device: who it is, its clock, randomness, button and memory.
+
+use device::platform::{Heap, Identity, ResetReason, System};
+use embassy_sync::{blocking_mutex::raw::NoopRawMutex, mutex::Mutex};
+use embassy_time::{Duration, with_timeout};
+use esp_hal::{
+    gpio::Level,
+    peripherals::TSENS,
+    rng::Trng,
+    rtc_cntl::{Rtc, SocResetReason},
+    system::reset_reason,
+    tsens::{Config, TemperatureSensor},
+};
+
+use super::panic;
+use crate::board::{self, Button};
+
+/// How long the button has to be held.
+const HELD: Duration = Duration::from_secs(5);
+
+/// The system on the chip.
+pub(crate) struct Soc {
+    /// Runs on through a restart, but not through a loss of power.
+    clock: Rtc<'static>,
+    random: Trng,
+    thermometer: TemperatureSensor<'static>,
+    button: Mutex<NoopRawMutex, Button>,
+    reset: ResetReason,
+}
+
+impl Soc {
+    /// Takes the parts. The radio must be up, for it is the source of randomness.
+    pub(crate) fn new(clock: Rtc<'static>, thermometer: TSENS<'static>, button: Button) -> Self {
+        let thermometer = TemperatureSensor::new(thermometer, Config::default())
+            .expect("the crystal is a clock of the thermometer");
+        Self {
+            clock,
+            random: Trng::try_new().expect("the radio is up"),
+            thermometer,
+            button: Mutex::new(button),
+            reset: why(),
+        }
+    }
+}
+
+fn why() -> ResetReason {
+    // Always asked, so that a mark is not found by a later life.
+    let panicked = panic::take_mark();
+    match reset_reason() {
+        Some(SocResetReason::ChipPowerOn) => ResetReason::PowerOn,
+        Some(SocResetReason::CoreSw | SocResetReason::Cpu0Sw) if panicked => ResetReason::Panic,
+        Some(SocResetReason::CoreSw | SocResetReason::Cpu0Sw) => ResetReason::Software,
+        Some(SocResetReason::CoreDeepSleep) => ResetReason::DeepSleep,
+        Some(SocResetReason::SysBrownOut) => ResetReason::Brownout,
+        Some(
+            SocResetReason::CoreMwdt0
+            | SocResetReason::CoreMwdt1
+            | SocResetReason::CoreRtcWdt
+            | SocResetReason::Cpu0Mwdt0
+            | SocResetReason::Cpu0Mwdt1
+            | SocResetReason::Cpu0RtcWdt
+            | SocResetReason::SysRtcWdt
+            | SocResetReason::SysSuperWdt,
+        ) => ResetReason::Watchdog,
+        _ => ResetReason::Other,
+    }
+}
+
+impl System for Soc {
+    fn identity(&self) -> Identity {
+        Identity {
+            chip: board::CHIP,
+            firmware_version: env!("CARGO_PKG_VERSION"),
+            built_at_unix_s: built_at_unix_s(),
+        }
+    }
+
+    fn reset_reason(&self) -> ResetReason {
+        self.reset
+    }
+
+    fn unix_ms(&self) -> Option<u64> {
+        // After power-on the clock starts at 1970; set, it cannot be before this was built.
+        let ms = self.clock.current_time_us() / 1000;
+        (ms / 1000 >= built_at_unix_s()).then_some(ms)
+    }
+
+    fn set_unix_ms(&self, unix_ms: u64) {
+        self.clock.set_current_time_us(unix_ms.saturating_mul(1000));
+    }
+
+    fn fill_random(&self, bytes: &mut [u8]) {
+        self.random.read(bytes);
+    }
+
+    fn heap(&self) -> Option<Heap> {
+        let stats = esp_alloc::HEAP.stats();
+        let left = |used: usize| u32::try_from(stats.size.saturating_sub(used)).unwrap_or(u32::MAX);
+        Some(Heap {
+            free: left(stats.current_usage),
+            least: left(stats.max_usage),
+        })
+    }
+
+    fn chip_temperature_decicelsius(&self) -> Option<i16> {
+        let measured = self.thermometer.get_temperature();
+        // The formula of esp_hal::tsens::Temperature::to_celsius, without floating point.
+        let millicelsius = i32::from(measured.raw_value) * 4386 / 10
+            - i32::from(measured.offset) * 27_880
+            - 20_520;
+        i16::try_from(millicelsius / 100).ok()
+    }
+
+    async fn button_held(&self) {
+        let mut button = self.button.lock().await;
+        let Button { pin, pressed } = &mut *button;
+        loop {
+            match pressed {
+                Level::Low => pin.wait_for_low().await,
+                Level::High => pin.wait_for_high().await,
+            }
+            let released = async {
+                match pressed {
+                    Level::Low => pin.wait_for_high().await,
+                    Level::High => pin.wait_for_low().await,
+                }
+            };
+            if with_timeout(HELD, released).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// When this was built, as firmware/build.rs found it.
+const fn built_at_unix_s() -> u64 {
+    let digits = env!("BUILT_AT_UNIX_S").as_bytes();
+    let mut seconds = 0;
+    let mut index = 0;
+    while index < digits.len() {
+        seconds = seconds * 10 + (digits[index] - b'0') as u64;
+        index += 1;
+    }
+    seconds
+}
