@@ -3,9 +3,14 @@
 
 use core::cell::Cell;
 
+use embassy_sync::blocking_mutex::raw::NoopRawMutex;
+use embassy_sync::signal::Signal;
+use embassy_time::Instant;
+
 use crate::clock::Clock;
 use crate::event::Event;
-use crate::platform::{Entropy, Observer, Platform};
+use crate::lifecycle::{Action, State};
+use crate::platform::{Entropy, Observer, Platform, System};
 use crate::settings::Settings;
 use crate::storage::Storage;
 use crate::telemetry::SampleQueue;
@@ -32,6 +37,9 @@ pub struct Life<'a, P: Platform> {
     /// What `settings.json` says.
     pub settings: Settings,
     interval_ms: Cell<u32>,
+    interval_changed: Signal<NoopRawMutex, ()>,
+    state: Cell<State>,
+    action: Signal<NoopRawMutex, Action>,
 }
 
 impl<'a, P: Platform> Life<'a, P> {
@@ -58,12 +66,40 @@ impl<'a, P: Platform> Life<'a, P> {
             queue: SampleQueue::new(QUEUE_SAMPLES),
             settings,
             interval_ms: Cell::new(interval),
+            interval_changed: Signal::new(),
+            state: Cell::new(State::Starting),
+            action: Signal::new(),
         }
     }
 
-    /// Tells the observer that something happened.
+    /// Tells that something happened: the observer, and the lifecycle, which may decide on
+    /// another action.
     pub fn tell(&self, event: &Event) {
         self.observer.notice(self.clock.uptime_ms(), event);
+        let (state, action) = self.state.get().step(event, Instant::now());
+        self.state.set(state);
+        if let Some(action) = action {
+            self.action.signal(action);
+        }
+    }
+
+    /// Where the device is in its life.
+    pub fn state(&self) -> State {
+        self.state.get()
+    }
+
+    /// Milliseconds to pause before the next try, should the present one fail now.
+    pub fn retry_ms(&self) -> u32 {
+        let mut random = [0; 4];
+        self.system.fill_random(&mut random);
+        self.state
+            .get()
+            .retry_ms(Instant::now(), u32::from_le_bytes(random))
+    }
+
+    /// The next thing that the lifecycle decides to do. Cancel-safe; for one waiter.
+    pub async fn next_action(&self) -> Action {
+        self.action.wait().await
     }
 
     /// The system's randomness.
@@ -82,7 +118,13 @@ impl<'a, P: Platform> Life<'a, P> {
         if ms == self.interval_ms.replace(ms) {
             return true;
         }
+        self.interval_changed.signal(());
         self.tell(&Event::IntervalChanged { ms });
         self.storage.keep_interval_ms(ms).is_ok()
+    }
+
+    /// Returns when the interval has been changed. Cancel-safe; for one waiter.
+    pub async fn interval_change(&self) {
+        self.interval_changed.wait().await;
     }
 }

@@ -13,7 +13,7 @@
 //! | `keep_alive_s` | 5 to 3,600: how soon a dead connection is noticed | 30 |
 //! | `provisioning.security` | 0, 1 or 2 | 2 |
 //! | `provisioning.username` | 1 to 32 bytes; security 2 only | `wifiprov` |
-//! | `provisioning.pop` | 1 to 64 bytes: the proof of possession | made at random by the device, and kept |
+//! | `provisioning.pop` | at most 64 bytes: the proof of possession; `""` for none, as the C firmware had | made at random by the device, and kept |
 //! | `provisioning.name_prefix` | at most 20 printable ASCII characters | `PROV_` |
 //!
 //! `mqtt://`, without TLS, is refused: the certificate is who the device is, and a server that
@@ -44,7 +44,7 @@ use heapless::String;
 use thingsboard::json::{Json, Object};
 
 pub use error::{Fault, SettingsError};
-pub use pop::ProofOfPossession;
+pub use pop::{Proof, ProofOfPossession};
 
 /// The broker where `settings.json` names none: the value of `DEVICE_BROKER` when this was built,
 /// or `mqtts://thingsboard.local`.
@@ -105,8 +105,8 @@ pub struct Provisioning {
     pub security: Security,
     /// The user name of security 2.
     pub username: String<32>,
-    /// The proof of possession; none if the device is to make one up.
-    pub pop: Option<ProofOfPossession>,
+    /// The proof of possession. Security 2 always has one.
+    pub pop: Proof,
     /// What the Bluetooth name begins with; three bytes of the MAC in hex follow.
     pub name_prefix: String<20>,
 }
@@ -145,7 +145,7 @@ impl Default for Settings {
             provisioning: Provisioning {
                 security: Security::Srp6a,
                 username: text("wifiprov"),
-                pop: None,
+                pop: Proof::MadeByDevice,
                 name_prefix: text("PROV_"),
             },
         }
@@ -200,6 +200,11 @@ impl Settings {
                 _ => log::warn!("settings.json: the key {key} is not known, passing over it"),
             }
         }
+        if settings.provisioning.security == Security::Srp6a
+            && settings.provisioning.pop == Proof::None
+        {
+            return Err(Fault::at("provisioning.pop")(Fault::NoProof));
+        }
         settings.server_name = server_name.unwrap_or_else(|| settings.broker.host.clone());
         Ok(settings)
     }
@@ -223,8 +228,7 @@ impl Provisioning {
                         .as_text()
                         .ok_or(Fault::NotText)
                         .map_err(Fault::at(KEY))?;
-                    let pop = ProofOfPossession::unescape(text).map_err(Fault::at(KEY))?;
-                    self.pop = Some(pop);
+                    self.pop = Proof::unescape(text).map_err(Fault::at(KEY))?;
                 }
                 Some("name_prefix") => {
                     const KEY: &str = "provisioning.name_prefix";

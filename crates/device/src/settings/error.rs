@@ -48,6 +48,8 @@ pub enum Fault {
         /// The most bytes.
         most: usize,
     },
+    /// Security 2 without a proof of possession.
+    NoProof,
     /// Something else than printable ASCII.
     NotPrintable,
     /// Not a URI of a broker that speaks MQTT over TLS.
@@ -94,6 +96,9 @@ impl fmt::Display for Fault {
             Self::Length { least, most } => {
                 write!(f, "has the wrong length: write {least} to {most} bytes")
             }
+            Self::NoProof => f.write_str(
+                "is empty, which security 2 cannot be: write 1 to 64 bytes, or leave the key out",
+            ),
             Self::NotPrintable => f.write_str("is not printable: write ASCII characters only"),
             Self::NotABroker => {
                 f.write_str("is no broker: write mqtts://host or mqtts://host:port")

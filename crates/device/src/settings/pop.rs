@@ -26,15 +26,31 @@ impl ProofOfPossession {
     pub fn expose(&self) -> &[u8] {
         &self.0
     }
+}
 
+/// Whether a client has to prove that it possesses the device, and by what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Proof {
+    /// By a secret that the device makes at random and keeps.
+    MadeByDevice,
+    /// By this secret.
+    Given(ProofOfPossession),
+    /// It has not: whoever is near may provision the device. Securities 0 and 1 only.
+    None,
+}
+
+impl Proof {
     pub(super) fn unescape(text: Text<'_>) -> Result<Self, Fault> {
         let mut buffer = [0; 64];
-        let secret = text
-            .unescape(&mut buffer)
-            .ok()
-            .and_then(|secret| Self::new(secret.as_bytes()));
+        let proof = match text.unescape(&mut buffer) {
+            Ok("") => Ok(Self::None),
+            Ok(secret) => ProofOfPossession::new(secret.as_bytes())
+                .map(Self::Given)
+                .ok_or(()),
+            Err(_) => Err(()),
+        };
         buffer.zeroize();
-        secret.ok_or(Fault::Length { least: 1, most: 64 })
+        proof.map_err(|()| Fault::Length { least: 0, most: 64 })
     }
 }
 

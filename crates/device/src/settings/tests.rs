@@ -50,7 +50,10 @@ fn every_key_is_read_and_strange_ones_are_passed_over() {
     let provisioning = settings.provisioning;
     assert_eq!(provisioning.security, Security::X25519);
     assert_eq!(provisioning.username, "u");
-    assert_eq!(provisioning.pop.unwrap().expose(), b"ab\"cd");
+    let Proof::Given(pop) = provisioning.pop else {
+        panic!("a proof was given")
+    };
+    assert_eq!(pop.expose(), b"ab\"cd");
     assert_eq!(provisioning.name_prefix, "LAB ");
 }
 
@@ -116,7 +119,7 @@ fn a_wrong_value_is_named_with_its_remedy() {
         ),
         (
             r#"{"provisioning":{"pop":""}}"#,
-            "settings.json: provisioning.pop has the wrong length: write 1 to 64 bytes",
+            "settings.json: provisioning.pop is empty, which security 2 cannot be: write 1 to 64 bytes, or leave the key out",
         ),
         (
             r#"{"provisioning":{"name_prefix":"t\u0001"}}"#,
@@ -160,4 +163,11 @@ fn no_bytes_panic() {
             let _ = Settings::parse(&spoilt);
         }
     }
+}
+
+#[test]
+fn the_c_firmware_s_provisioning_without_a_proof_can_be_had() {
+    let settings = Settings::parse(br#"{"provisioning":{"pop":"","security":1}}"#).unwrap();
+    assert_eq!(settings.provisioning.pop, Proof::None);
+    assert_eq!(Settings::default().provisioning.pop, Proof::MadeByDevice);
 }

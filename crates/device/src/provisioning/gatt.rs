@@ -1,0 +1,350 @@
+//! The GATT server: one characteristic for each endpoint, written and read by hand.
+//!
+//! trouble-host keeps the table and answers discovery; values are answered here, since they are
+//! replies that are made when a request is written, and longer than a table should hold.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::convert::Infallible;
+use core::fmt;
+
+use bt_hci_transport::Transport;
+use embassy_futures::select::{Either, Either3, select, select3};
+use embassy_sync::blocking_mutex::raw::NoopRawMutex;
+use embassy_time::{Duration, with_timeout};
+use protocomm::device::SessionId;
+use protocomm::endpoint::Endpoint;
+use protocomm::gatt::{
+    ADVERTISING_FLAGS, ADVERTISING_INTERVAL, MAX_NAME_LEN, MAX_VALUE_LEN, NAME_DESCRIPTOR_UUID,
+    SERVICE_UUID, characteristic_uuid,
+};
+use rand_core::CryptoRng;
+use trouble_host::att::{AttClient, AttErrorCode, AttReq, AttRsp};
+use trouble_host::prelude::*;
+use zeroize::Zeroizing;
+
+use super::adapter::Adapter;
+use super::pool::HeapPool;
+use super::service::Service;
+use crate::event::Event;
+use crate::platform::Wifi;
+
+/// HCI commands that may be under way at once.
+const COMMAND_SLOTS: usize = 4;
+/// Attributes: those of GAP and GATT, the service, and three for each endpoint.
+const ATTRIBUTES: usize = GAP_SERVICE_ATTRIBUTE_COUNT + 1 + 3 * Endpoint::STANDARD.len();
+/// The longest name that trouble-host takes for the GAP service, in bytes.
+const GAP_NAME: usize = 22;
+/// An offset beyond this is in no request; larger ones would overflow the host's arithmetic.
+const MOST_OFFSET: u16 = 1024;
+/// How long the controller may take to confirm that a link is closed.
+const CLOSE: Duration = Duration::from_millis(900);
+
+/// The Bluetooth controller does not do what it is told. It has to be powered up again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BluetoothFailed;
+
+impl fmt::Display for BluetoothFailed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the Bluetooth controller does not do what it is told")
+    }
+}
+
+impl core::error::Error for BluetoothFailed {}
+
+type Server<'v> = AttributeServer<'v, NoopRawMutex, HeapPool, ATTRIBUTES, 1>;
+type Link<'s, 'v> = GattConnection<'s, 'v, HeapPool>;
+
+/// Advertises and serves one client after the other. Fails, or pends once the service is closed
+/// and no link is open.
+pub(super) async fn serve<T, W, R>(
+    transport: T,
+    name: &str,
+    service: &Service<'_, W, R>,
+) -> Result<Infallible, BluetoothFailed>
+where
+    T: Transport,
+    W: Wifi,
+    R: CryptoRng,
+{
+    let controller: ExternalController<_, COMMAND_SLOTS> =
+        ExternalController::new(Adapter(transport));
+    let mut resources: Box<HostResources<HeapPool, 1, 1>> = Box::new(HostResources::new());
+    let stack = trouble_host::new(controller, &mut *resources).build();
+    let mut runner = stack.runner();
+
+    let mut table = AttributeTable::new();
+    let gap = GapConfig::default(shortened(name, GAP_NAME));
+    gap.build(&mut table).map_err(|_| BluetoothFailed)?;
+    let endpoints = add_endpoints(&mut table);
+    let server: Box<Server<'_>> = Box::new(AttributeServer::new(table));
+
+    let clients = async {
+        let mut peripheral = stack.peripheral();
+        service.tell(&Event::ProvisioningStarted {
+            name: name.chars().collect(),
+            security: service.scheme(),
+        });
+        loop {
+            let advertiser = advertise(&mut peripheral, name).await?;
+            let connection = match select(advertiser.accept(), service.closing()).await {
+                Either::First(Ok(connection)) => connection,
+                Either::First(Err(_)) => continue, // the controller ended it: once more
+                Either::Second(()) => return Ok(()),
+            };
+            let link = connection
+                .with_attribute_server(&server)
+                .map_err(|_| BluetoothFailed)?;
+            let session = service.connected();
+            let client = Client {
+                link: &link,
+                service,
+                session,
+                endpoints: &endpoints,
+            };
+            let close = client.serve().await;
+            service.disconnected(session);
+            if close {
+                return Ok(());
+            }
+        }
+    };
+    match select(runner.run(), clients).await {
+        Either::First(result) => {
+            log::error!("the Bluetooth host ended: {result:?}");
+            Err(BluetoothFailed)
+        }
+        Either::Second(Err(failed)) => Err(failed),
+        Either::Second(Ok(())) => core::future::pending().await,
+    }
+}
+
+/// Connectable and scannable; flags and service in the advertisement, the name in the response.
+async fn advertise<'s, T: Transport>(
+    peripheral: &mut Peripheral<
+        's,
+        ExternalController<Adapter<T>, COMMAND_SLOTS>,
+        HeapPool,
+    >,
+    name: &str,
+) -> Result<
+    Advertiser<'s, ExternalController<Adapter<T>, COMMAND_SLOTS>, HeapPool>,
+    BluetoothFailed,
+> {
+    let mut data = [0; 31];
+    let service = [SERVICE_UUID.to_le_bytes()];
+    let length = AdStructure::encode_slice(
+        &[
+            AdStructure::Flags(ADVERTISING_FLAGS),
+            AdStructure::CompleteServiceUuids128(&service),
+        ],
+        &mut data,
+    )
+    .map_err(|_| BluetoothFailed)?;
+    let mut response = [0; 31];
+    let name = shortened(name, MAX_NAME_LEN).as_bytes();
+    let response_length =
+        AdStructure::encode_slice(&[AdStructure::CompleteLocalName(name)], &mut response)
+            .map_err(|_| BluetoothFailed)?;
+    let interval = Duration::from_millis(ADVERTISING_INTERVAL.as_millis() as u64);
+    let parameters = AdvertisementParameters {
+        interval_min: interval,
+        interval_max: interval,
+        ..AdvertisementParameters::default()
+    };
+    let advertisement = Advertisement::ConnectableScannableUndirected {
+        adv_data: data.get(..length).unwrap_or_default(),
+        scan_data: response.get(..response_length).unwrap_or_default(),
+    };
+    peripheral
+        .advertise(&parameters, advertisement)
+        .await
+        .map_err(|error| {
+            log::error!("advertising failed: {error:?}");
+            BluetoothFailed
+        })
+}
+
+/// At most `most` bytes of a name, whole characters.
+fn shortened(name: &str, most: usize) -> &str {
+    name.get(..name.floor_char_boundary(most)).unwrap_or(name)
+}
+
+/// Adds the service; returns the handle of each endpoint's value.
+fn add_endpoints(
+    table: &mut AttributeTable<'_, NoopRawMutex, ATTRIBUTES>,
+) -> Vec<(u16, Endpoint)> {
+    let mut service = table.add_service(trouble_host::attribute::Service::new(Uuid::new_long(SERVICE_UUID.to_le_bytes())));
+    let mut endpoints = Vec::new();
+    for endpoint in Endpoint::STANDARD {
+        let uuid = Uuid::new_long(characteristic_uuid(SERVICE_UUID, endpoint).to_le_bytes());
+        let properties = [CharacteristicProp::Read, CharacteristicProp::Write];
+        // The table's own value stays empty.
+        let empty = heapless::Vec::<u8, MAX_SMALL_DATA_SIZE>::new();
+        let mut characteristic = service.add_characteristic_small(uuid, properties, empty);
+        let name: &'static str = endpoint.name(&[]).unwrap_or_default();
+        let description = Uuid::from(NAME_DESCRIPTOR_UUID);
+        let _ = characteristic.add_descriptor_ro::<str, _>(
+            description,
+            PermissionLevel::Allowed,
+            name,
+        );
+        endpoints.push((characteristic.build().handle, endpoint));
+    }
+    endpoints
+}
+
+/// One connected client.
+struct Client<'c, 's, 'v, 'a, W, R> {
+    link: &'c Link<'s, 'v>,
+    service: &'c Service<'a, W, R>,
+    session: SessionId,
+    endpoints: &'c [(u16, Endpoint)],
+}
+
+impl<'s, 'v, W: Wifi, R: CryptoRng> Client<'_, 's, 'v, '_, W, R> {
+    /// Serves it until it is gone. Returns whether the service is closing.
+    async fn serve(&self) -> bool {
+        // The last reply, and the value that it is read from.
+        let mut reply = (0, Vec::new());
+        loop {
+            let lost_session = self.service.dropped(self.session);
+            match select3(self.link.next(), lost_session, self.service.closing()).await {
+                Either3::First(GattConnectionEvent::Disconnected { .. }) => return false,
+                Either3::First(GattConnectionEvent::Gatt { event }) => {
+                    if let Either::First(()) = select(self.gone(), self.answer(event, &mut reply)).await {
+                        return false;
+                    }
+                }
+                Either3::First(_) => {}
+                Either3::Second(()) => {
+                    self.hang_up().await;
+                    return false;
+                }
+                Either3::Third(()) => {
+                    self.hang_up().await;
+                    return true;
+                }
+            }
+        }
+    }
+
+    /// Returns when the client has gone.
+    async fn gone(&self) {
+        while !matches!(
+            self.link.raw().next().await,
+            ConnectionEvent::Disconnected { .. }
+        ) {}
+    }
+
+    async fn hang_up(&self) {
+        self.link.raw().disconnect();
+        // A controller that does not confirm is about to be powered down, or will fail soon.
+        let _ = with_timeout(CLOSE, self.gone()).await;
+    }
+
+    fn endpoint(&self, handle: u16) -> Option<Endpoint> {
+        let found = self.endpoints.iter().find(|(h, _)| *h == handle);
+        found.map(|(_, endpoint)| *endpoint)
+    }
+
+    async fn answer(&self, event: GattEvent<'s, 'v, HeapPool>, reply: &mut (u16, Vec<u8>)) {
+        let answered = match event {
+            GattEvent::Write(write) => match self.endpoint(write.handle()) {
+                Some(endpoint) => self.write(endpoint, write, reply).await,
+                None => send(write.accept()).await,
+            },
+            GattEvent::Read(read) => match self.endpoint(read.handle()) {
+                Some(_) => self.read(read, reply).await,
+                None => send(read.accept()).await,
+            },
+            GattEvent::Other(other) => {
+                let refusal = match other.payload().incoming() {
+                    AttClient::Request(AttReq::PrepareWrite { offset, .. })
+                        if offset > MOST_OFFSET =>
+                    {
+                        Some(AttErrorCode::INVALID_OFFSET)
+                    }
+                    AttClient::Request(AttReq::ReadMultiple { .. }) => {
+                        Some(AttErrorCode::REQUEST_NOT_SUPPORTED)
+                    }
+                    _ => None,
+                };
+                send(match refusal {
+                    Some(code) => other.reject(code),
+                    None => other.accept(),
+                })
+                .await
+            }
+            GattEvent::NotAllowed(refused) => send(refused.accept()).await,
+        };
+        if let Err(error) = answered {
+            log::warn!("a GATT request could not be answered: {error:?}");
+        }
+    }
+
+    /// A request, whole: a short write, or the end of a long one.
+    async fn write(
+        &self,
+        endpoint: Endpoint,
+        write: WriteEvent<'s, 'v, HeapPool>,
+        reply: &mut (u16, Vec<u8>),
+    ) -> Result<(), Error> {
+        let (offset, mut request) =
+            write.with_data(|offset, data| (offset, Zeroizing::new(data.to_vec())));
+        if offset != 0 {
+            return send(write.reject(AttErrorCode::INVALID_OFFSET)).await;
+        }
+        // ESP-IDF accepts these and does nothing.
+        if request.is_empty() {
+            return send(write.accept_unprocessed()).await;
+        }
+        let result = self
+            .service
+            .request(self.session, endpoint, &mut request, MAX_VALUE_LEN)
+            .await;
+        match result {
+            Ok(value) => {
+                *reply = (write.handle(), value);
+                send(write.accept_unprocessed()).await
+            }
+            Err(refusal) => {
+                log::warn!("{endpoint:?}: {refusal}");
+                *reply = (0, Vec::new());
+                send(write.reject(AttErrorCode::new(refusal.att_error()))).await
+            }
+        }
+    }
+
+    /// The reply, or a part of it.
+    async fn read(
+        &self,
+        read: ReadEvent<'s, 'v, HeapPool>,
+        reply: &(u16, Vec<u8>),
+    ) -> Result<(), Error> {
+        // Before anything was written, the value is empty.
+        let value = match reply {
+            (handle, value) if *handle == read.handle() => value.as_slice(),
+            _ => &[],
+        };
+        let blob = match read.payload().incoming() {
+            AttClient::Request(AttReq::ReadBlob { offset, .. }) => Some(usize::from(offset)),
+            _ => None,
+        };
+        let Some(rest) = value.get(blob.unwrap_or(0)..) else {
+            return send(read.reject(AttErrorCode::INVALID_OFFSET)).await;
+        };
+        let room = usize::from(self.link.raw().att_mtu()).saturating_sub(1);
+        let data = rest.get(..room).unwrap_or(rest);
+        let response = match blob {
+            Some(_) => AttRsp::ReadBlob { data },
+            None => AttRsp::Read { data },
+        };
+        read.into_payload().reply(response).await
+    }
+}
+
+async fn send(reply: Result<Reply<'_, HeapPool>, Error>) -> Result<(), Error> {
+    reply?.send().await;
+    Ok(())
+}

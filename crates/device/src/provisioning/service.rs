@@ -1,0 +1,348 @@
+//! The provisioning service itself: requests in, replies out, whatever carries them.
+
+use alloc::vec;
+use alloc::vec::Vec;
+use core::cell::{Cell, RefCell};
+use core::convert::Infallible;
+
+use embassy_futures::select::{Either, select};
+use embassy_sync::blocking_mutex::raw::NoopRawMutex;
+use embassy_sync::signal::Signal;
+use embassy_time::{Duration, Timer};
+use protocomm::device::{
+    Command, Config, Device, Event as Report, MAX_SCAN_RESULTS, Outcome, SessionId, Station,
+};
+use protocomm::endpoint::Endpoint;
+use protocomm::refusal::Refusal;
+use protocomm::security::Security;
+use protocomm::time::Instant;
+use protocomm::wifi::{Connected, FailReason};
+use rand_core::CryptoRng;
+
+use super::Proven;
+use crate::event::Event;
+use crate::platform::{AccessPoint, JoinError, ScanRequest, Wifi, WifiCredentials};
+
+/// How often a network is tried. A wrong passphrase is told at once; anything else may be chance.
+const TRIES: u32 = 2;
+
+/// The provisioning service of one life.
+///
+/// Carriers of requests call [`request`](Self::request) and
+/// [`disconnected`](Self::disconnected); somebody has to await [`run`](Self::run) meanwhile.
+pub struct Service<'a, W, R> {
+    device: RefCell<Device>,
+    rng: RefCell<R>,
+    scheme: u8,
+    wifi: &'a W,
+    tell: &'a dyn Fn(&Event),
+    keep: &'a dyn Fn(&Proven),
+    next_session: Cell<u32>,
+    /// There may be commands to perform.
+    work: Signal<NoopRawMutex, ()>,
+    /// The next deadline may have changed.
+    moved: Signal<NoopRawMutex, ()>,
+    /// A reply that had to wait may be due.
+    late: Signal<NoopRawMutex, ()>,
+    /// The connection with this session is to be dropped.
+    dropped: Signal<NoopRawMutex, SessionId>,
+    closing: Signal<NoopRawMutex, ()>,
+}
+
+impl<'a, W: Wifi, R: CryptoRng> Service<'a, W, R> {
+    /// A service with this security for which nobody has connected yet.
+    ///
+    /// `tell` is told what happens. `keep` gets a network at the moment at which it has proven to
+    /// work, which is the time to store it: the client may never come back.
+    pub fn new(
+        security: Security,
+        wifi: &'a W,
+        rng: R,
+        tell: &'a dyn Fn(&Event),
+        keep: &'a dyn Fn(&Proven),
+    ) -> Self {
+        Self {
+            scheme: security.scheme(),
+            device: RefCell::new(Device::new(Config::new(security))),
+            rng: RefCell::new(rng),
+            wifi,
+            tell,
+            keep,
+            next_session: Cell::new(1),
+            work: Signal::new(),
+            moved: Signal::new(),
+            late: Signal::new(),
+            dropped: Signal::new(),
+            closing: Signal::new(),
+        }
+    }
+
+    /// The session security: 0, 1 or 2.
+    pub fn scheme(&self) -> u8 {
+        self.scheme
+    }
+
+    pub(super) fn tell(&self, event: &Event) {
+        (self.tell)(event);
+    }
+
+    /// Names a new connection.
+    pub fn connected(&self) -> SessionId {
+        let id = self.next_session.get();
+        self.next_session.set(id.wrapping_add(1));
+        self.tell(&Event::ClientConnected);
+        SessionId(id)
+    }
+
+    /// A connection is gone, and with it its session.
+    pub fn disconnected(&self, session: SessionId) {
+        self.with(|device| device.disconnected(session));
+        self.tell(&Event::ClientDisconnected);
+    }
+
+    /// Handles a request; the reply has at most `capacity` bytes. The request is wiped.
+    ///
+    /// Waits where the reply has to, which is for a blocking scan only. Cancel it when the
+    /// connection goes, before telling so.
+    ///
+    /// # Errors
+    ///
+    /// A [`Refusal`], which the carrier reports in its own way.
+    pub async fn request(
+        &self,
+        session: SessionId,
+        endpoint: Endpoint,
+        request: &mut [u8],
+        capacity: usize,
+    ) -> Result<Vec<u8>, Refusal> {
+        let mut response = vec![0; capacity];
+        let handled = self.with(|device| {
+            let rng = &mut *self.rng.borrow_mut();
+            match device.handle(now(), session, endpoint, request, &mut response, rng)? {
+                Outcome::Reply(length) => Ok(Some(length)),
+                Outcome::Pending => Ok(None),
+                // The service has no endpoints of its own, so there is nobody to ask.
+                Outcome::Custom(_) => Err(Refusal::UnknownEndpoint),
+            }
+        });
+        let length = match handled? {
+            Some(length) => length,
+            None => loop {
+                self.late.wait().await;
+                match self.device.borrow_mut().poll_reply(&mut response) {
+                    Some(late) if late.session == session => break late.result?,
+                    _ => {}
+                }
+            },
+        };
+        response.truncate(length);
+        Ok(response)
+    }
+
+    /// Scans and joins as clients ask, until a network works and the client knows it.
+    ///
+    /// Cancelling it leaves the station as it is.
+    pub async fn run(&self) -> Proven {
+        match select(self.perform(), self.keep_time()).await {
+            Either::First(proven) => proven,
+            Either::Second(never) => match never {},
+        }
+    }
+
+    /// Lets the carriers close their connections.
+    pub(super) fn close(&self) {
+        self.closing.signal(());
+    }
+
+    /// Returns when connections are to be closed. For one waiter.
+    pub(super) async fn closing(&self) {
+        self.closing.wait().await;
+    }
+
+    /// Returns when this connection has lost its session and is to be dropped. For one waiter.
+    pub(super) async fn dropped(&self, session: SessionId) {
+        while self.dropped.wait().await != session {}
+    }
+
+    /// Does something with the device, and sees to what follows from it.
+    fn with<T>(&self, act: impl FnOnce(&mut Device) -> T) -> T {
+        let result = act(&mut self.device.borrow_mut());
+        self.work.signal(());
+        self.moved.signal(());
+        self.late.signal(());
+        self.report();
+        result
+    }
+
+    fn report(&self) {
+        loop {
+            // The device is not borrowed while somebody is told.
+            let report = self.device.borrow_mut().poll_event();
+            let event = match report {
+                None => return,
+                Some(Report::SessionEstablished(_)) => Event::SessionOpened {
+                    security: self.scheme,
+                },
+                Some(Report::ProofFailed { attempts_left }) => Event::ProofRefused {
+                    tries_left: attempts_left,
+                },
+                Some(Report::CoolDown(time)) => Event::ProofsLocked {
+                    for_ms: u32::try_from(time.as_millis()).unwrap_or(u32::MAX),
+                },
+                Some(
+                    Report::SessionReplaced(_)
+                    | Report::SessionExpired(_)
+                    | Report::CredentialsReceived,
+                ) => continue,
+            };
+            self.tell(&event);
+        }
+    }
+
+    async fn perform(&self) -> Proven {
+        let mut proven = None;
+        loop {
+            match self.next_command().await {
+                Command::StartScan(start) => {
+                    let request = ScanRequest {
+                        passive: start.passive,
+                        dwell_ms: start.period_ms,
+                    };
+                    self.scan(request).await;
+                }
+                Command::Join(credentials) => proven = self.join(credentials).await,
+                Command::Forget | Command::Reprovision => {
+                    proven = None;
+                    self.wifi.leave().await;
+                }
+                Command::Disconnect(session) => self.dropped.signal(session),
+                Command::Finish => {
+                    if let Some(proven) = proven {
+                        return proven;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn next_command(&self) -> Command {
+        loop {
+            let command = self.device.borrow_mut().poll_command();
+            match command {
+                Some(command) => return command,
+                None => self.work.wait().await,
+            }
+        }
+    }
+
+    /// Calls the device at its deadlines.
+    async fn keep_time(&self) -> Infallible {
+        loop {
+            let deadline = self.device.borrow().next_deadline();
+            let due = async {
+                match deadline {
+                    Some(at) => {
+                        Timer::at(embassy_time::Instant::from_millis(at.as_millis())).await;
+                    }
+                    None => core::future::pending().await,
+                }
+            };
+            if let Either::First(()) = select(due, self.moved.wait()).await {
+                self.with(|device| device.handle_timeout(now()));
+            }
+        }
+    }
+
+    async fn scan(&self, request: ScanRequest) {
+        let mut found = Vec::new();
+        let mut heard: u8 = 0;
+        let result = self
+            .wifi
+            .scan(request, &mut |access_point| {
+                heard = heard.saturating_add(1);
+                keep_strongest(&mut found, access_point);
+            })
+            .await;
+        match result {
+            Ok(()) => {
+                self.tell(&Event::NetworksScanned { found: heard });
+                self.with(|device| device.scan_finished(found));
+            }
+            Err(reason) => {
+                log::warn!("scanning failed with reason {reason}");
+                self.with(Device::scan_failed);
+            }
+        }
+    }
+
+    async fn join(&self, credentials: WifiCredentials) -> Option<Proven> {
+        let ssid = credentials.ssid.clone();
+        self.tell(&Event::NetworkChosen { ssid });
+        for attempt in 1..=TRIES {
+            let attempts_remaining = Some(TRIES - attempt);
+            self.station(Station::Connecting { attempts_remaining });
+            let error = match self.wifi.join(&credentials).await {
+                Ok(address) => {
+                    let proven = Proven {
+                        credentials,
+                        address,
+                    };
+                    (self.keep)(&proven);
+                    self.station(Station::Connected(self.connected_to(&proven)));
+                    return Some(proven);
+                }
+                Err(error) => error,
+            };
+            self.tell(&Event::NetworkRefused { error });
+            let last = attempt == TRIES;
+            let reason = match error {
+                JoinError::WrongPassphrase | JoinError::Unsupported(_) => FailReason::AuthError,
+                JoinError::NetworkNotFound if last => FailReason::NetworkNotFound,
+                // The protocol has but two reasons; this one is "the network refused".
+                JoinError::NoAddress | JoinError::Other(_) if last => FailReason::AuthError,
+                _ => continue,
+            };
+            self.station(Station::Failed(reason));
+            break;
+        }
+        None
+    }
+
+    fn station(&self, station: Station) {
+        self.with(|device| device.station(now(), station));
+    }
+
+    /// What the client is told of the joined network.
+    fn connected_to(&self, proven: &Proven) -> Connected {
+        let heard = self.wifi.access_point();
+        let credentials = &proven.credentials;
+        Connected {
+            ip4: proven.address,
+            ssid: credentials.ssid.clone(),
+            bssid: heard
+                .as_ref()
+                .map(|ap| ap.bssid)
+                .or(credentials.bssid)
+                .unwrap_or_default(),
+            channel: heard.as_ref().map_or(0, |ap| ap.channel),
+            auth: heard.map_or(protocomm::wifi::AuthMode::Open, |ap| ap.auth),
+        }
+    }
+}
+
+/// Keeps as many access points as the client can be told, strongest first.
+fn keep_strongest(found: &mut Vec<AccessPoint>, heard: AccessPoint) {
+    let at = found.partition_point(|kept| kept.rssi >= heard.rssi);
+    if at < MAX_SCAN_RESULTS {
+        found.truncate(MAX_SCAN_RESULTS - 1);
+        found.insert(at, heard);
+    }
+}
+
+/// The time on the protocol's clock.
+fn now() -> Instant {
+    Instant::from_millis(embassy_time::Instant::now().as_millis())
+}
+
+/// How long a carrier may wait for a reply at most: a blocking scan's limit, and some.
+pub(super) const REPLY: Duration = Duration::from_secs(30);

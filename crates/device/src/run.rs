@@ -1,0 +1,130 @@
+//! Living: performs what the lifecycle decides, until the device is to restart.
+//!
+//! Decisions are in [`lifecycle`](crate::lifecycle); this module only does one activity at a
+//! time, beside the steady sampling and the button. An activity ends by telling what happened,
+//! which brings the next action; an action that comes while an activity is under way ends it.
+
+mod activities;
+mod sampling;
+
+use embassy_futures::select::{Either, Either3, select, select3};
+use embassy_time::{Duration, Timer};
+
+use crate::clock::Clock;
+use crate::event::{Event, RestartReason};
+use crate::life::Life;
+use crate::lifecycle::Action;
+use crate::platform::{Body, Observer, Platform, System};
+use crate::settings::Settings;
+use crate::storage::{FileError, Storage, StorageError};
+use crate::tls;
+use activities::Activities;
+
+/// The most that `settings.json` may have, in bytes.
+const SETTINGS_LIMIT: u32 = 4096;
+
+/// How often a device that cannot live says why.
+const REMINDER: Duration = Duration::from_secs(60);
+
+/// Lives one life in `body`, from boot to restart.
+///
+/// On return the body is to restart the device: a chip resets, a simulator calls `run` again with
+/// the same flash.
+pub async fn run<P: Platform>(body: Body<P>, tls: tls::Library<'_>) -> RestartReason {
+    let Body { mut bluetooth, wifi, network, flash, mut sensor, system, observer } = body;
+    let clock = Clock::boot();
+    let storage = match Storage::open(flash) {
+        Ok((storage, erased)) => {
+            if erased {
+                let event = Event::StorageFailed(StorageError::NvsUnreadable);
+                observer.notice(clock.uptime_ms(), &event);
+            }
+            storage
+        }
+        Err(error) => return mourn(&clock, &system, &observer, error).await,
+    };
+    let (settings, refused) = match storage.read_file("settings.json", SETTINGS_LIMIT) {
+        Ok(file) => match Settings::parse(&file) {
+            Ok(settings) => (settings, None),
+            Err(error) => (Settings::default(), Some(error)),
+        },
+        Err(FileError::Missing) => (Settings::default(), None),
+        // The certificates will not be readable either, and tell the same.
+        Err(_) => (Settings::default(), None),
+    };
+    let life = Life::<P>::begin(&wifi, &network, &system, &observer, &storage, settings, clock);
+    let provisioned = match storage.wifi() {
+        Ok(network) => network.is_some(),
+        Err(error) => {
+            life.tell(&Event::StorageFailed(error));
+            false
+        }
+    };
+    life.tell(&Event::Booted { reset: system.reset_reason(), provisioned });
+    if let Some(error) = refused {
+        life.tell(&Event::SettingsRefused(error));
+    }
+
+    let mut activities = Activities::new(&life, &mut bluetooth, tls);
+    match select3(
+        follow(&life, &mut activities),
+        sampling::sample_steadily(&life, &mut sensor),
+        button(&life),
+    )
+    .await
+    {
+        Either3::First(why) => why,
+        Either3::Second(never) | Either3::Third(never) => match never {},
+    }
+}
+
+/// Performs one action after the other.
+async fn follow<P: Platform>(
+    life: &Life<'_, P>,
+    activities: &mut Activities<'_, '_, P>,
+) -> RestartReason {
+    let mut action = life.next_action().await;
+    loop {
+        match action {
+            Action::Restart(why) => return why,
+            Action::EraseAndRestart => {
+                if let Err(error) = life.storage.erase_wifi() {
+                    life.tell(&Event::StorageFailed(error));
+                }
+                life.tell(&Event::Restarting { why: RestartReason::FactoryReset });
+                return RestartReason::FactoryReset;
+            }
+            Action::Wait => action = life.next_action().await,
+            _ => {
+                action = match select(life.next_action(), activities.perform(action)).await {
+                    Either::First(action) => action,
+                    Either::Second(()) => life.next_action().await,
+                }
+            }
+        }
+    }
+}
+
+/// Tells of a factory reset when the button was held.
+async fn button<P: Platform>(life: &Life<'_, P>) -> core::convert::Infallible {
+    loop {
+        life.system.button_held().await;
+        life.tell(&Event::FactoryReset);
+    }
+}
+
+/// A device whose flash is not laid out cannot live: it says so from time to time, until the
+/// button asks it to try again.
+async fn mourn<S: System, O: Observer>(
+    clock: &Clock,
+    system: &S,
+    observer: &O,
+    error: StorageError,
+) -> RestartReason {
+    loop {
+        observer.notice(clock.uptime_ms(), &Event::StorageFailed(error));
+        if let Either::First(()) = select(system.button_held(), Timer::after(REMINDER)).await {
+            return RestartReason::FactoryReset;
+        }
+    }
+}

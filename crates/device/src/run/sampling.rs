@@ -1,0 +1,68 @@
+//! Sampling on a steady grid, whatever the network does.
+
+use core::convert::Infallible;
+
+use embassy_futures::select::{Either, select};
+use embassy_time::{Duration, Instant, Timer};
+
+use crate::event::{Event, Sample};
+use crate::life::Life;
+use crate::lifecycle::State;
+use crate::platform::{Platform, Reading, Sensor, System, Wifi};
+
+/// Takes a sample at every interval since the device was provisioned, for ever.
+///
+/// The grid does not drift: a late sample does not delay the next. Where more than an interval
+/// was missed, the grid goes on from now.
+pub(super) async fn sample_steadily<P: Platform>(
+    life: &Life<'_, P>,
+    sensor: &mut P::Sensor,
+) -> Infallible {
+    let mut broken = false;
+    let mut next = Instant::now();
+    loop {
+        let interval = Duration::from_millis(life.interval_ms().into());
+        next += interval;
+        let now = Instant::now();
+        if next + interval < now {
+            next = now;
+        }
+        if let Either::First(()) = select(life.interval_change(), Timer::at(next)).await {
+            next = Instant::now();
+            continue;
+        }
+        if matches!(life.state(), State::Starting | State::Provisioning { rescue: false, .. }) {
+            continue;
+        }
+        let uptime_ms = life.clock.uptime_ms();
+        let reading = sensor.read().await;
+        match reading {
+            Ok(_) => broken = false,
+            Err(error) if !broken => {
+                broken = true;
+                life.tell(&Event::SensorFailed(error));
+            }
+            Err(_) => {}
+        }
+        let sample = sample(life, uptime_ms, reading.ok());
+        let gave_way = life.queue.push(sample);
+        life.tell(&Event::Sampled(sample));
+        if gave_way {
+            life.tell(&Event::SamplesDropped { total: life.queue.dropped() });
+        }
+    }
+}
+
+fn sample<P: Platform>(life: &Life<'_, P>, uptime_ms: u64, reading: Option<Reading>) -> Sample {
+    let heap = life.system.heap();
+    Sample {
+        uptime_ms,
+        temperature_decicelsius: reading.map(|r| r.temperature_decicelsius),
+        humidity_permille: reading.and_then(|r| r.humidity_permille),
+        chip_temperature_decicelsius: life.system.chip_temperature_decicelsius(),
+        rssi_dbm: life.wifi.rssi_dbm(),
+        heap_free: heap.map(|heap| heap.free),
+        heap_least: heap.map(|heap| heap.least),
+        dropped: life.queue.dropped(),
+    }
+}
