@@ -34,11 +34,12 @@ pub const DEFAULT_USERNAME: &[u8] = b"wifiprov";
 /// What security 2 does with its nonce after each message: `sec_patch_ver` of `proto-ver`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum IvMode {
-    /// Patch version 0: the nonce is never changed. A nonce that is used twice gives away
-    /// the XOR of the two messages and lets them be forged, so this is for old clients only.
+    /// Patch version 0, before ESP-IDF 5.4.1 and 5.3.3: the nonce, 16 bytes then, is never changed. A nonce
+    /// that is used twice gives away the XOR of the two messages and lets them be forged, so this
+    /// is for old clients only.
     Fixed,
-    /// Patch version 1, since ESP-IDF 5.4.1: the nonce's last four bytes count messages, in both
-    /// directions together, from 1.
+    /// Patch version 1, since ESP-IDF 5.4.1 and 5.3.3: the last four of the nonce's 12 bytes count messages,
+    /// in both directions together, from 1.
     #[default]
     Counter,
 }

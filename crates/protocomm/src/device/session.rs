@@ -277,7 +277,7 @@ impl Device {
                 let reply = Handshake::Sec2Response1 {
                     status,
                     device_proof: &device_proof,
-                    nonce: &nonce,
+                    nonce: nonce.as_bytes(),
                 };
                 (State::Established(channel), reply.encode(response)?)
             }

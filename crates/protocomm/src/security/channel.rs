@@ -2,7 +2,9 @@
 
 use aes::Aes256;
 use aes_gcm::aead::AeadInOut;
-use aes_gcm::{Aes256Gcm, KeyInit};
+use aes_gcm::aead::inout::InOutBuf;
+use aes_gcm::aes::cipher::consts::U16;
+use aes_gcm::{Aes256Gcm, AesGcm, KeyInit, Tag};
 use ctr::Ctr128BE;
 use ctr::cipher::StreamCipher;
 use zeroize::{Zeroize, ZeroizeOnDrop};
@@ -49,39 +51,98 @@ pub(crate) enum Channel {
 #[derive(ZeroizeOnDrop)]
 pub(crate) struct Sealed {
     key: [u8; 32],
-    nonce: [u8; 12],
-    #[zeroize(skip)]
-    iv_mode: IvMode,
+    nonce: Nonce,
 }
 
-impl Sealed {
-    pub(super) fn new(key: &[u8; 32], nonce: &[u8; 12], iv_mode: IvMode) -> Self {
-        Self {
-            key: *key,
-            nonce: *nonce,
-            iv_mode,
+/// The nonce of security 2. It is sent in plain text, and so is no secret.
+#[derive(Clone, Copy, Zeroize)]
+pub(crate) enum Nonce {
+    /// 8 random bytes, and a big-endian counter of messages.
+    Counting([u8; 12]),
+    /// 12 bytes that stay.
+    Fixed12([u8; 12]),
+    /// 16 bytes that stay; ESP-IDF before 5.4.1. AES-GCM hashes them into a counter block.
+    Fixed16([u8; 16]),
+}
+
+impl Nonce {
+    /// What a device sent, read as its `sec_patch_ver` says. `None` if the length is wrong.
+    pub(crate) fn new(bytes: &[u8], iv_mode: IvMode) -> Option<Self> {
+        match iv_mode {
+            IvMode::Counter => bytes.try_into().ok().map(Self::Counting),
+            IvMode::Fixed => match bytes.len() {
+                12 => bytes.try_into().ok().map(Self::Fixed12),
+                _ => bytes.try_into().ok().map(Self::Fixed16),
+            },
         }
     }
 
-    fn counter(&self) -> u32 {
-        let [.., a, b, c, d] = self.nonce;
-        u32::from_be_bytes([a, b, c, d])
+    /// As it is sent.
+    pub(crate) const fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Counting(nonce) | Self::Fixed12(nonce) => nonce,
+            Self::Fixed16(nonce) => nonce,
+        }
+    }
+}
+
+impl Sealed {
+    pub(super) fn new(key: &[u8; 32], nonce: Nonce) -> Self {
+        Self { key: *key, nonce }
     }
 
     /// In counter mode, zero comes after the last counter, and says that the session is over.
     /// ESP-IDF v5.4.1 (4c2820d), `security2.c`, `sec2_encrypt`.
-    fn cipher(&self) -> Result<Aes256Gcm, ChannelError> {
-        if self.iv_mode == IvMode::Counter && self.counter() == 0 {
-            return Err(ChannelError::Exhausted);
+    fn check_counter(&self) -> Result<(), ChannelError> {
+        match self.nonce {
+            Nonce::Counting([.., 0, 0, 0, 0]) => Err(ChannelError::Exhausted),
+            _ => Ok(()),
         }
-        Ok(Aes256Gcm::new(&self.key.into()))
     }
 
     fn advance(&mut self) {
-        if self.iv_mode == IvMode::Counter {
-            let next = self.counter().wrapping_add(1).to_be_bytes();
-            self.nonce[8..].copy_from_slice(&next);
+        if let Nonce::Counting([.., a, b, c, d]) = &mut self.nonce {
+            let next = u32::from_be_bytes([*a, *b, *c, *d]).wrapping_add(1);
+            [*a, *b, *c, *d] = next.to_be_bytes();
         }
+    }
+
+    fn encrypt(&mut self, text: &mut [u8]) -> Result<Tag, ChannelError> {
+        self.check_counter()?;
+        let key = &self.key.into();
+        let text = InOutBuf::from(text);
+        let tag = match self.nonce {
+            Nonce::Counting(nonce) | Nonce::Fixed12(nonce) => {
+                Aes256Gcm::new(key).encrypt_inout_detached(&nonce.into(), &[], text)
+            }
+            Nonce::Fixed16(nonce) => {
+                AesGcm::<Aes256, U16>::new(key).encrypt_inout_detached(&nonce.into(), &[], text)
+            }
+        };
+        // Fails for messages of 64 GiB and more only.
+        let tag = tag.map_err(|_| ChannelError::Exhausted)?;
+        self.advance();
+        Ok(tag)
+    }
+
+    fn decrypt(&mut self, text: &mut [u8], tag: &Tag) -> Result<(), ChannelError> {
+        self.check_counter()?;
+        let key = &self.key.into();
+        let text = InOutBuf::from(text);
+        match self.nonce {
+            Nonce::Counting(nonce) | Nonce::Fixed12(nonce) => {
+                Aes256Gcm::new(key).decrypt_inout_detached(&nonce.into(), &[], text, tag)
+            }
+            Nonce::Fixed16(nonce) => AesGcm::<Aes256, U16>::new(key).decrypt_inout_detached(
+                &nonce.into(),
+                &[],
+                text,
+                tag,
+            ),
+        }
+        .map_err(|_| ChannelError::Undecryptable)?;
+        self.advance();
+        Ok(())
     }
 }
 
@@ -108,14 +169,9 @@ impl Channel {
                 Self::Stream(stream) => stream
                     .try_apply_keystream(text)
                     .map_err(|_| ChannelError::Exhausted),
-                Self::Sealed(sealed) => sealed.cipher().and_then(|cipher| {
-                    let tag = cipher
-                        .encrypt_inout_detached(&sealed.nonce.into(), &[], text.into())
-                        .map_err(|_| ChannelError::Exhausted)?;
-                    rest[..TAG_LEN].copy_from_slice(&tag);
-                    sealed.advance();
-                    Ok(())
-                }),
+                Self::Sealed(sealed) => sealed
+                    .encrypt(text)
+                    .map(|tag| rest[..TAG_LEN].copy_from_slice(&tag)),
             }
         };
         match result {
@@ -143,15 +199,10 @@ impl Channel {
                 Ok(message)
             }
             Self::Sealed(sealed) => {
-                let cipher = sealed.cipher()?;
                 let (text, tag) = message
                     .split_last_chunk_mut::<TAG_LEN>()
                     .ok_or(ChannelError::Undecryptable)?;
-                let tag = aes_gcm::Tag::from(*tag);
-                cipher
-                    .decrypt_inout_detached(&sealed.nonce.into(), &[], (&mut *text).into(), &tag)
-                    .map_err(|_| ChannelError::Undecryptable)?;
-                sealed.advance();
+                sealed.decrypt(text, &Tag::from(*tag))?;
                 Ok(text)
             }
         }
@@ -162,10 +213,18 @@ impl Channel {
 mod tests {
     use super::*;
 
-    fn pair(iv_mode: IvMode, counter: u32) -> [Channel; 2] {
+    fn pair(nonce: Nonce) -> [Channel; 2] {
+        [(); 2].map(|()| Channel::Sealed(Sealed::new(&[3; 32], nonce)))
+    }
+
+    fn counting(counter: u32) -> Nonce {
         let mut nonce = [7; 12];
         nonce[8..].copy_from_slice(&counter.to_be_bytes());
-        [(); 2].map(|()| Channel::Sealed(Sealed::new(&[3; 32], &nonce, iv_mode)))
+        Nonce::new(&nonce, IvMode::Counter).unwrap()
+    }
+
+    fn fixed(nonce: &[u8]) -> Nonce {
+        Nonce::new(nonce, IvMode::Fixed).unwrap()
     }
 
     fn seal(channel: &mut Channel, text: &[u8]) -> ([u8; 64], usize) {
@@ -177,8 +236,12 @@ mod tests {
 
     #[test]
     fn the_counter_moves_and_the_fixed_nonce_does_not() {
-        for (iv_mode, repeats) in [(IvMode::Counter, false), (IvMode::Fixed, true)] {
-            let [mut a, mut b] = pair(iv_mode, 1);
+        for (nonce, repeats) in [
+            (counting(1), false),
+            (fixed(&[7; 12]), true),
+            (fixed(&[7; 16]), true),
+        ] {
+            let [mut a, mut b] = pair(nonce);
             let first = seal(&mut a, b"text");
             let second = seal(&mut a, b"text");
             assert_eq!(first.0 == second.0, repeats);
@@ -190,7 +253,7 @@ mod tests {
 
     #[test]
     fn a_replay_is_refused_and_changes_nothing() {
-        let [mut a, mut b] = pair(IvMode::Counter, 1);
+        let [mut a, mut b] = pair(counting(1));
         let (message, len) = seal(&mut a, b"one");
         assert!(b.decrypt(&mut { message }[..len]).is_ok());
         assert_eq!(
@@ -203,20 +266,20 @@ mod tests {
 
     #[test]
     fn the_counter_ends() {
-        let [mut a, _] = pair(IvMode::Counter, u32::MAX);
+        let [mut a, _] = pair(counting(u32::MAX));
         seal(&mut a, b"last");
         let mut buffer = [1; 64];
         assert_eq!(a.encrypt(&mut buffer, 4), Err(ChannelError::Exhausted));
         assert_eq!(buffer, [0; 64], "plain text was left behind");
         assert_eq!(a.decrypt(&mut buffer), Err(ChannelError::Exhausted));
-        // A fixed nonce may end in zero bytes by chance.
-        let [mut a, _] = pair(IvMode::Fixed, 0);
+        // A fixed nonce may end in zeros by chance.
+        let [mut a, _] = pair(fixed(&[0; 12]));
         seal(&mut a, b"text");
     }
 
     #[test]
     fn short_messages_and_buffers() {
-        let [mut a, mut b] = pair(IvMode::Counter, 1);
+        let [mut a, mut b] = pair(counting(1));
         for len in 0..TAG_LEN {
             assert_eq!(
                 b.decrypt(&mut [0; TAG_LEN][..len]),

@@ -10,29 +10,44 @@
 //! ```
 //!
 //! The nonce is 12 bytes: 8 random ones, and a counter of 4 bytes that starts at 1, most
-//! significant first. See [`IvMode`] for what becomes of it; with [`IvMode::Fixed`] all 12 are
-//! random.
+//! significant first. With [`IvMode::Fixed`] it is 16 random bytes.
 //!
 //! Source: ESP-IDF v5.4.1 (4c2820d), `components/protocomm/src/security/security2.c`,
-//! `tools/esp_prov/security/security2.py`.
+//! `tools/esp_prov/security/security2.py`; for the fixed nonce v5.3.2 (9d7f2d6).
 
 use heapless::Vec;
 use rand_core::CryptoRng;
 use subtle::ConstantTimeEq;
 use zeroize::{ZeroizeOnDrop, Zeroizing};
 
-use super::channel::Sealed;
+use super::channel::{Nonce, Sealed};
 use super::srp::{self, SrpVerifier, VERIFIER_LEN};
 use super::{Channel, IvMode, Rejected};
 
 pub(crate) const PROOF_LEN: usize = 64;
-pub(crate) const NONCE_LEN: usize = 12;
 const COUNTER_START: [u8; 4] = 1_u32.to_be_bytes();
 
-fn channel(key: &[u8; 64], nonce: &[u8; NONCE_LEN], iv_mode: IvMode) -> Channel {
+fn channel(key: &[u8; 64], nonce: Nonce) -> Channel {
     let mut half = Zeroizing::new([0; 32]);
     half.copy_from_slice(&key[..32]);
-    Channel::Sealed(Sealed::new(&half, nonce, iv_mode))
+    Channel::Sealed(Sealed::new(&half, nonce))
+}
+
+/// A session's first nonce, by the device.
+fn first_nonce<R: CryptoRng + ?Sized>(iv_mode: IvMode, rng: &mut R) -> Nonce {
+    match iv_mode {
+        IvMode::Counter => {
+            let mut nonce = [0; 12];
+            rng.fill_bytes(&mut nonce[..8]);
+            nonce[8..].copy_from_slice(&COUNTER_START);
+            Nonce::Counting(nonce)
+        }
+        IvMode::Fixed => {
+            let mut nonce = [0; 16];
+            rng.fill_bytes(&mut nonce);
+            Nonce::Fixed16(nonce)
+        }
+    }
 }
 
 /// The device between response 0 and command 1.
@@ -64,15 +79,10 @@ impl DeviceHandshake {
         client_proof: &[u8],
         iv_mode: IvMode,
         rng: &mut R,
-    ) -> Result<([u8; PROOF_LEN], [u8; NONCE_LEN], Channel), Rejected> {
+    ) -> Result<([u8; PROOF_LEN], Nonce, Channel), Rejected> {
         let (device_proof, key) = self.0.finish(verifier, client_proof)?;
-        let mut nonce = [0; NONCE_LEN];
-        rng.fill_bytes(&mut nonce);
-        if iv_mode == IvMode::Counter {
-            nonce[8..].copy_from_slice(&COUNTER_START);
-        }
-        let channel = channel(&key, &nonce, iv_mode);
-        Ok((device_proof, nonce, channel))
+        let nonce = first_nonce(iv_mode, rng);
+        Ok((device_proof, nonce, channel(&key, nonce)))
     }
 }
 
@@ -162,9 +172,9 @@ impl ClientProof {
 
     /// Takes response 1; gives the session.
     pub(crate) fn finish(self, device_proof: &[u8], nonce: &[u8]) -> Result<Channel, Rejected> {
-        let nonce = nonce.try_into().map_err(|_| Rejected::Invalid)?;
+        let nonce = Nonce::new(nonce, self.iv_mode).ok_or(Rejected::Invalid)?;
         if bool::from(device_proof.ct_eq(&self.proof.device_proof)) {
-            Ok(channel(&self.proof.key, nonce, self.iv_mode))
+            Ok(channel(&self.proof.key, nonce))
         } else {
             Err(Rejected::Mismatch)
         }

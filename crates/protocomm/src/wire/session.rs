@@ -62,7 +62,7 @@ pub enum Handshake<'a> {
     },
     /// Security 2: the client's proof M1, 64 bytes.
     Sec2Command1 { client_proof: &'a [u8] },
-    /// Security 2: the device's proof, 64 bytes, and the AES-GCM nonce, 12 bytes.
+    /// Security 2: the device's proof, 64 bytes, and the AES-GCM nonce, 12 or 16 bytes.
     Sec2Response1 {
         status: Status,
         device_proof: &'a [u8],
