@@ -1,1 +1,24 @@
-//! (under construction)
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+mod api;
+mod config;
+mod error;
+mod event;
+mod http;
+mod hub;
+mod identity;
+mod mqtt;
+mod server;
+mod store;
+mod tls;
+mod value;
+
+pub use api::{Attributes, DeviceInfo};
+pub use config::{Config, Database, Profile, Tls};
+pub use error::{CallError, ConfigError, Error};
+pub use event::{Event, Events, Refusal};
+pub use server::{RPC_TIMEOUT, Server};
+pub use store::{Point, StoreError};
+pub use value::{Datum, Record};

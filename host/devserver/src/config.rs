@@ -1,0 +1,151 @@
+//! What a server is started with.
+
+use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use regex::Regex;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+use crate::error::ConfigError;
+use crate::event::Refusal;
+
+/// What a server is started with. The default is a plain MQTT port and a page, both on free
+/// ports of this computer only, with the data in memory.
+#[derive(Debug)]
+pub struct Config {
+    /// Where to serve MQTT; port 0 takes a free one.
+    pub mqtt: SocketAddr,
+    /// The server's certificate; without it MQTT is not encrypted, and devices can log in
+    /// with an access token only.
+    pub tls: Option<Tls>,
+    /// Which devices may come by certificate, and be created; without it only those whose
+    /// certificate is stored already.
+    pub profile: Option<Profile>,
+    /// Where to serve the page and its API; port 0 takes a free one. It has no login: keep
+    /// it on the loopback address unless the network is trusted.
+    pub http: SocketAddr,
+    /// Host names besides `localhost` and IP addresses under which the page may be opened.
+    pub http_names: Vec<String>,
+    /// Where the data is kept.
+    pub database: Database,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        Self {
+            mqtt: free,
+            tls: None,
+            profile: None,
+            http: free,
+            http_names: Vec::new(),
+            database: Database::Memory,
+        }
+    }
+}
+
+/// Where the data is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Database {
+    /// Nowhere: it is gone with the server.
+    Memory,
+    /// In this SQLite file, made if it is not there.
+    File(PathBuf),
+}
+
+/// The server's certificate and what it asks of clients.
+pub struct Tls {
+    pub(crate) chain: Vec<CertificateDer<'static>>,
+    pub(crate) key: PrivateKeyDer<'static>,
+    /// Whether a client without a certificate is turned away in the handshake. ThingsBoard
+    /// lets it in and looks for an access token, so `false` is the default.
+    pub require_client_certificate: bool,
+}
+
+impl Tls {
+    /// Reads the chain (the server's own certificate first) and its private key, both PEM.
+    ///
+    /// # Errors
+    /// [`ConfigError::ServerChain`] or [`ConfigError::ServerKey`] if one has nothing usable.
+    /// Whether they belong together is found out on starting.
+    pub fn from_pem(chain: &[u8], key: &[u8]) -> Result<Self, ConfigError> {
+        let chain = certificates(chain).ok_or(ConfigError::ServerChain)?;
+        let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| ConfigError::ServerKey)?;
+        Ok(Self {
+            chain,
+            key,
+            require_client_certificate: false,
+        })
+    }
+}
+
+impl fmt::Debug for Tls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tls")
+            .field("certificates", &self.chain.len())
+            .field(
+                "require_client_certificate",
+                &self.require_client_certificate,
+            )
+            .finish_non_exhaustive()
+    }
+}
+
+/// ThingsBoard's provisioning by "X.509 certificate chain", the part of a device profile that
+/// matters for it.
+#[derive(Clone, Debug)]
+pub struct Profile {
+    pub(crate) ca: CertificateDer<'static>,
+    pattern: Regex,
+    /// Whether a device that does not exist is created.
+    pub allow_create: bool,
+}
+
+impl Profile {
+    /// Takes the CA certificate (PEM; intermediate or root, the first if there are several)
+    /// that the devices send in their chain, and the regular expression whose first group
+    /// cuts the device name from the leaf's CN: `(.*)` takes it whole.
+    ///
+    /// # Errors
+    /// [`ConfigError::ProfileCa`] or [`ConfigError::ProfilePattern`].
+    pub fn from_pem(ca: &[u8], cn_pattern: &str) -> Result<Self, ConfigError> {
+        let ca = certificates(ca)
+            .and_then(|all| all.into_iter().next())
+            .ok_or(ConfigError::ProfileCa)?;
+        let pattern = Regex::new(cn_pattern).map_err(|error| ConfigError::ProfilePattern {
+            reason: error.to_string(),
+        })?;
+        if pattern.captures_len() < 2 {
+            let reason =
+                "it has no group: put the device name in brackets, as in \"(.*)\"".to_owned();
+            return Err(ConfigError::ProfilePattern { reason });
+        }
+        Ok(Self {
+            ca,
+            pattern,
+            allow_create: true,
+        })
+    }
+
+    /// Cuts the device name from a CN, by the first match anywhere in it
+    /// (`DeviceProvisionServiceImpl.extractDeviceNameFromCNByRegEx`: `find`, then group 1).
+    pub(crate) fn device_name(&self, common_name: Option<&str>) -> Result<String, Refusal> {
+        common_name
+            .and_then(|cn| self.pattern.captures(cn)?.get(1))
+            .map(|name| name.as_str().to_owned())
+            .filter(|name| !name.is_empty())
+            .ok_or_else(|| Refusal::NameNotMatched {
+                common_name: common_name.unwrap_or_default().to_owned(),
+                pattern: self.pattern.as_str().to_owned(),
+            })
+    }
+}
+
+fn certificates(pem: &[u8]) -> Option<Vec<CertificateDer<'static>>> {
+    let certificates: Vec<_> = CertificateDer::pem_slice_iter(pem)
+        .collect::<Result<_, _>>()
+        .ok()?;
+    (!certificates.is_empty()).then_some(certificates)
+}

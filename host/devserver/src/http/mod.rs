@@ -1,0 +1,247 @@
+//! The page and the JSON API beneath it.
+//!
+//! There is no login. What protects it: by default it is served on the loopback address only;
+//! a `Host` that is neither an address nor a known name is refused, so that no web site can
+//! point its own name here; a request that changes something is taken only from the page
+//! itself; and the page may load nothing but its own three files.
+
+mod api;
+mod live;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use crate::hub::Hub;
+
+/// What the handlers share.
+#[derive(Clone)]
+struct Page {
+    hub: Arc<Hub>,
+    stop: watch::Receiver<bool>,
+    names: Arc<[String]>,
+    about: Arc<api::About>,
+}
+
+/// Serves until told to stop.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    hub: Arc<Hub>,
+    names: Vec<String>,
+    mqtt_url: String,
+    mut stop: watch::Receiver<bool>,
+) {
+    let profile = hub.profile.is_some();
+    let about = Arc::new(api::About {
+        mqtt: mqtt_url,
+        profile,
+        version: env!("CARGO_PKG_VERSION"),
+    });
+    let page = Page {
+        hub,
+        stop: stop.clone(),
+        names: names.into(),
+        about,
+    };
+    let router = Router::new()
+        .route(
+            "/",
+            get(|| {
+                file(
+                    "text/html; charset=utf-8",
+                    include_str!("../page/index.html"),
+                )
+            }),
+        )
+        .route(
+            "/app.js",
+            get(|| {
+                file(
+                    "text/javascript; charset=utf-8",
+                    include_str!("../page/app.js"),
+                )
+            }),
+        )
+        .route(
+            "/chart.js",
+            get(|| {
+                file(
+                    "text/javascript; charset=utf-8",
+                    include_str!("../page/chart.js"),
+                )
+            }),
+        )
+        .route(
+            "/style.css",
+            get(|| file("text/css; charset=utf-8", include_str!("../page/style.css"))),
+        )
+        .route(
+            "/icon.svg",
+            get(|| file("image/svg+xml", include_str!("../page/icon.svg"))),
+        )
+        .route("/api/about", get(api::about))
+        .route("/api/events", get(live::events))
+        .route("/api/devices", get(api::devices).post(api::create))
+        .route("/api/devices/{name}", get(api::device).delete(api::delete))
+        .route("/api/devices/{name}/series", get(api::series))
+        .route("/api/devices/{name}/shared", axum::routing::put(api::share))
+        .route("/api/devices/{name}/rpc", post(api::rpc))
+        .layer(middleware::from_fn_with_state(page.clone(), guard))
+        .with_state(page);
+    let stopped = async move {
+        // An error means that the server is gone, which is the same.
+        let _ = stop.changed().await;
+    };
+    if let Err(error) = axum::serve(listener, router)
+        .with_graceful_shutdown(stopped)
+        .await
+    {
+        log::error!("the page is no longer served: {error}");
+    }
+}
+
+async fn file(kind: &'static str, content: &'static str) -> impl IntoResponse {
+    (
+        [
+            (header::CONTENT_TYPE, kind),
+            (header::CACHE_CONTROL, "no-cache"),
+        ],
+        content,
+    )
+}
+
+async fn guard(State(page): State<Page>, request: Request, next: Next) -> Response {
+    if let Err(reason) = check(request.method(), request.headers(), &page.names) {
+        return (StatusCode::FORBIDDEN, reason).into_response();
+    }
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (
+            header::CONTENT_SECURITY_POLICY,
+            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
+             base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+        ),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+/// Whether a request may be answered: the right host, and nothing changed from another site.
+fn check(method: &Method, headers: &HeaderMap, names: &[String]) -> Result<(), &'static str> {
+    let text = |name| {
+        headers
+            .get(name)
+            .map(|value: &HeaderValue| value.to_str().unwrap_or("?"))
+    };
+    let host = text(header::HOST).unwrap_or_default();
+    if !host_is_known(host, names) {
+        return Err(
+            "This page is not served under that host name. Open it by IP address or as localhost, \
+                    or name the host in the server's configuration.\n",
+        );
+    }
+    if matches!(*method, Method::GET | Method::HEAD) {
+        return Ok(());
+    }
+    if text(header::ORIGIN).is_some_and(|origin| origin.strip_prefix("http://") != Some(host)) {
+        return Err("Changes are taken from this server's own page only.\n");
+    }
+    // A web site can send a form across sites, but not with this type.
+    let json = text(header::CONTENT_TYPE).is_some_and(|kind| kind.starts_with("application/json"));
+    if json || *method == Method::DELETE {
+        Ok(())
+    } else {
+        Err("Send the request with Content-Type: application/json.\n")
+    }
+}
+
+fn host_is_known(host: &str, names: &[String]) -> bool {
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
+        _ => host,
+    };
+    let literal = name
+        .strip_prefix('[')
+        .and_then(|name| name.strip_suffix(']'))
+        .unwrap_or(name);
+    name == "localhost"
+        || name.ends_with(".localhost")
+        || literal.parse::<IpAddr>().is_ok()
+        || names.iter().any(|known| known.eq_ignore_ascii_case(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ask(method: Method, headers: &[(header::HeaderName, &'static str)]) -> bool {
+        let headers = headers
+            .iter()
+            .map(|(name, value)| (name.clone(), HeaderValue::from_static(value)));
+        check(&method, &headers.collect(), &["bench.lan".to_owned()]).is_ok()
+    }
+
+    #[test]
+    fn only_known_hosts_are_served() {
+        for host in [
+            "localhost",
+            "localhost:8080",
+            "127.0.0.1:80",
+            "[::1]:80",
+            "192.168.1.5",
+            "Bench.lan:1",
+        ] {
+            assert!(ask(Method::GET, &[(header::HOST, host)]), "{host}");
+        }
+        for host in [
+            "evil.example",
+            "evil.example:80",
+            "127.0.0.1.evil.example",
+            "localhost.evil.example",
+            "",
+        ] {
+            assert!(!ask(Method::GET, &[(header::HOST, host)]), "{host}");
+        }
+        assert!(!ask(Method::GET, &[]));
+    }
+
+    #[test]
+    fn changes_are_taken_from_the_page_alone() {
+        let host = (header::HOST, "127.0.0.1:8080");
+        let json = (header::CONTENT_TYPE, "application/json");
+        let own = (header::ORIGIN, "http://127.0.0.1:8080");
+        assert!(ask(Method::POST, &[host.clone(), json.clone(), own]));
+        assert!(
+            ask(Method::POST, &[host.clone(), json.clone()]),
+            "a script without an origin"
+        );
+        for origin in [
+            "http://evil.example",
+            "null",
+            "http://127.0.0.1:9",
+            "https://127.0.0.1:8080",
+        ] {
+            let foreign = (header::ORIGIN, origin);
+            assert!(
+                !ask(Method::POST, &[host.clone(), json.clone(), foreign.clone()]),
+                "{origin}"
+            );
+            assert!(!ask(Method::DELETE, &[host.clone(), foreign]), "{origin}");
+        }
+        let form = (header::CONTENT_TYPE, "text/plain");
+        assert!(!ask(Method::POST, &[host.clone(), form]));
+        assert!(!ask(Method::PUT, &[host]));
+    }
+}

@@ -1,0 +1,354 @@
+//! What all parts of the server share: who is online, the database, and what happens.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use mqtt_protocol_core::mqtt::packet::Qos;
+use mqtt_protocol_core::mqtt::result_code::DisconnectReasonCode;
+use serde_json::value::RawValue;
+use thingsboard::json::Json;
+use thingsboard::{FromServer, RequestId};
+use tokio::sync::{broadcast, mpsc, oneshot};
+
+use crate::config::Profile;
+use crate::error::CallError;
+use crate::event::{Event, Events};
+use crate::store::{DeviceId, Scope, Store, StoreError};
+use crate::value::Datum;
+
+/// How many events a slow reader may lag behind.
+const EVENTS: usize = 16 * 1024;
+/// How many messages may wait for a slow device.
+const COMMANDS: usize = 256;
+
+/// The state that the tasks share.
+pub(crate) struct Hub {
+    pub(crate) store: Store,
+    pub(crate) profile: Option<Profile>,
+    events: broadcast::Sender<Arc<Event>>,
+    live: Mutex<Live>,
+    /// Telemetry messages stored since the start.
+    pub(crate) messages: AtomicU64,
+}
+
+#[derive(Default)]
+struct Live {
+    sessions: HashMap<DeviceId, Session>,
+    /// When each device was last heard, since the start.
+    heard: HashMap<DeviceId, i64>,
+    next_session: u64,
+    /// Calls that wait for an answer. The numbers are the device's, not the connection's: as
+    /// with ThingsBoard it may answer after it has connected anew.
+    calls: HashMap<(DeviceId, RequestId), oneshot::Sender<Vec<u8>>>,
+    next_call: HashMap<DeviceId, u32>,
+}
+
+/// A connected device.
+struct Session {
+    number: u64,
+    name: String,
+    protocol: &'static str,
+    commands: mpsc::Sender<Command>,
+    rpc: Option<Qos>,
+    attributes: Option<Qos>,
+}
+
+/// What a connection is told to do.
+#[derive(Debug)]
+pub(crate) enum Command {
+    /// Send a message.
+    Publish {
+        topic: thingsboard::Topic,
+        payload: Vec<u8>,
+        qos: Qos,
+    },
+    /// End the connection.
+    Close(DisconnectReasonCode),
+    /// End it without a word, as if the network had gone.
+    Cut,
+}
+
+/// What a device has subscribed to that the server sends of its own accord.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Subscriptions {
+    pub(crate) rpc: Option<Qos>,
+    pub(crate) attributes: Option<Qos>,
+}
+
+/// How a device is connected.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Presence {
+    /// The protocol, if it is online.
+    pub(crate) protocol: Option<&'static str>,
+    /// When it was last heard since the start.
+    pub(crate) heard_ms: Option<i64>,
+}
+
+/// Milliseconds since 1970.
+pub(crate) fn now_ms() -> i64 {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+impl Hub {
+    pub(crate) fn new(store: Store, profile: Option<Profile>) -> Self {
+        Self {
+            store,
+            profile,
+            events: broadcast::channel(EVENTS).0,
+            live: Mutex::default(),
+            messages: AtomicU64::new(0),
+        }
+    }
+
+    fn live(&self) -> MutexGuard<'_, Live> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn events(&self) -> Events {
+        Events {
+            receiver: self.events.subscribe(),
+        }
+    }
+
+    pub(crate) fn emit(&self, event: Event) {
+        match &event {
+            Event::HandshakeFailed { .. } | Event::Refused { .. } | Event::Rejected { .. } => {
+                log::warn!("{event:?}");
+            }
+            Event::Telemetry { .. } => log::trace!("{event:?}"),
+            _ => log::info!("{event:?}"),
+        }
+        // Nobody may be listening.
+        let _ = self.events.send(Arc::new(event));
+    }
+
+    /// Tells of stored telemetry.
+    pub(crate) fn emit_telemetry(&self, device: &str, records: Vec<crate::value::Record>) {
+        self.messages.fetch_add(1, Ordering::Relaxed);
+        if self.events.receiver_count() > 0 {
+            self.emit(Event::Telemetry {
+                device: device.to_owned(),
+                records,
+            });
+        }
+    }
+
+    /// Enters a connection; an older one of the same device is ended, as with ThingsBoard's
+    /// default of one session for each device (`max_concurrent_sessions_per_device`).
+    pub(crate) fn enter(
+        &self,
+        device: DeviceId,
+        name: &str,
+        protocol: &'static str,
+    ) -> (u64, mpsc::Receiver<Command>) {
+        let (commands, receiver) = mpsc::channel(COMMANDS);
+        let mut live = self.live();
+        live.next_session += 1;
+        let number = live.next_session;
+        let name = name.to_owned();
+        let session = Session {
+            number,
+            name,
+            protocol,
+            commands,
+            rpc: None,
+            attributes: None,
+        };
+        if let Some(old) = live.sessions.insert(device, session) {
+            // A full queue means a dead peer: dropping the sender ends it as well.
+            let _ = old
+                .commands
+                .try_send(Command::Close(DisconnectReasonCode::SessionTakenOver));
+        }
+        live.heard.insert(device, now_ms());
+        (number, receiver)
+    }
+
+    /// Removes a connection; `true` if another one has taken its place already.
+    pub(crate) fn leave(&self, device: DeviceId, number: u64) -> bool {
+        let mut live = self.live();
+        let replaced = live
+            .sessions
+            .get(&device)
+            .is_some_and(|session| session.number != number);
+        if !replaced {
+            live.sessions.remove(&device);
+        }
+        replaced
+    }
+
+    pub(crate) fn heard(&self, device: DeviceId, at_ms: i64) {
+        self.live().heard.insert(device, at_ms);
+    }
+
+    pub(crate) fn subscribed(&self, device: DeviceId, number: u64, now: Subscriptions) {
+        if let Some(session) = self.live().sessions.get_mut(&device)
+            && session.number == number
+        {
+            session.rpc = now.rpc;
+            session.attributes = now.attributes;
+        }
+    }
+
+    pub(crate) fn presence(&self, device: DeviceId) -> Presence {
+        let live = self.live();
+        Presence {
+            protocol: live.sessions.get(&device).map(|session| session.protocol),
+            heard_ms: live.heard.get(&device).copied(),
+        }
+    }
+
+    pub(crate) fn online(&self) -> usize {
+        self.live().sessions.len()
+    }
+
+    /// Names of the devices heard at or after `since_ms`, with the time, `most` at most.
+    pub(crate) fn heard_since(&self, since_ms: i64, most: usize) -> Vec<(String, i64)> {
+        let live = self.live();
+        let heard = live.sessions.iter().filter_map(|(id, session)| {
+            let at = *live.heard.get(id)?;
+            (at >= since_ms).then(|| (session.name.clone(), at))
+        });
+        heard.take(most).collect()
+    }
+
+    /// Ends the connection of a device; `false` if it has none.
+    pub(crate) fn end(&self, device: DeviceId, command: Command) -> bool {
+        let live = self.live();
+        live.sessions
+            .get(&device)
+            .is_some_and(|session| session.commands.try_send(command).is_ok())
+    }
+
+    pub(crate) async fn device(&self, name: &str) -> Result<DeviceId, CallError> {
+        let name = name.to_owned();
+        let found = self.store.submit(move |db| db.device(&name)).await?;
+        found.map(|row| row.id).ok_or(CallError::NoSuchDevice)
+    }
+
+    /// Calls a device; `wait` is `None` for a one-way call, which has no answer.
+    ///
+    /// ThingsBoard keeps a call for a device that is not there until the time is over; here it
+    /// fails at once, for a person is waiting.
+    pub(crate) async fn call(
+        &self,
+        name: &str,
+        method: &str,
+        params: &str,
+        wait: Option<Duration>,
+    ) -> Result<Option<Box<RawValue>>, CallError> {
+        let device = self.device(name).await?;
+        let method_json = serde_json::to_string(method).unwrap_or_default();
+        let payload = format!("{{\"method\":{method_json},\"params\":{params}}}").into_bytes();
+        let (answer, received) = oneshot::channel();
+        let id = {
+            let mut live = self.live();
+            let session = live.sessions.get(&device).ok_or(CallError::Offline)?;
+            let qos = session.rpc.ok_or(CallError::NotSubscribed)?;
+            let commands = session.commands.clone();
+            let number = live.next_call.entry(device).or_default();
+            let id = RequestId::wrapping(*number);
+            *number = number.wrapping_add(1);
+            let topic = FromServer::RpcRequest(id).topic();
+            let sent = commands.try_send(Command::Publish {
+                topic,
+                payload,
+                qos,
+            });
+            sent.map_err(|_| CallError::Offline)?;
+            if wait.is_some() {
+                live.calls.insert((device, id), answer);
+            }
+            id
+        };
+        let sent = Event::RpcSent {
+            device: name.to_owned(),
+            id: id.number(),
+            method: method.to_owned(),
+        };
+        self.emit(sent);
+        let Some(wait) = wait else { return Ok(None) };
+        match tokio::time::timeout(wait, received).await {
+            Err(_) => {
+                self.live().calls.remove(&(device, id));
+                Err(CallError::Timeout)
+            }
+            Ok(Err(_)) => Err(CallError::Offline),
+            Ok(Ok(payload)) => Ok(Some(json_of(&payload).ok_or(CallError::NotJson)?)),
+        }
+    }
+
+    /// Takes the answer to a call.
+    pub(crate) fn answered(&self, device: DeviceId, name: &str, id: RequestId, payload: Vec<u8>) {
+        let waiting = self.live().calls.remove(&(device, id));
+        let answer = json_of(&payload);
+        self.emit(Event::RpcAnswered {
+            device: name.to_owned(),
+            id: id.number(),
+            answer,
+        });
+        if let Some(waiting) = waiting {
+            // The caller may have given up in this moment.
+            let _ = waiting.send(payload);
+        }
+    }
+
+    /// Sets and deletes shared attributes, and tells the device if it has subscribed.
+    pub(crate) async fn share(
+        &self,
+        name: &str,
+        values: Vec<(String, Datum)>,
+        deleted: Vec<String>,
+    ) -> Result<(), CallError> {
+        let device = self.device(name).await?;
+        let (stored, gone) = (values.clone(), deleted.clone());
+        self.store
+            .submit(move |db| {
+                db.set_attributes(device, Scope::Shared, &stored, now_ms())?;
+                for key in &gone {
+                    db.delete_attribute(device, Scope::Shared, key)?;
+                }
+                Ok::<_, StoreError>(())
+            })
+            .await?;
+        // `JsonConverter.toJson(AttributeUpdateNotificationMsg)`: values, and the deleted by name.
+        let mut message = serde_json::Map::new();
+        for (key, value) in &values {
+            message.insert(key.clone(), serde_json::to_value(value).unwrap_or_default());
+        }
+        if !deleted.is_empty() {
+            message.insert("deleted".to_owned(), deleted.clone().into());
+        }
+        let payload = serde_json::Value::Object(message).to_string().into_bytes();
+        {
+            let live = self.live();
+            if let Some(session) = live.sessions.get(&device)
+                && let Some(qos) = session.attributes
+            {
+                let topic = FromServer::AttributesUpdate.topic();
+                // If its queue is full the device is as good as gone; it asks when it is back.
+                let _ = session.commands.try_send(Command::Publish {
+                    topic,
+                    payload,
+                    qos,
+                });
+            }
+        }
+        self.emit(Event::SharedAttributes {
+            device: name.to_owned(),
+            values,
+            deleted,
+        });
+        Ok(())
+    }
+}
+
+fn json_of(payload: &[u8]) -> Option<Box<RawValue>> {
+    let json = Json::parse(payload).ok()?;
+    RawValue::from_string(json.as_raw().to_owned()).ok()
+}

@@ -1,0 +1,96 @@
+//! What a client's certificates say.
+
+use rustls::pki_types::CertificateDer;
+use x509_parser::prelude::{FromDer, X509Certificate};
+
+use crate::event::Refusal;
+
+/// The certificates that a client sent: the leaf, then those behind it, in order.
+#[derive(Clone, Debug)]
+pub(crate) struct ClientChain {
+    certificates: Vec<CertificateDer<'static>>,
+    common_name: Option<String>,
+    valid_now: bool,
+}
+
+impl ClientChain {
+    /// Reads the leaf; `None` if there is no certificate or it cannot be read.
+    pub(crate) fn read(certificates: Vec<CertificateDer<'static>>) -> Option<Self> {
+        let (_, leaf) = X509Certificate::from_der(certificates.first()?).ok()?;
+        let common_name = leaf
+            .subject()
+            .iter_common_name()
+            .next()
+            .and_then(|cn| cn.as_str().ok())
+            .map(str::to_owned);
+        let valid_now = leaf.validity().is_valid();
+        Some(Self {
+            common_name,
+            valid_now,
+            certificates,
+        })
+    }
+
+    pub(crate) fn certificates(&self) -> &[CertificateDer<'static>] {
+        &self.certificates
+    }
+
+    /// The client's own certificate, DER.
+    pub(crate) fn leaf(&self) -> &[u8] {
+        // `read` makes sure that there is one.
+        self.certificates.first().map_or(&[], |leaf| leaf.as_ref())
+    }
+
+    pub(crate) fn common_name(&self) -> Option<&str> {
+        self.common_name.as_deref()
+    }
+
+    /// Whether the leaf's dates include this moment, as `MqttTransportHandler.processX509CertConnect`
+    /// checks on CONNECT (thingsboard/thingsboard, commit dfe65d5abc3aa959aaa853952d74943fbd6867bd).
+    pub(crate) fn check_dates(&self) -> Result<(), Refusal> {
+        let common_name = self.common_name.clone().unwrap_or_default();
+        if self.valid_now {
+            Ok(())
+        } else {
+            Err(Refusal::NotValidNow { common_name })
+        }
+    }
+
+    /// The refusal of a chain in which nothing is known.
+    pub(crate) fn unknown(&self) -> Refusal {
+        Refusal::UnknownCertificate {
+            common_name: self.common_name.clone().unwrap_or_default(),
+            chain_len: self.certificates.len(),
+        }
+    }
+}
+
+/// Checks that each certificate is signed by the next, as ThingsBoard does during the handshake
+/// (`MqttSslHandlerProvider.validateCertificateChain`, same commit); neither dates nor the CA
+/// matter there.
+///
+/// # Errors
+/// The text for whoever has to put the chain in order.
+pub(crate) fn check_order(
+    leaf: &CertificateDer<'_>,
+    others: &[CertificateDer<'_>],
+) -> Result<(), String> {
+    let mut below = leaf;
+    for (index, above) in others.iter().enumerate() {
+        let position = index + 1;
+        let unreadable =
+            |at: usize| format!("certificate {at} of the client's chain cannot be read");
+        let (_, lower) = X509Certificate::from_der(below).map_err(|_| unreadable(position))?;
+        let (_, upper) = X509Certificate::from_der(above).map_err(|_| unreadable(position + 1))?;
+        lower.verify_signature(Some(upper.public_key())).map_err(|_| {
+            format!(
+                "the client's chain is out of order: certificate {position} ({}) is not signed by the next one \
+                 ({}); the device has to send its own certificate first and behind each the one that signed it",
+                lower.subject(),
+                upper.subject(),
+            )
+        })?;
+        below = above;
+    }
+    Ok(())
+}

@@ -1,0 +1,48 @@
+//! Who may come in, and what a refused client is told.
+
+use std::sync::Arc;
+
+use mqtt_protocol_core::mqtt::result_code::ConnectReasonCode;
+use rustls::pki_types::CertificateDer;
+
+use super::packets::Connect;
+use crate::event::Refusal;
+use crate::hub::{Hub, now_ms};
+use crate::identity::ClientChain;
+use crate::store::{Admission, StoreError};
+
+/// Finds or makes the device, or says why not, with ThingsBoard's reason codes
+/// (`MqttTransportHandler.onValidateDeviceResponse`, thingsboard/thingsboard, commit
+/// dfe65d5abc3aa959aaa853952d74943fbd6867bd).
+pub(super) async fn admit(
+    hub: &Arc<Hub>,
+    certificates: Vec<CertificateDer<'static>>,
+    connect: &Connect,
+) -> Result<Result<Admission, (Refusal, ConnectReasonCode)>, StoreError> {
+    if let Some(chain) = ClientChain::read(certificates) {
+        if let Err(refusal) = chain.check_dates() {
+            return Ok(Err((refusal, ConnectReasonCode::NotAuthorized)));
+        }
+        let profile = hub.profile.clone();
+        let admitted = hub
+            .store
+            .submit(move |db| db.admit_chain(&chain, profile.as_ref(), now_ms()))
+            .await?;
+        return Ok(admitted.map_err(|refusal| (refusal, ConnectReasonCode::NotAuthorized)));
+    }
+    let refusal = match connect.user_name.clone() {
+        Some(token) => match hub.store.submit(move |db| db.admit_token(&token)).await? {
+            Ok(admission) => return Ok(Ok(admission)),
+            Err(refusal) => refusal,
+        },
+        None => Refusal::NoCredentials,
+    };
+    let reason = if connect.user_name.is_some() || connect.has_password {
+        ConnectReasonCode::BadUserNameOrPassword
+    } else if !connect.client_id.trim().is_empty() {
+        ConnectReasonCode::ClientIdentifierNotValid
+    } else {
+        ConnectReasonCode::NotAuthorized
+    };
+    Ok(Err((refusal, reason)))
+}

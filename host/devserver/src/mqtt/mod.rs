@@ -1,0 +1,99 @@
+//! MQTT 3.1.1 and 5: the listener, and one task for each connection.
+//!
+//! The protocol is `mqtt-protocol-core`'s; here are the sockets, ThingsBoard's topics and its
+//! rules of who may come in.
+
+mod admission;
+mod packets;
+mod publish;
+mod session;
+mod wire;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::ServerConfig;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+
+use crate::event::Event;
+use crate::hub::Hub;
+use crate::tls;
+
+/// How long a client may take for the TLS handshake, and again for its CONNECT.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Serves until told to stop, then ends all connections.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    tls: Option<Arc<ServerConfig>>,
+    hub: Arc<Hub>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let acceptor = tls.map(TlsAcceptor::from);
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, peer)) => {
+                    let serving = connection(
+                        stream, peer.to_string(), acceptor.clone(), hub.clone(), stop.clone(),
+                    );
+                    connections.spawn(serving);
+                }
+                Err(error) => {
+                    // Out of file descriptors, most likely: wait for some to come back.
+                    log::error!("cannot accept a connection: {error}");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            },
+            Some(ended) = connections.join_next() => report(ended),
+            _ = stop.changed() => break,
+        }
+    }
+    while let Some(ended) = connections.join_next().await {
+        report(ended);
+    }
+}
+
+fn report(ended: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = ended {
+        log::error!("the task of a connection failed, this is a bug of devserver: {error}");
+    }
+}
+
+async fn connection(
+    stream: TcpStream,
+    peer: String,
+    acceptor: Option<TlsAcceptor>,
+    hub: Arc<Hub>,
+    mut stop: watch::Receiver<bool>,
+) {
+    // Messages are small and wait for their acknowledgement: no gathering.
+    if let Err(error) = stream.set_nodelay(true) {
+        log::debug!("{peer}: {error}");
+    }
+    let Some(acceptor) = acceptor else {
+        return session::run(stream, peer, Vec::new(), hub, stop).await;
+    };
+    let handshake = tokio::select! {
+        handshake = timeout(PATIENCE, acceptor.accept(stream)) => handshake,
+        _ = stop.changed() => return,
+    };
+    let reason = match handshake {
+        Ok(Ok(stream)) => {
+            let certificates = stream.get_ref().1.peer_certificates().unwrap_or_default();
+            let certificates = certificates
+                .iter()
+                .map(|der| der.clone().into_owned())
+                .collect();
+            return session::run(stream, peer, certificates, hub, stop).await;
+        }
+        Ok(Err(error)) => tls::explain(&error),
+        Err(_) => "the client did not finish the TLS handshake in time".to_owned(),
+    };
+    hub.emit(Event::HandshakeFailed { peer, reason });
+}

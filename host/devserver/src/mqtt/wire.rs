@@ -1,0 +1,159 @@
+//! One connection's bytes: the sans-IO protocol state tied to a stream.
+
+use std::collections::VecDeque;
+use std::io;
+use std::time::Duration;
+
+use mqtt_protocol_core::mqtt::common::Cursor;
+use mqtt_protocol_core::mqtt::connection::{ConnectionOptions, Event, TimerKind};
+use mqtt_protocol_core::mqtt::packet::{GenericPacketTrait, Packet};
+use mqtt_protocol_core::mqtt::result_code::MqttError;
+use mqtt_protocol_core::mqtt::{Connection, Version, role};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::{Instant, timeout};
+
+/// The largest packet taken, ThingsBoard's default of `NETTY_MAX_PAYLOAD_SIZE` with room for the
+/// headers (`application/src/main/resources/thingsboard.yml`, commit
+/// dfe65d5abc3aa959aaa853952d74943fbd6867bd).
+const MAX_PACKET: u32 = 65_536 + 1_024;
+/// How long a client may take to accept what it is sent.
+const WRITE_PATIENCE: Duration = Duration::from_secs(20);
+
+pub(super) struct Wire<S> {
+    stream: S,
+    mqtt: Connection<role::Server>,
+    received: VecDeque<Packet>,
+    outgoing: Vec<u8>,
+    silence_ends: Option<Instant>,
+    /// The connection has to end once all is sent; why, if by the client's fault.
+    closing: Option<Option<MqttError>>,
+    buffer: Box<[u8]>,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
+    pub(super) fn new(stream: S) -> Self {
+        let options = ConnectionOptions::new().maximum_packet_size_recv(MAX_PACKET);
+        Self {
+            stream,
+            mqtt: Connection::with_options(Version::Undetermined, options),
+            received: VecDeque::new(),
+            outgoing: Vec::new(),
+            silence_ends: None,
+            closing: None,
+            buffer: vec![0; 4096].into_boxed_slice(),
+        }
+    }
+
+    pub(super) fn version(&self) -> Version {
+        self.mqtt.get_protocol_version()
+    }
+
+    /// Whether the connection has to end, and what the client did wrong, if it did.
+    pub(super) fn closing(&self) -> Option<Option<MqttError>> {
+        self.closing
+    }
+
+    /// When the client will have been silent for too long.
+    pub(super) fn silence_ends(&self) -> Option<Instant> {
+        self.silence_ends
+    }
+
+    /// The next packet that has arrived.
+    pub(super) fn take(&mut self) -> Option<Packet> {
+        self.received.pop_front()
+    }
+
+    /// Waits for bytes and takes them in; `Ok(false)` if the client has closed. Cancel-safe.
+    pub(super) async fn receive(&mut self) -> io::Result<bool> {
+        let length = self.stream.read(&mut self.buffer).await?;
+        // Taken out for the time of the loop, which has no await in it.
+        let buffer = std::mem::take(&mut self.buffer);
+        let mut cursor = Cursor::new(buffer.get(..length).unwrap_or_default());
+        // One call reads one packet, and nothing must be read behind a fault.
+        while cursor.position() < length as u64 && self.closing.is_none() {
+            let events = self.mqtt.recv(&mut cursor);
+            self.apply(events, true);
+        }
+        self.buffer = buffer;
+        Ok(length > 0)
+    }
+
+    /// Tells the protocol that the client was silent for too long.
+    pub(super) fn silent(&mut self) {
+        self.silence_ends = None;
+        let events = self.mqtt.notify_timer_fired(TimerKind::PingreqRecv);
+        self.apply(events, true);
+        self.closing
+            .get_or_insert(Some(MqttError::KeepAliveTimeout));
+    }
+
+    /// Queues a packet; `false` if the protocol does not let it out now.
+    pub(super) fn send(&mut self, packet: Packet) -> bool {
+        let events = self.mqtt.send(packet);
+        self.apply(events, false)
+    }
+
+    /// A packet identifier for a message of QoS 1; `None` if all are in use.
+    pub(super) fn packet_id(&mut self) -> Option<u16> {
+        self.mqtt.acquire_packet_id().ok()
+    }
+
+    fn apply(&mut self, events: Vec<Event>, received: bool) -> bool {
+        let mut sent = true;
+        for event in events {
+            match event {
+                Event::NotifyPacketReceived(packet) => self.received.push_back(packet),
+                Event::RequestSendPacket { packet, .. } => {
+                    self.outgoing
+                        .extend_from_slice(&packet.to_continuous_buffer());
+                }
+                Event::RequestTimerReset {
+                    kind: TimerKind::PingreqRecv,
+                    duration_ms,
+                } => {
+                    self.silence_ends = Some(Instant::now() + Duration::from_millis(duration_ms));
+                }
+                Event::RequestTimerCancel(TimerKind::PingreqRecv) => self.silence_ends = None,
+                Event::NotifyError(error) if received => self.closing = Some(Some(error)),
+                Event::NotifyError(error) => {
+                    log::debug!("a packet cannot be sent: {error:?}");
+                    sent = false;
+                }
+                Event::RequestClose => {
+                    self.closing.get_or_insert(None);
+                }
+                // The timers of a client, which this is not, and identifiers that are free again.
+                Event::RequestTimerReset { .. }
+                | Event::RequestTimerCancel(_)
+                | Event::NotifyPacketIdReleased(_) => {}
+            }
+        }
+        sent
+    }
+
+    /// Sends what is queued.
+    pub(super) async fn flush(&mut self) -> io::Result<()> {
+        if self.outgoing.is_empty() {
+            return Ok(());
+        }
+        let bytes = std::mem::take(&mut self.outgoing);
+        let write = async {
+            self.stream.write_all(&bytes).await?;
+            self.stream.flush().await
+        };
+        timeout(WRITE_PATIENCE, write)
+            .await
+            .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+    }
+
+    /// Sends what is queued and closes the stream in good order.
+    pub(super) async fn close(mut self) {
+        let closing = async {
+            self.flush().await?;
+            self.stream.shutdown().await
+        };
+        if let Ok(Err(error)) = timeout(WRITE_PATIENCE, closing).await {
+            log::debug!("closing a connection: {error}");
+        }
+    }
+}

@@ -1,0 +1,313 @@
+//! Starting a server, and the handle to it.
+
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use serde_json::value::RawValue;
+use tokio::net::TcpListener;
+use tokio::runtime::{Builder, Handle};
+use tokio::sync::{oneshot, watch};
+
+use crate::api::{self, Attributes, DeviceInfo};
+use crate::config::Config;
+use crate::error::{CallError, Error};
+use crate::event::Events;
+use crate::hub::{Command, Hub};
+use crate::store::{Point, Store, StoreError};
+use crate::{http, mqtt, tls};
+
+/// How long [`Server::send_rpc`] and the page wait for an answer.
+pub const RPC_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A running server.
+///
+/// It runs on threads of its own, so its methods may be awaited on any executor. Dropping the
+/// handle tells it to stop without waiting for it; [`stop`](Self::stop) waits.
+#[derive(Debug)]
+pub struct Server {
+    mqtt: SocketAddr,
+    http: SocketAddr,
+    encrypted: bool,
+    hub: SharedHub,
+    runtime: Handle,
+    stop: watch::Sender<bool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Clone)]
+struct SharedHub(Arc<Hub>);
+
+impl std::fmt::Debug for SharedHub {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Hub")
+    }
+}
+
+impl Server {
+    /// Opens the database and both ports, and serves from then on.
+    ///
+    /// # Errors
+    /// [`Error`], by who has to act: the configuration, a port in use, the database.
+    pub async fn start(config: Config) -> Result<Self, Error> {
+        let tls = config.tls.map(tls::server_config).transpose()?;
+        let store = Store::open(&config.database)?;
+        let hub = Arc::new(Hub::new(store, config.profile));
+        let (stop, stopped) = watch::channel(false);
+        let (ready, started) = oneshot::channel();
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let handle = runtime.handle().clone();
+        let shared = hub.clone();
+        let encrypted = tls.is_some();
+        let thread = std::thread::Builder::new()
+            .name("devserver".to_owned())
+            .spawn(move || {
+                runtime.block_on(async {
+                    let listeners = async {
+                        let mqtt = listen(config.mqtt, "MQTT").await?;
+                        let http = listen(config.http, "the page").await?;
+                        let addresses = (mqtt.local_addr()?, http.local_addr()?);
+                        Ok((mqtt, http, addresses))
+                    };
+                    let (mqtt, http, addresses) = match listeners.await {
+                        Ok(listening) => listening,
+                        Err(error) => {
+                            let _ = ready.send(Err::<(SocketAddr, SocketAddr), Error>(error));
+                            return;
+                        }
+                    };
+                    // If nobody waits for it any more, `stopped` says so at once.
+                    let _ = ready.send(Ok(addresses));
+                    let url = mqtt_url(addresses.0, encrypted);
+                    tokio::join!(
+                        mqtt::serve(mqtt, tls, shared.clone(), stopped.clone()),
+                        http::serve(http, shared.clone(), config.http_names, url, stopped),
+                    );
+                });
+                shared.store.close();
+            })?;
+        match started.await {
+            Ok(Ok((mqtt, http))) => {
+                let thread = Some(thread);
+                let hub = SharedHub(hub);
+                Ok(Self {
+                    mqtt,
+                    http,
+                    encrypted,
+                    hub,
+                    runtime: handle,
+                    stop,
+                    thread,
+                })
+            }
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(StoreError::Closed.into()),
+        }
+    }
+
+    /// Where MQTT is served.
+    pub fn mqtt_addr(&self) -> SocketAddr {
+        self.mqtt
+    }
+
+    /// Where MQTT is served, as a URL: `mqtts://…` or `mqtt://…`.
+    pub fn mqtt_url(&self) -> String {
+        mqtt_url(self.mqtt, self.encrypted)
+    }
+
+    /// Where the page is served.
+    pub fn http_addr(&self) -> SocketAddr {
+        self.http
+    }
+
+    /// Where the page is served, as a URL.
+    pub fn http_url(&self) -> String {
+        format!("http://{}/", self.http)
+    }
+
+    /// What happens from now on.
+    pub fn events(&self) -> Events {
+        self.hub.0.events()
+    }
+
+    /// All devices, by name.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the database failed.
+    pub async fn devices(&self) -> Result<Vec<DeviceInfo>, StoreError> {
+        api::devices(&self.hub.0).await
+    }
+
+    /// One device.
+    ///
+    /// # Errors
+    /// [`CallError::NoSuchDevice`], or the database failed.
+    pub async fn device(&self, name: &str) -> Result<DeviceInfo, CallError> {
+        api::device(&self.hub.0, name).await
+    }
+
+    /// The device's own attributes.
+    ///
+    /// # Errors
+    /// [`CallError::NoSuchDevice`], or the database failed.
+    pub async fn client_attributes(&self, device: &str) -> Result<Attributes, CallError> {
+        Ok(api::attributes(&self.hub.0, device).await?.0)
+    }
+
+    /// The attributes that the server sets.
+    ///
+    /// # Errors
+    /// [`CallError::NoSuchDevice`], or the database failed.
+    pub async fn shared_attributes(&self, device: &str) -> Result<Attributes, CallError> {
+        Ok(api::attributes(&self.hub.0, device).await?.1)
+    }
+
+    /// The newest value of each series of a device.
+    ///
+    /// # Errors
+    /// [`CallError::NoSuchDevice`], or the database failed.
+    pub async fn latest(
+        &self,
+        device: &str,
+    ) -> Result<std::collections::BTreeMap<String, Point>, CallError> {
+        api::latest(&self.hub.0, device).await
+    }
+
+    /// The newest `limit` values of a series within a range of milliseconds since 1970, oldest first.
+    ///
+    /// # Errors
+    /// [`CallError::NoSuchDevice`], or the database failed.
+    pub async fn series(
+        &self,
+        device: &str,
+        key: &str,
+        range_ms: Range<i64>,
+        limit: u32,
+    ) -> Result<Vec<Point>, CallError> {
+        api::series(&self.hub.0, device, key, range_ms, limit).await
+    }
+
+    /// Makes a device that logs in with an access token as its MQTT user name: this one, or a
+    /// random one. Returns the token; `None` if the name or the token is taken.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the database failed.
+    pub async fn create_device(
+        &self,
+        name: &str,
+        token: Option<&str>,
+    ) -> Result<Option<String>, StoreError> {
+        api::create(&self.hub.0, name, token).await
+    }
+
+    /// Deletes a device with all its data, and ends its connection. One that comes by
+    /// certificate is created anew when it comes again.
+    ///
+    /// # Errors
+    /// [`CallError::NoSuchDevice`], or the database failed.
+    pub async fn delete_device(&self, name: &str) -> Result<(), CallError> {
+        api::delete(&self.hub.0, name).await
+    }
+
+    /// Sets a shared attribute, or deletes it if the value is `null`; a device that has
+    /// subscribed is told.
+    ///
+    /// # Errors
+    /// [`CallError::NoSuchDevice`], [`CallError::NotJson`] if it is nested too deep, or the
+    /// database failed.
+    pub async fn set_shared_attribute(
+        &self,
+        device: &str,
+        key: &str,
+        value: serde_json::Value,
+    ) -> Result<(), CallError> {
+        let values = std::iter::once((key.to_owned(), value)).collect();
+        api::share(&self.hub.0, device, values).await
+    }
+
+    /// Calls a device and waits for its answer, [`RPC_TIMEOUT`] at most.
+    ///
+    /// # Errors
+    /// [`CallError`] says why there is no answer.
+    pub async fn send_rpc(
+        &self,
+        device: &str,
+        method: &str,
+        params: serde_json::Value,
+    ) -> Result<Box<RawValue>, CallError> {
+        let answer = self.call(device, method, params, Some(RPC_TIMEOUT)).await?;
+        answer.ok_or(CallError::NotJson)
+    }
+
+    /// Calls a device without waiting for an answer.
+    ///
+    /// # Errors
+    /// [`CallError`] says why it could not be sent.
+    pub async fn send_one_way_rpc(
+        &self,
+        device: &str,
+        method: &str,
+        params: serde_json::Value,
+    ) -> Result<(), CallError> {
+        self.call(device, method, params, None).await.map(drop)
+    }
+
+    async fn call(
+        &self,
+        device: &str,
+        method: &str,
+        params: serde_json::Value,
+        wait: Option<Duration>,
+    ) -> Result<Option<Box<RawValue>>, CallError> {
+        let (hub, device, method) = (self.hub.0.clone(), device.to_owned(), method.to_owned());
+        // On the server's runtime, for the caller's may have no timer.
+        let call = async move { hub.call(&device, &method, &params.to_string(), wait).await };
+        self.runtime
+            .spawn(call)
+            .await
+            .unwrap_or(Err(CallError::Store(StoreError::Closed)))
+    }
+
+    /// Cuts a device's connection without a word, as a failing network would; `false` if it has none.
+    ///
+    /// # Errors
+    /// [`CallError::NoSuchDevice`], or the database failed.
+    pub async fn cut(&self, device: &str) -> Result<bool, CallError> {
+        let id = self.hub.0.device(device).await?;
+        Ok(self.hub.0.end(id, Command::Cut))
+    }
+
+    /// Ends all connections, finishes what is being stored and closes the database.
+    ///
+    /// Not cancel-safe: dropped early, the server still stops, but nobody waits for it.
+    pub async fn stop(mut self) {
+        // The receivers are gone if it has stopped already.
+        let _ = self.stop.send(true);
+        let Some(thread) = self.thread.take() else {
+            return;
+        };
+        let (done, ended) = oneshot::channel();
+        std::thread::spawn(move || {
+            let _ = done.send(thread.join());
+        });
+        if let Ok(Err(_)) = ended.await {
+            log::error!("the server's thread panicked: this is a bug of devserver");
+        }
+    }
+}
+
+async fn listen(address: SocketAddr, purpose: &'static str) -> Result<TcpListener, Error> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|source| Error::Listen {
+            address,
+            purpose,
+            source,
+        })
+}
+
+fn mqtt_url(address: SocketAddr, encrypted: bool) -> String {
+    format!("{}://{address}", if encrypted { "mqtts" } else { "mqtt" })
+}

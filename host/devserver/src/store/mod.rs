@@ -1,0 +1,263 @@
+//! The SQLite file and the one thread that owns it.
+//!
+//! Work is submitted as closures. The thread takes whatever is waiting into one transaction
+//! and answers only after the commit, so an answer means that the data is on the disk, and
+//! a thousand devices share one `fsync`. What the tables mean is in the files beside.
+
+mod attributes;
+mod devices;
+mod series;
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::task::{Context, Poll};
+use std::thread::JoinHandle;
+
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+
+use crate::config::Database;
+pub(crate) use attributes::Scope;
+pub(crate) use devices::{Admission, DeviceId, DeviceRow};
+pub use series::Point;
+
+/// How many jobs may share a transaction.
+const BATCH: usize = 1024;
+
+/// A failure of the database.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The server is stopping.
+    #[error("the server has stopped")]
+    Closed,
+    /// The file was written by a later version.
+    #[error(
+        "the database has format {found}, this version knows {known}: take a newer server or another file"
+    )]
+    Format {
+        /// What the file says.
+        found: i64,
+        /// The newest format known here.
+        known: i64,
+    },
+    /// SQLite refused: most often the disk is full or the file is not writable.
+    #[error("the database failed: {0}")]
+    Sqlite(Arc<rusqlite::Error>),
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(Arc::new(error))
+    }
+}
+
+/// The open database, as the jobs see it.
+pub(crate) struct Db {
+    conn: Connection,
+    /// Row of each series key, so that a key costs one look-up in its life.
+    keys: HashMap<String, i64>,
+}
+
+/// A handle to the thread.
+pub(crate) struct Store {
+    jobs: mpsc::Sender<Message>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+enum Message {
+    Job(Box<dyn Job>),
+    Stop,
+}
+
+trait Job: Send {
+    fn run(&mut self, db: &mut Db) -> Result<(), StoreError>;
+    fn settle(self: Box<Self>, outcome: Result<(), StoreError>);
+}
+
+struct Call<T, F> {
+    work: Option<F>,
+    result: Option<T>,
+    reply: oneshot::Sender<Result<T, StoreError>>,
+}
+
+impl<T: Send, F> Job for Call<T, F>
+where
+    F: FnOnce(&mut Db) -> Result<T, StoreError> + Send,
+{
+    fn run(&mut self, db: &mut Db) -> Result<(), StoreError> {
+        if let Some(work) = self.work.take() {
+            self.result = Some(work(db)?);
+        }
+        Ok(())
+    }
+
+    fn settle(self: Box<Self>, outcome: Result<(), StoreError>) {
+        let Self { result, reply, .. } = *self;
+        // Nobody waits if the connection has gone: the data is stored all the same.
+        let _ = reply.send(outcome.and_then(|()| result.ok_or(StoreError::Closed)));
+    }
+}
+
+/// The answer to a job, once it is committed.
+pub(crate) struct Pending<T> {
+    reply: oneshot::Receiver<Result<T, StoreError>>,
+}
+
+impl<T> Future for Pending<T> {
+    type Output = Result<T, StoreError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.reply)
+            .poll(cx)
+            .map(|reply| reply.unwrap_or(Err(StoreError::Closed)))
+    }
+}
+
+impl Store {
+    /// Opens the database, making it if it is not there, and starts its thread.
+    pub(crate) fn open(database: &Database) -> Result<Self, StoreError> {
+        let conn = match database {
+            Database::Memory => Connection::open_in_memory()?,
+            Database::File(path) => Connection::open(path)?,
+        };
+        let mut db = Db {
+            conn,
+            keys: HashMap::new(),
+        };
+        db.prepare()?;
+        let (jobs, queue) = mpsc::channel();
+        let thread = std::thread::Builder::new()
+            .name("devserver-store".to_owned())
+            .spawn(move || serve(&mut db, &queue))
+            .map_err(|_| StoreError::Closed)?;
+        Ok(Self {
+            jobs,
+            thread: Mutex::new(Some(thread)),
+        })
+    }
+
+    /// Puts a job in line, at once; the answer may be awaited or not.
+    pub(crate) fn submit<T, F>(&self, work: F) -> Pending<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Db) -> Result<T, StoreError> + Send + 'static,
+    {
+        let (sender, reply) = oneshot::channel();
+        let call = Call {
+            work: Some(work),
+            result: None,
+            reply: sender,
+        };
+        // If the thread has ended the sender is dropped, and the answer is `Closed`.
+        let _ = self.jobs.send(Message::Job(Box::new(call)));
+        Pending { reply }
+    }
+
+    /// Lets the jobs in line finish, and closes the database.
+    pub(crate) fn close(&self) {
+        let _ = self.jobs.send(Message::Stop);
+        let thread = self
+            .thread
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(thread) = thread
+            && thread.join().is_err()
+        {
+            log::error!("the database thread panicked: this is a bug of devserver");
+        }
+    }
+}
+
+fn serve(db: &mut Db, queue: &mpsc::Receiver<Message>) {
+    let mut stop = false;
+    while !stop {
+        let Ok(Message::Job(first)) = queue.recv() else {
+            return;
+        };
+        let mut batch = Vec::new();
+        let mut next = Some(first);
+        let outcome = db.transaction(|db| {
+            while let Some(mut job) = next.take() {
+                let ran = db.savepoint(|db| job.run(db))?;
+                batch.push((job, ran));
+                if batch.len() < BATCH {
+                    match queue.try_recv() {
+                        Ok(Message::Job(job)) => next = Some(job),
+                        Ok(Message::Stop) => stop = true,
+                        Err(_) => {}
+                    }
+                }
+            }
+            Ok(())
+        });
+        if let Err(error) = &outcome {
+            log::error!("{error}");
+        }
+        for (job, ran) in batch {
+            job.settle(outcome.clone().and(ran));
+        }
+    }
+}
+
+impl Db {
+    fn prepare(&mut self) -> Result<(), StoreError> {
+        const FORMAT: i64 = 1;
+        let found = self
+            .conn
+            .pragma_query_value(None, "user_version", |row| row.get(0))?;
+        if found > FORMAT {
+            return Err(StoreError::Format {
+                found,
+                known: FORMAT,
+            });
+        }
+        self.conn.pragma_update(None, "journal_mode", "wal")?;
+        // Acknowledged means on the disk, also when the power fails.
+        self.conn.pragma_update(None, "synchronous", "full")?;
+        self.conn.execute_batch(concat!(
+            include_str!("schema.sql"),
+            "PRAGMA user_version = 1;"
+        ))?;
+        self.conn.set_prepared_statement_cache_capacity(64);
+        Ok(())
+    }
+
+    fn transaction<T>(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.conn.execute_batch("BEGIN IMMEDIATE")?;
+        let outcome = work(self).and_then(|value| {
+            self.conn.execute_batch("COMMIT")?;
+            Ok(value)
+        });
+        if outcome.is_err() {
+            self.keys.clear();
+            if !self.conn.is_autocommit() {
+                self.conn.execute_batch("ROLLBACK")?;
+            }
+        }
+        outcome
+    }
+
+    /// Runs one job so that its failure leaves nothing of it, and the others alone.
+    fn savepoint(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Result<(), StoreError>,
+    ) -> Result<Result<(), StoreError>, StoreError> {
+        self.conn.prepare_cached("SAVEPOINT job")?.execute([])?;
+        let ran = work(self);
+        if ran.is_err() {
+            self.keys.clear();
+            self.conn.execute_batch("ROLLBACK TO job")?;
+        }
+        self.conn.prepare_cached("RELEASE job")?.execute([])?;
+        Ok(ran)
+    }
+}
+
+#[cfg(test)]
+mod tests;

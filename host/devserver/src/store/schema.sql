@@ -1,0 +1,45 @@
+-- Times are milliseconds since 1970. `kind` tells what `value` is:
+-- 0 long, 1 double, 2 truth value (0 or 1), 3 text, 4 JSON.
+CREATE TABLE IF NOT EXISTS devices (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    name TEXT NOT NULL UNIQUE,
+    created_ms INTEGER NOT NULL,
+    last_seen_ms INTEGER,
+    certificate BLOB UNIQUE, -- DER of the leaf, for X.509 credentials
+    token TEXT UNIQUE,       -- the access token, for the other kind
+    CHECK ((certificate IS NULL) <> (token IS NULL))
+);
+CREATE TABLE IF NOT EXISTS keys (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE
+);
+CREATE TABLE IF NOT EXISTS series (
+    device INTEGER NOT NULL,
+    key INTEGER NOT NULL,
+    ts_ms INTEGER NOT NULL,
+    kind INTEGER NOT NULL,
+    value,
+    PRIMARY KEY (device, key, ts_ms)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS latest (
+    device INTEGER NOT NULL,
+    key INTEGER NOT NULL,
+    ts_ms INTEGER NOT NULL,
+    kind INTEGER NOT NULL,
+    value,
+    PRIMARY KEY (device, key)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS attributes (
+    device INTEGER NOT NULL,
+    scope INTEGER NOT NULL, -- 0 client, 1 shared
+    key TEXT NOT NULL,
+    updated_ms INTEGER NOT NULL,
+    kind INTEGER NOT NULL,
+    value,
+    PRIMARY KEY (device, scope, key)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS claims (
+    device INTEGER PRIMARY KEY,
+    secret TEXT NOT NULL,
+    expires_ms INTEGER NOT NULL
+);

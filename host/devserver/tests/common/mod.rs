@@ -1,0 +1,155 @@
+//! A server with certificates, and Mosquitto's clients as devices.
+
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use devserver::{Config, Database, Event, Events, Profile, Server, Tls};
+use pki::{Identity, Options, Pki};
+use tempfile::TempDir;
+
+/// Longer than anything takes; only a failing test waits for it.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+pub struct Bench {
+    pub folder: TempDir,
+    pub pki: Pki,
+}
+
+impl Bench {
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let pki = Pki::new(&Options::default()).expect("a PKI");
+        std::fs::write(folder.path().join("root.pem"), pki.root_pem())
+            .expect("the root is written");
+        Self { folder, pki }
+    }
+
+    /// With the intermediate in the device profile, as ThingsBoard is set up.
+    pub fn config(&self) -> Config {
+        let server = self
+            .pki
+            .server(&["localhost", "127.0.0.1"])
+            .expect("a server certificate");
+        let tls = Tls::from_pem(server.chain_pem().as_bytes(), server.key_pem().as_bytes());
+        let profile = Profile::from_pem(self.pki.intermediate_pem().as_bytes(), "(.*)");
+        Config {
+            tls: Some(tls.expect("usable TLS files")),
+            profile: Some(profile.expect("a usable profile")),
+            database: Database::File(self.folder.path().join("devserver.sqlite")),
+            ..Config::default()
+        }
+    }
+
+    pub async fn start(&self) -> Server {
+        Server::start(self.config())
+            .await
+            .expect("the server starts")
+    }
+
+    /// Writes a device's files under a name of their own.
+    pub fn device(&self, identity: &Identity) -> Device {
+        self.device_with_chain(identity, &identity.chain_pem())
+    }
+
+    pub fn device_with_chain(&self, identity: &Identity, chain: &str) -> Device {
+        let count = std::fs::read_dir(self.folder.path())
+            .expect("the folder")
+            .count();
+        let file = |kind| self.folder.path().join(format!("{count}.{kind}"));
+        let device = Device {
+            chain: file("crt"),
+            key: file("key"),
+            root: self.folder.path().join("root.pem"),
+        };
+        std::fs::write(&device.chain, chain).expect("the chain is written");
+        std::fs::write(&device.key, identity.key_pem()).expect("the key is written");
+        device
+    }
+}
+
+/// A device made of Mosquitto's clients.
+#[derive(Clone)]
+pub struct Device {
+    chain: PathBuf,
+    key: PathBuf,
+    root: PathBuf,
+}
+
+impl Device {
+    /// A command of Mosquitto's, with where to connect, in this version of MQTT.
+    pub fn command(&self, tool: &str, server: &Server, version: &str) -> Command {
+        let mut command = mosquitto(tool, server, version);
+        command
+            .arg("--cafile")
+            .arg(&self.root)
+            .arg("--cert")
+            .arg(&self.chain)
+            .arg("--key")
+            .arg(&self.key);
+        command
+    }
+
+    /// Publishes with QoS 1, to the acknowledgement.
+    pub async fn publish(
+        &self,
+        server: &Server,
+        version: &str,
+        topic: &str,
+        payload: &str,
+    ) -> Output {
+        let mut command = self.command("mosquitto_pub", server, version);
+        command.args(["-q", "1", "-t", topic, "-m", payload]);
+        finish(command).await
+    }
+}
+
+pub fn mosquitto(tool: &str, server: &Server, version: &str) -> Command {
+    let address = server.mqtt_addr();
+    let mut command = Command::new(program(tool, "mosquitto-clients"));
+    command.args([
+        "-V",
+        version,
+        "-h",
+        &address.ip().to_string(),
+        "-p",
+        &address.port().to_string(),
+    ]);
+    command
+}
+
+/// The program, or a message that names its package.
+pub fn program(name: &str, package: &str) -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .chain([PathBuf::from("/usr/sbin")])
+        .map(|folder| folder.join(name))
+        .find(|candidate| candidate.is_file())
+        .unwrap_or_else(|| panic!("this test needs {name}: apt-get install {package}"))
+}
+
+/// Runs a command to its end without blocking the test's executor.
+pub async fn finish(mut command: Command) -> Output {
+    command.stdin(Stdio::null());
+    let run = tokio::task::spawn_blocking(move || command.output());
+    let output = within(run).await.expect("the command's thread");
+    output.expect("the command runs")
+}
+
+pub async fn within<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(PATIENCE, future)
+        .await
+        .expect("it happens before patience ends")
+}
+
+/// The next event that is wanted.
+pub async fn event(events: &mut Events, wanted: impl FnMut(&Event) -> bool) -> Event {
+    let event = within(events.wait(wanted))
+        .await
+        .expect("the server still runs");
+    Event::clone(&event)
+}
+
+pub fn assert_success(output: &Output) {
+    assert!(output.status.success(), "{output:?}");
+}
