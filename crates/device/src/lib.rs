@@ -22,6 +22,7 @@ pub mod event;
 pub mod life;
 pub mod lifecycle;
 pub mod platform;
+pub mod provisioning;
 pub mod settings;
 pub mod storage;
 pub mod telemetry;

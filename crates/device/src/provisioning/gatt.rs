@@ -121,16 +121,10 @@ where
 
 /// Connectable and scannable; flags and service in the advertisement, the name in the response.
 async fn advertise<'s, T: Transport>(
-    peripheral: &mut Peripheral<
-        's,
-        ExternalController<Adapter<T>, COMMAND_SLOTS>,
-        HeapPool,
-    >,
+    peripheral: &mut Peripheral<'s, ExternalController<Adapter<T>, COMMAND_SLOTS>, HeapPool>,
     name: &str,
-) -> Result<
-    Advertiser<'s, ExternalController<Adapter<T>, COMMAND_SLOTS>, HeapPool>,
-    BluetoothFailed,
-> {
+) -> Result<Advertiser<'s, ExternalController<Adapter<T>, COMMAND_SLOTS>, HeapPool>, BluetoothFailed>
+{
     let mut data = [0; 31];
     let service = [SERVICE_UUID.to_le_bytes()];
     let length = AdStructure::encode_slice(
@@ -171,10 +165,10 @@ fn shortened(name: &str, most: usize) -> &str {
 }
 
 /// Adds the service; returns the handle of each endpoint's value.
-fn add_endpoints(
-    table: &mut AttributeTable<'_, NoopRawMutex, ATTRIBUTES>,
-) -> Vec<(u16, Endpoint)> {
-    let mut service = table.add_service(trouble_host::attribute::Service::new(Uuid::new_long(SERVICE_UUID.to_le_bytes())));
+fn add_endpoints(table: &mut AttributeTable<'_, NoopRawMutex, ATTRIBUTES>) -> Vec<(u16, Endpoint)> {
+    let mut service = table.add_service(trouble_host::attribute::Service::new(Uuid::new_long(
+        SERVICE_UUID.to_le_bytes(),
+    )));
     let mut endpoints = Vec::new();
     for endpoint in Endpoint::STANDARD {
         let uuid = Uuid::new_long(characteristic_uuid(SERVICE_UUID, endpoint).to_le_bytes());
@@ -184,11 +178,8 @@ fn add_endpoints(
         let mut characteristic = service.add_characteristic_small(uuid, properties, empty);
         let name: &'static str = endpoint.name(&[]).unwrap_or_default();
         let description = Uuid::from(NAME_DESCRIPTOR_UUID);
-        let _ = characteristic.add_descriptor_ro::<str, _>(
-            description,
-            PermissionLevel::Allowed,
-            name,
-        );
+        let _ =
+            characteristic.add_descriptor_ro::<str, _>(description, PermissionLevel::Allowed, name);
         endpoints.push((characteristic.build().handle, endpoint));
     }
     endpoints
@@ -212,7 +203,9 @@ impl<'s, 'v, W: Wifi, R: CryptoRng> Client<'_, 's, 'v, '_, W, R> {
             match select3(self.link.next(), lost_session, self.service.closing()).await {
                 Either3::First(GattConnectionEvent::Disconnected { .. }) => return false,
                 Either3::First(GattConnectionEvent::Gatt { event }) => {
-                    if let Either::First(()) = select(self.gone(), self.answer(event, &mut reply)).await {
+                    if let Either::First(()) =
+                        select(self.gone(), self.answer(event, &mut reply)).await
+                    {
                         return false;
                     }
                 }

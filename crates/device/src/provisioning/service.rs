@@ -287,13 +287,15 @@ impl<'a, W: Wifi, R: CryptoRng> Service<'a, W, R> {
                         credentials,
                         address,
                     };
+                    let rssi_dbm = self.wifi.rssi_dbm();
+                    self.tell(&Event::Joined { address, rssi_dbm });
                     (self.keep)(&proven);
                     self.station(Station::Connected(self.connected_to(&proven)));
                     return Some(proven);
                 }
                 Err(error) => error,
             };
-            self.tell(&Event::NetworkRefused { error });
+            self.tell(&Event::JoinFailed { error, retry_ms: 0 });
             let last = attempt == TRIES;
             let reason = match error {
                 JoinError::WrongPassphrase | JoinError::Unsupported(_) => FailReason::AuthError,
