@@ -46,17 +46,13 @@ impl Board {
             wifi: peripherals.WIFI,
             bluetooth: peripherals.BT,
             thermometer: peripherals.TSENS,
-            sensor: SensorPort {
-                model: sensor::Model::Dht11,
-                wire,
-                receiver,
-            },
+            sensor: SensorPort { wire, receiver },
             // The BOOT button.
             button: Button {
                 pin: Input::new(peripherals.GPIO9, pull_up),
                 pressed: Level::Low,
             },
-            light: Light::Addressable(transmitter),
+            light: Light(transmitter),
         }
     }
 }

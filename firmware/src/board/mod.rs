@@ -21,12 +21,10 @@ compile_error!("two boards: choose one chip, with --no-default-features");
 
 use esp_hal::{
     Async,
-    gpio::{AnyPin, Flex, Input, Level},
+    gpio::{Flex, Input, Level},
     peripherals::{BT, FLASH, FROM_CPU_INTR0, RTC_TIMER, TIMG0, TSENS, WIFI},
     rmt::{Channel, Rx, Tx},
 };
-
-use crate::platform::sensor;
 
 /// What is soldered on, and the parts of the chip that the device uses.
 pub(crate) struct Board {
@@ -44,7 +42,6 @@ pub(crate) struct Board {
 
 /// A DHT sensor on one wire, which a pulse receiver listens to.
 pub(crate) struct SensorPort {
-    pub(crate) model: sensor::Model,
     pub(crate) wire: Flex<'static>,
     pub(crate) receiver: Channel<'static, Async, Rx>,
 }
@@ -56,15 +53,5 @@ pub(crate) struct Button {
     pub(crate) pressed: Level,
 }
 
-/// The light that shows the state.
-#[expect(dead_code, reason = "each board has one kind")]
-pub(crate) enum Light {
-    /// A plain LED on a pin.
-    Plain {
-        pin: AnyPin<'static>,
-        /// The level at which it is lit.
-        lit: Level,
-    },
-    /// A WS2812 or its like, fed by a pulse transmitter.
-    Addressable(Channel<'static, Async, Tx>),
-}
+/// The light that shows the state: a WS2812 or its like, fed by a pulse transmitter.
+pub(crate) struct Light(pub(crate) Channel<'static, Async, Tx>);

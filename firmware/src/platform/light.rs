@@ -14,7 +14,7 @@ use embassy_sync::{blocking_mutex::raw::CriticalSectionRawMutex, signal::Signal}
 use embassy_time::Timer;
 use esp_hal::{
     Async,
-    gpio::{AnyPin, Level, Output, OutputConfig},
+    gpio::Level,
     rmt::{Channel, PulseCode, Tx, TxChannelConfig},
 };
 
@@ -45,11 +45,7 @@ pub(crate) fn notice(event: &Event) {
 
 /// Starts the task that drives the light.
 pub(crate) fn start(light: Light, spawner: Spawner) {
-    let lamp = match light {
-        Light::Plain { pin, lit } => Lamp::plain(pin, lit),
-        Light::Addressable(channel) => Lamp::Addressable(channel),
-    };
-    spawner.spawn(shine(lamp).expect("it is spawned once"));
+    spawner.spawn(shine(Lamp(light.0)).expect("it is spawned once"));
 }
 
 /// Milliseconds lit and dark by turns.
@@ -91,10 +87,7 @@ async fn shine(mut lamp: Lamp) {
 /// Red, green, blue.
 type Colour = [u8; 3];
 
-enum Lamp {
-    Plain { pin: Output<'static>, lit: Level },
-    Addressable(Channel<'static, Async, Tx>),
-}
+struct Lamp(Channel<'static, Async, Tx>);
 
 /// Times of the WS2812, in periods of 12.5 ns: 0.35 µs high and 0.8 µs low for a 0, 0.7 µs and
 /// 0.6 µs for a 1.
@@ -110,33 +103,19 @@ pub(crate) fn transmitter_config() -> TxChannelConfig {
 }
 
 impl Lamp {
-    fn plain(pin: AnyPin<'static>, lit: Level) -> Self {
-        Self::Plain {
-            pin: Output::new(pin, !lit, OutputConfig::default()),
-            lit,
-        }
-    }
-
     async fn set(&mut self, colour: Option<Colour>) {
-        match self {
-            Self::Plain { pin, lit } => {
-                pin.set_level(if colour.is_some() { *lit } else { !*lit });
-            }
-            Self::Addressable(channel) => {
-                let [red, green, blue] = colour.unwrap_or_default();
-                let bits = u32::from_be_bytes([0, green, red, blue]);
-                let mut codes = [PulseCode::end_marker(); 25];
-                for (index, code) in codes.iter_mut().take(24).enumerate() {
-                    *code = if bits >> (23 - index) & 1 == 1 {
-                        ONE
-                    } else {
-                        ZERO
-                    };
-                }
-                if let Err(error) = channel.transmit(&codes).await {
-                    log::warn!("light: {error}");
-                }
-            }
+        let [red, green, blue] = colour.unwrap_or_default();
+        let bits = u32::from_be_bytes([0, green, red, blue]);
+        let mut codes = [PulseCode::end_marker(); 25];
+        for (index, code) in codes.iter_mut().take(24).enumerate() {
+            *code = if bits >> (23 - index) & 1 == 1 {
+                ONE
+            } else {
+                ZERO
+            };
+        }
+        if let Err(error) = self.0.transmit(&codes).await {
+            log::warn!("light: {error}");
         }
     }
 }

@@ -14,7 +14,7 @@ use embassy_net::{
         self,
         client::{TcpClient, TcpClientState, TcpConnection},
     },
-    udp::{BindError, PacketMetadata, UdpSocket},
+    udp::{PacketMetadata, UdpSocket},
 };
 use embassy_time::Duration;
 use embedded_nal_async::{AddrType, Dns, TcpConnect};
@@ -122,7 +122,7 @@ impl Network for Sockets {
 
     async fn udp(&self) -> Result<Udp<'_>, UdpError> {
         let mut socket = self.udp.try_borrow_mut().map_err(|_| UdpError::InUse)?;
-        socket.bind(0).map_err(UdpError::NotBound)?;
+        socket.bind(0).map_err(|_| UdpError::NotBound)?;
         Ok(Udp(socket))
     }
 }
@@ -165,12 +165,11 @@ impl Dns for TcpAndDns {
 
 /// Why there is no UDP socket.
 #[derive(Debug)]
-#[expect(dead_code, reason = "read through Debug, in the log")]
 pub(crate) enum UdpError {
     /// The one socket is already in use.
     InUse,
     /// It could not be bound.
-    NotBound(BindError),
+    NotBound,
 }
 
 /// The UDP socket, closed when dropped.

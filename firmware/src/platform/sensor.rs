@@ -1,4 +1,4 @@
-//! DHT11 and DHT22 on one wire.
+//! DHT11 and DHT22 on one wire; which of them it is, shows in what it sends.
 //!
 //! The device pulls the wire low to wake the sensor; the sensor then answers with 40 bits, each a
 //! low of about 50 µs and a high whose length is the bit: about 26 µs for 0, 70 µs for 1. The
@@ -13,14 +13,6 @@ use esp_hal::{
 };
 
 use crate::board::SensorPort;
-
-/// The kinds of sensor; the wire is the same, the meaning of the bits is not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(dead_code, reason = "each board has one kind")]
-pub(crate) enum Model {
-    Dht11,
-    Dht22,
-}
 
 /// From here on a high is a 1, in microseconds.
 const ONE_US: u16 = 48;
@@ -42,18 +34,13 @@ pub(crate) fn receiver_config() -> RxChannelConfig {
 
 /// The sensor.
 pub(crate) struct Dht {
-    model: Model,
     wire: Flex<'static>,
     receiver: Channel<'static, Async, Rx>,
 }
 
 impl Dht {
     pub(crate) fn new(port: SensorPort) -> Self {
-        let SensorPort {
-            model,
-            mut wire,
-            receiver,
-        } = port;
+        let SensorPort { mut wire, receiver } = port;
         // Both ends only ever pull the wire low.
         let open_drain = OutputConfig::default()
             .with_drive_mode(DriveMode::OpenDrain)
@@ -62,11 +49,7 @@ impl Dht {
         wire.set_high();
         wire.set_output_enable(true);
         wire.set_input_enable(true);
-        Self {
-            model,
-            wire,
-            receiver,
-        }
+        Self { wire, receiver }
     }
 }
 
@@ -84,12 +67,12 @@ impl Sensor for Dht {
         match received {
             Err(_) => Err(SensorError::Absent),
             Ok(Err(_)) => Err(SensorError::Garbled),
-            Ok(Ok(length)) => decode(self.model, codes.get(..length).unwrap_or(&codes)),
+            Ok(Ok(length)) => decode(codes.get(..length).unwrap_or(&codes)),
         }
     }
 }
 
-fn decode(model: Model, codes: &[PulseCode]) -> Result<Reading, SensorError> {
+fn decode(codes: &[PulseCode]) -> Result<Reading, SensorError> {
     let pulses = codes.iter().flat_map(|code| {
         [
             (code.level1(), code.length1()),
@@ -126,19 +109,18 @@ fn decode(model: Model, codes: &[PulseCode]) -> Result<Reading, SensorError> {
     if sum != expected || bits == 0 {
         return Err(SensorError::Garbled);
     }
-    let (temperature, humidity) = match model {
-        // Whole part, then tenths; a set top bit of the tenths is the sign.
-        Model::Dht11 => {
-            let tenths = i16::from(temperature_high) * 10 + i16::from(temperature_low & 0x7f);
-            let humidity = u16::from(humidity_high) * 10 + u16::from(humidity_low);
-            (signed(tenths, temperature_low), humidity)
-        }
+    // The DHT22 sends humidity in sixteen bits of tenths, so their upper half is 3 at most; the
+    // DHT11 sends whole percents there, and does not measure below 5.
+    let (temperature, humidity) = if humidity_high <= 3 {
         // Sixteen bits of tenths; the top bit is the sign.
-        Model::Dht22 => {
-            let tenths = i16::from_be_bytes([temperature_high & 0x7f, temperature_low]);
-            let humidity = u16::from_be_bytes([humidity_high, humidity_low]);
-            (signed(tenths, temperature_high), humidity)
-        }
+        let tenths = i16::from_be_bytes([temperature_high & 0x7f, temperature_low]);
+        let humidity = u16::from_be_bytes([humidity_high, humidity_low]);
+        (signed(tenths, temperature_high), humidity)
+    } else {
+        // Whole degrees, then tenths; the top bit of the tenths is the sign.
+        let tenths = i16::from(temperature_high) * 10 + i16::from(temperature_low & 0x7f);
+        let humidity = u16::from(humidity_high) * 10 + u16::from(humidity_low);
+        (signed(tenths, temperature_low), humidity)
     };
     if humidity > 1000 {
         return Err(SensorError::Garbled);

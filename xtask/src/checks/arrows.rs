@@ -25,7 +25,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("host/vhci", &[]),
     ("host/pki", &[]),
     ("host/flashimage", &["crates/spiffs"]),
-    ("host/provisioner", &["crates/protocomm"]),
+    ("host/provisioner", &["crates/protocomm", "host/vhci"]),
     ("host/devserver", &["crates/thingsboard"]),
     (
         "host/simulator",
