@@ -1,2 +1,78 @@
-//! The operator command line.
-fn main() {}
+//! `esptb`: the operator's command line, from blank flash to live telemetry.
+//!
+//! One file per subcommand under `cmd`, each with its arguments (`Cmd`) and one `run`. What they
+//! do is in the crates beside this one; here are the words around it: help, progress, errors and
+//! exit codes.
+
+mod cmd;
+mod console;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+// Linked for what they bring: the locks and the clock that the embedded crates ask for.
+use critical_section as _;
+use hosttime as _;
+
+/// Operate ESP32 devices from blank flash to ThingsBoard.
+#[derive(Parser)]
+#[command(
+    name = "esptb",
+    version,
+    arg_required_else_help = true,
+    subcommand_required = true,
+    after_help = AFTER_HELP,
+)]
+struct Cli {
+    /// Say more: twice for everything that the libraries have to say
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, help_heading = GLOBAL)]
+    verbose: u8,
+    /// When to use colours; auto is on a terminal, unless NO_COLOR is set
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN", help_heading = GLOBAL)]
+    color: console::ColorWhen,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const GLOBAL: &str = "Global options";
+
+const AFTER_HELP: &str = "\
+Where to begin:
+  esptb demo                 the whole life of a device, on this computer
+  esptb pki init             certificates of your own
+  esptb <COMMAND> --help     each command explains itself, with examples
+
+Exit codes: 0 done, 1 failed, 2 wrong arguments.";
+
+#[derive(Subcommand)]
+enum Command {
+    Pki(cmd::pki::Cmd),
+    Completions(cmd::completions::Cmd),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    console::set_colors(cli.color);
+    console::start_log(cli.verbose);
+    let done = match cli.command {
+        Command::Pki(cmd) => cmd::pki::run(cmd),
+        Command::Completions(cmd) => cmd::completions::run(cmd, &mut Cli::command()),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            console::error(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_arguments_are_declared_without_contradiction() {
+        Cli::command().debug_assert();
+    }
+}

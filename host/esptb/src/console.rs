@@ -1,0 +1,125 @@
+//! The operator's terminal: colours, plain lines, errors, the log of the libraries.
+//!
+//! Results go to the standard output, everything about how they come about to standard error.
+//! Colours appear on a terminal only.
+
+use std::fmt;
+
+use anstyle::{AnsiColor, Style};
+
+/// Good news.
+pub(crate) const GOOD: Style = AnsiColor::Green.on_default().bold();
+/// Bad news.
+pub(crate) const BAD: Style = AnsiColor::Red.on_default().bold();
+/// What somebody should look at.
+pub(crate) const WARN: Style = AnsiColor::Yellow.on_default();
+/// What is only said in passing.
+pub(crate) const FAINT: Style = Style::new().dimmed();
+/// What stands out.
+pub(crate) const STRONG: Style = Style::new().bold();
+
+/// When to use colours.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum ColorWhen {
+    #[default]
+    Auto,
+    Always,
+    Never,
+}
+
+/// Holds from now on, for both standard streams.
+pub(crate) fn set_colors(when: ColorWhen) {
+    match when {
+        ColorWhen::Auto => anstream::ColorChoice::Auto,
+        ColorWhen::Always => anstream::ColorChoice::Always,
+        ColorWhen::Never => anstream::ColorChoice::Never,
+    }
+    .write_global();
+}
+
+/// `text` in a style. Print it with anstream's macros, which leave the style out where it would
+/// be seen as rubbish.
+pub(crate) fn paint(style: Style, text: impl fmt::Display) -> impl fmt::Display {
+    Painted { style, text }
+}
+
+struct Painted<T> {
+    style: Style,
+    text: T,
+}
+
+impl<T: fmt::Display> fmt::Display for Painted<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}{}{}",
+            self.style,
+            self.text,
+            self.style.render_reset()
+        )
+    }
+}
+
+/// Tells why it did not work, with all causes in one line.
+pub(crate) fn error(error: &anyhow::Error) {
+    anstream::eprintln!("{} {}", paint(BAD, "error:"), one_line(error));
+}
+
+/// The error and its causes, but for those that an error above has told already.
+fn one_line(error: &anyhow::Error) -> String {
+    let mut line = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if line.is_empty() {
+            line = cause;
+        } else if !line.contains(&cause) {
+            line = format!("{line}: {cause}");
+        }
+    }
+    line
+}
+
+/// Tells what somebody should look at, although it goes on.
+pub(crate) fn warning(text: impl fmt::Display) {
+    anstream::eprintln!("{} {text}", paint(WARN, "warning:"));
+}
+
+/// Starts the log: warnings of the libraries, and more for each `-v`.
+pub(crate) fn start_log(verbose: u8) {
+    let level = match verbose {
+        0 => log::LevelFilter::Warn,
+        1 => log::LevelFilter::Info,
+        2 => log::LevelFilter::Debug,
+        _ => log::LevelFilter::Trace,
+    };
+    env_logger::Builder::new()
+        .filter_level(level)
+        .format(|f, record| {
+            use std::io::Write;
+            writeln!(
+                f,
+                "{} {}: {}",
+                record.level().as_str().to_lowercase(),
+                record.target(),
+                record.args()
+            )
+        })
+        .init();
+}
+
+/// Tells of a file or folder that was made, and what it is.
+pub(crate) fn made(path: &std::path::Path, what: &str) {
+    anstream::println!("{}  {}", path.display(), paint(FAINT, what));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_cause_is_told_twice() {
+        let error = anyhow::anyhow!("no such file")
+            .context("a.crt: no such file")
+            .context("no CA here");
+        assert_eq!(one_line(&error), "no CA here: a.crt: no such file");
+    }
+}
