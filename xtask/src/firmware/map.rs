@@ -167,15 +167,15 @@ fn owner_by_symbol(symbol: &str) -> Option<String> {
     let mangled = symbol.find("_ZN").or_else(|| symbol.find("_R"));
     let name = match mangled {
         _ if symbol.contains("::") => symbol.to_owned(),
-        // What LLVM adds: `.Lswitch.table.<symbol>.123`.
-        Some(start) => {
-            let bare = |c: char| c == '.' || c.is_ascii_digit();
-            let symbol = symbol[start..].trim_end_matches(bare);
-            format!("{:#}", rustc_demangle::try_demangle(symbol).ok()?)
-        }
+        // What LLVM puts around it, `.Lswitch.table.<symbol>.123`, is known to the demangler, but
+        // for what is in front.
+        Some(start) => format!("{:#}", rustc_demangle::try_demangle(&symbol[start..]).ok()?),
         None => return None,
     };
-    let mut name = name.as_str();
+    // A task of the executor is the code of whoever wrote it.
+    let mut name = name
+        .split_once("TaskStorage<")
+        .map_or(name.as_str(), |(_, task)| task);
     loop {
         let trimmed = name.trim_start_matches(['<', '&', '*', '(', '[', ' ']);
         let trimmed = ["mut ", "const ", "dyn ", "impl "]
@@ -253,6 +253,14 @@ mod tests {
     #[test]
     fn the_type_is_named_before_the_trait() {
         let owner = |symbol| owner_by_symbol(symbol);
+        assert_eq!(
+            owner("<embassy_executor::raw::TaskStorage<device::run::{closure#0}>>::poll"),
+            Some("device".to_owned())
+        );
+        assert_eq!(
+            owner(".Lswitch.table._RNvNtNtCs4eSHk47AGQv_16embassy_executor3raw5waker6VTABLE.12"),
+            Some("embassy_executor".to_owned())
+        );
         assert_eq!(
             owner("_ZN16embassy_executor3raw20TaskStorage$LT$F$GT$4poll17h3ce8903c8de8e424E"),
             Some("embassy_executor".to_owned())
