@@ -173,9 +173,14 @@ fn owner_by_symbol(symbol: &str) -> Option<String> {
         None => return None,
     };
     // A task of the executor is the code of whoever wrote it.
-    let mut name = name
+    let task = name
         .split_once("TaskStorage<")
-        .map_or(name.as_str(), |(_, task)| task);
+        .and_then(|(_, task)| first_crate(task));
+    task.or_else(|| first_crate(&name)).map(str::to_owned)
+}
+
+/// The crate of the first path in a demangled name.
+fn first_crate(mut name: &str) -> Option<&str> {
     loop {
         let trimmed = name.trim_start_matches(['<', '&', '*', '(', '[', ' ']);
         let trimmed = ["mut ", "const ", "dyn ", "impl "]
@@ -190,10 +195,10 @@ fn owner_by_symbol(symbol: &str) -> Option<String> {
     let end = name.find(|c: char| !c.is_ascii_alphanumeric() && c != '_')?;
     let (first, rest) = name.split_at(end);
     if rest.starts_with("::") {
-        Some(first.to_owned())
+        Some(first)
     } else {
         // `<char>::escape_debug`, `<[u8]>::contains`: types of the language, so code of `core`.
-        PRIMITIVES.contains(&first).then(|| "core".to_owned())
+        PRIMITIVES.contains(&first).then_some("core")
     }
 }
 
