@@ -1,1 +1,166 @@
-//! (under construction)
+#![doc = include_str!("../README.md")]
+#![warn(missing_docs)]
+
+mod ble;
+mod error;
+mod http;
+pub mod http_server;
+mod link;
+mod progress;
+mod session;
+
+use std::time::Duration;
+
+use protocomm::client::Client;
+use vhci::HciTransport;
+
+pub use ble::{Found, LARGEST_MTU, bluetooth_address};
+pub use error::Error;
+pub use link::LinkError;
+pub use progress::Progress;
+pub use protocomm::wifi::{AccessPoint, AuthMode, Connected, FailReason};
+pub use session::{Outcome, Secrets};
+
+use ble::Ble;
+use http::Http;
+use link::Link;
+
+/// How long the air is listened to after a first device was heard, in case there are more.
+const OTHERS: Duration = Duration::from_millis(1500);
+
+/// The provisioning client: one device at a time, over Bluetooth or HTTP.
+///
+/// The order of calls: [`find`](Self::find) and [`connect`](Self::connect) (not over HTTP), then
+/// [`open_session`](Self::open_session), then [`scan_networks`](Self::scan_networks) and
+/// [`provision`](Self::provision) as often as it takes. After [`LinkError::Lost`], connect again.
+pub struct Provisioner {
+    link: Link,
+    client: Option<Client>,
+    /// The last credentials did not work: the device wants to be told before it takes others.
+    failed: bool,
+    progress: Box<dyn FnMut(&Progress)>,
+}
+
+impl Provisioner {
+    /// Over Bluetooth, with this controller.
+    ///
+    /// The Bluetooth stack runs as a task of the current `tokio` `LocalSet`, until this is
+    /// dropped.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a `LocalSet`.
+    pub fn ble(transport: HciTransport) -> Self {
+        Self::ble_with_mtu(transport, LARGEST_MTU)
+    }
+
+    /// As [`Provisioner::ble`], with an ATT MTU of 517 or, for anything less, of 23.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a `LocalSet`.
+    pub fn ble_with_mtu(transport: HciTransport, mtu: usize) -> Self {
+        Self::new(Link::Ble(Ble::start(transport, mtu)))
+    }
+
+    /// Over HTTP, to a device that is an access point (ESP-IDF's SoftAP scheme) or a simulated one.
+    /// `address` is `HOST` or `HOST:PORT`.
+    pub fn http(address: &str) -> Self {
+        Self::new(Link::Http(Http::new(address)))
+    }
+
+    fn new(link: Link) -> Self {
+        Self { link, client: None, failed: false, progress: Box::new(|_| {}) }
+    }
+
+    /// Tells every step to `progress`.
+    #[must_use]
+    pub fn on_progress(mut self, progress: impl FnMut(&Progress) + 'static) -> Self {
+        self.progress = Box::new(progress);
+        self
+    }
+
+    fn tell(&mut self, progress: &Progress) {
+        (self.progress)(progress);
+    }
+
+    /// Listens for provisioning devices for that long: those with Espressif's service, or with a
+    /// name that begins with `prefix`. Over HTTP there is nothing to hear.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Link`] where the controller fails.
+    pub async fn discover(&mut self, prefix: &str, wait: Duration) -> Result<Vec<Found>, Error> {
+        self.listen(prefix, wait, |_| false).await
+    }
+
+    async fn listen(&mut self, prefix: &str, wait: Duration, mut enough: impl FnMut(&Found) -> bool) -> Result<Vec<Found>, Error> {
+        let Link::Ble(ble) = &self.link else { return Ok(Vec::new()) };
+        let progress = &mut self.progress;
+        progress(&Progress::Listening);
+        let mut heard = Vec::new();
+        let found = ble
+            .scan(wait, |found| {
+                if found.provisions(prefix) && !found.name.is_empty() && !heard.contains(&found.address) {
+                    heard.push(found.address);
+                    progress(&Progress::Heard(found.clone()));
+                }
+                enough(found)
+            })
+            .await?;
+        Ok(found.into_iter().filter(|f| f.provisions(prefix)).collect())
+    }
+
+    /// Finds one device: the one with this name, or, without a name, the only one that advertises.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`] or [`Error::Ambiguous`], for the user to act on; [`Error::Link`].
+    pub async fn find(&mut self, name: Option<&str>, wait: Duration) -> Result<Found, Error> {
+        let not_found = || Error::NotFound { waited: wait, name: name.map(str::to_owned) };
+        if let Some(name) = name {
+            let found = self.listen(name, wait, |found| found.name == name).await?;
+            return found.into_iter().find(|f| f.name == name).ok_or_else(not_found);
+        }
+        let prefix = protocomm::gatt::DEFAULT_NAME_PREFIX;
+        let mut found = self.listen(prefix, wait, |found| found.provisions(prefix)).await?;
+        if !found.is_empty() {
+            found = self.listen(prefix, OTHERS, |_| false).await?;
+        }
+        match found.as_slice() {
+            [] => Err(not_found()),
+            [one] => Ok(one.clone()),
+            several => {
+                let shown = |f: &Found| if f.name.is_empty() { bluetooth_address(&f.address) } else { f.name.clone() };
+                Err(Error::Ambiguous(several.iter().map(shown).collect()))
+            }
+        }
+    }
+
+    /// Connects to a device that was found. Any session before is over.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Link`]; after [`LinkError::Unreachable`] it may be tried again.
+    pub async fn connect(&mut self, device: &Found) -> Result<(), Error> {
+        self.disconnect().await;
+        let address = bluetooth_address(&device.address);
+        let name = if device.name.is_empty() { address } else { device.name.clone() };
+        self.tell(&Progress::Connecting(name));
+        if let Link::Ble(ble) = &self.link {
+            ble.connect(device.address).await?;
+        }
+        self.tell(&Progress::Connected);
+        Ok(())
+    }
+
+    /// Ends the session and the link.
+    pub async fn disconnect(&mut self) {
+        self.client = None;
+        self.failed = false;
+        match &mut self.link {
+            Link::Ble(ble) => ble.disconnect().await,
+            Link::Http(http) => http.disconnect(),
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! The BLE central: finds devices, connects, and carries requests over GATT.
+//!
+//! The host stack runs in a task of its own on the current `tokio` [`LocalSet`]
+//! (`trouble-host` is not `Send`); [`Ble`] is the handle to it, and dropping it ends the task,
+//! which closes the link.
+//!
+//! [`LocalSet`]: tokio::task::LocalSet
+
+mod connection;
+mod pool;
+mod scan;
+mod tap;
+
+use std::time::Duration;
+
+use embassy_futures::select::{Either, select};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+use trouble_host::prelude::*;
+use vhci::HciTransport;
+
+pub use scan::{Found, bluetooth_address};
+
+use crate::link::LinkError;
+use pool::HeapPool;
+use scan::Reports;
+use tap::Tap;
+
+/// The ATT MTU that is asked for: the most that any attribute value needs.
+pub const LARGEST_MTU: usize = 517;
+
+/// L2CAP's header, which is in the packet buffers too.
+const L2CAP_HEADER: usize = 4;
+
+/// Commands that the controller can have under way at once.
+const COMMAND_SLOTS: usize = 4;
+
+/// A handle to the central's task.
+pub(crate) struct Ble {
+    commands: mpsc::Sender<Command>,
+    task: JoinHandle<()>,
+}
+
+enum Command {
+    Scan { found: mpsc::UnboundedSender<Found>, until: oneshot::Receiver<()> },
+    Connect { address: Address, done: oneshot::Sender<Result<(), LinkError>> },
+    Exchange { endpoint: String, request: Vec<u8>, done: oneshot::Sender<Result<Vec<u8>, LinkError>> },
+    Disconnect { done: oneshot::Sender<()> },
+}
+
+impl Drop for Ble {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Ble {
+    /// Starts the host stack on a controller, with this ATT MTU at most (23 or 517; other values
+    /// take the lower of the two).
+    ///
+    /// # Panics
+    /// Outside of a `LocalSet`.
+    pub(crate) fn start(transport: HciTransport, mtu: usize) -> Self {
+        let (commands, receiver) = mpsc::channel(1);
+        let task = if mtu >= LARGEST_MTU {
+            tokio::task::spawn_local(run::<HeapPool<{ LARGEST_MTU + L2CAP_HEADER }>>(transport, receiver))
+        } else {
+            tokio::task::spawn_local(run::<HeapPool<{ 23 + L2CAP_HEADER }>>(transport, receiver))
+        };
+        Self { commands, task }
+    }
+
+    /// Listens for provisioning devices, `time` long or until `enough` says so.
+    pub(crate) async fn scan(&self, time: Duration, mut enough: impl FnMut(&Found) -> bool) -> Result<Vec<Found>, LinkError> {
+        let (found, mut findings) = mpsc::unbounded_channel();
+        let (stop, until) = oneshot::channel();
+        self.send(Command::Scan { found, until }).await?;
+        let mut devices: Vec<Found> = Vec::new();
+        let listen = async {
+            while let Some(found) = findings.recv().await {
+                let done = enough(&found);
+                match devices.iter_mut().find(|d| d.address == found.address) {
+                    Some(known) => *known = found,
+                    None => devices.push(found),
+                }
+                if done {
+                    break;
+                }
+            }
+        };
+        let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        select(listen, embassy_time::Timer::after_micros(micros)).await;
+        drop(stop);
+        Ok(devices)
+    }
+
+    /// Connects to a device and learns its endpoints.
+    pub(crate) async fn connect(&self, address: Address) -> Result<(), LinkError> {
+        self.ask(|done| Command::Connect { address, done }).await?
+    }
+
+    /// Writes a request to an endpoint and reads the reply.
+    pub(crate) async fn exchange(&self, endpoint: &str, request: &[u8]) -> Result<Vec<u8>, LinkError> {
+        let (endpoint, request) = (endpoint.to_owned(), request.to_vec());
+        self.ask(|done| Command::Exchange { endpoint, request, done }).await?
+    }
+
+    /// Ends the link, if there is one.
+    pub(crate) async fn disconnect(&self) {
+        // A stack that is gone has no link either.
+        let _ = self.ask(|done| Command::Disconnect { done }).await;
+    }
+
+    async fn ask<R>(&self, command: impl FnOnce(oneshot::Sender<R>) -> Command) -> Result<R, LinkError> {
+        let (done, answer) = oneshot::channel();
+        self.send(command(done)).await?;
+        answer.await.map_err(|_| stack_gone())
+    }
+
+    async fn send(&self, command: Command) -> Result<(), LinkError> {
+        self.commands.send(command).await.map_err(|_| stack_gone())
+    }
+}
+
+fn stack_gone() -> LinkError {
+    LinkError::Stack("it ended; the log tells why".into())
+}
+
+/// The central's life: the host stack beside the commands to it.
+async fn run<P: PacketPool>(transport: HciTransport, mut commands: mpsc::Receiver<Command>) {
+    let tap = Tap::new(transport);
+    let controller: ExternalController<Tap, COMMAND_SLOTS> = ExternalController::new(tap.clone());
+    let mut resources: HostResources<P, 1, 1> = HostResources::new();
+    let stack = trouble_host::new(controller, &mut resources).set_random_address(random_static_address()).build();
+    let mut runner = stack.runner();
+    let reports = Reports::default();
+    let serve = async {
+        let mut central = stack.central();
+        while let Some(command) = commands.recv().await {
+            match command {
+                Command::Scan { found, until } => {
+                    if let Err(e) = scan::scan(&mut central, &reports, found, until).await {
+                        log::error!("scanning failed: {e:?}");
+                    }
+                }
+                Command::Connect { address, done } => {
+                    connection::serve(&stack, &tap, &mut central, address, done, &mut commands).await;
+                }
+                Command::Exchange { done, .. } => drop(done.send(Err(LinkError::Lost))),
+                Command::Disconnect { done } => drop(done.send(())),
+            }
+        }
+    };
+    match select(runner.run_with_handler(&reports), serve).await {
+        Either::First(Err(BleHostError::Controller(e))) => log::error!("{e}"),
+        Either::First(result) => log::error!("the Bluetooth stack ended: {result:?}"),
+        Either::Second(()) => {}
+    }
+}
+
+/// A random static address (Core 5.4, Vol 6, Part B, section 1.3.2.1): the two upper bits are set.
+fn random_static_address() -> Address {
+    let mut bytes: [u8; 6] = rand::random();
+    bytes[5] |= 0xC0;
+    Address::new(AddrKind::RANDOM, BdAddr::new(bytes))
+}

@@ -1,0 +1,308 @@
+//! The client of this crate against the device of `crates/device`, through two Bluetooth host
+//! stacks on a virtual controller pair, and over HTTP.
+
+use std::cell::{Cell, RefCell};
+use std::net::Ipv4Addr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use device::event::Event;
+use device::platform::{
+    AccessPoint, AuthMode, Bssid, JoinError, ScanRequest, Ssid, Wifi, WifiCredentials,
+};
+use device::provisioning::{Mailbox, Proven, Service, provision};
+use hosttime as _;
+use protocomm::client;
+use protocomm::refusal::Refusal;
+use protocomm::security::{IvMode, ProofDigest, Salt, Security, SrpVerifier};
+use provisioner::http_server::{self, Endpoints};
+use provisioner::{Error, FailReason, LinkError, Outcome, Provisioner, Secrets};
+use tokio::net::TcpListener;
+use tokio::task::LocalSet;
+use vhci::{ControllerConfig, FaultControl, HciSpec, SharedAir};
+
+const NAME: &str = "PROV_1A2B3C";
+const PROOF: &str = "abcd1234";
+const ADDRESS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 7);
+
+/// Two networks in the air, one of which can be joined.
+#[derive(Default)]
+struct Air {
+    joins: Cell<u32>,
+}
+
+fn access_point(name: &str, rssi: i8) -> AccessPoint {
+    AccessPoint {
+        ssid: Ssid::new(name.as_bytes()).unwrap(),
+        bssid: Bssid([2, 0, 0, 0, 0, rssi as u8]),
+        channel: 6,
+        rssi,
+        auth: AuthMode::Wpa2Psk,
+    }
+}
+
+impl Wifi for Air {
+    fn mac(&self) -> [u8; 6] {
+        [2, 0, 0, 0x1A, 0x2B, 0x3C]
+    }
+
+    async fn scan(&self, _: ScanRequest, found: &mut dyn FnMut(AccessPoint)) -> Result<(), u16> {
+        found(access_point("weak", -80));
+        found(access_point("home", -40));
+        for n in 0..30 {
+            found(access_point(&format!("a neighbour with a long name {n}"), -60));
+        }
+        Ok(())
+    }
+
+    async fn join(&self, network: &WifiCredentials) -> Result<Ipv4Addr, JoinError> {
+        self.joins.set(self.joins.get() + 1);
+        match (network.ssid.as_bytes(), network.passphrase.as_bytes()) {
+            (b"home", b"correct horse") => Ok(ADDRESS),
+            (b"home", _) => Err(JoinError::WrongPassphrase),
+            _ => Err(JoinError::NetworkNotFound),
+        }
+    }
+
+    async fn leave(&self) {}
+
+    async fn lost(&self) {
+        std::future::pending().await
+    }
+
+    fn rssi_dbm(&self) -> Option<i8> {
+        Some(-40)
+    }
+
+    fn access_point(&self) -> Option<AccessPoint> {
+        Some(access_point("home", -40))
+    }
+}
+
+fn security(scheme: u8, iv_mode: IvMode) -> Security {
+    match scheme {
+        0 => Security::Security0,
+        1 => Security::Security1(ProofDigest::new(PROOF.as_bytes())),
+        _ => Security::Security2 {
+            verifier: SrpVerifier::generate(
+                b"wifiprov",
+                PROOF.as_bytes(),
+                Salt::random(&mut rand::rng()),
+            ),
+            iv_mode,
+        },
+    }
+}
+
+/// What the device told and kept.
+#[derive(Default)]
+struct Console {
+    events: RefCell<Vec<Event>>,
+    kept: RefCell<Vec<Proven>>,
+}
+
+impl Console {
+    fn names(&self) -> Vec<&'static str> {
+        self.events.borrow().iter().map(Event::name).collect()
+    }
+
+    fn count(&self, name: &str) -> usize {
+        self.names().iter().filter(|n| **n == name).count()
+    }
+}
+
+/// A device that is being provisioned, on a task of its own.
+struct Bench {
+    console: Rc<Console>,
+    done: tokio::task::JoinHandle<Proven>,
+    faults: FaultControl,
+    mailbox: Rc<Mailbox>,
+    air: SharedAir,
+}
+
+async fn device(security: Security) -> Bench {
+    let air = SharedAir::new();
+    let config = ControllerConfig::with_address([0xC0, 0, 0, 0, 0, 1]);
+    let transport = HciSpec::Virtual.open(&air, config).await.unwrap();
+    let faults = transport.faults().unwrap();
+    let console = Rc::new(Console::default());
+    let mailbox = Rc::new(Mailbox::new());
+    let (teller, post) = (console.clone(), mailbox.clone());
+    let done = tokio::task::spawn_local(async move {
+        let wifi = Air::default();
+        let tell = |event: &Event| teller.events.borrow_mut().push(event.clone());
+        let keep = |proven: &Proven| teller.kept.borrow_mut().push(proven.clone());
+        let service = Service::new(security, &wifi, rand::rng(), &tell, &keep);
+        provision(transport, NAME, &service, Some(&post)).await.unwrap()
+    });
+    Bench { console, done, faults, mailbox, air }
+}
+
+async fn phone(bench: &Bench, mtu: usize) -> Provisioner {
+    let config = ControllerConfig::with_address([0xC0, 0, 0, 0, 0, 2]);
+    let transport = HciSpec::Virtual.open(&bench.air, config).await.unwrap();
+    Provisioner::ble_with_mtu(transport, mtu)
+}
+
+const WAIT: Duration = Duration::from_secs(20);
+
+async fn find_and_connect(phone: &mut Provisioner) {
+    let found = phone.find(Some(NAME), WAIT).await.unwrap();
+    phone.connect(&found).await.unwrap();
+}
+
+/// From the session to the end, with a mistake on the way.
+async fn provision_with_a_mistake(phone: &mut Provisioner) {
+    let networks = phone.scan_networks().await.unwrap();
+    assert_eq!(networks.len(), 16, "as many as the device keeps");
+    assert_eq!(networks[0].ssid.as_bytes(), b"home", "strongest first");
+    let refused = phone.provision("home", "wrong").await.unwrap();
+    assert_eq!(refused, Outcome::Refused(FailReason::AuthError));
+    let refused = phone.provision("nowhere", "correct horse").await.unwrap();
+    assert_eq!(refused, Outcome::Refused(FailReason::NetworkNotFound));
+    match phone.provision("home", "correct horse").await.unwrap() {
+        Outcome::Joined(network) => assert_eq!(network.ip4, ADDRESS),
+        refused => panic!("{refused:?}"),
+    }
+}
+
+async fn whole_way(scheme: u8, iv_mode: IvMode, mtu: usize) {
+    let bench = device(security(scheme, iv_mode)).await;
+    let mut phone = phone(&bench, mtu).await;
+    find_and_connect(&mut phone).await;
+    let proof = if scheme == 0 { "" } else { PROOF };
+    assert_eq!(phone.open_session(&Secrets::proof(proof)).await.unwrap(), scheme);
+    provision_with_a_mistake(&mut phone).await;
+    assert_eq!(bench.console.kept.borrow().len(), 1, "kept as soon as it worked");
+    let proven = bench.done.await.unwrap();
+    assert_eq!(proven.address, ADDRESS);
+    assert_eq!(proven.credentials.passphrase.as_bytes(), b"correct horse");
+    let names = bench.console.names();
+    assert_eq!(names.first(), Some(&"provisioning.started"));
+    assert_eq!(names.last(), Some(&"provisioning.disconnected"));
+}
+
+fn local(test: impl Future<Output = ()>) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    // The grace time of a second, and the pauses between questions, need not be waited for.
+    hosttime::set_rate(10);
+    let whole = async { tokio::time::timeout(Duration::from_secs(60), test).await };
+    LocalSet::new().block_on(&runtime, whole).expect("it comes to an end");
+}
+
+#[test]
+fn a_device_is_provisioned_with_security_0() {
+    local(whole_way(0, IvMode::Counter, 517));
+}
+
+#[test]
+fn a_device_is_provisioned_with_security_1() {
+    local(whole_way(1, IvMode::Counter, 517));
+}
+
+#[test]
+fn a_device_is_provisioned_with_security_2() {
+    local(whole_way(2, IvMode::Counter, 517));
+}
+
+#[test]
+fn a_device_is_provisioned_with_security_2_as_of_old() {
+    local(whole_way(2, IvMode::Fixed, 517));
+}
+
+#[test]
+fn the_smallest_mtu_takes_long_writes_and_long_reads() {
+    local(whole_way(2, IvMode::Counter, 23));
+}
+
+#[test]
+fn a_wrong_proof_is_told_and_the_next_one_counts() {
+    local(async {
+        let bench = device(security(2, IvMode::Counter)).await;
+        let mut phone = phone(&bench, 517).await;
+        find_and_connect(&mut phone).await;
+        let wrong = phone.open_session(&Secrets::proof("wrong")).await.unwrap_err();
+        assert!(matches!(wrong, Error::Session(client::Error::WrongProof)), "{wrong:?}");
+        let none = phone.open_session(&Secrets::proof("")).await.unwrap_err();
+        assert!(matches!(none, Error::ProofNeeded));
+        phone.open_session(&Secrets::proof(PROOF)).await.unwrap();
+        assert_eq!(bench.console.count("provisioning.refused"), 1);
+        for _ in 0..5 {
+            phone.open_session(&Secrets::proof("wrong")).await.unwrap_err();
+        }
+        let locked = phone.open_session(&Secrets::proof(PROOF)).await.unwrap_err();
+        assert!(matches!(locked, Error::Session(client::Error::CoolingDown(_))), "{locked:?}");
+        assert_eq!(bench.console.count("provisioning.locked"), 1);
+    });
+}
+
+#[test]
+fn a_lost_link_is_told_and_a_reconnect_is_accepted() {
+    local(async {
+        let bench = device(security(1, IvMode::Counter)).await;
+        let mut phone = phone(&bench, 517).await;
+        find_and_connect(&mut phone).await;
+        phone.open_session(&Secrets::proof(PROOF)).await.unwrap();
+        bench.faults.set(|faults| faults.drop_after = Some(1));
+        let lost = phone.provision("home", "correct horse").await.unwrap_err();
+        assert!(matches!(lost, Error::Link(LinkError::Lost)), "{lost:?}");
+        // As with the phones that drop the first connection.
+        bench.faults.set(|faults| faults.refused_connections = 1);
+        let found = phone.find(Some(NAME), WAIT).await.unwrap();
+        let first = phone.connect(&found).await;
+        assert!(first.is_err(), "the link never came to be");
+        find_and_connect(&mut phone).await;
+        phone.open_session(&Secrets::proof(PROOF)).await.unwrap();
+        assert_eq!(
+            phone.provision("nowhere", "").await.unwrap(),
+            Outcome::Refused(FailReason::NetworkNotFound)
+        );
+    });
+}
+
+#[test]
+fn a_device_that_is_not_there_is_not_found() {
+    local(async {
+        let bench = device(security(0, IvMode::Counter)).await;
+        let mut phone = phone(&bench, 517).await;
+        let missing = phone.find(Some("PROV_FFFFFF"), Duration::from_secs(1)).await.unwrap_err();
+        assert!(matches!(missing, Error::NotFound { .. }));
+        let found = phone.find(None, WAIT).await.unwrap();
+        assert_eq!(found.name, NAME);
+        assert_eq!(found.service, Some(protocomm::gatt::SERVICE_UUID));
+    });
+}
+
+struct Post(Rc<Mailbox>);
+
+impl Endpoints for Post {
+    async fn request(&self, fresh: bool, endpoint: &str, body: Vec<u8>) -> Option<Result<Vec<u8>, Refusal>> {
+        self.0.request(fresh, endpoint, body).await.ok()
+    }
+}
+
+#[test]
+fn a_device_is_provisioned_over_http() {
+    local(async {
+        let bench = device(security(2, IvMode::Counter)).await;
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        tokio::task::spawn_local(http_server::serve(listener, Post(bench.mailbox.clone())));
+        let mut phone = Provisioner::http(&address);
+        let wrong = phone.open_session(&Secrets::proof("wrong")).await.unwrap_err();
+        assert!(matches!(wrong, Error::Session(client::Error::WrongProof)), "{wrong:?}");
+        phone.open_session(&Secrets::proof(PROOF)).await.unwrap();
+        // Another client begins a session, which ends this one.
+        let mut other = Provisioner::http(&address);
+        other.open_session(&Secrets::proof(PROOF)).await.unwrap();
+        let lost = phone.scan_networks().await.unwrap_err();
+        assert!(matches!(lost, Error::Session(client::Error::SessionLost)), "{lost:?}");
+        let missing = phone.custom("no-such", b"").await.unwrap_err();
+        assert!(matches!(missing, Error::NoSession));
+        phone.open_session(&Secrets::proof(PROOF)).await.unwrap();
+        provision_with_a_mistake(&mut phone).await;
+        bench.done.await.unwrap();
+        let closed = phone.scan_networks().await.unwrap_err();
+        assert!(matches!(closed, Error::Session(client::Error::Busy)), "{closed:?}");
+    });
+}
