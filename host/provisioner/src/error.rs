@@ -33,7 +33,9 @@ pub enum Error {
     #[error("{0}")]
     Session(client::Error),
     /// The device's `proto-ver` makes no sense.
-    #[error("the device tells no protocol version that makes sense: is this a provisioning device?")]
+    #[error(
+        "the device tells no protocol version that makes sense: is this a provisioning device?"
+    )]
     Version,
     /// The user: the name or passphrase is longer than Wi-Fi allows.
     #[error("{0} is too long for Wi-Fi: 32 bytes for a name, 63 for a passphrase")]
@@ -47,7 +49,9 @@ pub enum Error {
         status: Status,
     },
     /// The device answered something else than was asked.
-    #[error("the device's answer does not fit the question: is its firmware an ESP-IDF provisioning service?")]
+    #[error(
+        "the device's answer does not fit the question: is its firmware an ESP-IDF provisioning service?"
+    )]
     Unexpected,
     /// The device went on saying that it is joining.
     #[error("the device is still joining after {} s: look at its console", .0.as_secs())]

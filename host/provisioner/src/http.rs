@@ -29,13 +29,20 @@ impl Http {
     /// `address` is `HOST:PORT`, or a host, whose port is then 80.
     pub(crate) fn new(address: &str) -> Self {
         let bare_ipv6 = address.matches(':').count() > 1 && !address.contains(']');
-        let has_port = !bare_ipv6 && address.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+        let has_port = !bare_ipv6
+            && address
+                .rsplit_once(':')
+                .is_some_and(|(_, port)| port.parse::<u16>().is_ok());
         let address = match (has_port, bare_ipv6) {
             (true, _) => address.to_owned(),
             (false, true) => format!("[{address}]:80"),
             (false, false) => format!("{address}:80"),
         };
-        Self { address, stream: None, cookie: None }
+        Self {
+            address,
+            stream: None,
+            cookie: None,
+        }
     }
 
     /// Forgets the session: the next request begins a new one.
@@ -45,14 +52,19 @@ impl Http {
     }
 
     /// Posts a request to an endpoint and returns the answer's body.
-    pub(crate) async fn exchange(&mut self, endpoint: &str, request: &[u8]) -> Result<Vec<u8>, LinkError> {
+    pub(crate) async fn exchange(
+        &mut self,
+        endpoint: &str,
+        request: &[u8],
+    ) -> Result<Vec<u8>, LinkError> {
         let kept = self.stream.is_some();
         let answer = tokio::time::timeout(ANSWER, self.post(endpoint, request)).await;
         let (answer, kept) = match answer {
             // The server may have closed an idle connection; the cookie keeps the session.
-            Ok(Err(LinkError::Lost)) if kept && self.cookie.is_some() => {
-                (tokio::time::timeout(ANSWER, self.post(endpoint, request)).await, false)
-            }
+            Ok(Err(LinkError::Lost)) if kept && self.cookie.is_some() => (
+                tokio::time::timeout(ANSWER, self.post(endpoint, request)).await,
+                false,
+            ),
             other => (other, kept),
         };
         match answer {
@@ -69,11 +81,17 @@ impl Http {
         let mut stream = match self.stream.take() {
             Some(stream) => stream,
             None => {
-                let failed = |source| LinkError::Http { address: self.address.clone(), source };
+                let failed = |source| LinkError::Http {
+                    address: self.address.clone(),
+                    source,
+                };
                 TcpStream::connect(&self.address).await.map_err(failed)?
             }
         };
-        let cookie = self.cookie.as_ref().map_or(String::new(), |c| format!("Cookie: {c}\r\n"));
+        let cookie = self
+            .cookie
+            .as_ref()
+            .map_or(String::new(), |c| format!("Cookie: {c}\r\n"));
         let head = format!(
             "POST /{endpoint} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/x-www-form-urlencoded\r\n\
              Accept: text/plain\r\n{cookie}Content-Length: {}\r\n\r\n",
@@ -107,7 +125,10 @@ impl Http {
             let mut buffer = [0; 2048];
             let n = stream.read(&mut buffer).await.map_err(lost)?;
             bytes.extend_from_slice(&buffer[..n]);
-            let malformed = |fault: String| LinkError::MalformedHttp { address: self.address.clone(), fault };
+            let malformed = |fault: String| LinkError::MalformedHttp {
+                address: self.address.clone(),
+                fault,
+            };
             if let Some(answer) = Answer::parse(&bytes, n == 0).map_err(malformed)? {
                 return Ok(answer);
             }
@@ -145,17 +166,25 @@ impl Answer {
         };
         let status = head.code.ok_or("it has no status")?;
         let value = |name: &str| {
-            let header = head.headers.iter().find(|h| h.name.eq_ignore_ascii_case(name))?;
+            let header = head
+                .headers
+                .iter()
+                .find(|h| h.name.eq_ignore_ascii_case(name))?;
             std::str::from_utf8(header.value).ok()
         };
         // Attributes of the cookie are for browsers.
-        let cookie = value("set-cookie").and_then(|c| c.split(';').next()).map(|c| c.trim().to_owned());
+        let cookie = value("set-cookie")
+            .and_then(|c| c.split(';').next())
+            .map(|c| c.trim().to_owned());
         let mut close = value("connection").is_some_and(|c| c.eq_ignore_ascii_case("close"));
         let retry_after = value("retry-after").and_then(|s| s.trim().parse().ok());
         let rest = bytes.get(start..).unwrap_or_default();
         let body = match value("content-length") {
             Some(length) => {
-                let length: usize = length.trim().parse().map_err(|_| "its length is no number")?;
+                let length: usize = length
+                    .trim()
+                    .parse()
+                    .map_err(|_| "its length is no number")?;
                 match rest.get(..length) {
                     Some(body) => body.to_vec(),
                     None => return Ok(None),
@@ -168,7 +197,13 @@ impl Answer {
             }
             None => return Ok(None),
         };
-        Ok(Some(Self { status, cookie, close, retry_after, body }))
+        Ok(Some(Self {
+            status,
+            cookie,
+            close,
+            retry_after,
+            body,
+        }))
     }
 }
 
@@ -206,8 +241,16 @@ mod tests {
     fn answers_that_make_no_sense_are_told() {
         assert!(Answer::parse(b"SSH-2.0-OpenSSH_9.2\r\n", false).is_err());
         assert!(Answer::parse(b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n", false).is_err());
-        assert!(Answer::parse(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", false).is_err());
-        let to_the_end = Answer::parse(b"HTTP/1.0 500 Oops\r\n\r\nbody", true).unwrap().unwrap();
+        assert!(
+            Answer::parse(
+                b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+                false
+            )
+            .is_err()
+        );
+        let to_the_end = Answer::parse(b"HTTP/1.0 500 Oops\r\n\r\nbody", true)
+            .unwrap()
+            .unwrap();
         assert!(to_the_end.close && to_the_end.status == 500);
     }
 }

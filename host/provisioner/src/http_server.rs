@@ -26,7 +26,12 @@ const LONGEST_HEAD: usize = 4096;
 pub trait Endpoints {
     /// Answers a request to an endpoint, by its name. A `fresh` one begins a new session.
     /// `None`: there is no device to be provisioned now.
-    fn request(&self, fresh: bool, endpoint: &str, body: Vec<u8>) -> impl Future<Output = Option<Result<Vec<u8>, Refusal>>>;
+    fn request(
+        &self,
+        fresh: bool,
+        endpoint: &str,
+        body: Vec<u8>,
+    ) -> impl Future<Output = Option<Result<Vec<u8>, Refusal>>>;
 }
 
 /// The session that counts.
@@ -98,12 +103,20 @@ async fn serve_connection(
     }
 }
 
-async fn respond(request: Request, connection: u64, current: &Current, endpoints: &impl Endpoints) -> Vec<u8> {
+async fn respond(
+    request: Request,
+    connection: u64,
+    current: &Current,
+    endpoints: &impl Endpoints,
+) -> Vec<u8> {
     if !request.post {
         return answer(405, &[], None, None);
     }
     let continued = match &request.cookie {
-        Some(cookie) => current.cookie.get().is_some_and(|n| *cookie == format!("session={n}")),
+        Some(cookie) => current
+            .cookie
+            .get()
+            .is_some_and(|n| *cookie == format!("session={n}")),
         None => current.connection.get() == Some(connection),
     };
     if continued && request.cookie.is_some() {
@@ -116,10 +129,18 @@ async fn respond(request: Request, connection: u64, current: &Current, endpoints
         current.connection.set(Some(connection));
         number
     });
-    match endpoints.request(!continued, &request.endpoint, request.body).await {
+    match endpoints
+        .request(!continued, &request.endpoint, request.body)
+        .await
+    {
         None => answer(503, &[], None, None),
         Some(Ok(body)) => answer(200, &body, cookie, None),
-        Some(Err(refusal)) => answer(refusal.http_status(), &[], cookie, refusal.retry_after_secs()),
+        Some(Err(refusal)) => answer(
+            refusal.http_status(),
+            &[],
+            cookie,
+            refusal.retry_after_secs(),
+        ),
     }
 }
 
@@ -133,7 +154,10 @@ fn answer(status: u16, body: &[u8], cookie: Option<u32>, retry_after: Option<u64
         400 => "Bad Request",
         _ => "Internal Server Error",
     };
-    let mut head = format!("HTTP/1.1 {status} {reason}\r\nContent-Type: text/html\r\nContent-Length: {}\r\n", body.len());
+    let mut head = format!(
+        "HTTP/1.1 {status} {reason}\r\nContent-Type: text/html\r\nContent-Length: {}\r\n",
+        body.len()
+    );
     if let Some(number) = cookie {
         head += &format!("Set-Cookie: session={number}\r\n");
     }
@@ -169,7 +193,10 @@ impl Request {
             httparse::Status::Partial => return Ok(None),
         };
         let value = |name: &str| {
-            let header = head.headers.iter().find(|h| h.name.eq_ignore_ascii_case(name))?;
+            let header = head
+                .headers
+                .iter()
+                .find(|h| h.name.eq_ignore_ascii_case(name))?;
             std::str::from_utf8(header.value).ok().map(str::trim)
         };
         let length: usize = match value("content-length") {
@@ -179,8 +206,15 @@ impl Request {
         if length > LONGEST_BODY {
             return Err(413);
         }
-        let Some(body) = bytes.get(start..).and_then(|rest| rest.get(..length)) else { return Ok(None) };
-        let path = head.path.unwrap_or_default().split('?').next().unwrap_or_default();
+        let Some(body) = bytes.get(start..).and_then(|rest| rest.get(..length)) else {
+            return Ok(None);
+        };
+        let path = head
+            .path
+            .unwrap_or_default()
+            .split('?')
+            .next()
+            .unwrap_or_default();
         let request = Self {
             post: head.method == Some("POST"),
             endpoint: path.strip_prefix('/').unwrap_or(path).to_owned(),
@@ -216,8 +250,14 @@ mod tests {
     #[test]
     fn what_is_too_long_or_no_http_is_refused() {
         assert_eq!(Request::parse(b"\x16\x03\x01\x02\x00\x01\x00"), Err(400));
-        assert_eq!(Request::parse(b"POST / HTTP/1.1\r\nContent-Length: 4097\r\n\r\n"), Err(413));
-        assert_eq!(Request::parse(b"POST / HTTP/1.1\r\nContent-Length: x\r\n\r\n"), Err(400));
+        assert_eq!(
+            Request::parse(b"POST / HTTP/1.1\r\nContent-Length: 4097\r\n\r\n"),
+            Err(413)
+        );
+        assert_eq!(
+            Request::parse(b"POST / HTTP/1.1\r\nContent-Length: x\r\n\r\n"),
+            Err(400)
+        );
         let endless = [b"POST / HTTP/1.1\r\nX: ".as_slice(), &[b'a'; LONGEST_HEAD]].concat();
         assert_eq!(Request::parse(&endless), Err(413));
     }
@@ -225,16 +265,33 @@ mod tests {
     struct Echo;
 
     impl Endpoints for Echo {
-        async fn request(&self, fresh: bool, _: &str, body: Vec<u8>) -> Option<Result<Vec<u8>, Refusal>> {
+        async fn request(
+            &self,
+            fresh: bool,
+            _: &str,
+            body: Vec<u8>,
+        ) -> Option<Result<Vec<u8>, Refusal>> {
             Some(Ok([&[u8::from(fresh)], body.as_slice()].concat()))
         }
     }
 
-    async fn post(current: &Current, connection: u64, cookie: Option<String>) -> (bool, Option<String>) {
-        let request = Request { post: true, endpoint: "x".into(), cookie, body: vec![] };
+    async fn post(
+        current: &Current,
+        connection: u64,
+        cookie: Option<String>,
+    ) -> (bool, Option<String>) {
+        let request = Request {
+            post: true,
+            endpoint: "x".into(),
+            cookie,
+            body: vec![],
+        };
         let bytes = respond(request, connection, current, &Echo).await;
         let text = String::from_utf8_lossy(&bytes).into_owned();
-        let set = text.lines().find_map(|l| l.strip_prefix("Set-Cookie: ")).map(str::to_owned);
+        let set = text
+            .lines()
+            .find_map(|l| l.strip_prefix("Set-Cookie: "))
+            .map(str::to_owned);
         (bytes.last() == Some(&1), set)
     }
 
@@ -243,9 +300,23 @@ mod tests {
         let current = Current::default();
         let (fresh, cookie) = post(&current, 1, None).await;
         assert!(fresh && cookie.is_some());
-        assert_eq!(post(&current, 1, None).await, (false, None), "the same connection");
-        assert_eq!(post(&current, 2, cookie.clone()).await, (false, None), "the cookie, elsewhere");
-        assert!(post(&current, 1, None).await.0, "cookies are known now, so connections do not count");
-        assert!(post(&current, 1, cookie).await.0, "that session was replaced");
+        assert_eq!(
+            post(&current, 1, None).await,
+            (false, None),
+            "the same connection"
+        );
+        assert_eq!(
+            post(&current, 2, cookie.clone()).await,
+            (false, None),
+            "the cookie, elsewhere"
+        );
+        assert!(
+            post(&current, 1, None).await.0,
+            "cookies are known now, so connections do not count"
+        );
+        assert!(
+            post(&current, 1, cookie).await.0,
+            "that session was replaced"
+        );
     }
 }

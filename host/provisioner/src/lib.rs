@@ -70,7 +70,12 @@ impl Provisioner {
     }
 
     fn new(link: Link) -> Self {
-        Self { link, client: None, failed: false, progress: Box::new(|_| {}) }
+        Self {
+            link,
+            client: None,
+            failed: false,
+            progress: Box::new(|_| {}),
+        }
     }
 
     /// Tells every step to `progress`.
@@ -94,14 +99,24 @@ impl Provisioner {
         self.listen(prefix, wait, |_| false).await
     }
 
-    async fn listen(&mut self, prefix: &str, wait: Duration, mut enough: impl FnMut(&Found) -> bool) -> Result<Vec<Found>, Error> {
-        let Link::Ble(ble) = &self.link else { return Ok(Vec::new()) };
+    async fn listen(
+        &mut self,
+        prefix: &str,
+        wait: Duration,
+        mut enough: impl FnMut(&Found) -> bool,
+    ) -> Result<Vec<Found>, Error> {
+        let Link::Ble(ble) = &self.link else {
+            return Ok(Vec::new());
+        };
         let progress = &mut self.progress;
         progress(&Progress::Listening);
         let mut heard = Vec::new();
         let found = ble
             .scan(wait, |found| {
-                if found.provisions(prefix) && !found.name.is_empty() && !heard.contains(&found.address) {
+                if found.provisions(prefix)
+                    && !found.name.is_empty()
+                    && !heard.contains(&found.address)
+                {
                     heard.push(found.address);
                     progress(&Progress::Heard(found.clone()));
                 }
@@ -117,13 +132,21 @@ impl Provisioner {
     ///
     /// [`Error::NotFound`] or [`Error::Ambiguous`], for the user to act on; [`Error::Link`].
     pub async fn find(&mut self, name: Option<&str>, wait: Duration) -> Result<Found, Error> {
-        let not_found = || Error::NotFound { waited: wait, name: name.map(str::to_owned) };
+        let not_found = || Error::NotFound {
+            waited: wait,
+            name: name.map(str::to_owned),
+        };
         if let Some(name) = name {
             let found = self.listen(name, wait, |found| found.name == name).await?;
-            return found.into_iter().find(|f| f.name == name).ok_or_else(not_found);
+            return found
+                .into_iter()
+                .find(|f| f.name == name)
+                .ok_or_else(not_found);
         }
         let prefix = protocomm::gatt::DEFAULT_NAME_PREFIX;
-        let mut found = self.listen(prefix, wait, |found| found.provisions(prefix)).await?;
+        let mut found = self
+            .listen(prefix, wait, |found| found.provisions(prefix))
+            .await?;
         if !found.is_empty() {
             found = self.listen(prefix, OTHERS, |_| false).await?;
         }
@@ -131,7 +154,13 @@ impl Provisioner {
             [] => Err(not_found()),
             [one] => Ok(one.clone()),
             several => {
-                let shown = |f: &Found| if f.name.is_empty() { bluetooth_address(&f.address) } else { f.name.clone() };
+                let shown = |f: &Found| {
+                    if f.name.is_empty() {
+                        bluetooth_address(&f.address)
+                    } else {
+                        f.name.clone()
+                    }
+                };
                 Err(Error::Ambiguous(several.iter().map(shown).collect()))
             }
         }
@@ -145,7 +174,11 @@ impl Provisioner {
     pub async fn connect(&mut self, device: &Found) -> Result<(), Error> {
         self.disconnect().await;
         let address = bluetooth_address(&device.address);
-        let name = if device.name.is_empty() { address } else { device.name.clone() };
+        let name = if device.name.is_empty() {
+            address
+        } else {
+            device.name.clone()
+        };
         self.tell(&Progress::Connecting(name));
         if let Link::Ble(ble) = &self.link {
             ble.connect(device.address).await?;

@@ -23,7 +23,9 @@ pub enum LinkError {
     #[error("the Bluetooth stack on this computer failed: {0}")]
     Stack(String),
     /// No device answered when it was connected to.
-    #[error("the device does not answer (is it in reach, still advertising, and nobody else connected?)")]
+    #[error(
+        "the device does not answer (is it in reach, still advertising, and nobody else connected?)"
+    )]
     Unreachable,
     /// The connection ended.
     #[error("the connection to the device was lost (connect again; the device accepts reconnects)")]
@@ -67,7 +69,11 @@ pub enum LinkError {
 
 impl Link {
     /// Sends a request to an endpoint and waits for the reply.
-    pub(crate) async fn exchange(&mut self, endpoint: &str, request: &[u8]) -> Result<Vec<u8>, LinkError> {
+    pub(crate) async fn exchange(
+        &mut self,
+        endpoint: &str,
+        request: &[u8],
+    ) -> Result<Vec<u8>, LinkError> {
         match self {
             Self::Ble(ble) => ble.exchange(endpoint, request).await,
             Self::Http(http) => http.exchange(endpoint, request).await,

@@ -51,7 +51,11 @@ impl fmt::Display for Progress {
         match self {
             Self::Listening => f.write_str("listening for devices"),
             Self::Heard(found) => {
-                let name = if found.name.is_empty() { "a device without a name" } else { &found.name };
+                let name = if found.name.is_empty() {
+                    "a device without a name"
+                } else {
+                    &found.name
+                };
                 write!(f, "heard {} at {} dBm", name.escape_debug(), found.rssi)
             }
             Self::Connecting(name) => write!(f, "connecting to {}", name.escape_debug()),
@@ -60,11 +64,19 @@ impl fmt::Display for Progress {
             Self::Scanning => f.write_str("the device looks for networks"),
             Self::NetworksListed { count } => write!(f, "the device hears {count} networks"),
             Self::CredentialsSent => f.write_str("credentials sent"),
-            Self::Joining { attempts_remaining: Some(n) } => write!(f, "the device is joining ({n} more tries)"),
-            Self::Joining { attempts_remaining: None } => f.write_str("the device is joining"),
+            Self::Joining {
+                attempts_remaining: Some(n),
+            } => write!(f, "the device is joining ({n} more tries)"),
+            Self::Joining {
+                attempts_remaining: None,
+            } => f.write_str("the device is joining"),
             Self::Joined { address } => write!(f, "the device has joined as {address}"),
-            Self::Refused(FailReason::AuthError) => f.write_str("the network refused the device: wrong passphrase?"),
-            Self::Refused(FailReason::NetworkNotFound) => f.write_str("the device does not hear that network"),
+            Self::Refused(FailReason::AuthError) => {
+                f.write_str("the network refused the device: wrong passphrase?")
+            }
+            Self::Refused(FailReason::NetworkNotFound) => {
+                f.write_str("the device does not hear that network")
+            }
             Self::Refused(reason) => write!(f, "the device could not join: {reason:?}"),
         }
     }

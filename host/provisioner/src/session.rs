@@ -14,9 +14,9 @@ use protocomm::wire::version::{self, Version};
 use protocomm::wire::{Status, control};
 use zeroize::Zeroizing;
 
+use crate::Provisioner;
 use crate::error::Error;
 use crate::progress::Progress;
-use crate::Provisioner;
 
 /// Room for any request of ours.
 const MESSAGE: usize = 1024;
@@ -51,7 +51,9 @@ impl Secrets {
 
 impl fmt::Debug for Secrets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Secrets").field("username", &self.username).finish_non_exhaustive()
+        f.debug_struct("Secrets")
+            .field("username", &self.username)
+            .finish_non_exhaustive()
     }
 }
 
@@ -74,7 +76,10 @@ impl Provisioner {
     /// locked, [`Error::Version`], [`Error::Link`].
     pub async fn open_session(&mut self, secrets: &Secrets) -> Result<u8, Error> {
         self.client = None;
-        let reply = self.link.exchange(&name(Endpoint::Version), version::REQUEST).await?;
+        let reply = self
+            .link
+            .exchange(&name(Endpoint::Version), version::REQUEST)
+            .await?;
         let version = Version::decode(&reply).map_err(|_| Error::Version)?;
         let scheme = secrets.security.unwrap_or(version.scheme);
         let proof = secrets.proof.as_bytes();
@@ -87,7 +92,8 @@ impl Provisioner {
         let login = Login::for_device(&forced, secrets.username.as_bytes(), proof)?;
 
         let mut message = Zeroizing::new([0; MESSAGE]);
-        let (mut client, mut length) = Client::start(login, &mut rand::rng(), message.as_mut_slice())?;
+        let (mut client, mut length) =
+            Client::start(login, &mut rand::rng(), message.as_mut_slice())?;
         loop {
             let request = message.get(..length).unwrap_or_default();
             let reply = match self.link.exchange(&name(Endpoint::Session), request).await {
@@ -117,7 +123,12 @@ impl Provisioner {
     /// [`Error::Link`].
     pub async fn scan_networks(&mut self) -> Result<Vec<AccessPoint>, Error> {
         self.tell(&Progress::Scanning);
-        let start = scan::Request::Start(Start { blocking: true, passive: false, group_channels: 0, period_ms: 120 });
+        let start = scan::Request::Start(Start {
+            blocking: true,
+            passive: false,
+            group_channels: 0,
+            period_ms: 120,
+        });
         self.scan_step(start, |reply| match reply {
             scan::Response::Start(status) => done(status, "scan"),
             _ => Err(Error::Unexpected),
@@ -125,14 +136,19 @@ impl Provisioner {
         .await?;
         let count = self
             .scan_step(scan::Request::Status, |reply| match reply {
-                scan::Response::Status { status, count, .. } => done(status, "count networks").map(|()| count),
+                scan::Response::Status { status, count, .. } => {
+                    done(status, "count networks").map(|()| count)
+                }
                 _ => Err(Error::Unexpected),
             })
             .await?;
         let mut networks = Vec::new();
         while (networks.len() as u32) < count {
             let start_index = networks.len() as u32;
-            let request = scan::Request::Results { start_index, count: PAGE.min(count - start_index) };
+            let request = scan::Request::Results {
+                start_index,
+                count: PAGE.min(count - start_index),
+            };
             let page = self
                 .scan_step(request, |reply| match reply {
                     scan::Response::Results { status, entries } => {
@@ -146,11 +162,17 @@ impl Provisioner {
             }
             networks.extend(page);
         }
-        self.tell(&Progress::NetworksListed { count: networks.len() });
+        self.tell(&Progress::NetworksListed {
+            count: networks.len(),
+        });
         Ok(networks)
     }
 
-    async fn scan_step<R>(&mut self, request: scan::Request, read: impl FnOnce(scan::Response<'_>) -> Result<R, Error>) -> Result<R, Error> {
+    async fn scan_step<R>(
+        &mut self,
+        request: scan::Request,
+        read: impl FnOnce(scan::Response<'_>) -> Result<R, Error>,
+    ) -> Result<R, Error> {
         self.ask(&Request::Scan(request), |reply| match reply {
             Reply::Scan(reply) => read(reply),
             _ => Err(Error::Unexpected),
@@ -178,7 +200,11 @@ impl Provisioner {
             self.ask(&reset, |_| Ok(())).await?;
             self.failed = false;
         }
-        let set = SetConfig { ssid: ssid.as_bytes(), passphrase: passphrase.as_bytes(), ..SetConfig::default() };
+        let set = SetConfig {
+            ssid: ssid.as_bytes(),
+            passphrase: passphrase.as_bytes(),
+            ..SetConfig::default()
+        };
         self.config(config::Request::Set(set), |reply| match reply {
             config::Response::Set(status) => done(status, "take the credentials"),
             _ => Err(Error::Unexpected),
@@ -201,13 +227,17 @@ impl Provisioner {
             Timer::after(POLL).await;
             let station = self
                 .config(config::Request::Status, |reply| match reply {
-                    config::Response::Status { status, station } => done(status, "tell its state").map(|()| station),
+                    config::Response::Status { status, station } => {
+                        done(status, "tell its state").map(|()| station)
+                    }
                     _ => Err(Error::Unexpected),
                 })
                 .await?;
             match station {
                 StationState::Connected(connected) => {
-                    self.tell(&Progress::Joined { address: connected.ip4 });
+                    self.tell(&Progress::Joined {
+                        address: connected.ip4,
+                    });
                     return Ok(Outcome::Joined(connected));
                 }
                 StationState::Failed(reason) => {
@@ -227,7 +257,11 @@ impl Provisioner {
         Err(Error::StillJoining(JOIN))
     }
 
-    async fn config<R>(&mut self, request: config::Request<'_>, read: impl FnOnce(config::Response) -> Result<R, Error>) -> Result<R, Error> {
+    async fn config<R>(
+        &mut self,
+        request: config::Request<'_>,
+        read: impl FnOnce(config::Response) -> Result<R, Error>,
+    ) -> Result<R, Error> {
         self.ask(&Request::Config(request), |reply| match reply {
             Reply::Config(reply) => read(reply),
             _ => Err(Error::Unexpected),
@@ -251,8 +285,13 @@ impl Provisioner {
         .await
     }
 
-    async fn ask<R>(&mut self, request: &Request<'_>, read: impl FnOnce(Reply<'_>) -> Result<R, Error>) -> Result<R, Error> {
-        self.exchange(&name(request.endpoint()), request, read).await
+    async fn ask<R>(
+        &mut self,
+        request: &Request<'_>,
+        read: impl FnOnce(Reply<'_>) -> Result<R, Error>,
+    ) -> Result<R, Error> {
+        self.exchange(&name(request.endpoint()), request, read)
+            .await
     }
 
     async fn exchange<R>(
@@ -271,7 +310,9 @@ impl Provisioner {
             Ok(reply) => Zeroizing::new(reply),
             Err(e) => {
                 return Err(match e {
-                    crate::LinkError::Refused { refused, .. } => Error::Session(client.refused(refused)),
+                    crate::LinkError::Refused { refused, .. } => {
+                        Error::Session(client.refused(refused))
+                    }
                     e => e.into(),
                 });
             }

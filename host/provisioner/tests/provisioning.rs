@@ -50,7 +50,10 @@ impl Wifi for Air {
         found(access_point("weak", -80));
         found(access_point("home", -40));
         for n in 0..30 {
-            found(access_point(&format!("a neighbour with a long name {n}"), -60));
+            found(access_point(
+                &format!("a neighbour with a long name {n}"),
+                -60,
+            ));
         }
         Ok(())
     }
@@ -133,9 +136,17 @@ async fn device(security: Security) -> Bench {
         let tell = |event: &Event| teller.events.borrow_mut().push(event.clone());
         let keep = |proven: &Proven| teller.kept.borrow_mut().push(proven.clone());
         let service = Service::new(security, &wifi, rand::rng(), &tell, &keep);
-        provision(transport, NAME, &service, Some(&post)).await.unwrap()
+        provision(transport, NAME, &service, Some(&post))
+            .await
+            .unwrap()
     });
-    Bench { console, done, faults, mailbox, air }
+    Bench {
+        console,
+        done,
+        faults,
+        mailbox,
+        air,
+    }
 }
 
 async fn phone(bench: &Bench, mtu: usize) -> Provisioner {
@@ -171,9 +182,16 @@ async fn whole_way(scheme: u8, iv_mode: IvMode, mtu: usize) {
     let mut phone = phone(&bench, mtu).await;
     find_and_connect(&mut phone).await;
     let proof = if scheme == 0 { "" } else { PROOF };
-    assert_eq!(phone.open_session(&Secrets::proof(proof)).await.unwrap(), scheme);
+    assert_eq!(
+        phone.open_session(&Secrets::proof(proof)).await.unwrap(),
+        scheme
+    );
     provision_with_a_mistake(&mut phone).await;
-    assert_eq!(bench.console.kept.borrow().len(), 1, "kept as soon as it worked");
+    assert_eq!(
+        bench.console.kept.borrow().len(),
+        1,
+        "kept as soon as it worked"
+    );
     let proven = bench.done.await.unwrap();
     assert_eq!(proven.address, ADDRESS);
     assert_eq!(proven.credentials.passphrase.as_bytes(), b"correct horse");
@@ -183,11 +201,16 @@ async fn whole_way(scheme: u8, iv_mode: IvMode, mtu: usize) {
 }
 
 fn local(test: impl Future<Output = ()>) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     // The grace time of a second, and the pauses between questions, need not be waited for.
     hosttime::set_rate(10);
     let whole = async { tokio::time::timeout(Duration::from_secs(60), test).await };
-    LocalSet::new().block_on(&runtime, whole).expect("it comes to an end");
+    LocalSet::new()
+        .block_on(&runtime, whole)
+        .expect("it comes to an end");
 }
 
 #[test]
@@ -221,17 +244,32 @@ fn a_wrong_proof_is_told_and_the_next_one_counts() {
         let bench = device(security(2, IvMode::Counter)).await;
         let mut phone = phone(&bench, 517).await;
         find_and_connect(&mut phone).await;
-        let wrong = phone.open_session(&Secrets::proof("wrong")).await.unwrap_err();
-        assert!(matches!(wrong, Error::Session(client::Error::WrongProof)), "{wrong:?}");
+        let wrong = phone
+            .open_session(&Secrets::proof("wrong"))
+            .await
+            .unwrap_err();
+        assert!(
+            matches!(wrong, Error::Session(client::Error::WrongProof)),
+            "{wrong:?}"
+        );
         let none = phone.open_session(&Secrets::proof("")).await.unwrap_err();
         assert!(matches!(none, Error::ProofNeeded));
         phone.open_session(&Secrets::proof(PROOF)).await.unwrap();
         assert_eq!(bench.console.count("provisioning.refused"), 1);
         for _ in 0..5 {
-            phone.open_session(&Secrets::proof("wrong")).await.unwrap_err();
+            phone
+                .open_session(&Secrets::proof("wrong"))
+                .await
+                .unwrap_err();
         }
-        let locked = phone.open_session(&Secrets::proof(PROOF)).await.unwrap_err();
-        assert!(matches!(locked, Error::Session(client::Error::CoolingDown(_))), "{locked:?}");
+        let locked = phone
+            .open_session(&Secrets::proof(PROOF))
+            .await
+            .unwrap_err();
+        assert!(
+            matches!(locked, Error::Session(client::Error::CoolingDown(_))),
+            "{locked:?}"
+        );
         assert_eq!(bench.console.count("provisioning.locked"), 1);
     });
 }
@@ -265,7 +303,10 @@ fn a_device_that_is_not_there_is_not_found() {
     local(async {
         let bench = device(security(0, IvMode::Counter)).await;
         let mut phone = phone(&bench, 517).await;
-        let missing = phone.find(Some("PROV_FFFFFF"), Duration::from_secs(1)).await.unwrap_err();
+        let missing = phone
+            .find(Some("PROV_FFFFFF"), Duration::from_secs(1))
+            .await
+            .unwrap_err();
         assert!(matches!(missing, Error::NotFound { .. }));
         let found = phone.find(None, WAIT).await.unwrap();
         assert_eq!(found.name, NAME);
@@ -276,7 +317,12 @@ fn a_device_that_is_not_there_is_not_found() {
 struct Post(Rc<Mailbox>);
 
 impl Endpoints for Post {
-    async fn request(&self, fresh: bool, endpoint: &str, body: Vec<u8>) -> Option<Result<Vec<u8>, Refusal>> {
+    async fn request(
+        &self,
+        fresh: bool,
+        endpoint: &str,
+        body: Vec<u8>,
+    ) -> Option<Result<Vec<u8>, Refusal>> {
         self.0.request(fresh, endpoint, body).await.ok()
     }
 }
@@ -289,20 +335,32 @@ fn a_device_is_provisioned_over_http() {
         let address = listener.local_addr().unwrap().to_string();
         tokio::task::spawn_local(http_server::serve(listener, Post(bench.mailbox.clone())));
         let mut phone = Provisioner::http(&address);
-        let wrong = phone.open_session(&Secrets::proof("wrong")).await.unwrap_err();
-        assert!(matches!(wrong, Error::Session(client::Error::WrongProof)), "{wrong:?}");
+        let wrong = phone
+            .open_session(&Secrets::proof("wrong"))
+            .await
+            .unwrap_err();
+        assert!(
+            matches!(wrong, Error::Session(client::Error::WrongProof)),
+            "{wrong:?}"
+        );
         phone.open_session(&Secrets::proof(PROOF)).await.unwrap();
         // Another client begins a session, which ends this one.
         let mut other = Provisioner::http(&address);
         other.open_session(&Secrets::proof(PROOF)).await.unwrap();
         let lost = phone.scan_networks().await.unwrap_err();
-        assert!(matches!(lost, Error::Session(client::Error::SessionLost)), "{lost:?}");
+        assert!(
+            matches!(lost, Error::Session(client::Error::SessionLost)),
+            "{lost:?}"
+        );
         let missing = phone.custom("no-such", b"").await.unwrap_err();
         assert!(matches!(missing, Error::NoSession));
         phone.open_session(&Secrets::proof(PROOF)).await.unwrap();
         provision_with_a_mistake(&mut phone).await;
         bench.done.await.unwrap();
         let closed = phone.scan_networks().await.unwrap_err();
-        assert!(matches!(closed, Error::Session(client::Error::Busy)), "{closed:?}");
+        assert!(
+            matches!(closed, Error::Session(client::Error::Busy)),
+            "{closed:?}"
+        );
     });
 }

@@ -65,18 +65,31 @@ pub(super) async fn serve<'s, C, P>(
         };
         select(client.task(), requests).await;
     };
-    let gone = async { while !matches!(connection.next().await, ConnectionEvent::Disconnected { .. }) {} };
+    let gone = async {
+        while !matches!(
+            connection.next().await,
+            ConnectionEvent::Disconnected { .. }
+        ) {}
+    };
     if let Either::First(()) = select(served, gone).await
         && connection.is_connected()
     {
         connection.disconnect();
-        let gone = async { while !matches!(connection.next().await, ConnectionEvent::Disconnected { .. }) {} };
+        let gone = async {
+            while !matches!(
+                connection.next().await,
+                ConnectionEvent::Disconnected { .. }
+            ) {}
+        };
         // A controller that does not confirm is of no use to the next connection either.
         let _ = with_timeout(CONNECT, gone).await;
     }
 }
 
-async fn connect<'s, C, P>(central: &mut Central<'s, C, P>, address: Address) -> Result<Connection<'s, P>, LinkError>
+async fn connect<'s, C, P>(
+    central: &mut Central<'s, C, P>,
+    address: Address,
+) -> Result<Connection<'s, P>, LinkError>
 where
     C: Controller
         + ControllerCmdSync<LeClearFilterAcceptList>
@@ -107,7 +120,9 @@ where
 }
 
 /// Finds the provisioning service and the handle of each of its endpoints, by name.
-async fn endpoints<C: Controller, P: PacketPool>(client: &Client<'_, C, P>) -> Result<HashMap<String, u16>, LinkError>
+async fn endpoints<C: Controller, P: PacketPool>(
+    client: &Client<'_, C, P>,
+) -> Result<HashMap<String, u16>, LinkError>
 where
     C::Error: core::fmt::Debug,
 {
@@ -117,7 +132,10 @@ where
         let Uuid::Uuid128(bytes) = uuid else { continue };
         let service_uuid = u128::from_le_bytes(bytes);
         let mut found = HashMap::new();
-        let characteristics = client.characteristics::<CHARACTERISTICS>(&service).await.map_err(fault)?;
+        let characteristics = client
+            .characteristics::<CHARACTERISTICS>(&service)
+            .await
+            .map_err(fault)?;
         for characteristic in &characteristics {
             if let Some(name) = endpoint_name(client, characteristic, service_uuid).await? {
                 found.insert(name, characteristic.handle);
@@ -143,16 +161,26 @@ async fn endpoint_name<C: Controller, P: PacketPool>(
 where
     C::Error: core::fmt::Debug,
 {
-    let descriptors = client.descriptors::<_, 4>(characteristic).await.map_err(fault)?;
+    let descriptors = client
+        .descriptors::<_, 4>(characteristic)
+        .await
+        .map_err(fault)?;
     let description = Uuid::from(gatt::NAME_DESCRIPTOR_UUID);
     if let Some(descriptor) = descriptors.iter().find(|d| *d.uuid() == description) {
         let mut name = [0; 64];
-        let n = client.read_handle(descriptor.handle(), &mut name).await.map_err(fault)?;
+        let n = client
+            .read_handle(descriptor.handle(), &mut name)
+            .await
+            .map_err(fault)?;
         return Ok(Some(String::from_utf8_lossy(&name[..n]).into_owned()));
     }
-    let Uuid::Uuid128(bytes) = characteristic.uuid else { return Ok(None) };
+    let Uuid::Uuid128(bytes) = characteristic.uuid else {
+        return Ok(None);
+    };
     let uuid = u128::from_le_bytes(bytes);
-    let endpoint = Endpoint::STANDARD.into_iter().find(|e| gatt::characteristic_uuid(service, *e) == uuid);
+    let endpoint = Endpoint::STANDARD
+        .into_iter()
+        .find(|e| gatt::characteristic_uuid(service, *e) == uuid);
     Ok(endpoint.and_then(|e| e.name(&[])).map(str::to_owned))
 }
 
@@ -167,10 +195,16 @@ async fn serve_requests<C: Controller, P: PacketPool>(
 {
     while let Some(command) = commands.recv().await {
         match command {
-            Command::Exchange { endpoint, request, done } => {
+            Command::Exchange {
+                endpoint,
+                request,
+                done,
+            } => {
                 let reply = match endpoints.get(&endpoint) {
                     None => Err(LinkError::NoEndpoint(endpoint)),
-                    Some(handle) => exchange(client, connection, tap, &endpoint, *handle, &request).await,
+                    Some(handle) => {
+                        exchange(client, connection, tap, &endpoint, *handle, &request).await
+                    }
                 };
                 // Whoever asked may have lost patience.
                 let _ = done.send(reply);
@@ -210,7 +244,10 @@ where
             other => other.map_err(fault)?,
         }
     } else {
-        match tap.long_write(connection.handle().raw(), mtu, handle, request).await {
+        match tap
+            .long_write(connection.handle().raw(), mtu, handle, request)
+            .await
+        {
             Ok(()) => {}
             Err(LongWriteError::Refused(code)) => return Err(refused(code)),
             Err(LongWriteError::Lost) => return Err(LinkError::Lost),
@@ -229,8 +266,12 @@ where
 fn fault<E: core::fmt::Debug>(e: BleHostError<E>) -> LinkError {
     match e {
         BleHostError::BleHost(Error::Disconnected | Error::NotFound) => LinkError::Lost,
-        BleHostError::BleHost(Error::Timeout) => LinkError::Timeout(std::time::Duration::from_secs(30)),
-        BleHostError::BleHost(Error::Att(code)) => LinkError::NotProvisioning(format!("ATT error {:#04x}", code.to_u8())),
+        BleHostError::BleHost(Error::Timeout) => {
+            LinkError::Timeout(std::time::Duration::from_secs(30))
+        }
+        BleHostError::BleHost(Error::Att(code)) => {
+            LinkError::NotProvisioning(format!("ATT error {:#04x}", code.to_u8()))
+        }
         other => LinkError::Stack(format!("{other:?}")),
     }
 }

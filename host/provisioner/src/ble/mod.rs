@@ -42,10 +42,22 @@ pub(crate) struct Ble {
 }
 
 enum Command {
-    Scan { found: mpsc::UnboundedSender<Found>, until: oneshot::Receiver<()> },
-    Connect { address: Address, done: oneshot::Sender<Result<(), LinkError>> },
-    Exchange { endpoint: String, request: Vec<u8>, done: oneshot::Sender<Result<Vec<u8>, LinkError>> },
-    Disconnect { done: oneshot::Sender<()> },
+    Scan {
+        found: mpsc::UnboundedSender<Found>,
+        until: oneshot::Receiver<()>,
+    },
+    Connect {
+        address: Address,
+        done: oneshot::Sender<Result<(), LinkError>>,
+    },
+    Exchange {
+        endpoint: String,
+        request: Vec<u8>,
+        done: oneshot::Sender<Result<Vec<u8>, LinkError>>,
+    },
+    Disconnect {
+        done: oneshot::Sender<()>,
+    },
 }
 
 impl Drop for Ble {
@@ -63,7 +75,9 @@ impl Ble {
     pub(crate) fn start(transport: HciTransport, mtu: usize) -> Self {
         let (commands, receiver) = mpsc::channel(1);
         let task = if mtu >= LARGEST_MTU {
-            tokio::task::spawn_local(run::<HeapPool<{ LARGEST_MTU + L2CAP_HEADER }>>(transport, receiver))
+            tokio::task::spawn_local(run::<HeapPool<{ LARGEST_MTU + L2CAP_HEADER }>>(
+                transport, receiver,
+            ))
         } else {
             tokio::task::spawn_local(run::<HeapPool<{ 23 + L2CAP_HEADER }>>(transport, receiver))
         };
@@ -71,7 +85,11 @@ impl Ble {
     }
 
     /// Listens for provisioning devices, `time` long or until `enough` says so.
-    pub(crate) async fn scan(&self, time: Duration, mut enough: impl FnMut(&Found) -> bool) -> Result<Vec<Found>, LinkError> {
+    pub(crate) async fn scan(
+        &self,
+        time: Duration,
+        mut enough: impl FnMut(&Found) -> bool,
+    ) -> Result<Vec<Found>, LinkError> {
         let (found, mut findings) = mpsc::unbounded_channel();
         let (stop, until) = oneshot::channel();
         self.send(Command::Scan { found, until }).await?;
@@ -100,9 +118,18 @@ impl Ble {
     }
 
     /// Writes a request to an endpoint and reads the reply.
-    pub(crate) async fn exchange(&self, endpoint: &str, request: &[u8]) -> Result<Vec<u8>, LinkError> {
+    pub(crate) async fn exchange(
+        &self,
+        endpoint: &str,
+        request: &[u8],
+    ) -> Result<Vec<u8>, LinkError> {
         let (endpoint, request) = (endpoint.to_owned(), request.to_vec());
-        self.ask(|done| Command::Exchange { endpoint, request, done }).await?
+        self.ask(|done| Command::Exchange {
+            endpoint,
+            request,
+            done,
+        })
+        .await?
     }
 
     /// Ends the link, if there is one.
@@ -111,10 +138,20 @@ impl Ble {
         let _ = self.ask(|done| Command::Disconnect { done }).await;
     }
 
-    async fn ask<R>(&self, command: impl FnOnce(oneshot::Sender<R>) -> Command) -> Result<R, LinkError> {
+    async fn ask<R>(
+        &self,
+        command: impl FnOnce(oneshot::Sender<R>) -> Command,
+    ) -> Result<R, LinkError> {
         let (done, answer) = oneshot::channel();
         self.send(command(done)).await?;
-        answer.await.map_err(|_| stack_gone())
+        // Whoever worked on it was dropped: with the link, or with the whole stack.
+        answer.await.map_err(|_| {
+            if self.task.is_finished() {
+                stack_gone()
+            } else {
+                LinkError::Lost
+            }
+        })
     }
 
     async fn send(&self, command: Command) -> Result<(), LinkError> {
@@ -131,7 +168,9 @@ async fn run<P: PacketPool>(transport: HciTransport, mut commands: mpsc::Receive
     let tap = Tap::new(transport);
     let controller: ExternalController<Tap, COMMAND_SLOTS> = ExternalController::new(tap.clone());
     let mut resources: HostResources<P, 1, 1> = HostResources::new();
-    let stack = trouble_host::new(controller, &mut resources).set_random_address(random_static_address()).build();
+    let stack = trouble_host::new(controller, &mut resources)
+        .set_random_address(random_static_address())
+        .build();
     let mut runner = stack.runner();
     let reports = Reports::default();
     let serve = async {
@@ -144,7 +183,8 @@ async fn run<P: PacketPool>(transport: HciTransport, mut commands: mpsc::Receive
                     }
                 }
                 Command::Connect { address, done } => {
-                    connection::serve(&stack, &tap, &mut central, address, done, &mut commands).await;
+                    connection::serve(&stack, &tap, &mut central, address, done, &mut commands)
+                        .await;
                 }
                 Command::Exchange { done, .. } => drop(done.send(Err(LinkError::Lost))),
                 Command::Disconnect { done } => drop(done.send(())),

@@ -51,12 +51,21 @@ struct Listener {
 impl EventHandler for Reports {
     fn on_adv_reports(&self, reports: LeAdvReportsIter) {
         let mut listener = self.listener.borrow_mut();
-        let Some(listener) = listener.as_mut() else { return };
+        let Some(listener) = listener.as_mut() else {
+            return;
+        };
         // A malformed report makes the rest of its event unreadable; the next event comes soon.
         for report in reports.map_while(Result::ok) {
-            let connectable = matches!(report.event_kind, LeAdvEventKind::AdvInd | LeAdvEventKind::ScanRsp);
+            let connectable = matches!(
+                report.event_kind,
+                LeAdvEventKind::AdvInd | LeAdvEventKind::ScanRsp
+            );
             if connectable {
-                listener.hear(Address::new(report.addr_kind, report.addr), report.rssi, report.data);
+                listener.hear(
+                    Address::new(report.addr_kind, report.addr),
+                    report.rssi,
+                    report.data,
+                );
             }
         }
     }
@@ -66,14 +75,20 @@ impl Listener {
     /// A name and a service may come in two packets: what is known of a device adds up.
     fn hear(&mut self, address: Address, rssi: i8, data: &[u8]) {
         let key = (address.kind.into_inner(), address.addr.into_inner());
-        let known = self.seen.entry(key).or_insert_with(|| Found { name: String::new(), address, rssi, service: None });
+        let known = self.seen.entry(key).or_insert_with(|| Found {
+            name: String::new(),
+            address,
+            rssi,
+            service: None,
+        });
         known.rssi = rssi;
         for structure in AdStructure::decode(data).map_while(Result::ok) {
             match structure {
                 AdStructure::CompleteLocalName(name) | AdStructure::ShortenedLocalName(name) => {
                     known.name = String::from_utf8_lossy(name).into_owned();
                 }
-                AdStructure::CompleteServiceUuids128([uuid, ..]) | AdStructure::IncompleteServiceUuids128([uuid, ..]) => {
+                AdStructure::CompleteServiceUuids128([uuid, ..])
+                | AdStructure::IncompleteServiceUuids128([uuid, ..]) => {
                     known.service = Some(u128::from_le_bytes(*uuid));
                 }
                 _ => {}
@@ -94,7 +109,10 @@ pub(super) async fn scan<C: Controller, P: PacketPool>(
 where
     C: bt_hci::controller::ControllerCmdSync<bt_hci::cmd::le::LeSetScanParams>,
 {
-    *reports.listener.borrow_mut() = Some(Listener { found, seen: HashMap::new() });
+    *reports.listener.borrow_mut() = Some(Listener {
+        found,
+        seen: HashMap::new(),
+    });
     let mut scanner = Scanner::new(central);
     let config = ScanConfig {
         active: true,
@@ -117,7 +135,10 @@ mod tests {
     #[test]
     fn the_advertisement_and_the_scan_response_add_up() {
         let (found, mut findings) = mpsc::unbounded_channel();
-        let mut listener = Listener { found, seen: HashMap::new() };
+        let mut listener = Listener {
+            found,
+            seen: HashMap::new(),
+        };
         let address = Address::new(AddrKind::PUBLIC, BdAddr::new([1, 2, 3, 4, 5, 6]));
         // What an ESP32-C3 with ESP-IDF v5.4.1 advertises.
         let mut data = vec![2, 0x01, 0x06, 17, 0x07];
@@ -135,9 +156,26 @@ mod tests {
     #[test]
     fn others_are_told_apart() {
         let address = Address::new(AddrKind::PUBLIC, BdAddr::new([0; 6]));
-        let other = Found { name: "Headphones".into(), address, rssi: -40, service: Some(1) };
+        let other = Found {
+            name: "Headphones".into(),
+            address,
+            rssi: -40,
+            service: Some(1),
+        };
         assert!(!other.provisions("PROV_"));
-        assert!(!Found { name: String::new(), ..other.clone() }.provisions(""));
-        assert!(Found { name: "PROV_X".into(), ..other }.provisions("PROV_"));
+        assert!(
+            !Found {
+                name: String::new(),
+                ..other.clone()
+            }
+            .provisions("")
+        );
+        assert!(
+            Found {
+                name: "PROV_X".into(),
+                ..other
+            }
+            .provisions("PROV_")
+        );
     }
 }

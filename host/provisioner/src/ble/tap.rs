@@ -62,13 +62,23 @@ struct State {
 
 impl Tap {
     pub(crate) fn new(transport: HciTransport) -> Self {
-        Self(Rc::new(Inner { transport, state: RefCell::default(), changed: Notify::new() }))
+        Self(Rc::new(Inner {
+            transport,
+            state: RefCell::default(),
+            changed: Notify::new(),
+        }))
     }
 
     /// Writes a value of any length to an attribute. `mtu` is the link's ATT MTU, 23 at least.
     ///
     /// Cancelling it half-way leaves the device with an unfinished queue: drop the link then.
-    pub(crate) async fn long_write(&self, link: u16, mtu: usize, attribute: u16, value: &[u8]) -> Result<(), LongWriteError> {
+    pub(crate) async fn long_write(
+        &self,
+        link: u16,
+        mtu: usize,
+        attribute: u16,
+        value: &[u8],
+    ) -> Result<(), LongWriteError> {
         let part = mtu.saturating_sub(5).max(18);
         let [a0, a1] = attribute.to_le_bytes();
         for (i, piece) in value.chunks(part).enumerate() {
@@ -115,7 +125,9 @@ impl Tap {
                 if state.answer.is_some() {
                     return Some(Err(LongWriteError::Lost)); // the link went while we sent
                 }
-                let free = state.buffers.is_some_and(|(_, total)| state.outstanding < total);
+                let free = state
+                    .buffers
+                    .is_some_and(|(_, total)| state.outstanding < total);
                 free.then(|| {
                     state.outstanding += 1;
                     Ok(())
@@ -126,7 +138,11 @@ impl Tap {
             let [h0, h1] = (link | if i == 0 { 0 } else { 0x1000 }).to_le_bytes();
             let [l0, l1] = (piece.len() as u16).to_le_bytes();
             let packet = [&[indicator::ACL, h0, h1, l0, l1], piece].concat();
-            self.0.transport.send(&packet).await.map_err(LongWriteError::Controller)?;
+            self.0
+                .transport
+                .send(&packet)
+                .await
+                .map_err(LongWriteError::Controller)?;
         }
         Ok(())
     }
@@ -147,7 +163,19 @@ impl State {
     fn filter(&mut self, mut packet: Vec<u8>) -> Option<Vec<u8>> {
         match packet.as_mut_slice() {
             // Command Complete of LE Read Buffer Size.
-            [indicator::EVENT, 0x0E, _, _, 0x02, 0x20, 0, l0, l1, total, ..] => {
+            [
+                indicator::EVENT,
+                0x0E,
+                _,
+                _,
+                0x02,
+                0x20,
+                0,
+                l0,
+                l1,
+                total,
+                ..,
+            ] => {
                 let length = usize::from(u16::from_le_bytes([*l0, *l1]));
                 self.buffers = Some((length, usize::from(*total)));
             }
@@ -187,7 +215,9 @@ impl State {
         } else {
             let ours = match data {
                 [_, _, 4, 0, PREPARE_RESPONSE | EXECUTE_RESPONSE, ..] => true,
-                [_, _, 4, 0, ERROR_RESPONSE, request, ..] => matches!(*request, PREPARE_REQUEST | EXECUTE_REQUEST),
+                [_, _, 4, 0, ERROR_RESPONSE, request, ..] => {
+                    matches!(*request, PREPARE_REQUEST | EXECUTE_REQUEST)
+                }
                 _ => false,
             };
             if !ours {
@@ -253,14 +283,20 @@ mod tests {
         assert!(state.answer.is_none());
         let other_link = vec![2, 0x41, 0x20, 5, 0, 1, 0, 4, 0, 0x19];
         assert_eq!(state.filter(other_link.clone()), Some(other_link));
-        assert_eq!(state.filter(vec![2, 0x40, 0x20, 5, 0, 1, 0, 4, 0, 0x19]), None);
+        assert_eq!(
+            state.filter(vec![2, 0x40, 0x20, 5, 0, 1, 0, 4, 0, 0x19]),
+            None
+        );
         assert_eq!(state.answer.take().unwrap().unwrap(), [0x19]);
     }
 
     #[test]
     fn an_answer_in_pieces_is_put_together() {
         let mut state = ready();
-        assert_eq!(state.filter(vec![2, 0x40, 0x20, 6, 0, 4, 0, 4, 0, 0x17, 9]), None);
+        assert_eq!(
+            state.filter(vec![2, 0x40, 0x20, 6, 0, 4, 0, 4, 0, 0x17, 9]),
+            None
+        );
         assert!(state.answer.is_none());
         assert_eq!(state.filter(vec![2, 0x40, 0x10, 2, 0, 0, 7]), None);
         assert_eq!(state.answer.take().unwrap().unwrap(), [0x17, 9, 0, 7]);
@@ -272,7 +308,10 @@ mod tests {
     fn our_packets_are_not_credited_to_the_host_stack() {
         let mut state = ready();
         state.outstanding = 2;
-        assert_eq!(state.filter(vec![4, 0x13, 5, 1, 0x40, 0, 3, 0]), Some(vec![4, 0x13, 5, 1, 0x40, 0, 1, 0]));
+        assert_eq!(
+            state.filter(vec![4, 0x13, 5, 1, 0x40, 0, 3, 0]),
+            Some(vec![4, 0x13, 5, 1, 0x40, 0, 1, 0])
+        );
         assert_eq!(state.outstanding, 0);
     }
 
