@@ -1,0 +1,73 @@
+//! What can go wrong in building an image. All of it is for the operator to mend.
+
+use std::{io, path::PathBuf};
+
+use crate::TableError;
+
+/// Why an image cannot be built or looked into.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The partition table is not usable.
+    #[error("partition table: {0}")]
+    Table(#[from] TableError),
+    /// The table lacks a partition that something was meant for.
+    #[error("there is no partition {name:?} to hold {purpose}: add it to the partition table")]
+    PartitionMissing {
+        /// The partition's name.
+        name: &'static str,
+        /// What it was to hold.
+        purpose: &'static str,
+    },
+    /// Something does not fit where it belongs.
+    #[error(
+        "{what} has {size} bytes, {} more than the {limit} there is room for: make it smaller, or \
+         enlarge the partition", .size - .limit
+    )]
+    TooLarge {
+        /// What it is.
+        what: &'static str,
+        /// Its length in bytes.
+        size: usize,
+        /// The room there is in bytes.
+        limit: usize,
+    },
+    /// The firmware is not an application image.
+    #[error("the firmware does not start with 0xE9: give an image as `espflash save-image` makes")]
+    NotAnApp,
+    /// A name cannot be one of NVS.
+    #[error("{0:?} cannot be a namespace or key of NVS: use 1 to 15 ASCII characters")]
+    NvsName(String),
+    /// Two NVS entries have the same name.
+    #[error("NVS has {namespace:?}/{key:?} twice: leave one out")]
+    NvsTwice {
+        /// The namespace.
+        namespace: String,
+        /// The key.
+        key: String,
+    },
+    /// NVS does not take a value.
+    #[error("NVS does not take {namespace:?}/{key:?}: {reason}")]
+    Nvs {
+        /// The namespace.
+        namespace: String,
+        /// The key.
+        key: String,
+        /// Why.
+        reason: String,
+    },
+    /// The files do not make a SPIFFS image.
+    #[error("SPIFFS: {0}")]
+    Spiffs(#[from] spiffs::BuildError),
+    /// A file or folder cannot be read.
+    #[error("{}: {source}", .path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file's path is not UTF-8.
+    #[error("{}: the name is not UTF-8: rename the file", .0.display())]
+    FileName(PathBuf),
+}
