@@ -1,4 +1,5 @@
 //! The subcommands, one file each.
 
 pub(crate) mod completions;
+pub(crate) mod image;
 pub(crate) mod pki;

@@ -4,6 +4,9 @@
 //! Colours appear on a terminal only.
 
 use std::fmt;
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::path::Path;
 
 use anstyle::{AnsiColor, Style};
 
@@ -78,11 +81,6 @@ fn one_line(error: &anyhow::Error) -> String {
     line
 }
 
-/// Tells what somebody should look at, although it goes on.
-pub(crate) fn warning(text: impl fmt::Display) {
-    anstream::eprintln!("{} {text}", paint(WARN, "warning:"));
-}
-
 /// Starts the log: warnings of the libraries, and more for each `-v`.
 pub(crate) fn start_log(verbose: u8) {
     let level = match verbose {
@@ -94,7 +92,6 @@ pub(crate) fn start_log(verbose: u8) {
     env_logger::Builder::new()
         .filter_level(level)
         .format(|f, record| {
-            use std::io::Write;
             writeln!(
                 f,
                 "{} {}: {}",
@@ -107,8 +104,24 @@ pub(crate) fn start_log(verbose: u8) {
 }
 
 /// Tells of a file or folder that was made, and what it is.
-pub(crate) fn made(path: &std::path::Path, what: &str) {
+pub(crate) fn made(path: &Path, what: &str) {
     anstream::println!("{}  {}", path.display(), paint(FAINT, what));
+}
+
+/// Writes a file that only its owner may read, in place of any that is there.
+///
+/// # Errors
+///
+/// What the operating system says.
+pub(crate) fn write_secret(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.mode(0o600);
+    }
+    options.open(path)?.write_all(bytes)
 }
 
 #[cfg(test)]

@@ -47,6 +47,7 @@ Exit codes: 0 done, 1 failed, 2 wrong arguments.";
 #[derive(Subcommand)]
 enum Command {
     Pki(cmd::pki::Cmd),
+    Image(cmd::image::Cmd),
     Completions(cmd::completions::Cmd),
 }
 
@@ -56,6 +57,7 @@ fn main() -> ExitCode {
     console::start_log(cli.verbose);
     let done = match cli.command {
         Command::Pki(cmd) => cmd::pki::run(cmd),
+        Command::Image(cmd) => cmd::image::run(cmd),
         Command::Completions(cmd) => cmd::completions::run(cmd, &mut Cli::command()),
     };
     match done {

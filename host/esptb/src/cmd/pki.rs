@@ -1,6 +1,6 @@
 //! `esptb pki`: certificates of one's own, made, shown and checked.
 
-mod check;
+pub(super) mod check;
 mod show;
 
 use std::path::PathBuf;
@@ -28,7 +28,7 @@ Examples, from nothing to a device's SPIFFS image:
   esptb pki init
   esptb pki server tb.example.com
   esptb pki device SN-000001
-  esptb image spiffs --from devices/SN-000001 spiffs.bin
+  esptb image --from devices/SN-000001 --spiffs spiffs.bin
 
 Into ThingsBoard's device profile (X.509 certificate chain) goes ca/intermediate.crt.
 Keep ca/root.key offline: it is needed for a new intermediate only.";

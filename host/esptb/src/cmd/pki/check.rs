@@ -19,7 +19,7 @@ use crate::console::{self, GOOD, paint};
 /// order, key and certificate a pair, dates, a common name.
 #[derive(Args)]
 #[command(after_help = "Example:\n  esptb pki check devices/SN-000001")]
-pub(super) struct Cmd {
+pub(crate) struct Cmd {
     /// Folders with the three files
     #[arg(required = true, value_name = "DIR")]
     folders: Vec<PathBuf>,
