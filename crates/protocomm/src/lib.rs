@@ -8,6 +8,7 @@ pub mod device;
 pub mod endpoint;
 pub mod gatt;
 mod json;
+pub mod qr;
 pub mod refusal;
 pub mod security;
 #[cfg(test)]

@@ -172,6 +172,7 @@ impl Device {
                 if allowed {
                     self.provisioning = Provisioning::default();
                     self.commands.join = None;
+                    self.commands.forget = false;
                     self.commands.reprovision = true;
                 }
                 control::Response::Reprovision(done(allowed))

@@ -338,7 +338,7 @@ macro_rules! transcripts {
             use super::*;
 
             fn transcript() -> Transcript {
-                Transcript::parse(include_str!(concat!("vectors/", stringify!($name), ".txt")))
+                Transcript::parse(include_str!(concat!("../vectors/", stringify!($name), ".txt")))
             }
 
             #[test]

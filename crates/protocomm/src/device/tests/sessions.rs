@@ -1,0 +1,283 @@
+//! Who may talk, for how long, and what requests become of.
+
+use super::*;
+
+#[test]
+fn a_second_connection_waits_or_takes_over() {
+    let mut bench = Bench::new(plain());
+    assert_eq!(bench.device.connected(at(0), PHONE), Ok(()));
+    assert_eq!(bench.device.connected(at(1), OTHER), Err(Refusal::Busy));
+    assert_eq!(
+        bench.send(at(1), OTHER, Endpoint::Config, &[]),
+        Err(Refusal::Busy)
+    );
+    // Everybody may ask for the version.
+    assert!(bench.send(at(1), OTHER, Endpoint::Version, &[]).is_ok());
+    bench.device.disconnected(OTHER);
+    assert_eq!(bench.device.connected(at(1), OTHER), Err(Refusal::Busy));
+    bench.device.disconnected(PHONE);
+    assert_eq!(bench.device.connected(at(1), OTHER), Ok(()));
+
+    let mut bench = Bench::new(Device::new(Config {
+        second_session: SecondSession::Replace,
+        ..Config::new(Security::Security0)
+    }));
+    assert_eq!(bench.device.connected(at(0), PHONE), Ok(()));
+    assert_eq!(bench.device.connected(at(0), OTHER), Ok(()));
+    assert_eq!(
+        bench.device.poll_event(),
+        Some(Event::SessionReplaced(PHONE))
+    );
+    assert!(matches!(
+        bench.device.poll_command(),
+        Some(Command::Disconnect(PHONE))
+    ));
+}
+
+#[test]
+fn a_silent_session_ends() {
+    let mut bench = Bench::new(protected());
+    assert_eq!(bench.device.next_deadline(), None);
+    bench.device.connected(at(0), PHONE).unwrap();
+    assert_eq!(bench.device.next_deadline(), Some(at(300)));
+    // Any request of its own keeps it alive, even one that is refused.
+    let _ = bench.send(at(200), PHONE, Endpoint::Config, &[]);
+    // Another's does not.
+    assert_eq!(
+        bench.send(at(499), OTHER, Endpoint::Config, &[]),
+        Err(Refusal::Busy)
+    );
+    bench.device.handle_timeout(at(500));
+    assert!(matches!(
+        bench.device.poll_command(),
+        Some(Command::Disconnect(PHONE))
+    ));
+    assert_eq!(
+        bench.device.poll_event(),
+        Some(Event::SessionExpired(PHONE))
+    );
+    assert_eq!(bench.device.connected(at(500), OTHER), Ok(()));
+}
+
+#[test]
+fn protected_endpoints_need_a_session() {
+    let mut bench = Bench::new(protected());
+    for endpoint in [Endpoint::Config, Endpoint::Scan, Endpoint::Control] {
+        assert_eq!(
+            bench.send(at(0), PHONE, endpoint, &[]),
+            Err(Refusal::NoSession)
+        );
+    }
+    assert_eq!(
+        bench.send(at(0), PHONE, Endpoint::Custom(0), &[]),
+        Err(Refusal::UnknownEndpoint)
+    );
+}
+
+#[test]
+fn steps_of_the_handshake_cannot_be_skipped_or_mixed() {
+    let mut message = [0; 512];
+    let mut bench = Bench::new(protected());
+    let proof = Handshake::Sec1Command1 {
+        client_verify: &[0; 32],
+    };
+    let len = proof.encode(&mut message).unwrap();
+    assert_eq!(
+        bench.send(at(0), PHONE, Endpoint::Session, &message[..len]),
+        Err(Refusal::NoSession)
+    );
+    for (other, expected) in [
+        (Handshake::Sec0Command, Refusal::WrongScheme { expected: 1 }),
+        (
+            Handshake::Sec2Command1 { client_proof: &[] },
+            Refusal::WrongScheme { expected: 1 },
+        ),
+        (
+            Handshake::Sec1Response0 {
+                status: Status::Success,
+                device_key: &[1; 32],
+                device_random: &[1; 16],
+            },
+            Refusal::Malformed,
+        ),
+        (
+            Handshake::Sec1Command0 {
+                client_key: &[1; 31],
+            },
+            Refusal::Malformed,
+        ),
+    ] {
+        let len = other.encode(&mut message).unwrap();
+        assert_eq!(
+            bench.send(at(0), PHONE, Endpoint::Session, &message[..len]),
+            Err(expected)
+        );
+    }
+    assert_eq!(
+        bench.send(at(0), PHONE, Endpoint::Session, &[0xFF]),
+        Err(Refusal::Malformed)
+    );
+    assert_eq!(bench.device.poll_event(), None);
+}
+
+#[test]
+fn wrong_proofs_run_out() {
+    let salt = Salt::new(&[1; 16]).unwrap();
+    let securities = [
+        Security::Security1(ProofDigest::new(b"abcd1234")),
+        Security::Security2 {
+            verifier: SrpVerifier::generate(b"wifiprov", b"abcd1234", salt),
+            iv_mode: IvMode::Counter,
+        },
+    ];
+    for security in securities {
+        let mut message = [0; 512];
+        let (first, second) = match security {
+            Security::Security1(_) => (
+                Handshake::Sec1Command0 {
+                    client_key: &[9; 32],
+                },
+                Handshake::Sec1Command1 {
+                    client_verify: &[0; 32],
+                },
+            ),
+            _ => (
+                Handshake::Sec2Command0 {
+                    username: b"wifiprov",
+                    client_key: &[9; 384],
+                },
+                Handshake::Sec2Command1 {
+                    client_proof: &[0; 64],
+                },
+            ),
+        };
+        let mut bench = Bench::new(Device::new(Config::new(security)));
+        for attempts_left in (0..5).rev() {
+            // Each attempt over a connection of its own: that does not help.
+            let session = SessionId(u32::from(attempts_left));
+            let len = first.encode(&mut message).unwrap();
+            let reply = bench.send(at(0), session, Endpoint::Session, &message[..len]);
+            assert!(matches!(reply, Ok(Some(_))));
+            let len = second.encode(&mut message).unwrap();
+            assert_eq!(
+                bench.send(at(0), session, Endpoint::Session, &message[..len]),
+                Err(Refusal::ProofMismatch { attempts_left })
+            );
+            // The proof was refused: a second guess needs a new handshake.
+            let again = bench.send(at(0), session, Endpoint::Session, &message[..len]);
+            assert!(matches!(
+                again,
+                Err(Refusal::NoSession | Refusal::CoolingDown { .. })
+            ));
+            assert_eq!(
+                bench.device.poll_event(),
+                Some(Event::ProofFailed { attempts_left })
+            );
+            bench.device.disconnected(session);
+        }
+        assert_eq!(
+            bench.device.poll_event(),
+            Some(Event::CoolDown(Duration::from_secs(60)))
+        );
+        let len = first.encode(&mut message).unwrap();
+        assert_eq!(
+            bench.send(at(20), PHONE, Endpoint::Session, &message[..len]),
+            Err(Refusal::CoolingDown {
+                remaining: Duration::from_secs(40)
+            })
+        );
+        assert!(
+            bench
+                .send(at(60), PHONE, Endpoint::Session, &message[..len])
+                .is_ok()
+        );
+    }
+}
+
+#[test]
+fn custom_requests_are_the_applications() {
+    let mut bench = Bench::new(Device::new(Config {
+        custom_endpoints: 1,
+        ..Config::new(Security::Security0)
+    }));
+    let endpoint = Endpoint::Custom(0);
+    assert_eq!(bench.send(at(0), PHONE, endpoint, b"hello"), Ok(None));
+    assert_eq!(
+        bench.send(at(0), PHONE, endpoint, b"again"),
+        Err(Refusal::ReplyOwed)
+    );
+    let mut response = [0; 16];
+    assert_eq!(
+        bench.device.finish_custom(OTHER, Some(b"x"), &mut response),
+        Err(Refusal::NoSession)
+    );
+    assert_eq!(
+        bench
+            .device
+            .finish_custom(PHONE, Some(b"done"), &mut response),
+        Ok(4)
+    );
+    assert_eq!(&response[..4], b"done");
+    assert_eq!(
+        bench.device.finish_custom(PHONE, Some(b"x"), &mut response),
+        Err(Refusal::NoSession)
+    );
+    assert_eq!(bench.send(at(0), PHONE, endpoint, b"hello"), Ok(None));
+    assert_eq!(
+        bench.device.finish_custom(PHONE, None, &mut response),
+        Err(Refusal::CustomRefused)
+    );
+    assert_eq!(bench.send(at(0), PHONE, endpoint, b"hello"), Ok(None));
+    assert!(matches!(
+        bench
+            .device
+            .finish_custom(PHONE, Some(&[0; 17]), &mut response),
+        Err(Refusal::ResponseBuffer(_))
+    ));
+    // A session that ended takes its open request along.
+    assert_eq!(bench.send(at(0), PHONE, endpoint, b"hello"), Ok(None));
+    bench.device.disconnected(PHONE);
+    bench.device.connected(at(0), PHONE).unwrap();
+    assert_eq!(
+        bench.device.finish_custom(PHONE, Some(b"x"), &mut response),
+        Err(Refusal::NoSession)
+    );
+}
+
+#[test]
+fn requests_are_wiped() {
+    let mut device = plain();
+    let set = SetConfig {
+        ssid: b"home",
+        passphrase: b"a secret",
+        ..SetConfig::default()
+    };
+    let mut request = [0; 64];
+    let len = Request::Set(set).encode(&mut request).unwrap();
+    let mut response = [0; 64];
+    let outcome = device.handle(
+        at(0),
+        PHONE,
+        Endpoint::Config,
+        &mut request[..len],
+        &mut response,
+        &mut Noise::new(1),
+    );
+    assert!(matches!(outcome, Ok(Outcome::Reply(_))));
+    assert_eq!(request, [0; 64]);
+}
+
+#[test]
+fn only_the_last_events_are_kept() {
+    let mut bench = Bench::new(plain());
+    for _ in 0..20 {
+        bench.set(b"x");
+    }
+    bench.device.connected(at(0), PHONE).unwrap();
+    let mut count = 0;
+    while let Some(event) = bench.device.poll_event() {
+        assert_eq!(event, Event::CredentialsReceived);
+        count += 1;
+    }
+    assert_eq!(count, MAX_EVENTS);
+}

@@ -1,0 +1,272 @@
+//! Bytes that nobody should send. The device and the client must not panic, and must not do what
+//! was not asked for by a client that has proven itself.
+
+use crate::bench::{Bench, Noise, PHONE, USERNAME, securities};
+use protocomm::client::{Client, Reply, Request};
+use protocomm::device::{Command, Config, SessionId};
+use protocomm::endpoint::Endpoint;
+use protocomm::qr::Payload;
+use protocomm::refusal::Refusal;
+use protocomm::wire::session::Handshake;
+use protocomm::wire::version::Version;
+use protocomm::wire::{config, control, scan};
+use rand_core::Rng;
+
+const ENDPOINTS: [Endpoint; 7] = [
+    Endpoint::Control,
+    Endpoint::Scan,
+    Endpoint::Session,
+    Endpoint::Config,
+    Endpoint::Version,
+    Endpoint::Custom(0),
+    Endpoint::Custom(255),
+];
+
+/// Messages of all kinds, to make worse ones of.
+fn seeds() -> Vec<Vec<u8>> {
+    let mut seeds = vec![
+        Vec::new(),
+        br#"{"prov":{"ver":"v1.1","cap":["wifi_scan"]}}"#.to_vec(),
+    ];
+    for text in [
+        include_str!("../vectors/security0.txt"),
+        include_str!("../vectors/security1.txt"),
+        include_str!("../vectors/security2_wrong_proof.txt"),
+    ] {
+        for line in text.lines().filter(|line| line.starts_with(['>', '<'])) {
+            for word in line.split(' ').skip(1).filter(|word| word.len() % 2 == 0) {
+                let bytes: Result<Vec<u8>, _> = (0..word.len())
+                    .step_by(2)
+                    .map(|at| u8::from_str_radix(&word[at..at + 2], 16))
+                    .collect();
+                seeds.extend(bytes);
+            }
+        }
+    }
+    seeds
+}
+
+/// A seed, changed a little or a lot.
+fn mutate(noise: &mut Noise, seeds: &[Vec<u8>]) -> Vec<u8> {
+    let mut bytes = seeds[noise.below(seeds.len())].clone();
+    for _ in 0..1 + noise.below(4) {
+        let at = noise.below(bytes.len() + 1);
+        match noise.below(6) {
+            0 if at < bytes.len() => bytes[at] ^= 1 << noise.below(8),
+            1 if at < bytes.len() => bytes[at] = noise.below(256) as u8,
+            2 => bytes.truncate(at),
+            3 => bytes.insert(at, [0, 1, 0x7F, 0x80, 0xFF][noise.below(5)]),
+            4 => {
+                let other = &seeds[noise.below(seeds.len())];
+                let from = noise.below(other.len() + 1);
+                bytes.splice(at.., other[from..].iter().copied());
+            }
+            _ => bytes.extend((0..noise.below(40)).map(|n| (n * 7) as u8)),
+        }
+    }
+    // As much as a transport lets through.
+    bytes.truncate(4096);
+    bytes
+}
+
+#[test]
+fn decoders_take_anything() {
+    let seeds = seeds();
+    let mut noise = Noise(1);
+    let mut understood = 0;
+    for _ in 0..60_000 {
+        let bytes = mutate(&mut noise, &seeds);
+        let mut buffer = [0; 4200];
+        // What is understood can be written, and means the same again.
+        if let Ok(message) = Handshake::decode(&bytes) {
+            let len = message.encode(&mut buffer).unwrap();
+            assert_eq!(Handshake::decode(&buffer[..len]), Ok(message));
+            understood += 1;
+        }
+        if let Ok(message) = config::Request::decode(&bytes) {
+            let len = message.encode(&mut buffer).unwrap();
+            assert!(config::Request::decode(&buffer[..len]) == Ok(message));
+            understood += 1;
+        }
+        if let Ok(message) = config::Response::decode(&bytes) {
+            let len = message.encode(&mut buffer).unwrap();
+            assert_eq!(config::Response::decode(&buffer[..len]), Ok(message));
+            understood += 1;
+        }
+        if let Ok(message) = scan::Request::decode(&bytes) {
+            let len = message.encode(&mut buffer).unwrap();
+            assert_eq!(scan::Request::decode(&buffer[..len]), Ok(message));
+            understood += 1;
+        }
+        if let Ok(message) = scan::Response::decode(&bytes) {
+            // Entries may be longer written out than they were.
+            if let Ok(len) = message.encode(&mut buffer) {
+                assert_eq!(scan::Response::decode(&buffer[..len]), Ok(message));
+            }
+            understood += 1;
+        }
+        if let Ok(message) = control::Request::decode(&bytes) {
+            let len = message.encode(&mut buffer).unwrap();
+            assert_eq!(control::Request::decode(&buffer[..len]), Ok(message));
+        }
+        let _ = control::Response::decode(&bytes);
+        if let Ok(version) = Version::decode(&bytes) {
+            understood += version.capabilities().count();
+        }
+        if let Ok(text) = std::str::from_utf8(&bytes) {
+            let _ = Payload::decode(text);
+        }
+    }
+    assert!(
+        understood > 10_000,
+        "the seeds were of no use: {understood}"
+    );
+}
+
+#[test]
+fn deep_nesting_is_no_recursion() {
+    let text = "[".repeat(1_000_000);
+    assert!(Version::decode(text.as_bytes()).is_err());
+    let text = format!("{{\"a\":{}", "{\"b\":".repeat(300_000));
+    assert!(Version::decode(text.as_bytes()).is_err());
+}
+
+#[test]
+fn a_device_takes_anything_in_any_state() {
+    let seeds = seeds();
+    for (security, login) in securities() {
+        let rounds = match security.scheme() {
+            2 => 1_500,
+            _ => 6_000,
+        };
+        let mut bench = Bench::new(Config {
+            custom_endpoints: 1,
+            ..Config::new(security.clone())
+        });
+        let mut noise = Noise(2);
+        for round in 0..rounds {
+            // Now and then a real client, so that all states are visited.
+            if round % 100 == 50 {
+                let _ = bench.login(PHONE, login.clone());
+            }
+            let session = SessionId(noise.below(3) as u32);
+            let endpoint = ENDPOINTS[noise.below(ENDPOINTS.len())];
+            let bytes = mutate(&mut noise, &seeds);
+            let result = bench.send(session, endpoint, &bytes);
+            if let (Endpoint::Version, Ok(reply)) = (endpoint, &result) {
+                assert!(Version::decode(reply).is_ok());
+            }
+            match noise.below(20) {
+                0 => bench.device.disconnected(session),
+                1 => bench.now = bench.now + std::time::Duration::from_secs(400),
+                _ => {}
+            }
+            let commands = bench.commands();
+            // With a secret, bytes without a proof make the platform do nothing. (Security 1
+            // cannot tell garbage from a client's message once a session stands.)
+            if security.scheme() == 2 {
+                let harmless = |command: &Command| matches!(command, Command::Disconnect(_));
+                assert!(commands.iter().all(harmless), "{commands:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_changed_message_is_never_taken_by_security_2() {
+    let (security, login) = securities().remove(4);
+    let mut bench = Bench::new(Config::new(security));
+    let mut client = bench.login(PHONE, login).unwrap();
+    let mut message = [0; 64];
+    let request = Request::Config(config::Request::Apply);
+    let len = client.request(&request, &mut message).unwrap();
+    for bit in 0..len * 8 {
+        let mut changed = message;
+        changed[bit / 8] ^= 1 << (bit % 8);
+        assert_eq!(
+            bench.send(PHONE, Endpoint::Config, &changed[..len]),
+            Err(Refusal::Undecryptable)
+        );
+    }
+    for short in 0..len {
+        assert_eq!(
+            bench.send(PHONE, Endpoint::Config, &message[..short]),
+            Err(Refusal::Undecryptable)
+        );
+    }
+    // None of them moved the nonce.
+    let mut reply = bench
+        .send(PHONE, Endpoint::Config, &message[..len])
+        .unwrap();
+    assert!(client.reply(&mut reply).is_ok());
+}
+
+#[test]
+fn a_client_takes_anything() {
+    let seeds = seeds();
+    let mut noise = Noise(3);
+    let mut rng = Noise(4);
+    let mut message = [0; 512];
+    for (_, login) in securities() {
+        for _ in 0..150 {
+            let start = Client::start(login.clone(), &mut rng, &mut message);
+            let (mut client, _) = start.unwrap();
+            for _ in 0..4 {
+                let _ = client.handshake(&mutate(&mut noise, &seeds), &mut message);
+            }
+        }
+    }
+    // A device that went mad after the handshake, over a channel that cannot tell.
+    for (security, login) in securities().into_iter().take(3) {
+        let mut bench = Bench::new(Config::new(security));
+        let mut client = bench.login(PHONE, login).unwrap();
+        let requests = [
+            Request::Config(config::Request::Status),
+            Request::Scan(scan::Request::Status),
+            Request::Control(control::Request::Reset),
+            Request::Custom {
+                index: 0,
+                data: b"",
+            },
+        ];
+        for _ in 0..5_000 {
+            let request = &requests[noise.below(requests.len())];
+            client.request(request, &mut message).unwrap();
+            let mut reply = mutate(&mut noise, &seeds);
+            if let Ok(Reply::Scan(scan::Response::Results { entries, .. })) =
+                client.reply(&mut reply)
+            {
+                let _ = entries.iter().count();
+            }
+        }
+    }
+}
+
+#[test]
+fn random_public_keys_open_nothing() {
+    let (security, _) = securities().remove(4);
+    let mut bench = Bench::new(Config::new(security));
+    let mut noise = Noise(5);
+    let mut message = [0; 512];
+    for _ in 0..4 {
+        let mut client_key = [0; 384];
+        noise.fill_bytes(&mut client_key);
+        client_key[0] &= 0x7F;
+        let command = Handshake::Sec2Command0 {
+            username: USERNAME,
+            client_key: &client_key,
+        };
+        let len = command.encode(&mut message).unwrap();
+        bench
+            .send(PHONE, Endpoint::Session, &message[..len])
+            .unwrap();
+        let command = Handshake::Sec2Command1 {
+            client_proof: &[0; 64],
+        };
+        let len = command.encode(&mut message).unwrap();
+        assert!(matches!(
+            bench.send(PHONE, Endpoint::Session, &message[..len]),
+            Err(Refusal::ProofMismatch { .. })
+        ));
+    }
+}
