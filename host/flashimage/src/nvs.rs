@@ -14,15 +14,22 @@ const SECTOR: usize = esp_nvs::FLASH_SECTOR_SIZE;
 /// A value and its type. The type counts: ESP-IDF finds a value only under the type it was stored
 /// with. Texts and blobs are wiped when dropped and not shown by `Debug`.
 #[derive(Clone, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the variants are the integer types")]
 pub enum NvsValue {
+    /// An unsigned integer of 8 bits.
     U8(u8),
+    /// A signed integer of 8 bits.
     I8(i8),
+    /// An unsigned integer of 16 bits.
     U16(u16),
+    /// A signed integer of 16 bits.
     I16(i16),
+    /// An unsigned integer of 32 bits.
     U32(u32),
+    /// A signed integer of 32 bits.
     I32(i32),
+    /// An unsigned integer of 64 bits.
     U64(u64),
+    /// A signed integer of 64 bits.
     I64(i64),
     /// A string of at most 3999 bytes.
     Text(Zeroizing<String>),

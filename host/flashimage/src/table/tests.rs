@@ -124,7 +124,7 @@ fn any_text_is_an_error_or_a_table() {
         "_",
     ];
     let mut accepted = 0;
-    for _ in 0..5_000 {
+    for _ in 0..1_500 {
         let mut csv = DEFAULT_CSV.to_owned();
         for _ in 0..=next(3) {
             let at = next(csv.len() - 8);
@@ -132,7 +132,7 @@ fn any_text_is_an_error_or_a_table() {
         }
         accepted += usize::from(PartitionTable::from_csv(&csv).is_ok());
     }
-    assert!(accepted > 100, "{accepted}");
+    assert!(accepted > 30, "{accepted}");
     assert!(
         PartitionTable::from_csv(&format!("{DEFAULT_CSV}x,data,fat,,1K,\ry,data,0x99,,1K"))
             .is_err()
