@@ -11,10 +11,13 @@
 mod system;
 mod wifi;
 
+use alloc::rc::Rc;
 use core::fmt::Debug;
 
 use embedded_nal_async::{Dns, TcpConnect};
 use embedded_storage::nor_flash::NorFlash;
+
+use crate::provisioning::Mailbox;
 
 pub use system::{Entropy, Heap, Identity, Observer, ResetReason, System};
 pub use wifi::{
@@ -44,6 +47,8 @@ pub trait Platform {
 pub struct Body<P: Platform> {
     /// The Bluetooth controller.
     pub bluetooth: P::Bluetooth,
+    /// Where provisioning requests come from that Bluetooth does not carry, if any.
+    pub mailbox: Option<Rc<Mailbox>>,
     /// The Wi-Fi station.
     pub wifi: P::Wifi,
     /// Sockets over the station.

@@ -5,6 +5,7 @@
 //! which brings the next action; an action that comes while an activity is under way ends it.
 
 mod activities;
+mod provision;
 mod sampling;
 
 use embassy_futures::select::{Either, Either3, select, select3};
@@ -31,7 +32,7 @@ const REMINDER: Duration = Duration::from_secs(60);
 /// On return the body is to restart the device: a chip resets, a simulator calls `run` again with
 /// the same flash.
 pub async fn run<P: Platform>(body: Body<P>, tls: tls::Library<'_>) -> RestartReason {
-    let Body { mut bluetooth, wifi, network, flash, mut sensor, system, observer } = body;
+    let Body { mut bluetooth, mailbox, wifi, network, flash, mut sensor, system, observer } = body;
     let clock = Clock::boot();
     let storage = match Storage::open(flash) {
         Ok((storage, erased)) => {
@@ -65,7 +66,7 @@ pub async fn run<P: Platform>(body: Body<P>, tls: tls::Library<'_>) -> RestartRe
         life.tell(&Event::SettingsRefused(error));
     }
 
-    let mut activities = Activities::new(&life, &mut bluetooth, tls);
+    let mut activities = Activities::new(&life, &mut bluetooth, mailbox, tls);
     match select3(
         follow(&life, &mut activities),
         sampling::sample_steadily(&life, &mut sensor),

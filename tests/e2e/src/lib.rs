@@ -1,1 +1,43 @@
-//! (under construction)
+//! The desk on which the end-to-end scenarios play: certificates, a world of radio, a time
+//! server, a broker, and devices, all in one process, with real Bluetooth host stacks, real
+//! sockets, real TLS and real flash formats between them.
+//!
+//! Device time runs [`RATE`] times as fast as real time, so that a scenario over minutes takes
+//! seconds; sockets and cryptography do not notice.
+
+mod broker;
+mod desk;
+mod diary;
+mod phone;
+
+pub use broker::{Mosquitto, TlsVersions};
+pub use desk::{Desk, NETWORK, PASSPHRASE, PROOF, RATE};
+pub use diary::Diary;
+pub use phone::Phone;
+
+/// Runs a scenario on one thread, where devices live, giving up after two real minutes.
+///
+/// Scenarios of one process run one after the other: MbedTLS has no threading on a host, and the
+/// rate of time belongs to the process.
+///
+/// # Panics
+///
+/// If the scenario does, or does not end.
+pub fn scenario(play: impl Future<Output = ()>) {
+    static ONE_AT_A_TIME: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    // A scenario that failed does not spoil the next.
+    let _turn = ONE_AT_A_TIME
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    hosttime::set_rate(RATE);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime for the scenario");
+    let limit = std::time::Duration::from_secs(120);
+    runtime.block_on(tokio::task::LocalSet::new().run_until(async {
+        tokio::time::timeout(limit, play)
+            .await
+            .expect("the scenario does not end");
+    }));
+}

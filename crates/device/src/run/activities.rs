@@ -2,6 +2,7 @@
 //!
 //! Each ends by telling what happened; the lifecycle decides what follows.
 
+use alloc::rc::Rc;
 use core::convert::Infallible;
 
 use embassy_futures::select::{Either, select};
@@ -14,9 +15,11 @@ use crate::credentials::{Bundle, Credentials, CredentialsError, Fault, File, Fil
 use crate::event::{ClockError, ClockSource, Event};
 use crate::life::Life;
 use crate::lifecycle::Action;
-use crate::platform::{Bluetooth, Platform, System, Wifi};
+use crate::platform::{Platform, System, Wifi};
 use crate::storage::FileError;
-use crate::{provisioning, tls};
+use crate::tls;
+use super::provision;
+use crate::provisioning::Mailbox;
 
 /// The most that a credentials file may have, in bytes: ten certificates with RSA-4096 keys.
 const FILE_LIMIT: u32 = 24 * 1024;
@@ -28,6 +31,7 @@ const CLOCK_REFRESH: Duration = Duration::from_secs(3600);
 pub(super) struct Activities<'a, 'b, P: Platform> {
     life: &'a Life<'b, P>,
     bluetooth: &'a mut P::Bluetooth,
+    mailbox: Option<Rc<Mailbox>>,
     bundle: Result<Bundle, CredentialsError>,
     cloud: CloudSession,
     tls: tls::Library<'a>,
@@ -41,19 +45,22 @@ impl<'a, 'b, P: Platform> Activities<'a, 'b, P> {
     pub(super) fn new(
         life: &'a Life<'b, P>,
         bluetooth: &'a mut P::Bluetooth,
+        mailbox: Option<Rc<Mailbox>>,
         tls: tls::Library<'a>,
     ) -> Self {
         let bundle = read_bundle(life, &mut life.entropy());
         if let Err(error) = &bundle {
             life.tell(&Event::CredentialsRefused(error.clone()));
         }
-        Self { life, bluetooth, bundle, cloud: CloudSession::new(), tls, proven: false }
+        Self { life, bluetooth, mailbox, bundle, cloud: CloudSession::new(), tls, proven: false }
     }
 
     /// Performs one action, which is not one of those that end a life.
     pub(super) async fn perform(&mut self, action: Action) {
         match action {
-            Action::Provision { window } => self.provision(window).await,
+            Action::Provision { window } => {
+                provision::offer(self.life, self.bluetooth, self.mailbox.as_ref(), window).await;
+            }
             Action::Join { after } => {
                 Timer::after(after).await;
                 self.join().await;
@@ -136,7 +143,6 @@ impl<'a, 'b, P: Platform> Activities<'a, 'b, P> {
         if source == ClockSource::Sntp {
             self.life.system.set_unix_ms(unix_ms);
         }
-        self.tls.set_clock(unix_ms);
         self.life.tell(&Event::ClockSet { unix_ms, source });
     }
 

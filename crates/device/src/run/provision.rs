@@ -1,0 +1,150 @@
+//! The activity of being provisioned: which proof to ask for, which code to show, what to keep.
+
+use core::fmt::Write;
+
+use alloc::rc::Rc;
+use alloc::string::String;
+use embassy_time::{Duration, Timer, with_timeout};
+use protocomm::gatt::device_name;
+use protocomm::qr::{Payload, Transport};
+use protocomm::security::{IvMode, ProofDigest, Salt, SrpVerifier};
+use zeroize::Zeroizing;
+
+use crate::event::Event;
+use crate::life::Life;
+use crate::platform::{Bluetooth, Observer, Platform, System, Wifi};
+use crate::provisioning::{self, Mailbox, Proven, Service};
+use crate::settings::{Proof, Security};
+use crate::storage::StorageError;
+
+/// How long to wait before a controller that did not start is tried again.
+const PAUSE: Duration = Duration::from_secs(10);
+
+/// Letters and digits that nobody mistakes for one another, 32 of them: five bits each.
+const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
+
+/// Letters of a proof that the device makes: 60 bits, far beyond five guesses a minute.
+const PROOF_LETTERS: usize = 12;
+
+/// Offers provisioning until a client has told a network that works, or for as long as `window`.
+/// Ends by telling that Bluetooth has stopped.
+pub(super) async fn offer<P: Platform>(
+    life: &Life<'_, P>,
+    bluetooth: &mut P::Bluetooth,
+    mailbox: Option<&Rc<Mailbox>>,
+    window: Option<Duration>,
+) {
+    let limit = window.unwrap_or(Duration::MAX);
+    // Either way Bluetooth is dropped with the future.
+    let _ = with_timeout(limit, serve(life, bluetooth, mailbox)).await;
+    life.tell(&Event::BluetoothStopped);
+}
+
+async fn serve<P: Platform>(
+    life: &Life<'_, P>,
+    bluetooth: &mut P::Bluetooth,
+    mailbox: Option<&Rc<Mailbox>>,
+) {
+    let proof = match proof(life) {
+        Ok(proof) => proof,
+        Err(error) => {
+            life.tell(&Event::StorageFailed(error));
+            return Timer::after(PAUSE).await;
+        }
+    };
+    let settings = &life.settings.provisioning;
+    let name = device_name(&settings.name_prefix, &life.wifi.mac());
+    let security = security(life, proof.as_deref().map_or("", String::as_str));
+
+    let tell = |event: &Event| life.tell(event);
+    let keep = |proven: &Proven| match life.storage.keep_wifi(&proven.credentials) {
+        Ok(()) => life.tell(&Event::Provisioned { ssid: proven.credentials.ssid.clone() }),
+        Err(error) => life.tell(&Event::StorageFailed(error)),
+    };
+    let service = Service::new(security, life.wifi, life.entropy(), &tell, &keep);
+    let transport = match bluetooth.start().await {
+        Ok(transport) => transport,
+        Err(error) => {
+            log::error!("the Bluetooth controller did not start: {error:?}");
+            life.tell(&Event::BluetoothFailed);
+            return Timer::after(PAUSE).await;
+        }
+    };
+    let scheme = service.scheme();
+    life.tell(&Event::ProvisioningStarted { name: shortened(&name), security: scheme });
+    show_code(life, &name, scheme, proof.as_deref().map(String::as_str));
+    let provisioned =
+        provisioning::provision(transport, &name, &service, mailbox.map(Rc::as_ref)).await;
+    if provisioned.is_err() {
+        life.tell(&Event::BluetoothFailed);
+        Timer::after(PAUSE).await;
+    }
+}
+
+/// The proof that clients must have, none if they need not have any; made and kept if this is the
+/// first time that it is needed.
+fn proof<P: Platform>(life: &Life<'_, P>) -> Result<Option<Zeroizing<String>>, StorageError> {
+    let settings = &life.settings.provisioning;
+    match &settings.pop {
+        _ if settings.security == Security::None => Ok(None),
+        Proof::None => Ok(None),
+        Proof::Given(given) => {
+            // Settings are JSON, so this is text.
+            let text = core::str::from_utf8(given.expose()).unwrap_or_default();
+            Ok(Some(Zeroizing::new(text.into())))
+        }
+        Proof::MadeByDevice => {
+            if let Some(kept) = life.storage.proof_of_possession()? {
+                return Ok(Some(kept));
+            }
+            let mut random = Zeroizing::new([0; PROOF_LETTERS]);
+            life.system.fill_random(&mut *random);
+            let letters = random.iter().map(|byte| char::from(ALPHABET[usize::from(byte % 32)]));
+            let made = Zeroizing::new(letters.collect::<String>());
+            life.storage.keep_proof_of_possession(&made)?;
+            Ok(Some(made))
+        }
+    }
+}
+
+fn security<P: Platform>(life: &Life<'_, P>, proof: &str) -> protocomm::security::Security {
+    let settings = &life.settings.provisioning;
+    match settings.security {
+        Security::None => protocomm::security::Security::Security0,
+        Security::X25519 => {
+            protocomm::security::Security::Security1(ProofDigest::new(proof.as_bytes()))
+        }
+        Security::Srp6a => protocomm::security::Security::Security2 {
+            verifier: SrpVerifier::generate(
+                settings.username.as_bytes(),
+                proof.as_bytes(),
+                Salt::random(&mut life.entropy()),
+            ),
+            iv_mode: IvMode::Counter,
+        },
+    }
+}
+
+fn show_code<P: Platform>(life: &Life<'_, P>, name: &str, scheme: u8, proof: Option<&str>) {
+    let payload = Payload {
+        name,
+        username: (scheme == 2).then_some(&life.settings.provisioning.username),
+        proof_of_possession: proof,
+        transport: Transport::Ble,
+        security: Some(scheme),
+    };
+    let mut text = Zeroizing::new([0; 320]);
+    // The longest name, username and proof, all escaped, have room.
+    if let Ok(length) = payload.encode(&mut *text)
+        && let Ok(text) = core::str::from_utf8(&text[..length])
+    {
+        life.observer.show_provisioning_code(text);
+    }
+}
+
+/// The name as far as an event has room for it: names have at most 29 bytes.
+fn shortened(name: &str) -> heapless::String<32> {
+    let mut short = heapless::String::new();
+    let _ = short.write_str(name);
+    short
+}

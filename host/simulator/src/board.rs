@@ -1,0 +1,151 @@
+//! The world and the boards in it.
+
+use std::rc::Rc;
+use std::sync::OnceLock;
+
+use device::event::RestartReason;
+use device::platform::{Body, Platform};
+use device::provisioning::Mailbox;
+use device::tls::Library;
+use rand::rngs::SysRng;
+use rand_core::UnwrapErr;
+use tokio::sync::mpsc::UnboundedReceiver;
+use vhci::{HciSpec, SharedAir};
+
+use crate::bluetooth::Controller;
+use crate::flash::Flash;
+use crate::network::Sockets;
+use crate::sensor::Dht11;
+use crate::system::{Chip, Notice, Watchers};
+use crate::wifi::{Station, WifiAir};
+
+/// What is in the air around the devices. Clones are the same world.
+#[derive(Clone)]
+pub struct World {
+    /// Virtual Bluetooth controllers meet here.
+    pub bluetooth: SharedAir,
+    /// The Wi-Fi networks.
+    pub wifi: WifiAir,
+}
+
+/// A board with its flash: the simulated device.
+pub struct Simulator {
+    /// Its flash, which survives everything.
+    pub flash: Flash,
+    /// Its clock, reset reason and button.
+    pub chip: Chip,
+    /// Its Wi-Fi station.
+    pub station: Station,
+    /// Its sensor.
+    pub sensor: Dht11,
+    watchers: Watchers,
+    hci: HciSpec,
+    air: SharedAir,
+    mac: [u8; 6],
+    mailbox: Option<Rc<Mailbox>>,
+}
+
+/// The parts of a simulated body.
+enum Desk {}
+
+impl Platform for Desk {
+    type Bluetooth = Controller;
+    type Wifi = Station;
+    type Network = Sockets;
+    type Flash = Flash;
+    type Sensor = Dht11;
+    type System = Chip;
+    type Observer = Watchers;
+}
+
+impl Simulator {
+    /// A board with this flash and station address, switched off. `built_at_unix_s` is when its
+    /// firmware claims to have been built.
+    #[must_use]
+    pub fn new(flash: Flash, mac: [u8; 6], built_at_unix_s: u64, world: &World) -> Self {
+        Self {
+            flash,
+            chip: Chip::new(built_at_unix_s),
+            station: Station::new(mac, world.wifi.clone()),
+            sensor: Dht11::default(),
+            watchers: Watchers::default(),
+            hci: HciSpec::Virtual,
+            air: world.bluetooth.clone(),
+            mac,
+            mailbox: None,
+        }
+    }
+
+    /// Gives the board another Bluetooth controller than a virtual one.
+    #[must_use]
+    pub fn with_hci(mut self, hci: HciSpec) -> Self {
+        self.hci = hci;
+        self
+    }
+
+    /// Takes provisioning requests from `mailbox` too, as an HTTP server puts them there.
+    #[must_use]
+    pub fn with_mailbox(mut self, mailbox: Rc<Mailbox>) -> Self {
+        self.mailbox = Some(mailbox);
+        self
+    }
+
+    /// Watches what happens from now on, in this life and the next ones.
+    #[must_use]
+    pub fn watch(&self) -> UnboundedReceiver<Notice> {
+        self.watchers.watch()
+    }
+
+    /// Lives one life, from boot to restart; dropping the future cuts the power.
+    pub async fn live(&self) -> RestartReason {
+        let body = Body::<Desk> {
+            mailbox: self.mailbox.clone(),
+            bluetooth: Controller {
+                spec: self.hci.clone(),
+                air: self.air.clone(),
+                // As on the chip: the base address is Wi-Fi's, Bluetooth's is two above.
+                address: {
+                    let mut address = self.mac;
+                    address[5] = address[5].wrapping_add(2);
+                    address
+                },
+            },
+            wifi: self.station.clone(),
+            network: Sockets::new(self.station.link()),
+            flash: self.flash.clone(),
+            sensor: self.sensor.clone(),
+            system: self.chip.clone(),
+            observer: self.watchers.clone(),
+        };
+        // A restart takes the radio down.
+        let _off = Off(&self.station);
+        let why = device::run(body, library()).await;
+        self.chip.restart();
+        why
+    }
+
+    /// Lives one life after the other.
+    pub async fn live_on(&self) -> std::convert::Infallible {
+        loop {
+            self.live().await;
+        }
+    }
+}
+
+/// Takes the station off the air when the life ends, however it does.
+struct Off<'a>(&'a Station);
+
+impl Drop for Off<'_> {
+    fn drop(&mut self) {
+        self.0.cut();
+    }
+}
+
+/// The TLS library, set up once for all devices of the process.
+fn library() -> Library<'static> {
+    static LIBRARY: OnceLock<Library<'static>> = OnceLock::new();
+    *LIBRARY.get_or_init(|| {
+        let random = Box::leak(Box::new(UnwrapErr(SysRng)));
+        Library::install(random).expect("nobody else in this process uses MbedTLS")
+    })
+}

@@ -1,0 +1,109 @@
+//! The desk: what surrounds the devices.
+
+use devserver::{Config, Profile, Server, Tls};
+use flashimage::FlashImage;
+use pki::{Identity, Options, Pki};
+use simulator::flash::Flash;
+use simulator::ntp::TimeServer;
+use simulator::wifi::{Network, WifiAir};
+use simulator::{Simulator, World};
+use vhci::SharedAir;
+
+/// Device seconds per real second.
+pub const RATE: u32 = 20;
+
+/// The Wi-Fi network of the desk.
+pub const NETWORK: &str = "workshop";
+
+/// What opens it.
+pub const PASSPHRASE: &str = "correct horse";
+
+/// The proof of possession of every device.
+pub const PROOF: &str = "abcd1234efgh";
+
+/// Some time that is certainly past: 2026-01-01.
+const BUILT_AT_UNIX_S: u64 = 1_767_225_600;
+
+/// Certificates, the air, a time server.
+pub struct Desk {
+    /// The authority that all certificates come from.
+    pub pki: Pki,
+    /// What is in the air.
+    pub world: World,
+    /// Tells the time.
+    pub time: TimeServer,
+}
+
+impl Desk {
+    /// Sets the desk.
+    pub async fn set() -> Self {
+        let networks = [
+            Network::new(NETWORK, PASSPHRASE, -48),
+            Network::new("guests", "", -61),
+            Network::new("neighbour", "not yours", -83),
+        ];
+        Self {
+            pki: Pki::new(&Options::default()).expect("certificates"),
+            world: World {
+                bluetooth: SharedAir::new(),
+                wifi: WifiAir::new(networks),
+            },
+            time: TimeServer::start().await.expect("a time server"),
+        }
+    }
+
+    /// The server's certificate, for the loopback interface.
+    pub fn server_identity(&self) -> Identity {
+        self.pki
+            .server(&["localhost", "127.0.0.1"])
+            .expect("a server certificate")
+    }
+
+    /// Starts the project's own server, which creates devices from certificates.
+    pub async fn server(&self) -> Server {
+        let identity = self.server_identity();
+        let chain = identity.chain_pem();
+        let tls = Tls::from_pem(chain.as_bytes(), identity.key_pem().as_bytes()).expect("TLS");
+        let profile = Profile::from_pem(self.pki.intermediate_pem().as_bytes(), "(.*)");
+        let config = Config {
+            tls: Some(tls),
+            profile: Some(profile.expect("a profile")),
+            ..Config::default()
+        };
+        Server::start(config).await.expect("a server")
+    }
+
+    /// A whole flash for a blank device that is to connect to `broker_port` of this computer.
+    pub fn flash(&self, serial: &str, broker_port: u16, more: &str) -> Flash {
+        let identity = self.pki.device(serial).expect("a device certificate");
+        self.flash_of(&identity, broker_port, more)
+    }
+
+    /// The same, with a certificate of one's own choice. `more` is further JSON for
+    /// `settings.json`, beginning with a comma, or nothing.
+    pub fn flash_of(&self, identity: &Identity, broker_port: u16, more: &str) -> Flash {
+        let settings = format!(
+            r#"{{"broker":"mqtts://127.0.0.1:{broker_port}","server_name":"localhost",
+                "sntp_server":"{}","provisioning":{{"pop":"{PROOF}"}}{more}}}"#,
+            self.time.address(),
+        );
+        let image = FlashImage::builder()
+            .file("device.crt", identity.chain_pem())
+            .file("device.key", identity.key_pem())
+            .file("server_chain.pem", identity.trust_pem())
+            .file("settings.json", settings)
+            .build()
+            .expect("a flash image");
+        Flash::from_bytes(image)
+    }
+
+    /// A board with this flash, switched off.
+    pub fn board(&self, flash: Flash, number: u8) -> Simulator {
+        Simulator::new(
+            flash,
+            [0x24, 0x0a, 0xc4, 0x1a, 0x2b, number],
+            BUILT_AT_UNIX_S,
+            &self.world,
+        )
+    }
+}

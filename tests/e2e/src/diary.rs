@@ -1,0 +1,61 @@
+//! What a device told, to be read by a scenario.
+
+use device::event::Event;
+use simulator::Simulator;
+use simulator::system::Notice;
+use tokio::sync::mpsc::UnboundedReceiver;
+
+/// The events of one device from now on.
+pub struct Diary {
+    notices: UnboundedReceiver<Notice>,
+    /// All that was read so far: milliseconds since boot, and the event.
+    pub read: Vec<(u64, Event)>,
+    /// The provisioning code last shown.
+    pub code: Option<String>,
+}
+
+impl Diary {
+    /// Begins to watch.
+    #[must_use]
+    pub fn of(simulator: &Simulator) -> Self {
+        Self {
+            notices: simulator.watch(),
+            read: Vec::new(),
+            code: None,
+        }
+    }
+
+    /// Reads on until an event for which `wanted` says yes, and returns it.
+    ///
+    /// # Panics
+    ///
+    /// If the device is gone.
+    pub async fn until(&mut self, wanted: impl Fn(&Event) -> bool) -> Event {
+        loop {
+            match self.notices.recv().await.expect("the device is gone") {
+                Notice::ProvisioningCode(code) => self.code = Some(code),
+                Notice::Event(at, event) => {
+                    println!("{:>10.3} {:<24} {event}", at as f64 / 1000.0, event.name());
+                    self.read.push((at, event.clone()));
+                    if wanted(&event) {
+                        return event;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Reads on until the event of this name.
+    pub async fn until_named(&mut self, name: &str) -> Event {
+        self.until(|event| event.name() == name).await
+    }
+
+    /// The names of all events read so far, without the samples.
+    #[must_use]
+    pub fn names(&self) -> Vec<&'static str> {
+        let names = self.read.iter().map(|(_, event)| event.name());
+        names
+            .filter(|name| !name.starts_with("telemetry."))
+            .collect()
+    }
+}
