@@ -1,0 +1,183 @@
+//! MbedTLS's codes in words: what happened, and who must act.
+
+use core::fmt;
+
+use embedded_io_async::ErrorKind;
+use mbedtls_rs::{SessionError, sys};
+
+use super::Alert;
+
+/// Why there is no TLS session, or no longer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TlsError {
+    /// The server's certificate was refused by the device.
+    ServerCertificate(CertificateFault),
+    /// The server refused the device's certificate. Before TLS 1.3 it says why; with it, the
+    /// reason is encrypted and MbedTLS keeps it to itself.
+    DeviceCertificate(Option<Alert>),
+    /// The server refused for another reason.
+    Refused(Alert),
+    /// The two have no version, cipher or curve in common.
+    NothingInCommon,
+    /// What answers does not speak TLS.
+    NotTls,
+    /// The connection broke, or was closed without a word.
+    Broken(ErrorKind),
+    /// The heap is too small.
+    OutOfMemory,
+    /// Anything else, by MbedTLS's code.
+    Other(i32),
+}
+
+/// What is wrong with the server's certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CertificateFault {
+    /// It does not come from a CA in `server_chain.pem`.
+    NotTrusted,
+    /// It, or one above it, has expired.
+    Expired,
+    /// It, or one above it, is not valid yet.
+    NotYetValid,
+    /// It is for another name.
+    WrongName,
+    /// Its key or its signature is too weak.
+    TooWeak,
+    /// It is not for servers.
+    NotForServers,
+    /// Anything else, as MbedTLS's flags.
+    Other(u32),
+}
+
+impl CertificateFault {
+    pub(super) fn from_flags(flags: u32) -> Self {
+        let has = |flag| flags & flag != 0;
+        // The one that matters most first: a certificate of another CA may have other dates.
+        if flags == u32::MAX {
+            Self::Other(flags)
+        } else if has(sys::MBEDTLS_X509_BADCERT_NOT_TRUSTED) {
+            Self::NotTrusted
+        } else if has(sys::MBEDTLS_X509_BADCERT_EXPIRED) {
+            Self::Expired
+        } else if has(sys::MBEDTLS_X509_BADCERT_FUTURE) {
+            Self::NotYetValid
+        } else if has(sys::MBEDTLS_X509_BADCERT_CN_MISMATCH) {
+            Self::WrongName
+        } else if has(sys::MBEDTLS_X509_BADCERT_BAD_MD
+            | sys::MBEDTLS_X509_BADCERT_BAD_PK
+            | sys::MBEDTLS_X509_BADCERT_BAD_KEY)
+        {
+            Self::TooWeak
+        } else if has(sys::MBEDTLS_X509_BADCERT_KEY_USAGE
+            | sys::MBEDTLS_X509_BADCERT_EXT_KEY_USAGE
+            | sys::MBEDTLS_X509_BADCERT_NS_CERT_TYPE)
+        {
+            Self::NotForServers
+        } else {
+            Self::Other(flags)
+        }
+    }
+}
+
+impl TlsError {
+    /// `flags` is what MbedTLS found wrong with the server's certificate, `alert` the one that was
+    /// seen.
+    pub(super) fn from_session(error: SessionError, flags: u32, alert: Option<Alert>) -> Self {
+        let code = match error {
+            SessionError::Io(kind) => return Self::Broken(kind),
+            SessionError::MbedTls(error) => error.code(),
+        };
+        match code {
+            sys::MBEDTLS_ERR_X509_CERT_VERIFY_FAILED => {
+                Self::ServerCertificate(CertificateFault::from_flags(flags))
+            }
+            sys::MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE => match alert {
+                Some(Alert(40 | 70 | 71)) => Self::NothingInCommon,
+                Some(alert) if !alert.is_about_certificate() => Self::Refused(alert),
+                // One that was not seen was encrypted. The server has no reason to refuse after
+                // its own flight but what came in the device's: the certificate.
+                about_certificate => Self::DeviceCertificate(about_certificate),
+            },
+            sys::MBEDTLS_ERR_SSL_HANDSHAKE_FAILURE
+            | sys::MBEDTLS_ERR_SSL_BAD_PROTOCOL_VERSION
+            | sys::MBEDTLS_ERR_SSL_ILLEGAL_PARAMETER => Self::NothingInCommon,
+            sys::MBEDTLS_ERR_SSL_INVALID_RECORD | sys::MBEDTLS_ERR_SSL_UNEXPECTED_RECORD => {
+                Self::NotTls
+            }
+            sys::MBEDTLS_ERR_SSL_ALLOC_FAILED
+            | sys::MBEDTLS_ERR_X509_ALLOC_FAILED
+            | sys::MBEDTLS_ERR_PK_ALLOC_FAILED
+            | sys::MBEDTLS_ERR_MPI_ALLOC_FAILED
+            | sys::MBEDTLS_ERR_ASN1_ALLOC_FAILED => Self::OutOfMemory,
+            code => Self::Other(code),
+        }
+    }
+}
+
+impl fmt::Display for TlsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ServerCertificate(fault) => write!(f, "the server's certificate {fault}"),
+            Self::DeviceCertificate(alert) => {
+                f.write_str("the server refuses the device's certificate")?;
+                if let Some(alert) = alert {
+                    write!(f, " ({alert})")?;
+                }
+                f.write_str(
+                    ": check that device.crt is the leaf followed by the CA that signed it, and \
+                     that the server trusts that CA",
+                )
+            }
+            Self::Refused(alert) => {
+                write!(
+                    f,
+                    "the server ends the handshake ({alert}): look into its log"
+                )
+            }
+            Self::NothingInCommon => f.write_str(
+                "the server has no TLS version or cipher in common with the device: allow TLS 1.2 \
+                 or 1.3 with ECDHE and AES-GCM there",
+            ),
+            Self::NotTls => f.write_str(
+                "what answers does not speak TLS: check the port in broker, usually 8883",
+            ),
+            Self::Broken(kind) => write!(
+                f,
+                "the connection broke during the handshake ({kind:?}): the network, or a server \
+                 that refuses without a word"
+            ),
+            Self::OutOfMemory => {
+                f.write_str("not enough memory for TLS: this is a fault of the firmware")
+            }
+            Self::Other(code) => {
+                let magnitude = code.unsigned_abs();
+                write!(f, "TLS failed with MbedTLS's code -0x{magnitude:04x}")
+            }
+        }
+    }
+}
+
+/// Continues a sentence about the server's certificate.
+impl fmt::Display for CertificateFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotTrusted => {
+                "does not come from a CA in server_chain.pem: put the CA of the MQTT server there, \
+                 which need not be that of its web page"
+            }
+            Self::Expired => "has expired: renew it on the server, or check the time server",
+            Self::NotYetValid => "is not valid yet: check the time server, or the server's CA",
+            Self::WrongName => {
+                "is for another name: correct broker or server_name in settings.json"
+            }
+            Self::TooWeak => {
+                "is too weak: have it made anew with P-256 or RSA of 2048 bits, and SHA-256"
+            }
+            Self::NotForServers => {
+                "is not for TLS servers: have it made anew with the extended key usage serverAuth"
+            }
+            Self::Other(flags) => return write!(f, "is refused (flags 0x{flags:x})"),
+        })
+    }
+}
+
+impl core::error::Error for TlsError {}

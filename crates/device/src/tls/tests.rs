@@ -1,0 +1,287 @@
+//! Real handshakes in memory, with MbedTLS at the other end, too. TLS 1.2 and resumption need
+//! another server: see the end-to-end tests.
+
+extern crate std;
+
+pub(crate) mod pipe;
+
+use alloc::boxed::Box;
+use alloc::ffi::CString;
+use alloc::format;
+use alloc::string::String;
+use core::convert::Infallible;
+use core::ffi::CStr;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+use embassy_futures::join::join;
+use embedded_io_async::{Read, Write};
+use mbedtls_rs::{Certificate, PrivateKey, ServerSessionConfig, X509};
+use rand_core::{TryCryptoRng, TryRng};
+
+use super::stream::with_date;
+use super::transport::Transport;
+use super::*;
+use crate::credentials::{Bundle, Files};
+use crate::event::TlsVersion;
+use crate::testing::run;
+use mbedtls_rs::{AuthMode, Credentials, Session, SessionConfig};
+use pipe::{End, pipe};
+
+macro_rules! vector {
+    ($name:literal) => {
+        include_str!(concat!("../../tests/vectors/credentials/", $name))
+    };
+}
+
+const NOW: u64 = 1_800_000_000;
+const ROOT: &str = vector!("root.crt");
+const INTERMEDIATE: &str = vector!("intermediate.crt");
+
+/// Numbers that nobody needs to guess.
+#[derive(Default)]
+pub(crate) struct Counter(u64);
+
+impl TryRng for Counter {
+    type Error = Infallible;
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        self.try_next_u64().map(|n| n as u32)
+    }
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        Ok(self.0 ^ (self.0 >> 33))
+    }
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
+        for byte in bytes {
+            *byte = self.try_next_u64()? as u8;
+        }
+        Ok(())
+    }
+}
+
+impl TryCryptoRng for Counter {}
+
+/// MbedTLS is not built for threads, and tests run on several.
+pub(crate) fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+pub(crate) fn library() -> Library<'static> {
+    static LIBRARY: OnceLock<Library<'static>> = OnceLock::new();
+    *LIBRARY.get_or_init(|| Library::install(Box::leak(Box::<Counter>::default())).unwrap())
+}
+
+pub(crate) fn bundle(server_chain: &str) -> Bundle {
+    let chain = format!("{}{INTERMEDIATE}", vector!("p256.crt"));
+    let files = Files {
+        certificate: chain.as_bytes(),
+        key: vector!("p256.key").as_bytes(),
+        server_chain: server_chain.as_bytes(),
+    };
+    Bundle::prove(files, &mut Counter::default()).unwrap()
+}
+
+fn pem(text: &str) -> CString {
+    CString::new(text).unwrap()
+}
+
+fn certificate(text: &CStr) -> Certificate<'static> {
+    Certificate::new(X509::PEM(text)).unwrap()
+}
+
+/// A server that asks for a certificate from `client_ca`, echoes one message and hangs up.
+/// Returns whether it accepted the client.
+async fn echo(io: End, client_ca: &str, unix_s: u64) -> bool {
+    let chain = format!("{}{INTERMEDIATE}", vector!("server.crt"));
+    let key = PrivateKey::new(X509::PEM(&pem(vector!("server.key"))), None).unwrap();
+    let mut config = ServerSessionConfig::new(Credentials {
+        certificate: certificate(&pem(&chain)),
+        private_key: key,
+    });
+    config.auth_mode = AuthMode::Required;
+    config.ca_chain = Some(certificate(&pem(client_ca)));
+    let config = SessionConfig::Server(config);
+    let mut session = Session::new(library().reference, Transport::new(io), &config).unwrap();
+    let (handshake, _) = with_date(unix_s, session.connect()).await;
+    if handshake.is_err() {
+        return false;
+    }
+    let mut buffer = [0; 64];
+    let length = session.read(&mut buffer).await.unwrap();
+    session.write(&buffer[..length]).await.unwrap();
+    session.flush().await.unwrap();
+    session.close().await.unwrap();
+    true
+}
+
+struct Scene<'a> {
+    server_chain: &'a str,
+    server_name: &'a str,
+    client_ca: &'a str,
+    unix_s: u64,
+}
+
+const GOOD: Scene<'static> = Scene {
+    server_chain: ROOT,
+    server_name: "broker.test",
+    client_ca: ROOT,
+    unix_s: NOW,
+};
+
+/// Connects, sends "hello", reads until the end.
+fn talk(scene: &Scene<'_>, room: usize) -> (Result<String, TlsError>, bool) {
+    let _alone = alone();
+    let (here, there) = pipe(room);
+    let bundle = bundle(scene.server_chain);
+    let client = Client {
+        library: library(),
+        credentials: bundle.at(NOW).unwrap(),
+        server_name: scene.server_name,
+        unix_s: scene.unix_s,
+    };
+    let mut resumption = Resumption::new();
+    run(join(
+        async {
+            let mut stream = Stream::connect(here, client, &mut resumption).await?;
+            assert_eq!(stream.version(), TlsVersion::Tls13);
+            assert!(!stream.resumed());
+            let mut text = String::new();
+            let mut buffer = [0; 64];
+            let mut exchange = async || {
+                stream.write(b"hello").await?;
+                stream.flush().await?;
+                loop {
+                    match stream.read(&mut buffer).await? {
+                        0 => return Ok(()),
+                        length => text += core::str::from_utf8(&buffer[..length]).unwrap(),
+                    }
+                }
+            };
+            let result = exchange().await;
+            result.map_err(|error| stream.error(error))?;
+            stream.close().await;
+            Ok(text)
+        },
+        echo(there, scene.client_ca, NOW),
+    ))
+}
+
+#[test]
+fn both_ends_prove_themselves() {
+    // Also where a record does not fit into the stream at once.
+    for room in [65_536, 100, 1] {
+        assert_eq!(talk(&GOOD, room), (Ok("hello".into()), true));
+    }
+    let by_address = Scene {
+        server_name: "192.0.2.7",
+        ..GOOD
+    };
+    assert_eq!(talk(&by_address, 4096), (Ok("hello".into()), true));
+}
+
+#[test]
+fn a_server_that_cannot_be_trusted_is_refused_with_the_reason() {
+    for (fault, scene) in [
+        (
+            CertificateFault::NotTrusted,
+            Scene {
+                server_chain: vector!("rsaca.crt"),
+                ..GOOD
+            },
+        ),
+        (
+            CertificateFault::WrongName,
+            Scene {
+                server_name: "other.test",
+                ..GOOD
+            },
+        ),
+        (
+            CertificateFault::WrongName,
+            Scene {
+                server_name: "192.0.2.8",
+                ..GOOD
+            },
+        ),
+        (
+            CertificateFault::Expired,
+            Scene {
+                unix_s: 4_102_444_800,
+                ..GOOD
+            },
+        ),
+        (
+            CertificateFault::NotYetValid,
+            Scene {
+                unix_s: 1_577_836_799,
+                ..GOOD
+            },
+        ),
+    ] {
+        let (result, accepted) = talk(&scene, 4096);
+        assert_eq!(result, Err(TlsError::ServerCertificate(fault)));
+        assert!(!accepted);
+    }
+}
+
+#[test]
+fn a_server_may_refuse_the_device_after_the_handshake() {
+    let scene = Scene {
+        client_ca: vector!("rsaca.crt"),
+        ..GOOD
+    };
+    // TLS 1.3: the refusal comes after the client's handshake. MbedTLS as a server encrypts its
+    // alert with the wrong key, so that what it says can only be tested with another server.
+    let (result, accepted) = talk(&scene, 4096);
+    assert!(result.is_err() && !accepted);
+}
+
+#[test]
+fn what_speaks_no_tls_is_told_from_a_broken_connection() {
+    let attempt = |answer: &'static [u8]| {
+        let _alone = alone();
+        let (here, mut there) = pipe(4096);
+        let bundle = bundle(ROOT);
+        let client = Client {
+            library: library(),
+            credentials: bundle.at(NOW).unwrap(),
+            server_name: "broker.test",
+            unix_s: NOW,
+        };
+        let mut resumption = Resumption::new();
+        let server = async move {
+            there.write(answer).await.unwrap();
+            // The hello; then hang up.
+            there.read(&mut [0; 4096]).await.unwrap();
+        };
+        let (result, ()) = run(join(Stream::connect(here, client, &mut resumption), server));
+        result.err().unwrap()
+    };
+    assert_eq!(
+        attempt(b"HTTP/1.1 400 Bad Request\r\n\r\n"),
+        TlsError::NotTls
+    );
+    assert!(matches!(attempt(b""), TlsError::Broken(_)));
+    // Fatal alerts: handshake_failure, unknown_ca, unrecognized_name.
+    let alert = |answer| attempt(answer);
+    assert_eq!(alert(&[21, 3, 3, 0, 2, 2, 40]), TlsError::NothingInCommon);
+    assert_eq!(
+        alert(&[21, 3, 3, 0, 2, 2, 48]),
+        TlsError::DeviceCertificate(Some(Alert(48)))
+    );
+    assert_eq!(
+        alert(&[21, 3, 3, 0, 2, 2, 112]),
+        TlsError::Refused(Alert(112))
+    );
+}
+
+#[test]
+fn the_library_is_installed_once() {
+    let _alone = alone();
+    library();
+    let again = Library::install(Box::leak(Box::<Counter>::default()));
+    assert_eq!(again.err(), Some(AlreadyInstalled));
+}
