@@ -4,6 +4,7 @@ mod common;
 
 use std::process::{Command, Stdio};
 
+use common::client::Client;
 use common::{Bench, Device, assert_success, event, finish, mosquitto, within};
 use devserver::{Config, Datum, Event, Refusal, Server};
 use pki::{Options, Pki, Profile, Validity};
@@ -220,7 +221,16 @@ async fn access_tokens_work_without_tls() {
     );
     let publish = async |user: Option<&str>, version| {
         let mut command = mosquitto("mosquitto_pub", &server, version);
-        command.args(["-q", "1", "-t", TELEMETRY, "-m", r#"{"temperature":20}"#]);
+        command.args([
+            "-i",
+            "tester",
+            "-q",
+            "1",
+            "-t",
+            TELEMETRY,
+            "-m",
+            r#"{"temperature":20}"#,
+        ]);
         command.args(user.into_iter().flat_map(|user| ["-u", user]));
         finish(command).await
     };
@@ -232,10 +242,10 @@ async fn access_tokens_work_without_tls() {
         Datum::Long(20)
     );
     for (version, user, told) in [
-        ("mqttv5", Some("wrong"), "Bad username or password"),
-        ("mqttv5", None, "Client identifier not valid"),
+        ("mqttv5", Some("wrong"), "bad user name or password"),
+        ("mqttv5", None, "identifier"),
         ("mqttv311", Some("wrong"), "not authorised"),
-        ("mqttv311", None, "identifier rejected"),
+        ("mqttv311", None, "identifier"),
     ] {
         let output = publish(user, version).await;
         let error = String::from_utf8_lossy(&output.stderr).to_lowercase();
@@ -248,7 +258,7 @@ async fn access_tokens_work_without_tls() {
 }
 
 #[tokio::test]
-async fn attributes_are_set_asked_for_and_pushed() {
+async fn attributes_are_set_and_pushed() {
     let bench = Bench::new();
     let server = bench.start().await;
     let device = bench.device(&bench.pki.device("SN-1").unwrap());
@@ -276,27 +286,6 @@ async fn attributes_are_set_asked_for_and_pushed() {
         .unwrap();
 
     for version in VERSIONS {
-        for (request, response) in [
-            (
-                "{}",
-                json!({"client": {"fwVersion": "1.0.0", "serial": 7},
-                          "shared": {"gone": true, "telemetryIntervalMs": 500}}),
-            ),
-            (
-                r#"{"sharedKeys":"telemetryIntervalMs,missing"}"#,
-                json!({"shared": {"telemetryIntervalMs": 500}}),
-            ),
-            (r#"{"clientKeys":"missing"}"#, json!({})),
-        ] {
-            let mut command = device.command("mosquitto_rr", &server, version);
-            command.args(["-t", "v1/devices/me/attributes/request/7", "-m", request]);
-            command.args(["-e", "v1/devices/me/attributes/response/+"]);
-            let output = finish(command).await;
-            assert_success(&output);
-            let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-            assert_eq!(answer, response);
-        }
-
         let mut events = server.events();
         let watching = watch(&device, &server, version, ATTRIBUTES, 2);
         event(&mut events, |e| matches!(e, Event::Subscribed { .. })).await;
@@ -322,6 +311,115 @@ async fn attributes_are_set_asked_for_and_pushed() {
             .await
             .unwrap();
     }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_device_asks_and_is_answered() {
+    let server = Server::start(Config::default()).await.unwrap();
+    let token = server
+        .create_device("bench", Some("secret"))
+        .await
+        .unwrap()
+        .unwrap();
+    let mut client = Client::connect(server.mqtt_addr(), &token).await;
+    client
+        .publish(ATTRIBUTES, r#"{"fwVersion":"1.0.0","serial":"007"}"#)
+        .await;
+    server
+        .set_shared_attribute("bench", "telemetryIntervalMs", json!(500))
+        .await
+        .unwrap();
+    server
+        .set_shared_attribute("bench", "mode", json!({"eco": [1]}))
+        .await
+        .unwrap();
+    for (request, response) in [
+        (
+            "{}",
+            r#"{"client":{"fwVersion":"1.0.0","serial":7},"shared":{"mode":{"eco":[1]},"telemetryIntervalMs":500}}"#,
+        ),
+        (
+            r#"{"sharedKeys":"telemetryIntervalMs,missing"}"#,
+            r#"{"shared":{"telemetryIntervalMs":500}}"#,
+        ),
+        (r#"{"clientKeys":"missing"}"#, "{}"),
+    ] {
+        client
+            .publish("v1/devices/me/attributes/request/7", request)
+            .await;
+        let response = (
+            "v1/devices/me/attributes/response/7".to_owned(),
+            response.to_owned(),
+        );
+        assert_eq!(client.message().await, response);
+    }
+    client
+        .publish(
+            "v1/devices/me/rpc/request/3",
+            r#"{"method":"getTime","params":{}}"#,
+        )
+        .await;
+    let (topic, answer) = client.message().await;
+    assert_eq!(topic, "v1/devices/me/rpc/response/3");
+    assert!(answer.contains("no rule engine"), "{answer}");
+    client.publish("v2/fw/request/1/chunk/0", "4096").await;
+    assert_eq!(
+        client.message().await,
+        ("v2/fw/error".to_owned(), "NOT_FOUND".to_owned())
+    );
+    let mut events = server.events();
+    client
+        .publish(
+            "v1/devices/me/claim",
+            r#"{"secretKey":"s","durationMs":60000}"#,
+        )
+        .await;
+    event(&mut events, |e| matches!(e, Event::Claimable { .. })).await;
+
+    client.subscribe("v1/devices/me/rpc/request/+").await;
+    let answering = async {
+        let (topic, payload) = client.message().await;
+        assert_eq!(payload, r#"{"method":"reboot","params":null}"#);
+        client
+            .publish(&topic.replace("request", "response"), "not json")
+            .await;
+    };
+    let (answer, ()) = tokio::join!(server.send_rpc("bench", "reboot", json!(null)), answering);
+    assert!(matches!(answer, Err(devserver::CallError::NotJson)));
+    server
+        .send_one_way_rpc("bench", "reboot", json!(null))
+        .await
+        .unwrap();
+    assert_eq!(client.message().await.0, "v1/devices/me/rpc/request/1");
+    server.stop().await;
+}
+
+/// MQTT-4.6.0-2: in the order in which the messages came, whatever each has to wait for.
+#[tokio::test]
+async fn acknowledgements_keep_their_order() {
+    let server = Server::start(Config::default()).await.unwrap();
+    let token = server.create_device("bench", None).await.unwrap().unwrap();
+    let mut client = Client::connect(server.mqtt_addr(), &token).await;
+    const ROUNDS: u16 = 100;
+    for round in 0..ROUNDS {
+        client
+            .publish(
+                TELEMETRY,
+                &format!("{{\"ts\":{round},\"values\":{{\"n\":{round}}}}}"),
+            )
+            .await;
+        client.publish("v1/devices/me/rpc/response/9", "{}").await;
+        client.publish(TELEMETRY, "nonsense").await;
+    }
+    let expected: Vec<u16> = (1..=3 * ROUNDS).collect();
+    assert_eq!(client.acknowledgements(expected.len()).await, expected);
+    // What is acknowledged is stored.
+    let points = server
+        .series("bench", "n", 0..i64::MAX, 1_000)
+        .await
+        .unwrap();
+    assert_eq!(points.len(), usize::from(ROUNDS));
     server.stop().await;
 }
 
@@ -356,20 +454,6 @@ async fn calls_are_answered_or_not() {
         let (answer, ()) = tokio::join!(call, device);
         assert_eq!(answer.unwrap().get(), r#"{"ok":true}"#);
     }
-
-    let mut command = device.command("mosquitto_rr", &server, "mqttv5");
-    command.args([
-        "-t",
-        "v1/devices/me/rpc/request/3",
-        "-m",
-        r#"{"method":"getTime","params":{}}"#,
-    ]);
-    command.args(["-e", "v1/devices/me/rpc/response/+"]);
-    let output = finish(command).await;
-    assert!(
-        String::from_utf8_lossy(&output.stdout).contains("no rule engine"),
-        "{output:?}"
-    );
     server.stop().await;
 }
 
@@ -458,8 +542,6 @@ async fn a_device_is_online_once() {
         matches!(e, Event::Disconnected { replaced: true, .. })
     })
     .await;
-    // Mosquitto's client connects again by itself, and is told to go.
-    event(&mut events, |e| matches!(e, Event::Connected { .. })).await;
     server.stop().await;
     drop(first);
 }

@@ -1,5 +1,7 @@
 //! A server with certificates, and Mosquitto's clients as devices.
 
+pub mod client;
+
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;

@@ -1,0 +1,139 @@
+//! A bare MQTT 5 client, for what Mosquitto's command line cannot do: ask and wait for the reply.
+
+use std::collections::VecDeque;
+
+use mqtt_protocol_core::mqtt::common::Cursor;
+use mqtt_protocol_core::mqtt::connection::Event;
+use mqtt_protocol_core::mqtt::packet::{
+    GenericPacketTrait, Packet, Qos, SubEntry, SubOpts, v5_0 as v5,
+};
+use mqtt_protocol_core::mqtt::result_code::ConnectReasonCode;
+use mqtt_protocol_core::mqtt::{Connection, Version, role};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use super::within;
+
+pub struct Client {
+    stream: TcpStream,
+    mqtt: Connection<role::Client>,
+    received: VecDeque<Packet>,
+}
+
+impl Client {
+    /// Connects without TLS, with an access token.
+    pub async fn connect(address: std::net::SocketAddr, token: &str) -> Self {
+        let stream = TcpStream::connect(address).await.expect("a connection");
+        let mut mqtt = Connection::new(Version::V5_0);
+        mqtt.set_auto_pub_response(true);
+        let mut client = Self {
+            stream,
+            mqtt,
+            received: VecDeque::new(),
+        };
+        let connect = v5::Connect::builder()
+            .client_id("")
+            .unwrap()
+            .clean_start(true);
+        client
+            .send(connect.user_name(token).unwrap().build().unwrap().into())
+            .await;
+        let connack = client.packet().await;
+        assert!(
+            matches!(&connack, Packet::V5_0Connack(c) if c.reason_code() == ConnectReasonCode::Success),
+            "{connack:?}"
+        );
+        client
+    }
+
+    pub async fn subscribe(&mut self, filter: &str) {
+        let options = SubOpts::new().set_qos(Qos::AtLeastOnce);
+        let entries = vec![SubEntry::new(filter, options).unwrap()];
+        let id = self.mqtt.acquire_packet_id().unwrap();
+        let subscribe = v5::Subscribe::builder()
+            .packet_id(id)
+            .entries(entries)
+            .build()
+            .unwrap();
+        self.send(subscribe.into()).await;
+        while !matches!(self.packet().await, Packet::V5_0Suback(_)) {}
+    }
+
+    /// Publishes with QoS 1, without waiting for the acknowledgement.
+    pub async fn publish(&mut self, topic: &str, payload: &str) {
+        let id = self.mqtt.acquire_packet_id().unwrap();
+        let publish = v5::Publish::builder()
+            .topic_name(topic)
+            .unwrap()
+            .qos(Qos::AtLeastOnce);
+        self.send(
+            publish
+                .packet_id(id)
+                .payload(payload)
+                .build()
+                .unwrap()
+                .into(),
+        )
+        .await;
+    }
+
+    /// The next message, as topic and payload.
+    pub async fn message(&mut self) -> (String, String) {
+        loop {
+            if let Packet::V5_0Publish(p) = self.packet().await {
+                let payload = String::from_utf8(p.payload().as_slice().to_vec()).unwrap();
+                return (p.topic_name().to_owned(), payload);
+            }
+        }
+    }
+
+    /// The packet identifiers of the next acknowledgements, in order.
+    pub async fn acknowledgements(&mut self, count: usize) -> Vec<u16> {
+        let mut acknowledged = Vec::new();
+        while acknowledged.len() < count {
+            if let Packet::V5_0Puback(p) = self.packet().await {
+                acknowledged.push(p.packet_id());
+            }
+        }
+        acknowledged
+    }
+
+    async fn packet(&mut self) -> Packet {
+        loop {
+            if let Some(packet) = self.received.pop_front() {
+                return packet;
+            }
+            let mut buffer = [0; 4096];
+            let length = within(self.stream.read(&mut buffer))
+                .await
+                .expect("the connection lives");
+            assert!(length > 0, "the server closed the connection");
+            let mut cursor = Cursor::new(&buffer[..length]);
+            while cursor.position() < length as u64 {
+                let events = self.mqtt.recv(&mut cursor);
+                self.apply(events).await;
+            }
+        }
+    }
+
+    async fn send(&mut self, packet: Packet) {
+        let events = self.mqtt.send(packet);
+        self.apply(events).await;
+    }
+
+    async fn apply(&mut self, events: Vec<Event>) {
+        for event in events {
+            match event {
+                Event::NotifyPacketReceived(packet) => self.received.push_back(packet),
+                Event::RequestSendPacket { packet, .. } => {
+                    self.stream
+                        .write_all(&packet.to_continuous_buffer())
+                        .await
+                        .expect("it is sent");
+                }
+                Event::NotifyError(error) => panic!("{error:?}"),
+                _ => {}
+            }
+        }
+    }
+}
