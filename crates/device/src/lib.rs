@@ -7,6 +7,11 @@
 //!
 //! - [`platform`]: what a body brings: Bluetooth, Wi-Fi, sockets, flash, sensor, system.
 //! - [`event`]: the one vocabulary in which the device tells what happens to it.
+//! - [`lifecycle`]: what follows from what happened, as a pure function; [`run()`] does it.
+//! - [`storage`], [`settings`], [`credentials`]: what is in flash, and whether it is any good.
+//! - [`provisioning`]: the client that tells the device which network to join.
+//! - [`clock`], [`telemetry`]: time, and samples until they are acknowledged.
+//! - [`tls`], [`cloud`]: one connection to the broker, and what outlives it.
 
 #![no_std]
 #![warn(missing_docs)]
@@ -23,9 +28,12 @@ pub mod life;
 pub mod lifecycle;
 pub mod platform;
 pub mod provisioning;
+mod run;
 pub mod settings;
 pub mod storage;
 pub mod telemetry;
 #[cfg(test)]
 mod testing;
 pub mod tls;
+
+pub use run::run;

@@ -7,6 +7,7 @@
 mod activities;
 mod provision;
 mod sampling;
+mod timekeeping;
 
 use embassy_futures::select::{Either, Either3, select, select3};
 use embassy_time::{Duration, Timer};
@@ -32,7 +33,16 @@ const REMINDER: Duration = Duration::from_secs(60);
 /// On return the body is to restart the device: a chip resets, a simulator calls `run` again with
 /// the same flash.
 pub async fn run<P: Platform>(body: Body<P>, tls: tls::Library<'_>) -> RestartReason {
-    let Body { mut bluetooth, mailbox, wifi, network, flash, mut sensor, system, observer } = body;
+    let Body {
+        mut bluetooth,
+        mailbox,
+        wifi,
+        network,
+        flash,
+        mut sensor,
+        system,
+        observer,
+    } = body;
     let clock = Clock::boot();
     let storage = match Storage::open(flash) {
         Ok((storage, erased)) => {
@@ -53,7 +63,9 @@ pub async fn run<P: Platform>(body: Body<P>, tls: tls::Library<'_>) -> RestartRe
         // The certificates will not be readable either, and tell the same.
         Err(_) => (Settings::default(), None),
     };
-    let life = Life::<P>::begin(&wifi, &network, &system, &observer, &storage, settings, clock);
+    let life = Life::<P>::begin(
+        &wifi, &network, &system, &observer, &storage, settings, clock,
+    );
     let provisioned = match storage.wifi() {
         Ok(network) => network.is_some(),
         Err(error) => {
@@ -61,7 +73,10 @@ pub async fn run<P: Platform>(body: Body<P>, tls: tls::Library<'_>) -> RestartRe
             false
         }
     };
-    life.tell(&Event::Booted { reset: system.reset_reason(), provisioned });
+    life.tell(&Event::Booted {
+        reset: system.reset_reason(),
+        provisioned,
+    });
     if let Some(error) = refused {
         life.tell(&Event::SettingsRefused(error));
     }
@@ -92,7 +107,9 @@ async fn follow<P: Platform>(
                 if let Err(error) = life.storage.erase_wifi() {
                     life.tell(&Event::StorageFailed(error));
                 }
-                life.tell(&Event::Restarting { why: RestartReason::FactoryReset });
+                life.tell(&Event::Restarting {
+                    why: RestartReason::FactoryReset,
+                });
                 return RestartReason::FactoryReset;
             }
             Action::Wait => action = life.next_action().await,

@@ -3,29 +3,24 @@
 //! Each ends by telling what happened; the lifecycle decides what follows.
 
 use alloc::rc::Rc;
-use core::convert::Infallible;
 
 use embassy_futures::select::{Either, select};
-use embassy_time::{Duration, Timer};
+use embassy_time::Timer;
 use rand_core::CryptoRng;
 
-use crate::clock;
-use crate::cloud::{self, CloudSession};
-use crate::credentials::{Bundle, Credentials, CredentialsError, Fault, File, Files};
-use crate::event::{ClockError, ClockSource, Event};
+use super::{provision, timekeeping};
+use crate::cloud::{CloudSession, ConnectionEnd};
+use crate::credentials::{Bundle, CredentialsError, Fault, File, Files};
+use crate::event::{Event, RestartReason};
 use crate::life::Life;
 use crate::lifecycle::Action;
-use crate::platform::{Platform, System, Wifi};
+use crate::platform::{Platform, Wifi};
+use crate::provisioning::Mailbox;
 use crate::storage::FileError;
 use crate::tls;
-use super::provision;
-use crate::provisioning::Mailbox;
 
 /// The most that a credentials file may have, in bytes: ten certificates with RSA-4096 keys.
 const FILE_LIMIT: u32 = 24 * 1024;
-
-/// How often the clock is set again while the device is online.
-const CLOCK_REFRESH: Duration = Duration::from_secs(3600);
 
 /// What the activities of one life own between them.
 pub(super) struct Activities<'a, 'b, P: Platform> {
@@ -50,9 +45,17 @@ impl<'a, 'b, P: Platform> Activities<'a, 'b, P> {
     ) -> Self {
         let bundle = read_bundle(life, &mut life.entropy());
         if let Err(error) = &bundle {
-            life.tell(&Event::CredentialsRefused(error.clone()));
+            life.tell(&Event::CredentialsRefused(*error));
         }
-        Self { life, bluetooth, mailbox, bundle, cloud: CloudSession::new(), tls, proven: false }
+        Self {
+            life,
+            bluetooth,
+            mailbox,
+            bundle,
+            cloud: CloudSession::new(),
+            tls,
+            proven: false,
+        }
     }
 
     /// Performs one action, which is not one of those that end a life.
@@ -63,12 +66,12 @@ impl<'a, 'b, P: Platform> Activities<'a, 'b, P> {
             }
             Action::Join { after } => {
                 Timer::after(after).await;
-                self.join().await;
+                join(self.life).await;
             }
             Action::SetClock { after, floor } => {
                 while_joined(self.life, async {
                     Timer::after(after).await;
-                    self.set_clock(floor).await;
+                    timekeeping::set_clock(self.life, floor).await;
                 })
                 .await;
             }
@@ -83,79 +86,66 @@ impl<'a, 'b, P: Platform> Activities<'a, 'b, P> {
         }
     }
 
-    async fn join(&self) {
+    /// Connects to the broker and serves until the connection ends.
+    async fn connect(&mut self) {
         let life = self.life;
-        let network = match life.storage.wifi() {
-            Ok(Some(network)) => network,
-            // It was there at boot: the flash is failing, or somebody erased it.
-            Ok(None) => return life.tell(&Event::FactoryReset),
-            Err(error) => {
-                life.tell(&Event::StorageFailed(error));
-                return life.tell(&Event::FactoryReset);
-            }
+        let now_unix_s = life.clock.now_unix_ms().unwrap_or(0) / 1_000;
+        let credentials = self.bundle.as_ref().map_err(|error| *error);
+        let credentials = match credentials.and_then(|bundle| bundle.at(now_unix_s)) {
+            Ok(credentials) => credentials,
+            Err(error) => return life.tell(&Event::CredentialsRefused(error)),
         };
-        let attempt = life.state().attempt();
-        life.tell(&Event::Joining { ssid: network.ssid.clone(), attempt });
-        match life.wifi.join(&network).await {
-            Ok(address) => {
-                life.tell(&Event::Joined { address, rssi_dbm: life.wifi.rssi_dbm() });
-            }
-            Err(error) => {
+        if !core::mem::replace(&mut self.proven, true) {
+            let bundle = credentials.bundle();
+            life.tell(&Event::CredentialsProven {
+                common_name: bundle.common_name().clone(),
+                expires_unix_s: bundle.expires_unix_s(),
+            });
+        }
+        let connection = self.cloud.run(life, credentials, self.tls);
+        let end = match select(connection, timekeeping::keep_clock(life)).await {
+            Either::First(end) => end,
+            Either::Second(never) => match never {},
+        };
+        match end {
+            ConnectionEnd::Failed(error) => {
                 let retry_ms = life.retry_ms();
-                life.tell(&Event::JoinFailed { error, retry_ms });
+                life.tell(&Event::ConnectionFailed { error, retry_ms });
             }
+            ConnectionEnd::Restart => life.tell(&Event::Restarting {
+                why: RestartReason::Rpc,
+            }),
+            ConnectionEnd::FactoryReset => life.tell(&Event::FactoryReset),
         }
     }
+}
 
-    async fn set_clock(&self, floor: bool) {
-        let life = self.life;
-        if life.clock.source().is_some_and(|source| source != ClockSource::Floor) {
-            // Only the network was lost in between.
-            return self.clock_is(life.clock.now_unix_ms(), ClockSource::Kept);
+/// Joins the network that is kept in flash.
+async fn join<P: Platform>(life: &Life<'_, P>) {
+    let network = match life.storage.wifi() {
+        Ok(Some(network)) => network,
+        // It was there at boot: the flash is failing, or somebody erased it.
+        Ok(None) => return life.tell(&Event::FactoryReset),
+        Err(error) => {
+            life.tell(&Event::StorageFailed(error));
+            return life.tell(&Event::FactoryReset);
         }
-        let built_at = life.system.identity().built_at_unix_s;
-        let kept = life.system.unix_ms().filter(|unix_ms| unix_ms / 1_000 >= built_at);
-        if kept.is_some() {
-            return self.clock_is(kept, ClockSource::Kept);
+    };
+    let attempt = life.state().attempt();
+    life.tell(&Event::Joining {
+        ssid: network.ssid.clone(),
+        attempt,
+    });
+    match life.wifi.join(&network).await {
+        Ok(address) => {
+            life.tell(&Event::Joined {
+                address,
+                rssi_dbm: life.wifi.rssi_dbm(),
+            });
         }
-        match self.ask_time().await {
-            Ok(unix_ms) => self.clock_is(Some(unix_ms), ClockSource::Sntp),
-            Err(_) if floor => {
-                let last = life.storage.last_good_time().ok().flatten().unwrap_or(0);
-                self.clock_is(Some(last.max(built_at).saturating_mul(1_000)), ClockSource::Floor);
-            }
-            Err(error) => {
-                let retry_ms = life.retry_ms();
-                life.tell(&Event::ClockFailed { error, retry_ms });
-            }
-        }
-    }
-
-    async fn ask_time(&self) -> Result<u64, ClockError> {
-        let server = &self.life.settings.sntp_server;
-        let floor = self.life.system.identity().built_at_unix_s;
-        clock::ask(self.life.network, &server.host, server.port, floor).await
-    }
-
-    fn clock_is(&self, unix_ms: Option<u64>, source: ClockSource) {
-        let Some(unix_ms) = unix_ms else { return };
-        self.life.clock.set(unix_ms, source);
-        if source == ClockSource::Sntp {
-            self.life.system.set_unix_ms(unix_ms);
-        }
-        self.life.tell(&Event::ClockSet { unix_ms, source });
-    }
-
-    /// While online: sets the clock again every hour, and every minute as long as only the floor
-    /// is known.
-    async fn keep_clock(&self) -> Infallible {
-        loop {
-            let certain = self.life.clock.source() != Some(ClockSource::Floor);
-            let pause = if certain { CLOCK_REFRESH } else { Duration::from_secs(60) };
-            Timer::after(pause).await;
-            if let Ok(unix_ms) = self.ask_time().await {
-                self.clock_is(Some(unix_ms), ClockSource::Sntp);
-            }
+        Err(error) => {
+            let retry_ms = life.retry_ms();
+            life.tell(&Event::JoinFailed { error, retry_ms });
         }
     }
 }
@@ -172,13 +162,17 @@ fn read_bundle<P: Platform>(
     random: &mut dyn CryptoRng,
 ) -> Result<Bundle, CredentialsError> {
     let read = |file: File| {
-        life.storage.read_file(file.name(), FILE_LIMIT).map_err(|error| {
-            file.has(match error {
-                FileError::Missing => Fault::Missing,
-                FileError::TooLarge { limit, .. } => Fault::TooLarge { most: limit as usize },
-                other => Fault::Unreadable(other),
+        life.storage
+            .read_file(file.name(), FILE_LIMIT)
+            .map_err(|error| {
+                file.has(match error {
+                    FileError::Missing => Fault::Missing,
+                    FileError::TooLarge { limit, .. } => Fault::TooLarge {
+                        most: limit as usize,
+                    },
+                    other => Fault::Unreadable(other),
+                })
             })
-        })
     };
     Bundle::prove(
         Files {

@@ -58,7 +58,9 @@ async fn serve<P: Platform>(
 
     let tell = |event: &Event| life.tell(event);
     let keep = |proven: &Proven| match life.storage.keep_wifi(&proven.credentials) {
-        Ok(()) => life.tell(&Event::Provisioned { ssid: proven.credentials.ssid.clone() }),
+        Ok(()) => life.tell(&Event::Provisioned {
+            ssid: proven.credentials.ssid.clone(),
+        }),
         Err(error) => life.tell(&Event::StorageFailed(error)),
     };
     let service = Service::new(security, life.wifi, life.entropy(), &tell, &keep);
@@ -71,7 +73,10 @@ async fn serve<P: Platform>(
         }
     };
     let scheme = service.scheme();
-    life.tell(&Event::ProvisioningStarted { name: shortened(&name), security: scheme });
+    life.tell(&Event::ProvisioningStarted {
+        name: shortened(&name),
+        security: scheme,
+    });
     show_code(life, &name, scheme, proof.as_deref().map(String::as_str));
     let provisioned =
         provisioning::provision(transport, &name, &service, mailbox.map(Rc::as_ref)).await;
@@ -99,7 +104,9 @@ fn proof<P: Platform>(life: &Life<'_, P>) -> Result<Option<Zeroizing<String>>, S
             }
             let mut random = Zeroizing::new([0; PROOF_LETTERS]);
             life.system.fill_random(&mut *random);
-            let letters = random.iter().map(|byte| char::from(ALPHABET[usize::from(byte % 32)]));
+            let letters = random
+                .iter()
+                .map(|byte| char::from(ALPHABET[usize::from(byte % 32)]));
             let made = Zeroizing::new(letters.collect::<String>());
             life.storage.keep_proof_of_possession(&made)?;
             Ok(Some(made))

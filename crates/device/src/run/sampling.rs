@@ -31,7 +31,10 @@ pub(super) async fn sample_steadily<P: Platform>(
             next = Instant::now();
             continue;
         }
-        if matches!(life.state(), State::Starting | State::Provisioning { rescue: false, .. }) {
+        if matches!(
+            life.state(),
+            State::Starting | State::Provisioning { rescue: false, .. }
+        ) {
             continue;
         }
         let uptime_ms = life.clock.uptime_ms();
@@ -48,7 +51,9 @@ pub(super) async fn sample_steadily<P: Platform>(
         let gave_way = life.queue.push(sample);
         life.tell(&Event::Sampled(sample));
         if gave_way {
-            life.tell(&Event::SamplesDropped { total: life.queue.dropped() });
+            life.tell(&Event::SamplesDropped {
+                total: life.queue.dropped(),
+            });
         }
     }
 }
