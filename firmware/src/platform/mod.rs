@@ -8,6 +8,7 @@ mod network;
 mod panic;
 pub(crate) mod sensor;
 mod system;
+mod tls;
 mod wifi;
 
 use device::platform::{Body, Platform};
@@ -42,6 +43,7 @@ pub(crate) fn bring_up(board: Board, spawner: Spawner) -> Body<Chip> {
     let stack = network::start(interface, &system, spawner);
     Body {
         bluetooth: bluetooth::Controller::new(board.bluetooth),
+        mailbox: None,
         wifi: wifi::Station::new(controller, stack),
         network: network::Sockets::new(stack),
         flash: FlashStorage::new(board.flash),
@@ -53,7 +55,6 @@ pub(crate) fn bring_up(board: Board, spawner: Spawner) -> Body<Chip> {
 
 /// Lives until the device asks for a restart, and restarts.
 pub(crate) async fn live(body: Body<Chip>) -> ! {
-    let _body = body;
-    core::future::pending::<()>().await;
+    device::run(body, tls::install()).await;
     esp_hal::system::software_reset()
 }
