@@ -1,12 +1,260 @@
-//! Placeholder until cloud land.
-use core::fmt;
+//! The connection to the broker: from its name to telemetry that is acknowledged, and why it
+//! ended.
+//!
+//! [`CloudSession::run`] drives one connection until it ends: DNS, TCP, TLS, MQTT 5, then it
+//! serves. Pauses between connections are the [`lifecycle`](crate::lifecycle)'s.
+//!
+//! # What survives a connection
+//!
+//! - **Samples** stay in the [`SampleQueue`](crate::telemetry::SampleQueue) until the broker has
+//!   acknowledged them. What was under way when a connection broke is sent again, with the same
+//!   time stamps, so that a server that got it after all stores it over itself.
+//! - **The TLS session**, to be resumed.
+//! - Nothing of MQTT: every connection is a clean start without session expiry. A command that
+//!   was sent while the device was away would be obeyed late, and an RPC that is too large for
+//!   the device would come again on every connection; servers keep shared attributes, and the
+//!   device asks for them each time.
+//!
+//! # Telemetry
+//!
+//! Oldest first, one message at a time, at most one message in 900 ms: so a live sample goes out
+//! at once, and a backlog in batches of up to 2 KiB a second, a dozen samples, which keeps
+//! clear of ThingsBoard's rate limits. Live samples wait behind the backlog, for the order of
+//! acknowledgements is the order of the queue.
+//!
+//! # Last will
+//!
+//! `{"online":false}` to the client attributes, against `{"online":true}` on connecting. (Not on
+//! ThingsBoard, which keeps account of that itself and takes no wills: thingsboard/thingsboard,
+//! `MqttTransportHandler.java`, commit dfe65d5abc3aa959aaa853952d74943fbd6867bd.)
+//!
+//! # Memory
+//!
+//! While connected: 5 KiB for MQTT on the heap, and MbedTLS's record buffers.
 
-/// Why cloud were refused.
+mod device;
+mod error;
+mod inbound;
+mod outbound;
+mod serve;
+#[cfg(test)]
+mod tests;
+mod wire;
+
+use alloc::vec;
+use core::net::{IpAddr, SocketAddr};
+
+use embassy_time::{Duration, with_timeout};
+use embedded_io_async::{Read, Write};
+use embedded_nal_async::{AddrType, Dns, TcpConnect};
+use heapless::String;
+use minimq::{Buffers, ConfigBuilder, QoS, Session, Will};
+use thingsboard::topic;
+
+use crate::credentials::Credentials;
+use crate::event::Event;
+use crate::life::Life;
+use crate::platform::{Network, Platform};
+use crate::tls::{self, Resumption, Stream, TlsError};
+use device::Device;
+pub use error::{CloudError, Phase};
+use serve::{Failure, serve};
+use wire::{Line, Wire};
+
+/// The largest packet that the device takes: an RPC with about 900 bytes of parameters. The
+/// broker is told, and drops larger ones.
+const RX_BYTES: usize = 1024;
+/// What is sent and not yet acknowledged: a batch of 2 KiB, the client attributes, a few replies.
+const TX_BYTES: usize = 4096;
+
+const DNS_TIMEOUT: Duration = Duration::from_secs(10);
+const TCP_TIMEOUT: Duration = Duration::from_secs(15);
+/// RSA-4096 takes a chip many seconds.
+const TLS_TIMEOUT: Duration = Duration::from_secs(60);
+const MQTT_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long to wait for the reason after the server hung up, and for it to take notice of ours.
+const FAREWELL_TIMEOUT: Duration = Duration::from_secs(1);
+
+const OFFLINE: &[u8] = br#"{"online":false}"#;
+
+/// Why a connection ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CloudError;
+pub enum ConnectionEnd {
+    /// It did not come about, or broke. Try again later.
+    Failed(CloudError),
+    /// The server asked the device to restart, and knows that it will.
+    Restart,
+    /// The server asked the device to forget its network, and knows that it will.
+    FactoryReset,
+}
 
-impl fmt::Display for CloudError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("cloud refused")
+/// What outlives the connections to one broker.
+#[derive(Default)]
+pub struct CloudSession {
+    resumption: Resumption,
+}
+
+impl CloudSession {
+    /// Nothing to resume yet.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            resumption: Resumption::new(),
+        }
     }
+
+    /// Connects and serves until the connection ends. Tells [`Event::Connecting`] and what follows
+    /// of it, but not how it ended.
+    ///
+    /// Can be dropped at any time: samples that were not acknowledged stay in the queue.
+    pub async fn run<P: Platform>(
+        &mut self,
+        life: &Life<'_, P>,
+        credentials: Credentials<'_>,
+        library: tls::Library<'_>,
+    ) -> ConnectionEnd {
+        match self.connect(life, credentials, library).await {
+            Ok(end) => end,
+            Err(error) => ConnectionEnd::Failed(error),
+        }
+    }
+
+    async fn connect<P: Platform>(
+        &mut self,
+        life: &Life<'_, P>,
+        credentials: Credentials<'_>,
+        library: tls::Library<'_>,
+    ) -> Result<ConnectionEnd, CloudError> {
+        let settings = &life.settings;
+        let broker = &settings.broker;
+        life.tell(&Event::Connecting {
+            host: broker.host.clone(),
+            port: broker.port,
+            attempt: life.state().attempt(),
+        });
+        let stack = life.network.stack();
+        let address = match broker.address() {
+            Some(address) => address,
+            None => resolve(stack, &broker.host).await?,
+        };
+        let remote = SocketAddr::new(address, broker.port);
+        let socket = with_timeout(TCP_TIMEOUT, stack.connect(remote))
+            .await
+            .map_err(|_| CloudError::TimedOut(Phase::Tcp))?
+            .map_err(|error| CloudError::Unreachable(embedded_io_async::Error::kind(&error)))?;
+
+        let client = tls::Client {
+            library,
+            credentials,
+            server_name: &settings.server_name,
+            unix_s: life.clock.now_unix_ms().unwrap_or(0) / 1_000,
+        };
+        let handshake = Stream::connect(socket, client, &mut self.resumption);
+        let mut stream = with_timeout(TLS_TIMEOUT, handshake)
+            .await
+            .map_err(|_| CloudError::TimedOut(Phase::Tls))?
+            .map_err(CloudError::Tls)?;
+        life.tell(&Event::TlsEstablished {
+            version: stream.version(),
+            resumed: stream.resumed(),
+        });
+
+        let name = credentials.bundle().common_name();
+        let result = speak(life, name, settings.keep_alive_s, &mut stream).await;
+        let result = match result {
+            Ok(end) => Ok(end),
+            Err(Failure::Known(error)) => Err(error),
+            Err(Failure::Transport { error, online }) => {
+                Err(explain(&mut stream, error, online).await)
+            }
+        };
+        // So that the server need not find out by itself. It publishes the last will.
+        let _ = with_timeout(FAREWELL_TIMEOUT, stream.close()).await;
+        result
+    }
+}
+
+/// Speaks MQTT until the connection ends.
+async fn speak<D: Device, IO: Read + Write>(
+    device: &D,
+    name: &str,
+    keep_alive_s: u16,
+    io: IO,
+) -> Result<ConnectionEnd, Failure<IO::Error>> {
+    let mut rx = vec![0; RX_BYTES];
+    let mut tx = vec![0; TX_BYTES];
+    let config = ConfigBuilder::new(Buffers::new(&mut rx, &mut tx))
+        .client_id(name)
+        .and_then(|config| {
+            let will = Will::new(topic::ATTRIBUTES, OFFLINE, &[])?;
+            config.will(will.qos(QoS::AtLeastOnce))
+        })
+        // The name has at most 64 bytes, as the client id may have, and the topic fits.
+        .map_err(|_| Failure::Known(CloudError::Bug))?
+        .keepalive_interval(keep_alive_s)
+        .autodowngrade_qos();
+    let mut session = Session::new(config);
+    let line = Line::default();
+    let connecting = session.connect(Wire::new(io, &line));
+    let connection = with_timeout(MQTT_TIMEOUT, connecting)
+        .await
+        .map_err(|_| Failure::Known(CloudError::TimedOut(Phase::Mqtt)))?
+        .map_err(|error| Failure::from_minimq(error, &line, serve::Stage::Connect))?;
+    device.tell(&Event::Online {
+        session_present: connection.connect_event() == minimq::ConnectEvent::Reconnected,
+    });
+    serve(device, name, connection, &line).await
+}
+
+async fn resolve<S: Dns>(stack: &S, host: &str) -> Result<IpAddr, CloudError> {
+    let lookup = async {
+        // IPv4 first: few access points for things have working IPv6, and names like localhost
+        // have both.
+        match stack.get_host_by_name(host, AddrType::IPv4).await {
+            Ok(address) => Ok(address),
+            Err(_) => stack.get_host_by_name(host, AddrType::IPv6).await,
+        }
+    };
+    with_timeout(DNS_TIMEOUT, lookup)
+        .await
+        .map_err(|_| CloudError::TimedOut(Phase::Dns))?
+        .map_err(|_| CloudError::NameNotResolved)
+}
+
+/// Why reading or writing failed.
+///
+/// A server of TLS 1.3 that refuses the device's certificate sends its alert after the handshake
+/// and hangs up; it depends on timing whether the device reads it, or fails to write first.
+async fn explain<IO: Read + Write>(
+    stream: &mut Stream<'_, IO>,
+    error: mbedtls_rs::SessionError,
+    online: bool,
+) -> CloudError {
+    let mut error = stream.error(error);
+    if let (TlsError::Broken(_), false) = (error, online) {
+        let mut buffer = [0];
+        let last_words = with_timeout(FAREWELL_TIMEOUT, stream.read(&mut buffer)).await;
+        if let Ok(Err(words)) = last_words
+            && let words @ (TlsError::DeviceCertificate(_) | TlsError::Refused(_)) =
+                stream.error(words)
+        {
+            error = words;
+        }
+    }
+    match (error, online) {
+        (TlsError::Broken(_), false) => CloudError::HungUp,
+        (TlsError::Broken(kind), true) => CloudError::Lost(kind),
+        (error, _) => CloudError::Tls(error),
+    }
+}
+
+/// Text for events, cut where it is too long.
+fn cut<const N: usize>(characters: impl Iterator<Item = char>) -> String<N> {
+    let mut text = String::new();
+    for character in characters {
+        if text.push(character).is_err() {
+            break;
+        }
+    }
+    text
 }

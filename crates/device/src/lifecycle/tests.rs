@@ -37,7 +37,7 @@ fn refused() -> Event {
 
 fn cut_off() -> Event {
     Event::ConnectionFailed {
-        error: crate::cloud::CloudError,
+        error: crate::cloud::CloudError::NameNotResolved,
         retry_ms: 700,
     }
 }

@@ -1,0 +1,79 @@
+//! What serving a connection needs of the device.
+
+use crate::event::Event;
+use crate::life::Life;
+use crate::platform::{Heap, Identity, Platform, ResetReason, System, Wifi};
+use crate::telemetry::SampleQueue;
+
+/// The device, as the cloud sees it. [`Life`] is one.
+pub(super) trait Device {
+    /// Tells what happened.
+    fn tell(&self, event: &Event);
+    /// Samples that wait.
+    fn queue(&self) -> &SampleQueue;
+    /// The time stamp of something that happened `uptime_ms` after boot, in milliseconds since
+    /// 1970; none while the time is not certain.
+    fn stamp(&self, uptime_ms: u64) -> Option<u64>;
+    /// Milliseconds since boot.
+    fn uptime_ms(&self) -> u64;
+    /// Milliseconds between samples.
+    fn interval_ms(&self) -> u32;
+    /// Changes that, which is in range, at once; returns whether it could be kept in flash.
+    fn change_interval(&self, ms: u32) -> bool;
+    /// Chip and firmware.
+    fn identity(&self) -> Identity;
+    /// Why it started.
+    fn reset_reason(&self) -> ResetReason;
+    /// The station's address.
+    fn mac(&self) -> [u8; 6];
+    /// Strength of the access point in dBm.
+    fn rssi_dbm(&self) -> Option<i8>;
+    /// Free heap.
+    fn heap(&self) -> Option<Heap>;
+}
+
+impl<P: Platform> Device for Life<'_, P> {
+    fn tell(&self, event: &Event) {
+        Life::tell(self, event);
+    }
+
+    fn queue(&self) -> &SampleQueue {
+        &self.queue
+    }
+
+    fn stamp(&self, uptime_ms: u64) -> Option<u64> {
+        self.clock.stamp(uptime_ms)
+    }
+
+    fn uptime_ms(&self) -> u64 {
+        self.clock.uptime_ms()
+    }
+
+    fn interval_ms(&self) -> u32 {
+        Life::interval_ms(self)
+    }
+
+    fn change_interval(&self, ms: u32) -> bool {
+        Life::change_interval(self, ms)
+    }
+
+    fn identity(&self) -> Identity {
+        self.system.identity()
+    }
+
+    fn reset_reason(&self) -> ResetReason {
+        self.system.reset_reason()
+    }
+
+    fn mac(&self) -> [u8; 6] {
+        self.wifi.mac()
+    }
+
+    fn rssi_dbm(&self) -> Option<i8> {
+        self.wifi.rssi_dbm()
+    }
+
+    fn heap(&self) -> Option<Heap> {
+        self.system.heap()
+    }
+}

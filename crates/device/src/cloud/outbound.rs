@@ -1,0 +1,109 @@
+//! What the device says on its own: client attributes and telemetry, as ThingsBoard's payloads.
+
+use core::fmt::Write;
+
+use heapless::{String, Vec};
+use thingsboard::json::BufferTooSmall;
+use thingsboard::{Decimal, Value, attributes, telemetry};
+
+use super::device::Device;
+use crate::event::Sample;
+
+/// Named values, as many as there may be.
+type Values<'a> = Vec<(&'static str, Value<'a>), 8>;
+
+/// The shared attribute that sets the telemetry interval, in milliseconds.
+pub(super) const INTERVAL_ATTRIBUTE: &str = "telemetryIntervalMs";
+
+/// Writes the client attributes, published once per connection. Returns the length.
+pub(super) fn write_attributes<D: Device>(
+    device: &D,
+    name: &str,
+    buffer: &mut [u8],
+) -> Result<usize, BufferTooSmall> {
+    let identity = device.identity();
+    let mut mac = String::<17>::new();
+    for (index, byte) in device.mac().iter().enumerate() {
+        let colon = if index == 0 { "" } else { ":" };
+        // Six bytes fit.
+        let _ = write!(mac, "{colon}{byte:02x}");
+    }
+    attributes::write_values(
+        buffer,
+        &[
+            ("online", true.into()),
+            ("serial", name.into()),
+            ("mac", mac.as_str().into()),
+            ("chip", identity.chip.into()),
+            ("firmware_version", identity.firmware_version.into()),
+            ("reset_reason", device.reset_reason().name().into()),
+            ("telemetry_interval_ms", device.interval_ms().into()),
+        ],
+    )
+    .map(<[u8]>::len)
+}
+
+/// Writes the request for the shared attributes. Returns the length.
+pub(super) fn write_request(buffer: &mut [u8]) -> Result<usize, BufferTooSmall> {
+    attributes::write_request(buffer, &[], &[INTERVAL_ATTRIBUTE]).map(<[u8]>::len)
+}
+
+/// Writes the oldest samples, as many as fit into `buffer`. Returns the length, and the number
+/// after the last sample.
+///
+/// While the time is not certain it is one sample alone, without a stamp: the server would give
+/// the same to all.
+pub(super) fn write_telemetry<D: Device>(
+    device: &D,
+    buffer: &mut [u8],
+) -> Result<(usize, u64), BufferTooSmall> {
+    let queue = device.queue();
+    let first = queue.first();
+    let Some(oldest) = queue.at(first) else {
+        return Ok((0, first));
+    };
+    if device.stamp(oldest.uptime_ms).is_none() {
+        let length = telemetry::write_values(buffer, &values(&oldest))?.len();
+        return Ok((length, first + 1));
+    }
+    let mut batch = telemetry::Batch::new(buffer);
+    let mut next = first;
+    while let Some(sample) = queue.at(next)
+        && let Some(ts_ms) = device.stamp(sample.uptime_ms)
+    {
+        match batch.push(ts_ms, &values(&sample)) {
+            Ok(()) => next += 1,
+            Err(error) if next == first => return Err(error),
+            Err(_) => break,
+        }
+    }
+    Ok((batch.finish().map_or(0, <[u8]>::len), next))
+}
+
+fn values(sample: &Sample) -> Values<'static> {
+    let tenths = |value: i64| Value::Decimal(Decimal::new(value, 1));
+    let number = |value: u32| Value::Int(value.into());
+    [
+        (
+            "temperature",
+            sample.temperature_decicelsius.map(|t| tenths(t.into())),
+        ),
+        (
+            "humidity",
+            sample.humidity_permille.map(|h| tenths(h.into())),
+        ),
+        (
+            "chip_temperature",
+            sample
+                .chip_temperature_decicelsius
+                .map(|t| tenths(t.into())),
+        ),
+        ("rssi", sample.rssi_dbm.map(|rssi| Value::Int(rssi.into()))),
+        ("heap_free", sample.heap_free.map(number)),
+        ("heap_least", sample.heap_least.map(number)),
+        ("dropped", Some(number(sample.dropped))),
+    ]
+    .into_iter()
+    .filter_map(|(name, value)| Some((name, value?)))
+    .collect()
+}

@@ -1,0 +1,421 @@
+//! Serving a connection that the broker accepted, until it ends.
+//!
+//! A loop of three steps: take note of what was acknowledged, send what is due, wait. Waiting is
+//! the only step that is ever dropped in the middle, and only while it reads: see [`Wire`].
+
+use core::future::{Future, poll_fn};
+use core::pin::pin;
+use core::task::Poll;
+
+use embassy_futures::select::select;
+use embassy_time::{Duration, Instant, Timer, with_timeout};
+use embedded_io_async::{Read, Write};
+use minimq::{
+    Connection, Op, PeerError, PubError, Publication, QoS, ResourceError, SubscriptionOptions,
+    TopicFilter,
+};
+use thingsboard::json::BufferTooSmall;
+use thingsboard::{FromDevice, RequestId, topic};
+
+use super::device::Device;
+use super::inbound::{self, Answer};
+use super::outbound;
+use super::wire::{Line, Wire};
+use super::{CloudError, ConnectionEnd, cut};
+use crate::event::Event;
+
+/// How long the broker may take to acknowledge, and the network to take a packet.
+const ACK_TIMEOUT: Duration = Duration::from_secs(20);
+/// Between two telemetry messages: a live sample every second is never late.
+const MESSAGE_PAUSE: Duration = Duration::from_millis(900);
+/// The largest payload of telemetry.
+const MOST_PAYLOAD: usize = 2048;
+/// The smallest payload that takes one sample.
+const LEAST_PAYLOAD: usize = 256;
+
+/// How far a connection got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// Before CONNACK.
+    Connect,
+    /// Before SUBACK.
+    Subscribe,
+    /// After it.
+    Serve,
+}
+
+/// Why serving ended, if not as the server wished.
+#[derive(Debug, PartialEq)]
+pub(super) enum Failure<E> {
+    /// It is clear why.
+    Known(CloudError),
+    /// The stream broke, which TLS can explain.
+    Transport {
+        /// The stream's error.
+        error: E,
+        /// Whether the broker had accepted.
+        online: bool,
+    },
+}
+
+impl<E> Failure<E> {
+    pub(super) fn from_minimq(error: minimq::Error<E>, line: &Line, stage: Stage) -> Self {
+        let known = match error {
+            minimq::Error::Transport(error) => {
+                let online = stage != Stage::Connect;
+                return Self::Transport { error, online };
+            }
+            minimq::Error::Peer(PeerError::Rejected(code)) => {
+                let reason = code.into();
+                match stage {
+                    Stage::Connect => CloudError::Refused { reason },
+                    Stage::Subscribe => CloudError::NotSubscribed { reason },
+                    Stage::Serve => CloudError::NotTaken { reason },
+                }
+            }
+            minimq::Error::Disconnected => match (line.disconnect.get(), stage) {
+                (Some(reason), Stage::Connect) => CloudError::Refused { reason },
+                (None, Stage::Connect) => CloudError::HungUp,
+                (Some(reason), _) => CloudError::Kicked {
+                    reason: Some(reason),
+                },
+                (None, _) if line.closed.get() => CloudError::Kicked { reason: None },
+                // What is left is a ping without an answer.
+                (None, _) => CloudError::Silent,
+            },
+            minimq::Error::WriteZero => CloudError::Kicked { reason: None },
+            minimq::Error::Peer(_) => CloudError::Protocol,
+            minimq::Error::Resource(ResourceError::PacketTooLarge) => CloudError::PacketLimit,
+            _ => CloudError::Bug,
+        };
+        Self::Known(known)
+    }
+}
+
+/// Serves until the connection ends.
+pub(super) async fn serve<D: Device, IO: Read + Write>(
+    device: &D,
+    name: &str,
+    connection: Connection<'_, '_, Wire<'_, IO>>,
+    line: &Line,
+) -> Result<ConnectionEnd, Failure<IO::Error>> {
+    let mut serving = Serving {
+        device,
+        name,
+        connection,
+        line,
+        subscribing: None,
+        batch: None,
+        farewell: None,
+        next_message: Instant::MIN,
+        payload_limit: MOST_PAYLOAD,
+    };
+    serving.subscribe().await?;
+    loop {
+        serving.note_acknowledgements().await?;
+        if let Some(end) = serving.end() {
+            return Ok(end);
+        }
+        serving.send_telemetry().await?;
+        if let Some(answer) = serving.wait().await? {
+            serving.reply(answer).await?;
+        }
+    }
+}
+
+/// Something sent that the broker has yet to acknowledge.
+struct Sent {
+    op: Op,
+    at: Instant,
+}
+
+impl Sent {
+    fn now(op: Op) -> Self {
+        let at = Instant::now();
+        Self { op, at }
+    }
+}
+
+struct Serving<'a, 's, 'b, 'l, D, IO> {
+    device: &'a D,
+    name: &'a str,
+    connection: Connection<'s, 'b, Wire<'l, IO>>,
+    line: &'l Line,
+    subscribing: Option<Sent>,
+    /// Samples under way, with the number after the last of them.
+    batch: Option<(Sent, u64)>,
+    /// The reply that has to arrive before the connection ends.
+    farewell: Option<(Sent, ConnectionEnd)>,
+    next_message: Instant,
+    payload_limit: usize,
+}
+
+/// What came of an attempt to send.
+enum Outcome {
+    /// It is on its way.
+    Sent(Op),
+    /// There is no room until something else is acknowledged.
+    NoRoom,
+    /// The broker takes no packet of this size.
+    TooLarge,
+}
+
+impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, D, IO> {
+    fn stage(&self) -> Stage {
+        match self.subscribing {
+            Some(_) => Stage::Subscribe,
+            None => Stage::Serve,
+        }
+    }
+
+    fn failure(&self, error: minimq::Error<IO::Error>) -> Failure<IO::Error> {
+        Failure::from_minimq(error, self.line, self.stage())
+    }
+
+    async fn subscribe(&mut self) -> Result<(), Failure<IO::Error>> {
+        let once = || SubscriptionOptions::default().maximum_qos(QoS::AtLeastOnce);
+        let filters = [
+            topic::SUBSCRIBE_RPC_REQUESTS,
+            topic::ATTRIBUTES,
+            topic::SUBSCRIBE_ATTRIBUTES_RESPONSES,
+        ]
+        .map(|filter| TopicFilter::new(filter).options(once()));
+        let subscribing = self.connection.subscribe(&filters, &[]);
+        let op = with_timeout(ACK_TIMEOUT, subscribing)
+            .await
+            .map_err(|_| Failure::Known(CloudError::Silent))?
+            .map_err(|error| Failure::from_minimq(error, self.line, Stage::Subscribe))?;
+        self.subscribing = Some(Sent::now(op));
+        Ok(())
+    }
+
+    /// Publishes what `write` writes into at most `limit` bytes, with QoS 1.
+    async fn publish(
+        &mut self,
+        topic: FromDevice,
+        limit: usize,
+        write: impl FnOnce(&mut [u8]) -> Result<usize, BufferTooSmall>,
+    ) -> Result<Outcome, Failure<IO::Error>> {
+        let topic = topic.topic();
+        let payload = |buffer: &mut [u8]| {
+            let room = buffer.len().min(limit);
+            write(buffer.get_mut(..room).unwrap_or_default())
+        };
+        let publication = Publication::new(&topic, payload).qos(QoS::AtLeastOnce);
+        let published = with_timeout(ACK_TIMEOUT, self.connection.publish(publication))
+            .await
+            .map_err(|_| Failure::Known(CloudError::Silent))?;
+        match published {
+            Ok(Some(op)) => Ok(Outcome::Sent(op)),
+            // A broker that knows no QoS 1 acknowledges nothing, and samples would never leave.
+            Ok(None) => Err(Failure::Known(CloudError::Protocol)),
+            Err(PubError::Session(minimq::Error::Resource(ResourceError::PacketTooLarge))) => {
+                Ok(Outcome::TooLarge)
+            }
+            Err(
+                PubError::Payload(_)
+                | PubError::Session(minimq::Error::Resource(_) | minimq::Error::NotReady),
+            ) => Ok(Outcome::NoRoom),
+            Err(PubError::Session(error)) => Err(self.failure(error)),
+        }
+    }
+
+    /// Lets go of acknowledged samples, and introduces the device once it is subscribed.
+    async fn note_acknowledgements(&mut self) -> Result<(), Failure<IO::Error>> {
+        if let Some((sent, end)) = &self.batch
+            && self.connection.is_complete(&sent.op)
+        {
+            let queue = self.device.queue();
+            let samples = queue.acknowledge_below(*end);
+            self.batch = None;
+            self.device.tell(&Event::Acknowledged {
+                samples: samples.try_into().unwrap_or(u16::MAX),
+                backlog: queue.len().try_into().unwrap_or(u16::MAX),
+            });
+        }
+        if let Some(sent) = &self.subscribing
+            && self.connection.is_complete(&sent.op)
+        {
+            self.subscribing = None;
+            self.introduce().await?;
+        }
+        Ok(())
+    }
+
+    /// Publishes the client attributes and asks for the shared one.
+    async fn introduce(&mut self) -> Result<(), Failure<IO::Error>> {
+        let (device, name) = (self.device, self.name);
+        let write = |buffer: &mut [u8]| outbound::write_attributes(device, name, buffer);
+        let attributes = self
+            .publish(FromDevice::Attributes, MOST_PAYLOAD, write)
+            .await?;
+        // The answer has this number, too; there is only one request per connection.
+        let request = FromDevice::AttributesRequest(RequestId::wrapping(1));
+        let asked = self
+            .publish(request, MOST_PAYLOAD, outbound::write_request)
+            .await?;
+        if !matches!((attributes, asked), (Outcome::Sent(_), Outcome::Sent(_))) {
+            log::warn!("the broker's packet limit leaves no room for the client attributes");
+        }
+        Ok(())
+    }
+
+    fn end(&mut self) -> Option<ConnectionEnd> {
+        let (sent, _) = self.farewell.as_ref()?;
+        if !self.connection.is_complete(&sent.op) {
+            return None;
+        }
+        self.farewell.take().map(|(_, end)| end)
+    }
+
+    /// Whether samples wait for nothing but their time.
+    fn may_send(&self) -> bool {
+        self.subscribing.is_none() && self.batch.is_none() && self.farewell.is_none()
+    }
+
+    /// Sends the oldest samples, if their time has come.
+    async fn send_telemetry(&mut self) -> Result<(), Failure<IO::Error>> {
+        let now = Instant::now();
+        if !self.may_send() || self.device.queue().is_empty() || now < self.next_message {
+            return Ok(());
+        }
+        let device = self.device;
+        let mut end = 0;
+        let write = |buffer: &mut [u8]| {
+            let (length, next) = outbound::write_telemetry(device, buffer)?;
+            end = next;
+            Ok(length)
+        };
+        match self
+            .publish(FromDevice::Telemetry, self.payload_limit, write)
+            .await?
+        {
+            Outcome::Sent(op) => {
+                self.batch = Some((Sent::now(op), end));
+                self.next_message = now + MESSAGE_PAUSE;
+            }
+            Outcome::TooLarge if self.payload_limit > LEAST_PAYLOAD => self.payload_limit /= 2,
+            Outcome::TooLarge => return Err(Failure::Known(CloudError::PacketLimit)),
+            // Replies are in the way, whose acknowledgements make room.
+            Outcome::NoRoom if !self.connection.session().is_publish_quiescent() => {
+                self.next_message = now + MESSAGE_PAUSE;
+            }
+            Outcome::NoRoom => return Err(Failure::Known(CloudError::PacketLimit)),
+        }
+        Ok(())
+    }
+
+    /// Waits until something was received or acknowledged, or is to be sent. Returns an answer
+    /// that is to be given.
+    async fn wait(&mut self) -> Result<Option<Answer>, Failure<IO::Error>> {
+        let queue = self.device.queue();
+        let may_send = self.may_send();
+        let next_message = self.next_message;
+        let samples_due = async {
+            if !may_send {
+                return core::future::pending().await;
+            }
+            if queue.is_empty() {
+                queue.arrival().await;
+            }
+            Timer::at(next_message).await;
+        };
+        let awaited = [
+            self.subscribing.as_ref(),
+            self.batch.as_ref().map(|(sent, _)| sent),
+            self.farewell.as_ref().map(|(sent, _)| sent),
+        ];
+        let overdue = awaited.into_iter().flatten().map(|sent| sent.at).min();
+        let overdue = async {
+            match overdue {
+                Some(since) => Timer::at(since + ACK_TIMEOUT).await,
+                None => core::future::pending().await,
+            }
+        };
+        let stalled = Timer::after(ACK_TIMEOUT);
+
+        let (line, stage, device) = (self.line, self.stage(), self.device);
+        let polled = {
+            let progress = self.connection.poll();
+            let interruption = select(samples_due, overdue);
+            interruptible(line, progress, interruption, stalled).await
+        };
+        match polled {
+            Wakeup::Progress(Ok(None)) => Ok(None),
+            Wakeup::Progress(Ok(Some(message))) => {
+                Ok(inbound::take(device, message.topic(), message.payload()))
+            }
+            Wakeup::Progress(Err(error)) => Err(Failure::from_minimq(error, line, stage)),
+            Wakeup::Stalled => Err(Failure::Known(CloudError::Silent)),
+            Wakeup::Interrupted(embassy_futures::select::Either::First(())) => Ok(None),
+            Wakeup::Interrupted(embassy_futures::select::Either::Second(())) => {
+                Err(Failure::Known(CloudError::Silent))
+            }
+        }
+    }
+
+    async fn reply(&mut self, answer: Answer) -> Result<(), Failure<IO::Error>> {
+        let Answer {
+            id,
+            method,
+            ok,
+            payload,
+            length,
+            end,
+        } = answer;
+        let reply = payload.get(..length).unwrap_or_default();
+        let write = |buffer: &mut [u8]| {
+            let room = buffer.get_mut(..length);
+            let room = room.ok_or(BufferTooSmall { needed: length })?;
+            room.copy_from_slice(reply);
+            Ok(length)
+        };
+        match self
+            .publish(FromDevice::RpcResponse(id), length, write)
+            .await?
+        {
+            Outcome::Sent(op) => {
+                self.device.tell(&Event::RpcAnswered { method, ok });
+                if let Some(end) = end {
+                    self.farewell.get_or_insert((Sent::now(op), end));
+                }
+            }
+            // More calls than replies fit. The server sees no reply and may ask again, so a
+            // restart must not happen either.
+            Outcome::NoRoom | Outcome::TooLarge => {
+                let method = cut::<32>(method.chars());
+                log::warn!("no room for a reply to {method}");
+            }
+        }
+        Ok(())
+    }
+}
+
+enum Wakeup<T, I> {
+    Progress(T),
+    Interrupted(I),
+    Stalled,
+}
+
+/// Polls `progress`, which is dropped for `interruption` only while it does not write, or when it
+/// writes for so long that the connection is given up.
+async fn interruptible<P: Future, I: Future>(
+    line: &Line,
+    progress: P,
+    interruption: I,
+    stalled: Timer,
+) -> Wakeup<P::Output, I::Output> {
+    let mut progress = pin!(progress);
+    let mut interruption = pin!(interruption);
+    let mut stalled = pin!(stalled);
+    poll_fn(|context| {
+        if let Poll::Ready(output) = progress.as_mut().poll(context) {
+            return Poll::Ready(Wakeup::Progress(output));
+        }
+        if line.busy.get() {
+            return stalled.as_mut().poll(context).map(|()| Wakeup::Stalled);
+        }
+        interruption.as_mut().poll(context).map(Wakeup::Interrupted)
+    })
+    .await
+}
