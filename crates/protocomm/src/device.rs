@@ -274,8 +274,8 @@ impl Device {
     /// The request is decrypted in place, and wiped unless it is for a custom endpoint. A reply is
     /// written to `response`, which should have [`RESPONSE_CAPACITY`].
     ///
-    /// With security 2, each of the two steps of the handshake takes about a second on an
-    /// ESP32-C3.
+    /// With security 2, the two steps of the handshake take 70 and 250 million instructions on an
+    /// ESP32-C3, and 13 KB of stack.
     ///
     /// # Errors
     ///

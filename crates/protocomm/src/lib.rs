@@ -1,4 +1,4 @@
-//! Espressif's unified provisioning (protocomm): bytes in, bytes out, both ends.
+#![doc = include_str!("../README.md")]
 #![no_std]
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]

@@ -19,7 +19,7 @@
 use ctr::cipher::{KeyIvInit, StreamCipher};
 use rand_core::CryptoRng;
 use subtle::ConstantTimeEq;
-use x25519_dalek::{PublicKey, StaticSecret};
+use x25519_dalek::{PublicKey, StaticSecret, X25519_BASEPOINT_BYTES};
 use zeroize::{Zeroize, Zeroizing};
 
 use super::channel::KeyStream;
@@ -32,6 +32,14 @@ fn secret<R: CryptoRng + ?Sized>(rng: &mut R) -> StaticSecret {
     let mut bytes = Zeroizing::new([0; KEY_LEN]);
     rng.fill_bytes(&mut *bytes);
     StaticSecret::from(*bytes)
+}
+
+/// The public key. As an exchange with the base point it needs no code of its own, where
+/// `PublicKey::from` takes a way through the Edwards curve, 7 KB of it.
+fn public_key(secret: &StaticSecret) -> [u8; KEY_LEN] {
+    secret
+        .diffie_hellman(&PublicKey::from(X25519_BASEPOINT_BYTES))
+        .to_bytes()
 }
 
 fn key_stream(
@@ -85,7 +93,7 @@ impl DeviceHandshake {
         let mut random = [0; RANDOM_LEN];
         rng.fill_bytes(&mut random);
         Ok(Self {
-            device_key: PublicKey::from(&secret).to_bytes(),
+            device_key: public_key(&secret),
             stream: key_stream(&secret, &client_key, proof, &random)?,
             client_key,
             random,
@@ -137,7 +145,7 @@ impl ClientStart {
 
     /// For command 0: the client's key.
     pub(crate) fn client_key(&self) -> [u8; KEY_LEN] {
-        PublicKey::from(&self.secret).to_bytes()
+        public_key(&self.secret)
     }
 
     /// Takes response 0.
@@ -184,6 +192,12 @@ mod tests {
         .unwrap();
         let proof = client.answer(device.device_key(), device.random()).unwrap();
         (device, proof)
+    }
+
+    #[test]
+    fn the_public_key_is_the_librarys() {
+        let secret = secret(&mut Noise::new(5));
+        assert_eq!(public_key(&secret), PublicKey::from(&secret).to_bytes());
     }
 
     #[test]

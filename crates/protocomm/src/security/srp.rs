@@ -29,10 +29,10 @@
 //! Source: ESP-IDF v5.4.1 (4c2820d), `components/protocomm/src/crypto/srp6a/esp_srp.c`,
 //! `tools/esp_prov/security/srp6a.py`.
 
+mod group;
+
 use core::fmt;
 
-use crypto_bigint::modular::{ConstMontyForm, ConstMontyParams};
-use crypto_bigint::{U512, U3072, const_monty_params};
 use heapless::Vec;
 use rand_core::CryptoRng;
 use sha2::{Digest, Sha512};
@@ -40,38 +40,18 @@ use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use super::Rejected;
+pub use group::VERIFIER_LEN;
+use group::{Element, Number, modulus, padded_generator};
 
-const_monty_params!(
-    N3072,
-    U3072,
-    "FFFFFFFFFFFFFFFFC90FDAA22168C234C4C6628B80DC1CD129024E088A67CC74\
-     020BBEA63B139B22514A08798E3404DDEF9519B3CD3A431B302B0A6DF25F1437\
-     4FE1356D6D51C245E485B576625E7EC6F44C42E9A637ED6B0BFF5CB6F406B7ED\
-     EE386BFB5A899FA5AE9F24117C4B1FE649286651ECE45B3DC2007CB8A163BF05\
-     98DA48361C55D39A69163FA8FD24CF5F83655D23DCA3AD961C62F356208552BB\
-     9ED529077096966D670C354E4ABC9804F1746C08CA18217C32905E462E36CE3B\
-     E39E772C180E86039B2783A2EC07A28FB5C55DF06F4C52C9DE2BCBF695581718\
-     3995497CEA956AE515D2261898FA051015728E5A8AAAC42DAD33170D04507A33\
-     A85521ABDF1CBA64ECFB850458DBEF0A8AEA71575D060C7DB3970F85A6E1E4C7\
-     ABF5AE8CDB0933D71E8C94E04A25619DCEE3D2261AD2EE6BF12FFA06D98A0864\
-     D87602733EC86A64521F2B18177B200CBBE117577A615D6C770988C0BAD946E2\
-     08E24FA074E5AB3143DB5BFCE0FD108E4B82D120A93AD2CAFFFFFFFFFFFFFFFF",
-    "The modulus of RFC 5054's 3072-bit group."
-);
-
-const GENERATOR: u8 = 5;
-/// The length of N, and so of A, B and v, in bytes.
-pub const VERIFIER_LEN: usize = 384;
-/// The length of the exponents a and b, in bits: ESP-IDF's.
-const SECRET_BITS: u32 = 256;
+/// The length of the exponents a and b, in bytes: ESP-IDF's.
+const SECRET_LEN: usize = 32;
 const HASH_LEN: usize = 64;
 const MAX_SALT_LEN: usize = 32;
 /// One draw in 256 has to be repeated; a generator that fails this often is broken.
 const MAX_DRAWS: usize = 16;
 
-type Element = ConstMontyForm<N3072, { U3072::LIMBS }>;
 type Hash = [u8; HASH_LEN];
-type Number = [u8; VERIFIER_LEN];
+type Secret = [u8; SECRET_LEN];
 
 fn hash(parts: &[&[u8]]) -> Hash {
     let mut hasher = Sha512::new();
@@ -81,49 +61,11 @@ fn hash(parts: &[&[u8]]) -> Hash {
     hasher.finalize().into()
 }
 
-/// `base ^ exponent`, where the exponent has at most `bits` bits. One width of exponents for all
-/// uses, so that there is one copy of the code.
-fn power(base: &Element, exponent: &U512, bits: u32) -> Element {
-    base.pow_bounded_exp(exponent, bits)
-}
-
-fn exponent(hash: &Hash) -> U512 {
-    U512::from_be_slice(hash)
-}
-
-fn element(number: &Number) -> Element {
-    Element::new(&U3072::from_be_slice(number))
-}
-
-fn number(element: &Element) -> Number {
-    let mut number = [0; VERIFIER_LEN];
-    number.copy_from_slice(element.retrieve().to_be_bytes().as_ref());
-    number
-}
-
-fn generator() -> Element {
-    Element::new(&U3072::from_u8(GENERATOR))
-}
-
-/// PAD(g)
-fn padded_generator() -> Number {
-    let mut padded = [0; VERIFIER_LEN];
-    padded[VERIFIER_LEN - 1] = GENERATOR;
-    padded
-}
-
-fn modulus() -> Number {
-    let mut number = [0; VERIFIER_LEN];
-    let modulus = <N3072 as ConstMontyParams<{ U3072::LIMBS }>>::PARAMS.modulus();
-    number.copy_from_slice(modulus.as_ref().to_be_bytes().as_ref());
-    number
-}
-
 /// k
 fn multiplier() -> Element {
     let mut padded = [0; VERIFIER_LEN];
     padded[VERIFIER_LEN - HASH_LEN..].copy_from_slice(&hash(&[&modulus(), &padded_generator()]));
-    element(&padded)
+    Element::new(&padded)
 }
 
 /// A public value of the other end, padded: 1 to 384 bytes, not zero, and smaller than N.
@@ -140,17 +82,16 @@ fn public_value(bytes: &[u8]) -> Result<Number, Rejected> {
     Ok(padded)
 }
 
-/// An exponent drawn at random, and the public value that `public` makes of it. The value's first
-/// byte is not zero.
+/// An exponent drawn at random, and the public value that `public` makes of g to its power. The
+/// value's first byte is not zero.
 fn draw<R: CryptoRng + ?Sized>(
     rng: &mut R,
     public: impl Fn(Element) -> Element,
-) -> Result<(Zeroizing<U512>, Number), Rejected> {
+) -> Result<(Zeroizing<Secret>, Number), Rejected> {
     for _ in 0..MAX_DRAWS {
-        let mut bytes = Zeroizing::new([0; HASH_LEN]);
-        rng.fill_bytes(&mut bytes[HASH_LEN - SECRET_BITS as usize / 8..]);
-        let secret = Zeroizing::new(exponent(&bytes));
-        let value = number(&public(power(&generator(), &secret, SECRET_BITS)));
+        let mut secret = Zeroizing::new([0; SECRET_LEN]);
+        rng.fill_bytes(&mut *secret);
+        let value = public(Element::power_of_g(&*secret)).number();
         if value[0] != 0 {
             return Ok((secret, value));
         }
@@ -159,17 +100,17 @@ fn draw<R: CryptoRng + ?Sized>(
 }
 
 /// u, which must not be zero.
-fn scrambler(a: &Number, b: &Number) -> Result<U512, Rejected> {
-    let hash = hash(&[a, b]);
-    if hash == [0; HASH_LEN] {
+fn scrambler(a: &Number, b: &Number) -> Result<Hash, Rejected> {
+    let u = hash(&[a, b]);
+    if u == [0; HASH_LEN] {
         return Err(Rejected::Invalid);
     }
-    Ok(exponent(&hash))
+    Ok(u)
 }
 
 /// K
 fn session_key(secret: &mut Element) -> Zeroizing<Hash> {
-    let bytes = Zeroizing::new(number(secret));
+    let bytes = Zeroizing::new(secret.number());
     secret.zeroize();
     let start = bytes.iter().position(|byte| *byte != 0).unwrap_or(0);
     Zeroizing::new(hash(&[&bytes[start..]]))
@@ -181,9 +122,8 @@ pub(super) fn identity(username: &[u8], proof_of_possession: &[u8]) -> Zeroizing
 }
 
 /// x
-fn private_key(salt: &[u8], identity: &Hash) -> Zeroizing<U512> {
-    let hash = Zeroizing::new(hash(&[salt, identity]));
-    Zeroizing::new(exponent(&hash))
+fn private_key(salt: &[u8], identity: &Hash) -> Zeroizing<Hash> {
+    Zeroizing::new(hash(&[salt, identity]))
 }
 
 /// What both ends hash into their proofs. `a` and `b` are as they were sent.
@@ -281,11 +221,11 @@ pub struct SrpVerifier {
 }
 
 impl SrpVerifier {
-    /// Computes the verifier: one long exponentiation, half a second on an ESP32-C3. Do it when
-    /// the image is built and store the result where start-up time matters.
+    /// Computes the verifier: 135 million instructions on an ESP32-C3. Do it when the image is built
+    /// and store the result where start-up time matters.
     pub fn generate(username: &[u8], proof_of_possession: &[u8], salt: Salt) -> Self {
         let x = private_key(salt.as_bytes(), &identity(username, proof_of_possession));
-        let verifier = number(&power(&generator(), &x, U512::BITS));
+        let verifier = Element::power_of_g(&*x).number();
         Self { salt, verifier }
     }
 
@@ -315,7 +255,7 @@ impl SrpVerifier {
 /// The device, after it sent B.
 #[derive(ZeroizeOnDrop)]
 pub(super) struct Device {
-    secret: U512,
+    secret: Secret,
     b: Number,
     #[zeroize(skip)]
     a: Number,
@@ -334,7 +274,7 @@ impl Device {
         rng: &mut R,
     ) -> Result<Self, Rejected> {
         let padded = public_value(a)?;
-        let kv = multiplier().mul(&element(&verifier.verifier));
+        let kv = multiplier().mul(&Element::new(&verifier.verifier));
         let (secret, b) = draw(rng, |gb| gb.add(&kv))?;
         Ok(Self {
             secret: *secret,
@@ -358,9 +298,9 @@ impl Device {
     ) -> Result<(Hash, Zeroizing<Hash>), Rejected> {
         let client_proof: &Hash = client_proof.try_into().map_err(|_| Rejected::Invalid)?;
         let u = scrambler(&self.a, &self.b)?;
-        let vu = power(&element(&verifier.verifier), &u, U512::BITS);
-        let base = element(&self.a).mul(&vu);
-        let key = session_key(&mut power(&base, &self.secret, SECRET_BITS));
+        let vu = Element::new(&verifier.verifier).power(&u);
+        let base = Element::new(&self.a).mul(&vu);
+        let key = session_key(&mut base.power(&self.secret));
         let (expected, device_proof) = Transcript {
             username_hash: &self.username_hash,
             salt: verifier.salt.as_bytes(),
@@ -379,7 +319,7 @@ impl Device {
 /// The client, once it has A.
 #[derive(ZeroizeOnDrop)]
 pub(super) struct Client {
-    secret: U512,
+    secret: Secret,
     #[zeroize(skip)]
     a: Number,
 }
@@ -413,11 +353,10 @@ impl Client {
         let padded = public_value(b)?;
         let u = scrambler(&self.a, &padded)?;
         let x = private_key(salt, identity);
-        let gx = power(&generator(), &x, U512::BITS);
-        let base = element(&padded).sub(&multiplier().mul(&gx));
-        // (B - k g^x)^(a + u x), with exponents no wider than 512 bits.
-        let upper = power(&power(&base, &u, U512::BITS), &x, U512::BITS);
-        let mut secret = upper.mul(&power(&base, &self.secret, SECRET_BITS));
+        let gx = Element::power_of_g(&*x);
+        let base = Element::new(&padded).sub(&multiplier().mul(&gx));
+        // (B - k g^x)^(a + u x), without the wide number a + u x.
+        let mut secret = base.power(&u).power(&*x).mul(&base.power(&self.secret));
         let key = session_key(&mut secret);
         let (client_proof, device_proof) = Transcript {
             username_hash: &hash(&[username]),

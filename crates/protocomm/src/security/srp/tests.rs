@@ -79,9 +79,9 @@ fn a_short_public_value_is_hashed_as_it_was_sent() {
     a[383] = 5;
     let u = scrambler(&a, device.public()).unwrap();
     let x = private_key(verifier.salt().as_bytes(), &identity_of(b"abcd1234"));
-    let gx = power(&generator(), &x, U512::BITS);
-    let base = element(device.public()).sub(&multiplier().mul(&gx));
-    let mut secret = base.mul(&power(&power(&base, &u, U512::BITS), &x, U512::BITS));
+    let gx = Element::power_of_g(&*x);
+    let base = Element::new(device.public()).sub(&multiplier().mul(&gx));
+    let mut secret = base.mul(&base.power(&u).power(&*x));
     let key = session_key(&mut secret);
     let (proof, _) = Transcript {
         username_hash: &hash(&[b"wifiprov"]),
@@ -166,5 +166,5 @@ fn the_verifier_of_espressifs_example() {
 #[test]
 fn the_multiplier_is_not_reduced() {
     let k = hash(&[&modulus(), &padded_generator()]);
-    assert_eq!(&number(&multiplier())[VERIFIER_LEN - HASH_LEN..], &k);
+    assert_eq!(&multiplier().number()[VERIFIER_LEN - HASH_LEN..], &k);
 }
