@@ -268,11 +268,14 @@ mod tests {
             values: values.clone(),
         };
         let then = Record { ts_ms: 5, values };
-        assert_eq!(parse_telemetry(br#"{"a":1}"#, 9).unwrap(), [now.clone()]);
+        assert_eq!(
+            parse_telemetry(br#"{"a":1}"#, 9).unwrap(),
+            vec![now.clone()]
+        );
         let stamped = r#"{"ts":5,"values":{"a":1,"skipped":null}}"#;
         assert_eq!(
             parse_telemetry(stamped.as_bytes(), 9).unwrap(),
-            [then.clone()]
+            vec![then.clone()]
         );
         let both = format!("[{stamped},{{\"a\":1}}]");
         assert_eq!(parse_telemetry(both.as_bytes(), 9).unwrap(), [then, now]);

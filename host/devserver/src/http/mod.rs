@@ -22,6 +22,32 @@ use tokio::sync::watch;
 
 use crate::hub::Hub;
 
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+
+/// The page: path, content type, content.
+const FILES: [(&str, &str, &str); 8] = [
+    (
+        "/",
+        "text/html; charset=utf-8",
+        include_str!("../page/index.html"),
+    ),
+    (
+        "/style.css",
+        "text/css; charset=utf-8",
+        include_str!("../page/style.css"),
+    ),
+    (
+        "/icon.svg",
+        "image/svg+xml",
+        include_str!("../page/icon.svg"),
+    ),
+    ("/app.js", SCRIPT, include_str!("../page/app.js")),
+    ("/activity.js", SCRIPT, include_str!("../page/activity.js")),
+    ("/calls.js", SCRIPT, include_str!("../page/calls.js")),
+    ("/chart.js", SCRIPT, include_str!("../page/chart.js")),
+    ("/tools.js", SCRIPT, include_str!("../page/tools.js")),
+];
+
 /// What the handlers share.
 #[derive(Clone)]
 struct Page {
@@ -51,42 +77,11 @@ pub(crate) async fn serve(
         names: names.into(),
         about,
     };
-    let router = Router::new()
-        .route(
-            "/",
-            get(|| {
-                file(
-                    "text/html; charset=utf-8",
-                    include_str!("../page/index.html"),
-                )
-            }),
-        )
-        .route(
-            "/app.js",
-            get(|| {
-                file(
-                    "text/javascript; charset=utf-8",
-                    include_str!("../page/app.js"),
-                )
-            }),
-        )
-        .route(
-            "/chart.js",
-            get(|| {
-                file(
-                    "text/javascript; charset=utf-8",
-                    include_str!("../page/chart.js"),
-                )
-            }),
-        )
-        .route(
-            "/style.css",
-            get(|| file("text/css; charset=utf-8", include_str!("../page/style.css"))),
-        )
-        .route(
-            "/icon.svg",
-            get(|| file("image/svg+xml", include_str!("../page/icon.svg"))),
-        )
+    let mut router = Router::new();
+    for (path, kind, content) in FILES {
+        router = router.route(path, get(move || file(kind, content)));
+    }
+    let router = router
         .route("/api/about", get(api::about))
         .route("/api/events", get(live::events))
         .route("/api/devices", get(api::devices).post(api::create))

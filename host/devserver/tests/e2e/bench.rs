@@ -1,7 +1,5 @@
 //! A server with certificates, and Mosquitto's clients as devices.
 
-pub mod client;
-
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
@@ -13,13 +11,13 @@ use tempfile::TempDir;
 /// Longer than anything takes; only a failing test waits for it.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-pub struct Bench {
-    pub folder: TempDir,
-    pub pki: Pki,
+pub(crate) struct Bench {
+    pub(crate) folder: TempDir,
+    pub(crate) pki: Pki,
 }
 
 impl Bench {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let pki = Pki::new(&Options::default()).expect("a PKI");
         std::fs::write(folder.path().join("root.pem"), pki.root_pem())
@@ -28,7 +26,7 @@ impl Bench {
     }
 
     /// With the intermediate in the device profile, as ThingsBoard is set up.
-    pub fn config(&self) -> Config {
+    pub(crate) fn config(&self) -> Config {
         let server = self
             .pki
             .server(&["localhost", "127.0.0.1"])
@@ -43,18 +41,18 @@ impl Bench {
         }
     }
 
-    pub async fn start(&self) -> Server {
+    pub(crate) async fn start(&self) -> Server {
         Server::start(self.config())
             .await
             .expect("the server starts")
     }
 
     /// Writes a device's files under a name of their own.
-    pub fn device(&self, identity: &Identity) -> Device {
+    pub(crate) fn device(&self, identity: &Identity) -> Device {
         self.device_with_chain(identity, &identity.chain_pem())
     }
 
-    pub fn device_with_chain(&self, identity: &Identity, chain: &str) -> Device {
+    pub(crate) fn device_with_chain(&self, identity: &Identity, chain: &str) -> Device {
         let count = std::fs::read_dir(self.folder.path())
             .expect("the folder")
             .count();
@@ -72,7 +70,7 @@ impl Bench {
 
 /// A device made of Mosquitto's clients.
 #[derive(Clone)]
-pub struct Device {
+pub(crate) struct Device {
     chain: PathBuf,
     key: PathBuf,
     root: PathBuf,
@@ -80,7 +78,7 @@ pub struct Device {
 
 impl Device {
     /// A command of Mosquitto's, with where to connect, in this version of MQTT.
-    pub fn command(&self, tool: &str, server: &Server, version: &str) -> Command {
+    pub(crate) fn command(&self, tool: &str, server: &Server, version: &str) -> Command {
         let mut command = mosquitto(tool, server, version);
         command
             .arg("--cafile")
@@ -93,7 +91,7 @@ impl Device {
     }
 
     /// Publishes with QoS 1, to the acknowledgement.
-    pub async fn publish(
+    pub(crate) async fn publish(
         &self,
         server: &Server,
         version: &str,
@@ -106,7 +104,7 @@ impl Device {
     }
 }
 
-pub fn mosquitto(tool: &str, server: &Server, version: &str) -> Command {
+pub(crate) fn mosquitto(tool: &str, server: &Server, version: &str) -> Command {
     let address = server.mqtt_addr();
     let mut command = Command::new(program(tool, "mosquitto-clients"));
     command.args([
@@ -121,7 +119,7 @@ pub fn mosquitto(tool: &str, server: &Server, version: &str) -> Command {
 }
 
 /// The program, or a message that names its package.
-pub fn program(name: &str, package: &str) -> PathBuf {
+pub(crate) fn program(name: &str, package: &str) -> PathBuf {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path)
         .chain([PathBuf::from("/usr/sbin")])
@@ -131,27 +129,27 @@ pub fn program(name: &str, package: &str) -> PathBuf {
 }
 
 /// Runs a command to its end without blocking the test's executor.
-pub async fn finish(mut command: Command) -> Output {
+pub(crate) async fn finish(mut command: Command) -> Output {
     command.stdin(Stdio::null());
     let run = tokio::task::spawn_blocking(move || command.output());
     let output = within(run).await.expect("the command's thread");
     output.expect("the command runs")
 }
 
-pub async fn within<T>(future: impl Future<Output = T>) -> T {
+pub(crate) async fn within<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(PATIENCE, future)
         .await
         .expect("it happens before patience ends")
 }
 
 /// The next event that is wanted.
-pub async fn event(events: &mut Events, wanted: impl FnMut(&Event) -> bool) -> Event {
+pub(crate) async fn event(events: &mut Events, wanted: impl FnMut(&Event) -> bool) -> Event {
     let event = within(events.wait(wanted))
         .await
         .expect("the server still runs");
     Event::clone(&event)
 }
 
-pub fn assert_success(output: &Output) {
+pub(crate) fn assert_success(output: &Output) {
     assert!(output.status.success(), "{output:?}");
 }

@@ -1,11 +1,9 @@
 //! Mosquitto's clients as devices: provisioning by certificate, telemetry, attributes, RPC, wills.
 
-mod common;
-
 use std::process::{Command, Stdio};
 
-use common::client::Client;
-use common::{Bench, Device, assert_success, event, finish, mosquitto, within};
+use crate::bench::{Bench, Device, assert_success, event, finish, mosquitto, within};
+use crate::client::Client;
 use devserver::{Config, Datum, Event, Refusal, Server};
 use pki::{Options, Pki, Profile, Validity};
 use serde_json::json;

@@ -12,9 +12,9 @@ use mqtt_protocol_core::mqtt::{Connection, Version, role};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::within;
+use crate::bench::within;
 
-pub struct Client {
+pub(crate) struct Client {
     stream: TcpStream,
     mqtt: Connection<role::Client>,
     received: VecDeque<Packet>,
@@ -22,7 +22,7 @@ pub struct Client {
 
 impl Client {
     /// Connects without TLS, with an access token.
-    pub async fn connect(address: std::net::SocketAddr, token: &str) -> Self {
+    pub(crate) async fn connect(address: std::net::SocketAddr, token: &str) -> Self {
         let stream = TcpStream::connect(address).await.expect("a connection");
         let mut mqtt = Connection::new(Version::V5_0);
         mqtt.set_auto_pub_response(true);
@@ -46,7 +46,7 @@ impl Client {
         client
     }
 
-    pub async fn subscribe(&mut self, filter: &str) {
+    pub(crate) async fn subscribe(&mut self, filter: &str) {
         let options = SubOpts::new().set_qos(Qos::AtLeastOnce);
         let entries = vec![SubEntry::new(filter, options).unwrap()];
         let id = self.mqtt.acquire_packet_id().unwrap();
@@ -60,7 +60,7 @@ impl Client {
     }
 
     /// Publishes with QoS 1, without waiting for the acknowledgement.
-    pub async fn publish(&mut self, topic: &str, payload: &str) {
+    pub(crate) async fn publish(&mut self, topic: &str, payload: &str) {
         let id = self.mqtt.acquire_packet_id().unwrap();
         let publish = v5::Publish::builder()
             .topic_name(topic)
@@ -78,7 +78,7 @@ impl Client {
     }
 
     /// The next message, as topic and payload.
-    pub async fn message(&mut self) -> (String, String) {
+    pub(crate) async fn message(&mut self) -> (String, String) {
         loop {
             if let Packet::V5_0Publish(p) = self.packet().await {
                 let payload = String::from_utf8(p.payload().as_slice().to_vec()).unwrap();
@@ -88,7 +88,7 @@ impl Client {
     }
 
     /// The packet identifiers of the next acknowledgements, in order.
-    pub async fn acknowledgements(&mut self, count: usize) -> Vec<u16> {
+    pub(crate) async fn acknowledgements(&mut self, count: usize) -> Vec<u16> {
         let mut acknowledged = Vec::new();
         while acknowledged.len() < count {
             if let Packet::V5_0Puback(p) = self.packet().await {

@@ -1,0 +1,7 @@
+//! The server from outside: Mosquitto's clients as devices, and its page in a real browser.
+
+mod bench;
+mod browser;
+mod client;
+mod devices;
+mod page;

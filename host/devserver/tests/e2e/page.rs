@@ -1,0 +1,226 @@
+//! The page in a real browser.
+//!
+//! The browser is driven by blocking calls, which is well: the server has a thread of its own.
+//!
+//! With `DEVSERVER_PICTURES` set to a folder, pictures of it are left there.
+
+use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::browser::Browser;
+use crate::client::Client;
+use devserver::{Config, Server};
+use serde_json::json;
+
+/// The name of a device is a stranger's to choose.
+const HOSTILE: &str = "<img src=x onerror=\"document.title='owned'\">/../%2F?#";
+
+#[tokio::test]
+async fn the_page_shows_devices_live_and_calls_them() {
+    let server = Server::start(Config::default()).await.unwrap();
+    let url = server.http_url();
+    let browser = Browser::start(1280, 900, "light");
+
+    // Nothing there: it says what to do.
+    browser.open(&url);
+    browser.until("document.querySelector('#live').dataset.state === 'live'");
+    browser.until("!document.querySelector('#empty').hidden");
+    assert!(browser.text("#empty").contains(&server.mqtt_url()));
+    picture(&browser, "empty-light");
+
+    // A device is added on the page, and its token is shown.
+    browser.click("#add-first");
+    browser.type_into("#add-name", "bench-1");
+    browser.click("#add-create");
+    browser.until("!document.querySelector('#add-done').hidden");
+    let token = browser.text("#add-token");
+    browser.click("#add-done [data-close]");
+    browser.until("document.querySelector('#device-name').innerText === 'bench-1'");
+    assert_eq!(browser.text("#device-state"), "offline");
+    assert!(!browser.text("#telemetry-empty").is_empty());
+
+    // It comes online and is seen without a reload.
+    let mut client = Client::connect(server.mqtt_addr(), &token).await;
+    browser.until("document.querySelector('#device-state').innerText === 'online'");
+    let start = now_ms() - 120_000;
+    for i in 0..120i64 {
+        sample(&mut client, start + i * 1000, i).await;
+    }
+    let points = "Number(document.querySelector('.chart[data-key=temperature]')?.dataset.points)";
+    browser.until(&format!("{points} >= 115"));
+    assert!(
+        browser
+            .text(".chart[data-key=temperature] .now")
+            .ends_with("°C")
+    );
+
+    // The chart moves with each sample.
+    let line = "document.querySelector('.chart[data-key=temperature] .line').getAttribute('d')";
+    let before = browser.run(&format!("return {line}"));
+    sample(&mut client, now_ms(), 121).await;
+    browser.until(&format!("{line} !== {before}"));
+    browser
+        .until("document.querySelector('.chart[data-key=humidity] .now').innerText.includes('%')");
+
+    // Attributes, both ways.
+    client
+        .publish(
+            "v1/devices/me/attributes",
+            r#"{"fwVersion":"0.1.0","chip":"esp32c3"}"#,
+        )
+        .await;
+    browser.until("document.querySelector('#client [data-key=chip]')?.innerText === 'esp32c3'");
+    client.subscribe("v1/devices/me/attributes").await;
+    browser.type_into("#share-key", "telemetryIntervalMs");
+    browser.type_into("#share-value", "250");
+    browser.click("#share-set");
+    browser.until(
+        "document.querySelector('#shared [data-key=telemetryIntervalMs]')?.innerText === '250'",
+    );
+    assert_eq!(client.message().await.1, r#"{"telemetryIntervalMs":250}"#);
+
+    // A call, and its answer; and one that the device does not listen to.
+    browser.click("#rpc-presets button");
+    browser.click("#rpc-send");
+    browser.until("document.querySelector('#rpc-answers li').dataset.state === 'failed'");
+    assert!(
+        browser
+            .text("#rpc-answers li")
+            .contains("has not subscribed")
+    );
+    let complaints = browser.complaints();
+    assert!(
+        complaints.len() == 1 && complaints[0].contains("409"),
+        "{complaints:?}"
+    );
+    client.subscribe("v1/devices/me/rpc/request/+").await;
+    browser.type_into("#rpc-method", "getStatus");
+    browser.type_into("#rpc-params", r#"{"verbose": true}"#);
+    browser.click("#rpc-send");
+    let (topic, payload) = client.message().await;
+    assert_eq!(
+        payload,
+        r#"{"method":"getStatus","params":{"verbose":true}}"#
+    );
+    client
+        .publish(
+            &topic.replace("request", "response"),
+            r#"{"uptime":42,"state":"online"}"#,
+        )
+        .await;
+    browser.until("document.querySelector('#rpc-answers li').dataset.state === 'answered'");
+    assert!(
+        browser
+            .text("#rpc-answers li pre")
+            .contains("\"uptime\": 42")
+    );
+    browser.type_into("#rpc-params", "{");
+    browser.click("#rpc-send");
+    browser.until("document.querySelector('#rpc-answers li').innerText.includes('not JSON')");
+    browser.type_into("#rpc-params", "");
+
+    browser.run("scrollTo(0, 0)");
+    for (width, height, scheme, name) in [
+        (1280, 1250, "light", "device-light"),
+        (1280, 1250, "dark", "device-dark"),
+        (390, 1900, "light", "phone-light"),
+        (390, 1900, "dark", "phone-dark"),
+    ] {
+        browser.emulate(width, height, scheme);
+        sample(&mut client, now_ms(), 122).await;
+        let wide = browser.run("return document.documentElement.scrollWidth - innerWidth");
+        assert_eq!(wide, 0, "{name}: nothing may need scrolling to the side");
+        picture(&browser, name);
+    }
+    browser.open(&format!("{url}#/"));
+    browser.until("document.querySelector('#devices li')");
+    picture(&browser, "phone-list");
+    browser.emulate(1280, 900, "light");
+
+    // It goes, which is seen too.
+    drop(client);
+    browser.open(&format!("{url}#/device/bench-1"));
+    browser.until("document.querySelector('#device-state').innerText === 'offline'");
+    // After a reload the data is still there.
+    browser.open(&url);
+    browser.until(&format!("{points} >= 100"));
+    browser.click("#delete-device");
+    browser.click("#delete-confirm");
+    browser.until("!document.querySelector('#empty').hidden");
+    assert!(server.devices().await.unwrap().is_empty());
+    assert_eq!(browser.complaints(), Vec::<String>::new());
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn what_strangers_choose_stays_text() {
+    let server = Server::start(Config::default()).await.unwrap();
+    let token = server.create_device(HOSTILE, None).await.unwrap().unwrap();
+    let mut client = Client::connect(server.mqtt_addr(), &token).await;
+    let value = json!({ HOSTILE: HOSTILE, "n": 1 }).to_string();
+    client.publish("v1/devices/me/telemetry", &value).await;
+    client.publish("v1/devices/me/attributes", &value).await;
+    client
+        .publish(&format!("v1/{}", HOSTILE.replace(['#', '+'], "")), &value)
+        .await;
+    server
+        .set_shared_attribute(HOSTILE, HOSTILE, json!({ HOSTILE: [HOSTILE] }))
+        .await
+        .unwrap();
+
+    let browser = Browser::start(1280, 900, "light");
+    browser.open(&server.http_url());
+    browser.until("document.querySelector('#device-name').innerText.length > 0");
+    assert_eq!(browser.text("#device-name"), HOSTILE);
+    browser.until("document.querySelector('#client td')");
+    browser.until("document.querySelector('#values dd')");
+    client.publish("v1/devices/me/telemetry", &value).await;
+    client.publish("v1/nonsense", &value).await;
+    browser.until("document.querySelector('#activity [data-kind=bad]')");
+    assert_eq!(
+        browser.run("return document.querySelectorAll('main img, aside img, .chart img').length"),
+        0
+    );
+    assert!(
+        browser
+            .run("return document.title")
+            .as_str()
+            .unwrap()
+            .starts_with(HOSTILE)
+    );
+    assert_eq!(browser.complaints(), Vec::<String>::new());
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn the_page_says_when_the_server_is_gone() {
+    let server = Server::start(Config::default()).await.unwrap();
+    let browser = Browser::start(1280, 900, "light");
+    browser.open(&server.http_url());
+    browser.until("document.querySelector('#live').dataset.state === 'live'");
+    server.stop().await;
+    browser.until("document.querySelector('#live').dataset.state === 'lost'");
+}
+
+async fn sample(client: &mut Client, ts_ms: i64, i: i64) {
+    let phase = i as f64 / 20.0;
+    let values = json!({
+        "temperature": (2200.0 + 150.0 * phase.sin() + 20.0 * (phase * 7.0).sin()).round() / 100.0,
+        "humidity": (4500.0 + 600.0 * (phase * 0.7).cos()).round() / 100.0,
+        "rssi": -60 - i % 7,
+        "state": "online",
+    });
+    let payload = json!({ "ts": ts_ms, "values": values }).to_string();
+    client.publish("v1/devices/me/telemetry", &payload).await;
+}
+
+fn picture(browser: &Browser, name: &str) {
+    if let Some(folder) = std::env::var_os("DEVSERVER_PICTURES") {
+        browser.screenshot(&PathBuf::from(folder).join(format!("{name}.png")));
+    }
+}
+
+fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    i64::try_from(since.as_millis()).unwrap()
+}
