@@ -5,7 +5,6 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
-use core::convert::Infallible;
 use core::fmt;
 
 use bt_hci_transport::Transport;
@@ -55,13 +54,12 @@ impl core::error::Error for BluetoothFailed {}
 type Server<'v> = AttributeServer<'v, NoopRawMutex, HeapPool, ATTRIBUTES, 1>;
 type Link<'s, 'v> = GattConnection<'s, 'v, HeapPool>;
 
-/// Advertises and serves one client after the other. Fails, or pends once the service is closed
-/// and no link is open.
+/// Advertises and serves one client after the other, until the service is closed.
 pub(super) async fn serve<T, W, R>(
     transport: T,
     name: &str,
     service: &Service<'_, W, R>,
-) -> Result<Infallible, BluetoothFailed>
+) -> Result<(), BluetoothFailed>
 where
     T: Transport,
     W: Wifi,
@@ -70,7 +68,9 @@ where
     let controller: ExternalController<_, COMMAND_SLOTS> =
         ExternalController::new(Adapter(transport));
     let mut resources: Box<HostResources<HeapPool, 1, 1>> = Box::new(HostResources::new());
-    let stack = trouble_host::new(controller, &mut *resources).build();
+    let stack = trouble_host::new(controller, &mut *resources)
+        .set_random_address(static_address(service.mac()))
+        .build();
     let mut runner = stack.runner();
 
     let mut table = AttributeTable::new();
@@ -114,8 +114,7 @@ where
             log::error!("the Bluetooth host ended: {result:?}");
             Err(BluetoothFailed)
         }
-        Either::Second(Err(failed)) => Err(failed),
-        Either::Second(Ok(())) => core::future::pending().await,
+        Either::Second(result) => result,
     }
 }
 
@@ -157,6 +156,15 @@ async fn advertise<'s, T: Transport>(
             log::error!("advertising failed: {error:?}");
             BluetoothFailed
         })
+}
+
+/// The device's Bluetooth address: the station's, made a random static one (Core Specification
+/// 5.4, vol. 6, part B, 1.3.2.1) by its two upper bits, so that it is the same after each restart.
+/// ESP-IDF uses the chip's public address; controllers outside of a chip often have none.
+fn static_address(station: [u8; 6]) -> Address {
+    let [first, rest @ ..] = station;
+    let [b, c, d, e, f] = rest;
+    Address::new(AddrKind::RANDOM, BdAddr::new([f, e, d, c, b, first | 0xC0]))
 }
 
 /// At most `most` bytes of a name, whole characters.

@@ -83,7 +83,7 @@ where
             let _ = with_timeout(FAREWELL, bluetooth).await;
             Ok(proven)
         }
-        Either3::Second(Err(failed)) => Err(failed),
-        Either3::Second(Ok(never)) | Either3::Third(never) => match never {},
+        Either3::Second(result) => Err(result.err().unwrap_or(BluetoothFailed)),
+        Either3::Third(never) => match never {},
     }
 }

@@ -82,6 +82,10 @@ impl<'a, W: Wifi, R: CryptoRng> Service<'a, W, R> {
         self.scheme
     }
 
+    pub(super) fn mac(&self) -> [u8; 6] {
+        self.wifi.mac()
+    }
+
     pub(super) fn tell(&self, event: &Event) {
         (self.tell)(event);
     }

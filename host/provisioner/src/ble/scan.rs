@@ -3,6 +3,8 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 
+use bt_hci::cmd::le::LeSetScanParams;
+use bt_hci::controller::ControllerCmdSync;
 use bt_hci::param::LeAdvEventKind;
 use embassy_time::Duration;
 use protocomm::gatt::SERVICE_UUID;
@@ -100,14 +102,14 @@ impl Listener {
 }
 
 /// Scans until `until` is dropped.
-pub(super) async fn scan<C: Controller, P: PacketPool>(
+pub(super) async fn scan<C, P: PacketPool>(
     central: &mut Central<'_, C, P>,
     reports: &Reports,
     found: mpsc::UnboundedSender<Found>,
     until: oneshot::Receiver<()>,
 ) -> Result<(), BleHostError<C::Error>>
 where
-    C: bt_hci::controller::ControllerCmdSync<bt_hci::cmd::le::LeSetScanParams>,
+    C: Controller + ControllerCmdSync<LeSetScanParams>,
 {
     *reports.listener.borrow_mut() = Some(Listener {
         found,

@@ -195,10 +195,10 @@ impl State {
                     entry[2..].copy_from_slice(&((count - ours) as u16).to_le_bytes());
                 }
             }
-            [indicator::ACL, h0, h1, _, _, data @ ..] => {
-                if self.awaiting == Some(handle(*h0, *h1)) && self.take(*h1 >> 4 & 0b11, data) {
-                    return None;
-                }
+            [indicator::ACL, h0, h1, _, _, data @ ..]
+                if self.awaiting == Some(handle(*h0, *h1)) && self.take(*h1 >> 4 & 0b11, data) =>
+            {
+                return None;
             }
             _ => {}
         }
