@@ -40,7 +40,8 @@
 //!
 //! There is one session at a time, and its transport connection owns it. Another connection is
 //! refused with [`Refusal::Busy`] until that one leaves or was idle for [`Limits::idle`], or takes
-//! over at once, see [`SecondSession`]. A new handshake on the same connection starts over. After
+//! over at once, see [`SecondSession`]. Only requests that the session decrypts count as activity,
+//! so a client has that long to finish its handshake, too. A new handshake on the same connection starts over. After
 //! [`Limits::failed_proofs`] wrong proofs in a row, by whomever, no handshake is taken for
 //! [`Limits::cool_down`].
 //!
@@ -102,7 +103,7 @@ pub struct Limits {
     pub failed_proofs: u8,
     /// How long a cool-down lasts.
     pub cool_down: Duration,
-    /// How long a session may be silent.
+    /// How long a session may be silent, and how long a handshake may take.
     pub idle: Duration,
     /// How long a client waits for a blocking scan. ATT gives up after 30 seconds.
     pub scan: Duration,
@@ -302,7 +303,7 @@ impl Device {
             }
             Endpoint::Control | Endpoint::Scan | Endpoint::Config | Endpoint::Custom(_) => {
                 self.claim(now, session)?;
-                let request = self.decrypt(request)?;
+                let request = self.decrypt(now, request)?;
                 if let Endpoint::Custom(_) = endpoint {
                     self.owe(Owed::Custom(endpoint));
                     return Ok(Outcome::Custom(request));

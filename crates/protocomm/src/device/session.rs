@@ -36,6 +36,8 @@ enum State {
 /// The session, and the connection that owns it.
 pub(super) struct Session {
     pub(super) id: SessionId,
+    /// When the connection was made, the handshake ended, or a request was decrypted: what anybody
+    /// can send for ever does not keep a session.
     pub(super) last_activity: Instant,
     state: State,
     owed: Option<Owed>,
@@ -107,11 +109,10 @@ impl Device {
         self.session.take_if(|owner| owner.id == session);
     }
 
-    /// Makes sure that this connection has the session, and marks it as active.
+    /// Makes sure that this connection has the session.
     pub(super) fn claim(&mut self, now: Instant, id: SessionId) -> Result<(), Refusal> {
-        if let Some(session) = &mut self.session {
+        if let Some(session) = &self.session {
             if session.id == id {
-                session.last_activity = now;
                 return Ok(());
             }
             if self.config.second_session == SecondSession::Refuse {
@@ -181,11 +182,21 @@ impl Device {
 
     /// Decrypts a request in place. While a reply is owed, the next request would be decrypted with
     /// the wrong part of the key stream, so it is refused and changes nothing.
-    pub(super) fn decrypt<'a>(&mut self, request: &'a mut [u8]) -> Result<&'a mut [u8], Refusal> {
-        if self.session.as_ref().is_some_and(|s| s.owed.is_some()) {
+    pub(super) fn decrypt<'a>(
+        &mut self,
+        now: Instant,
+        request: &'a mut [u8],
+    ) -> Result<&'a mut [u8], Refusal> {
+        let session = self.session.as_mut().ok_or(Refusal::NoSession)?;
+        if session.owed.is_some() {
             return Err(Refusal::ReplyOwed);
         }
-        Ok(self.channel()?.decrypt(request)?)
+        let State::Established(channel) = &mut session.state else {
+            return Err(Refusal::NoSession);
+        };
+        let request = channel.decrypt(request)?;
+        session.last_activity = now;
+        Ok(request)
     }
 
     /// Encrypts the first `len` bytes of a reply in place.
@@ -288,6 +299,7 @@ impl Device {
         session.state = next;
         let id = session.id;
         if established {
+            session.last_activity = now;
             self.proofs.failed = 0;
             self.report(Event::SessionEstablished(id));
         }

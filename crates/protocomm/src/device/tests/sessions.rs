@@ -36,17 +36,18 @@ fn a_second_connection_waits_or_takes_over() {
 
 #[test]
 fn a_silent_session_ends() {
-    let mut bench = Bench::new(protected());
+    let mut bench = Bench::new(plain());
     assert_eq!(bench.device.next_deadline(), None);
     bench.device.connected(at(0), PHONE).unwrap();
     assert_eq!(bench.device.next_deadline(), Some(at(300)));
-    // Any request of its own keeps it alive, even one that is refused.
-    let _ = bench.send(at(200), PHONE, Endpoint::Config, &[]);
-    // Another's does not.
+    bench.status(at(200));
+    assert_eq!(bench.device.next_deadline(), Some(at(500)));
+    // Another's requests do not keep it, nor do those that need no session.
     assert_eq!(
         bench.send(at(499), OTHER, Endpoint::Config, &[]),
         Err(Refusal::Busy)
     );
+    assert!(bench.send(at(499), PHONE, Endpoint::Version, &[]).is_ok());
     bench.device.handle_timeout(at(500));
     assert!(matches!(
         bench.device.poll_command(),
@@ -57,6 +58,29 @@ fn a_silent_session_ends() {
         Some(Event::SessionExpired(PHONE))
     );
     assert_eq!(bench.device.connected(at(500), OTHER), Ok(()));
+}
+
+#[test]
+fn a_handshake_cannot_go_on_for_ever() {
+    let mut bench = Bench::new(protected());
+    let mut message = [0; 64];
+    let command = Handshake::Sec1Command0 {
+        client_key: &[9; 32],
+    };
+    let len = command.encode(&mut message).unwrap();
+    for secs in [0, 100, 200, 299] {
+        assert!(
+            bench
+                .send(at(secs), PHONE, Endpoint::Session, &message[..len])
+                .is_ok()
+        );
+    }
+    assert_eq!(bench.device.next_deadline(), Some(at(300)));
+    bench.device.handle_timeout(at(300));
+    assert_eq!(
+        bench.device.poll_event(),
+        Some(Event::SessionExpired(PHONE))
+    );
 }
 
 #[test]
