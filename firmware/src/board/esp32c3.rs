@@ -18,7 +18,7 @@ pub(crate) const CHIP: &str = "ESP32-C3";
 /// esp-bootloader-esp-idf 0.6.0), and a part of the memory that the main stack lies in.
 pub(crate) fn claim_heap() {
     esp_alloc::heap_allocator!(#[ram(reclaimed)] size: 64 * 1024);
-    esp_alloc::heap_allocator!(size: 104 * 1024);
+    esp_alloc::heap_allocator!(size: 136 * 1024);
 }
 
 impl Board {

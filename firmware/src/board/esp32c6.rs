@@ -14,11 +14,11 @@ use crate::platform::{light, sensor};
 /// The chip, as its maker writes it.
 pub(crate) const CHIP: &str = "ESP32-C6";
 
-/// Gives the allocator its memory: what the second-stage bootloader leaves behind (66,320 bytes,
-/// esp-bootloader-esp-idf 0.6.0), and a part of the memory that the main stack lies in.
+/// Gives the allocator its memory: what the second-stage bootloader leaves behind (a little more
+/// than 64 KiB, esp-bootloader-esp-idf 0.6.0), and a part of the memory that the main stack lies in.
 pub(crate) fn claim_heap() {
     esp_alloc::heap_allocator!(#[ram(reclaimed)] size: 64 * 1024);
-    esp_alloc::heap_allocator!(size: 104 * 1024);
+    esp_alloc::heap_allocator!(size: 224 * 1024);
 }
 
 impl Board {

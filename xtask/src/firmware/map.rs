@@ -156,13 +156,18 @@ fn owner_by_name(section: &str) -> String {
     }
 }
 
-const PRIMITIVES: &[&str] = &[
-    "bool", "char", "str", "i8", "i16", "i32", "i64", "i128", "isize", "u8", "u16", "u32", "u64",
-    "u128", "usize", "f32", "f64",
+/// Crates whose code is mostly a form that others fill: what is made of `core::pin::Pin<&mut T>`
+/// or a task of the executor is the code of whoever wrote `T`.
+const GENERIC: &[&str] = &[
+    "core",
+    "alloc",
+    "embassy_executor",
+    "embassy_futures",
+    "embassy_sync",
 ];
 
 /// The crate whose code a Rust symbol is, mangled or as the linker shows it. For
-/// `<T as Trait>::method` that is the crate of `T`.
+/// `<T as Trait>::method` that is the crate of `T`, or of the trait for a type of the language.
 fn owner_by_symbol(symbol: &str) -> Option<String> {
     let mangled = symbol.find("_ZN").or_else(|| symbol.find("_R"));
     let name = match mangled {
@@ -172,34 +177,31 @@ fn owner_by_symbol(symbol: &str) -> Option<String> {
         Some(start) => format!("{:#}", rustc_demangle::try_demangle(&symbol[start..]).ok()?),
         None => return None,
     };
-    // A task of the executor is the code of whoever wrote it.
-    let task = name
-        .split_once("TaskStorage<")
-        .and_then(|(_, task)| first_crate(task));
-    task.or_else(|| first_crate(&name)).map(str::to_owned)
+    let crates: Vec<_> = paths(&name).collect();
+    let owner = crates
+        .iter()
+        .find(|name| !GENERIC.contains(name))
+        .or(crates.first());
+    match owner {
+        Some(owner) => Some((*owner).to_owned()),
+        // `<char>::escape_debug`, `<[u8]>::contains`: types of the language, so code of `core`.
+        None => name.contains("::").then(|| "core".to_owned()),
+    }
 }
 
-/// The crate of the first path in a demangled name.
-fn first_crate(mut name: &str) -> Option<&str> {
-    loop {
-        let trimmed = name.trim_start_matches(['<', '&', '*', '(', '[', ' ']);
-        let trimmed = ["mut ", "const ", "dyn ", "impl "]
-            .iter()
-            .find_map(|word| trimmed.strip_prefix(word))
-            .unwrap_or(trimmed);
-        if trimmed.len() == name.len() {
-            break;
-        }
-        name = trimmed;
-    }
-    let end = name.find(|c: char| !c.is_ascii_alphanumeric() && c != '_')?;
-    let (first, rest) = name.split_at(end);
-    if rest.starts_with("::") {
-        Some(first)
-    } else {
-        // `<char>::escape_debug`, `<[u8]>::contains`: types of the language, so code of `core`.
-        PRIMITIVES.contains(&first).then_some("core")
-    }
+/// The first words of the paths in a demangled name: `core` and `device` of
+/// `core::ptr::drop_in_place::<device::Life>`.
+fn paths(name: &str) -> impl Iterator<Item = &str> {
+    let in_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    name.match_indices("::").filter_map(move |(end, _)| {
+        let start = name[..end]
+            .rfind(|c| !in_word(c))
+            .map_or(0, |before| before + 1);
+        let word = &name[start..end];
+        let first =
+            !name[..start].ends_with("::") && word.starts_with(|c: char| !c.is_ascii_digit());
+        (first && !word.is_empty()).then_some(word)
+    })
 }
 
 #[cfg(test)]
@@ -272,7 +274,7 @@ mod tests {
         );
         assert_eq!(
             owner("<&[u8] as heapless::Buf>::x::h0"),
-            Some("core".to_owned())
+            Some("heapless".to_owned())
         );
         assert_eq!(
             owner("firmware::board::HEAP::h50"),
