@@ -140,6 +140,16 @@ impl Flash {
         self.0.borrow().bytes.clone()
     }
 
+    /// Shows the device other contents from `from` on than the file has, which keeps its own: for
+    /// a partition that the device only reads.
+    ///
+    /// # Panics
+    ///
+    /// If that is beyond the end.
+    pub fn overlay(&self, from: usize, bytes: &[u8]) {
+        self.0.borrow_mut().bytes[from..from + bytes.len()].copy_from_slice(bytes);
+    }
+
     /// Words written and sectors erased so far.
     #[must_use]
     pub fn operations(&self) -> u64 {
@@ -280,6 +290,19 @@ mod tests {
             flash.read(u32::MAX - 3, &mut [0; 4]),
             Err(FlashError::OutOfBounds)
         );
+    }
+
+    #[test]
+    fn an_overlay_is_for_the_device_only() {
+        let file = std::env::temp_dir().join(format!("overlay-{}", std::process::id()));
+        std::fs::write(&file, [0xff; 2 * SECTOR]).unwrap();
+        let mut flash = Flash::open(&file).unwrap();
+        flash.overlay(SECTOR, &[1; SECTOR]);
+        flash.write(0, &[2; 4]).unwrap();
+        let kept = std::fs::read(&file).unwrap();
+        std::fs::remove_file(&file).unwrap();
+        assert_eq!(flash.to_bytes()[SECTOR..], [1; SECTOR]);
+        assert_eq!((kept[0], &kept[SECTOR..]), (2, &[0xff; SECTOR][..]));
     }
 
     #[test]

@@ -27,7 +27,16 @@ impl TimeServer {
     ///
     /// If there is no free port.
     pub async fn start() -> io::Result<Self> {
-        let socket = UdpSocket::bind("127.0.0.1:0").await?;
+        Self::start_at(SocketAddr::from(([127, 0, 0, 1], 0))).await
+    }
+
+    /// Starts at this address; port 0 takes a free one.
+    ///
+    /// # Errors
+    ///
+    /// If the address cannot be listened on.
+    pub async fn start_at(address: SocketAddr) -> io::Result<Self> {
+        let socket = UdpSocket::bind(address).await?;
         let address = socket.local_addr()?;
         let (offset_ms, silent) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(false)));
         let task = tokio::task::spawn_local(serve(socket, offset_ms.clone(), silent.clone()));
