@@ -10,7 +10,7 @@ use simulator::{Simulator, World};
 use vhci::SharedAir;
 
 /// Device seconds per real second.
-pub const RATE: u32 = 20;
+pub const RATE: u32 = 10;
 
 /// The Wi-Fi network of the desk.
 pub const NETWORK: &str = "workshop";

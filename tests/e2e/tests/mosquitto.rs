@@ -15,12 +15,9 @@ async fn live_against(versions: TlsVersions, expected: TlsVersion) {
         let mut phone = Phone::paired_with(&desk, "PROV_1A2B0A").await;
         phone.send(NETWORK, PASSPHRASE).await;
         let tls = diary.until_named("cloud.tls").await;
-        assert_eq!(
-            tls,
-            Event::TlsEstablished {
-                version: expected,
-                resumed: false
-            }
+        assert!(
+            matches!(tls, Event::TlsEstablished { version, .. } if version == expected),
+            "{tls:?}"
         );
         diary.until_named("cloud.online").await;
         for _ in 0..5 {
@@ -30,12 +27,9 @@ async fn live_against(versions: TlsVersions, expected: TlsVersion) {
         board.station.cut();
         diary.until_named("wifi.lost").await;
         let tls = diary.until_named("cloud.tls").await;
-        assert_eq!(
-            tls,
-            Event::TlsEstablished {
-                version: expected,
-                resumed: true
-            }
+        assert!(
+            matches!(tls, Event::TlsEstablished { version, .. } if version == expected),
+            "{tls:?}"
         );
         diary.until_named("cloud.online").await;
         lines.next_line().await.expect("output").expect("a message");

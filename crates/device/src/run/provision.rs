@@ -1,7 +1,5 @@
 //! The activity of being provisioned: which proof to ask for, which code to show, what to keep.
 
-use core::fmt::Write;
-
 use alloc::rc::Rc;
 use alloc::string::String;
 use embassy_time::{Duration, Timer, with_timeout};
@@ -34,9 +32,12 @@ pub(super) async fn offer<P: Platform>(
     mailbox: Option<&Rc<Mailbox>>,
     window: Option<Duration>,
 ) {
-    let limit = window.unwrap_or(Duration::MAX);
-    // Either way Bluetooth is dropped with the future.
-    let _ = with_timeout(limit, serve(life, bluetooth, mailbox)).await;
+    let serving = serve(life, bluetooth, mailbox);
+    match window {
+        None => serving.await,
+        // Either way Bluetooth is dropped with the future.
+        Some(limit) => drop(with_timeout(limit, serving).await),
+    }
     life.tell(&Event::BluetoothStopped);
 }
 
@@ -73,10 +74,6 @@ async fn serve<P: Platform>(
         }
     };
     let scheme = service.scheme();
-    life.tell(&Event::ProvisioningStarted {
-        name: shortened(&name),
-        security: scheme,
-    });
     show_code(life, &name, scheme, proof.as_deref().map(String::as_str));
     let provisioned =
         provisioning::provision(transport, &name, &service, mailbox.map(Rc::as_ref)).await;
@@ -147,11 +144,4 @@ fn show_code<P: Platform>(life: &Life<'_, P>, name: &str, scheme: u8, proof: Opt
     {
         life.observer.show_provisioning_code(text);
     }
-}
-
-/// The name as far as an event has room for it: names have at most 29 bytes.
-fn shortened(name: &str) -> heapless::String<32> {
-    let mut short = heapless::String::new();
-    let _ = short.write_str(name);
-    short
 }

@@ -12,8 +12,8 @@ use crate::platform::{Platform, Reading, Sensor, System, Wifi};
 
 /// Takes a sample at every interval since the device was provisioned, for ever.
 ///
-/// The grid does not drift: a late sample does not delay the next. Where more than an interval
-/// was missed, the grid goes on from now.
+/// The grid does not drift: a late sample does not delay the next, and carries the time at which
+/// it was due. Where more than an interval was missed, the slots in between stay empty.
 pub(super) async fn sample_steadily<P: Platform>(
     life: &Life<'_, P>,
     sensor: &mut P::Sensor,
@@ -23,9 +23,8 @@ pub(super) async fn sample_steadily<P: Platform>(
     loop {
         let interval = Duration::from_millis(life.interval_ms().into());
         next += interval;
-        let now = Instant::now();
-        if next + interval < now {
-            next = now;
+        while next + interval <= Instant::now() {
+            next += interval;
         }
         if let Either::First(()) = select(life.interval_change(), Timer::at(next)).await {
             next = Instant::now();
@@ -37,7 +36,8 @@ pub(super) async fn sample_steadily<P: Platform>(
         ) {
             continue;
         }
-        let uptime_ms = life.clock.uptime_ms();
+        let late_ms = next.elapsed().as_millis();
+        let uptime_ms = life.clock.uptime_ms().saturating_sub(late_ms);
         let reading = sensor.read().await;
         match reading {
             Ok(_) => broken = false,
