@@ -91,7 +91,8 @@ impl Device {
     }
 
     /// A page of results: as many of those asked for as there are and as the response has room for.
-    /// ESP-IDF answers `InternalError` where there are fewer than asked for, and so does this.
+    /// Where there are fewer than asked for the status is `InternalError`, as ESP-IDF means it to be
+    /// (its v5.4.1 crashes while it encodes that reply).
     fn results(&self, start_index: u32, count: u32, response: &mut [u8]) -> Result<usize, Refusal> {
         let found = usize::try_from(start_index)
             .ok()

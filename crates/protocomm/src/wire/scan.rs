@@ -42,7 +42,8 @@ pub enum Request {
     Start(Start),
     /// Is it done, and how many were found?
     Status,
-    /// What was found, from `start_index`, at most `count` entries.
+    /// What was found, from `start_index`, `count` entries. A client must not ask for more than
+    /// the status counted: ESP-IDF v5.4.1 follows a null pointer then.
     Results {
         /// The first entry wanted, counting from 0.
         start_index: u32,
