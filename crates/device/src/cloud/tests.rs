@@ -1,1 +1,564 @@
+//! Connections with a broker that is played by hand, in no time.
 
+mod broker;
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::cell::{Cell, RefCell};
+use core::convert::Infallible;
+
+use embassy_futures::join::join;
+use embassy_time::{Instant, Timer};
+use embedded_io_async::ErrorType;
+
+use super::*;
+use crate::event::Sample;
+use crate::platform::{Heap, Identity, ResetReason};
+use crate::telemetry::SampleQueue;
+use crate::testing::run;
+use crate::tls::tests::pipe::{End, pipe};
+use broker::{Broker, SUCCESS};
+
+/// When the fake device booted, in milliseconds since 1970.
+const BOOT: u64 = 1_800_000_000_000;
+
+struct Fake {
+    queue: SampleQueue,
+    certain: Cell<bool>,
+    interval_ms: Cell<u32>,
+    events: RefCell<Vec<Event>>,
+}
+
+impl Fake {
+    fn with_samples(count: u64) -> Self {
+        let this = Self {
+            queue: SampleQueue::new(600),
+            certain: Cell::new(true),
+            interval_ms: Cell::new(1_000),
+            events: RefCell::default(),
+        };
+        for number in 0..count {
+            this.push(number * 1_000);
+        }
+        this
+    }
+
+    fn push(&self, uptime_ms: u64) {
+        self.queue.push(Sample {
+            uptime_ms,
+            temperature_decicelsius: Some(-5),
+            humidity_permille: Some(451),
+            rssi_dbm: Some(-60),
+            heap_free: Some(123_456),
+            ..Sample::default()
+        });
+    }
+
+    fn acknowledged(&self) -> Vec<(u16, u16)> {
+        let events = self.events.borrow();
+        let each = events.iter().filter_map(|event| match event {
+            Event::Acknowledged { samples, backlog } => Some((*samples, *backlog)),
+            _ => None,
+        });
+        each.collect()
+    }
+
+    fn answered(&self) -> Vec<(String, bool)> {
+        let events = self.events.borrow();
+        let each = events.iter().filter_map(|event| match event {
+            Event::RpcAnswered { method, ok } => Some((method.to_string(), *ok)),
+            _ => None,
+        });
+        each.collect()
+    }
+}
+
+impl Device for Fake {
+    fn tell(&self, event: &Event) {
+        self.events.borrow_mut().push(event.clone());
+    }
+    fn queue(&self) -> &SampleQueue {
+        &self.queue
+    }
+    fn stamp(&self, uptime_ms: u64) -> Option<u64> {
+        self.certain.get().then_some(BOOT + uptime_ms)
+    }
+    fn uptime_ms(&self) -> u64 {
+        5_000
+    }
+    fn interval_ms(&self) -> u32 {
+        self.interval_ms.get()
+    }
+    fn change_interval(&self, ms: u32) -> bool {
+        self.interval_ms.set(ms);
+        true
+    }
+    fn identity(&self) -> Identity {
+        Identity {
+            chip: "host",
+            firmware_version: "1.2.3",
+            built_at_unix_s: 0,
+        }
+    }
+    fn reset_reason(&self) -> ResetReason {
+        ResetReason::PowerOn
+    }
+    fn mac(&self) -> [u8; 6] {
+        [2, 0, 0, 0xab, 0xcd, 0xef]
+    }
+    fn rssi_dbm(&self) -> Option<i8> {
+        Some(-61)
+    }
+    fn heap(&self) -> Option<Heap> {
+        None
+    }
+}
+
+/// A stream that takes all bytes as soon as a write begins, as TLS does: one that is dropped and
+/// begun again sends them twice.
+struct LikeTls {
+    end: End,
+    taken: Vec<u8>,
+}
+
+impl ErrorType for LikeTls {
+    type Error = Infallible;
+}
+
+impl Read for LikeTls {
+    async fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Infallible> {
+        self.end.read(buffer).await
+    }
+}
+
+impl Write for LikeTls {
+    async fn write(&mut self, buffer: &[u8]) -> Result<usize, Infallible> {
+        self.taken.extend(buffer);
+        while !self.taken.is_empty() {
+            let length = self.end.write(&self.taken).await?;
+            self.taken.drain(..length);
+        }
+        Ok(buffer.len())
+    }
+
+    async fn flush(&mut self) -> Result<(), Infallible> {
+        Ok(())
+    }
+}
+
+type Outcome = Result<ConnectionEnd, Failure<Infallible>>;
+
+/// Runs a connection against a script; the script's end hangs up.
+fn connection<T>(
+    device: &Fake,
+    room: usize,
+    script: impl AsyncFnOnce(Broker) -> T,
+) -> (Outcome, T) {
+    let (end, there) = pipe(room);
+    let here = LikeTls {
+        end,
+        taken: Vec::new(),
+    };
+    run(join(
+        speak(device, "SN-0001", 30, here),
+        script(Broker::new(there)),
+    ))
+}
+
+fn failed(result: &Outcome) -> CloudError {
+    match result {
+        Err(Failure::Known(error)) => *error,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_connection_introduces_the_device_and_sends_live_samples() {
+    let device = Fake::with_samples(0);
+    let (end, ()) = connection(&device, 4096, async |mut broker| {
+        let connect = broker.accept(&[]).await;
+        // Version 5, clean start, a will of QoS 1, keep-alive, expiry 0; the name and the will.
+        let text = String::from_utf8_lossy(&connect).into_owned();
+        assert_eq!(connect[6..10], [5, 0b0000_1110, 0, 30]);
+        assert!(text.contains("SN-0001") && text.contains(r#"{"online":false}"#));
+        let subscribe = broker.subscribed(1).await;
+        let text = String::from_utf8_lossy(&subscribe).into_owned();
+        for filter in [
+            "v1/devices/me/rpc/request/+",
+            "v1/devices/me/attributes",
+            "v1/devices/me/attributes/response/+",
+        ] {
+            assert!(text.contains(filter));
+        }
+        let attributes = broker.published().await.unwrap();
+        assert_eq!(attributes.topic, "v1/devices/me/attributes");
+        assert_eq!(
+            attributes.payload,
+            r#"{"online":true,"serial":"SN-0001","mac":"02:00:00:ab:cd:ef","chip":"host","firmware_version":"1.2.3","reset_reason":"power-on","telemetry_interval_ms":1000}"#
+        );
+        let request = broker.published().await.unwrap();
+        assert_eq!(request.topic, "v1/devices/me/attributes/request/1");
+        assert_eq!(request.payload, r#"{"sharedKeys":"telemetryIntervalMs"}"#);
+        let topic = "v1/devices/me/attributes/response/1";
+        broker
+            .tell(topic, r#"{"shared":{"telemetryIntervalMs":500}}"#)
+            .await;
+        assert!(broker.published_soon().await.is_none(), "nothing to send");
+        assert_eq!(device.interval_ms.get(), 500);
+
+        device.push(7_000);
+        let sample = broker.published().await.unwrap();
+        assert_eq!(sample.topic, "v1/devices/me/telemetry");
+        assert_eq!(
+            sample.payload,
+            r#"[{"ts":1800000007000,"values":{"temperature":-0.5,"humidity":45.1,"rssi":-60,"heap_free":123456,"dropped":0}}]"#
+        );
+        assert_eq!(device.queue.len(), 1, "not before it is acknowledged");
+        broker.acknowledge(&sample, SUCCESS).await;
+        assert!(broker.published_soon().await.is_none());
+    });
+    assert_eq!(failed(&end), CloudError::Kicked { reason: None });
+    assert_eq!(device.acknowledged(), [(1, 0)]);
+    assert!(matches!(
+        device.events.borrow()[0],
+        Event::Online {
+            session_present: false
+        }
+    ));
+}
+
+#[test]
+fn a_backlog_goes_out_in_order_in_paced_batches() {
+    let device = Fake::with_samples(100);
+    let (_, messages) = connection(&device, 65_536, async |mut broker| {
+        broker.welcome().await;
+        let mut messages = Vec::new();
+        while let Some(message) = broker.published_soon().await {
+            // A live sample joins at the end.
+            if messages.is_empty() {
+                device.push(100_000);
+            }
+            broker.acknowledge(&message, SUCCESS).await;
+            messages.push(message);
+        }
+        messages
+    });
+    let mut expected = 0;
+    for pair in messages.windows(2) {
+        assert!(pair[1].at - pair[0].at >= Duration::from_millis(900));
+    }
+    for message in &messages {
+        assert!(message.payload.len() <= 2048);
+        for record in message.payload.split("\"ts\":").skip(1) {
+            let ts: u64 = record.split(',').next().unwrap().parse().unwrap();
+            assert_eq!(ts, BOOT + expected * 1_000);
+            expected += 1;
+        }
+    }
+    assert_eq!(expected, 101, "each once, in order");
+    assert!(messages.len() <= 7);
+    let total: u16 = device
+        .acknowledged()
+        .iter()
+        .map(|(samples, _)| samples)
+        .sum();
+    assert_eq!((total, device.queue.len()), (101, 0));
+}
+
+#[test]
+fn what_was_not_acknowledged_is_sent_again_on_the_next_connection() {
+    let device = Fake::with_samples(3);
+    let (_, first) = connection(&device, 4096, async |mut broker| {
+        broker.welcome().await;
+        broker.published().await.unwrap().payload
+    });
+    assert_eq!((device.queue.len(), device.acknowledged().len()), (3, 0));
+    // Meanwhile the queue moves on: only what is left goes out, and counts.
+    device.queue.acknowledge_below(1);
+    let (_, second) = connection(&device, 4096, async |mut broker| {
+        broker.welcome().await;
+        let message = broker.published().await.unwrap();
+        broker.acknowledge(&message, SUCCESS).await;
+        // A second acknowledgement of the same packet changes nothing.
+        device.push(9_000);
+        broker.acknowledge(&message, SUCCESS).await;
+        assert_eq!(broker.published_soon().await.unwrap().topic, message.topic);
+        message.payload
+    });
+    assert!(first.starts_with(r#"[{"ts":1800000000000,"#));
+    assert!(second.starts_with(r#"[{"ts":1800000001000,"#));
+    assert_eq!(device.acknowledged(), [(2, 1)]);
+    assert_eq!(device.queue.len(), 1);
+}
+
+#[test]
+fn samples_of_an_uncertain_time_go_alone_and_without_a_stamp() {
+    let device = Fake::with_samples(2);
+    device.certain.set(false);
+    let _ = connection(&device, 4096, async |mut broker| {
+        broker.welcome().await;
+        for _ in 0..2 {
+            let message = broker.published().await.unwrap();
+            assert!(message.payload.starts_with(r#"{"temperature":-0.5,"#));
+            broker.acknowledge(&message, SUCCESS).await;
+        }
+        assert!(broker.published_soon().await.is_none());
+    });
+    assert_eq!(device.acknowledged(), [(1, 1), (1, 0)]);
+}
+
+#[test]
+fn calls_are_answered() {
+    let device = Fake::with_samples(0);
+    let _ = connection(&device, 4096, async |mut broker| {
+        broker.welcome().await;
+        for (call, reply) in [
+            (
+                r#"{"method":"getStatus","params":{}}"#,
+                r#"{"ok":true,"uptime_ms":5000,"time_ms":1800000005000,"telemetry_interval_ms":1000,"backlog":0,"dropped":0,"rssi":-61,"chip":"host","firmware_version":"1.2.3","reset_reason":"power-on"}"#,
+            ),
+            (
+                r#"{"method":"setInterval","params":{"ms":250}}"#,
+                r#"{"ok":true,"telemetry_interval_ms":250,"kept":true}"#,
+            ),
+            (
+                r#"{"method":"setInterval","params":2000}"#,
+                r#"{"ok":true,"telemetry_interval_ms":2000,"kept":true}"#,
+            ),
+            (
+                r#"{"method":"setInterval","params":{"ms":99}}"#,
+                r#"{"ok":false,"error":"params: {\"ms\": a number from 100 to 3600000}"}"#,
+            ),
+            (
+                r#"{"method":"setInterval"}"#,
+                r#"{"ok":false,"error":"params: {\"ms\": a number from 100 to 3600000}"}"#,
+            ),
+            (
+                r#"{"method":"selfDestruct"}"#,
+                r#"{"ok":false,"error":"unknown method: getStatus, setInterval, reboot and factoryReset are known"}"#,
+            ),
+            (
+                "nonsense",
+                r#"{"ok":false,"error":"the call is no JSON object with a method"}"#,
+            ),
+        ] {
+            let answer = broker.call(7, call).await;
+            assert_eq!(answer.payload, reply);
+            broker.acknowledge(&answer, SUCCESS).await;
+        }
+        // Not for the device, and not of the kind it knows.
+        broker.tell("v1/devices/me/rpc/request/x", "{}").await;
+        broker.tell("v1/devices/me/attributes", "[1]").await;
+        broker
+            .tell("v1/devices/me/attributes", r#"{"telemetryIntervalMs":1}"#)
+            .await;
+        assert!(broker.published_soon().await.is_none());
+    });
+    assert_eq!(device.interval_ms.get(), 2_000);
+    let answered: Vec<_> = device.answered().into_iter().map(|(_, ok)| ok).collect();
+    assert_eq!(answered, [true, true, true, false, false, false, false]);
+}
+
+#[test]
+fn a_restart_waits_until_the_server_has_the_reply() {
+    for (method, end) in [
+        ("reboot", ConnectionEnd::Restart),
+        ("factoryReset", ConnectionEnd::FactoryReset),
+    ] {
+        let device = Fake::with_samples(0);
+        let call = format!(r#"{{"method":"{method}"}}"#);
+        let (result, restarted) = connection(&device, 4096, async |mut broker| {
+            broker.welcome().await;
+            let reply = broker.call(1, &call).await;
+            let before = broker.published_soon().await;
+            assert!(before.is_none(), "still connected");
+            broker.acknowledge(&reply, SUCCESS).await;
+            broker.packet().await
+        });
+        assert_eq!(result, Ok(end));
+        assert!(
+            restarted.is_none(),
+            "no DISCONNECT: the will is to be published"
+        );
+
+        // Without an acknowledgement the device does not obey.
+        let device = Fake::with_samples(0);
+        let (result, ()) = connection(&device, 4096, async |mut broker| {
+            broker.welcome().await;
+            broker.call(1, &call).await;
+            Timer::after_secs(60).await;
+        });
+        assert_eq!(failed(&result), CloudError::Silent);
+    }
+}
+
+#[test]
+fn many_calls_at_once_are_answered_as_far_as_there_is_room() {
+    let device = Fake::with_samples(30);
+    let (_, replies) = connection(&device, 65_536, async |mut broker| {
+        broker.welcome().await;
+        for id in 0..40 {
+            let topic = format!("v1/devices/me/rpc/request/{id}");
+            broker.tell(&topic, r#"{"method":"getStatus"}"#).await;
+        }
+        let mut replies = 0;
+        while let Some(message) = broker.published_soon().await {
+            replies += usize::from(message.topic.contains("rpc"));
+            broker.acknowledge(&message, SUCCESS).await;
+        }
+        replies
+    });
+    assert!(replies >= 4, "{replies}");
+    assert!(device.queue.is_empty(), "telemetry goes on");
+}
+
+#[test]
+fn refusals_are_told_apart() {
+    let refused = |reason: u8| {
+        let device = Fake::with_samples(0);
+        let (result, ()) = connection(&device, 4096, async |mut broker| {
+            broker.packet().await.unwrap();
+            broker.send(0x20, &[0, reason, 0]).await;
+        });
+        failed(&result)
+    };
+    assert_eq!(refused(0x87), CloudError::Refused { reason: 0x87 });
+    assert!(
+        refused(0x86)
+            .to_string()
+            .contains("X.509 chain provisioning")
+    );
+}
+
+#[test]
+fn every_end_has_its_reason() {
+    fn ended(script: impl AsyncFnOnce(Broker)) -> CloudError {
+        let device = Fake::with_samples(1);
+        let (result, ()) = connection(&device, 4096, script);
+        assert!(device.acknowledged().is_empty() && device.queue.len() == 1);
+        failed(&result)
+    }
+    let hung_up = ended(async |mut broker| {
+        broker.packet().await;
+    });
+    assert_eq!(hung_up, CloudError::HungUp);
+    let no_answer = ended(async |mut broker| {
+        broker.packet().await;
+        Timer::after_secs(60).await;
+    });
+    assert_eq!(no_answer, CloudError::TimedOut(Phase::Mqtt));
+    let old_broker = ended(async |mut broker| {
+        broker.packet().await;
+        // MQTT 3.1.1: unacceptable protocol version.
+        broker.send(0x20, &[0, 1]).await;
+    });
+    assert_eq!(old_broker, CloudError::Protocol);
+    let not_subscribed = ended(async |mut broker| {
+        broker.accept(&[]).await;
+        broker.subscribed(0x87).await;
+        Timer::after_secs(1).await;
+    });
+    assert_eq!(not_subscribed, CloudError::NotSubscribed { reason: 0x87 });
+    let not_taken = ended(async |mut broker| {
+        broker.welcome().await;
+        let sample = broker.published().await.unwrap();
+        broker.acknowledge(&sample, 0x97).await;
+        Timer::after_secs(1).await;
+    });
+    assert_eq!(not_taken, CloudError::NotTaken { reason: 0x97 });
+    let kicked = ended(async |mut broker| {
+        broker.welcome().await;
+        broker.send(0xe0, &[0x8e]).await;
+        Timer::after_secs(1).await;
+    });
+    assert_eq!(kicked, CloudError::Kicked { reason: Some(0x8e) });
+    let unacknowledged = ended(async |mut broker| {
+        broker.welcome().await;
+        while broker.packet().await.is_some() {}
+    });
+    assert_eq!(unacknowledged, CloudError::Silent);
+    let nonsense = ended(async |mut broker| {
+        broker.welcome().await;
+        broker.send(0xf0, &[1, 2, 3]).await;
+        Timer::after_secs(1).await;
+    });
+    assert_eq!(nonsense, CloudError::Protocol);
+    let too_large = ended(async |mut broker| {
+        broker.welcome().await;
+        let payload = " ".repeat(2_000);
+        broker.tell("v1/devices/me/attributes", &payload).await;
+        Timer::after_secs(1).await;
+    });
+    assert_eq!(too_large, CloudError::Protocol);
+}
+
+#[test]
+fn an_idle_connection_is_kept_alive_and_a_dead_one_is_noticed() {
+    let device = Fake::with_samples(0);
+    let (_, pings) = connection(&device, 4096, async |mut broker| {
+        broker.welcome().await;
+        let idle = with_timeout(Duration::from_secs(300), broker.packet()).await;
+        assert!(idle.is_err());
+        broker.pings
+    });
+    assert!((10..=13).contains(&pings), "{pings}");
+
+    let device = Fake::with_samples(0);
+    let start = Instant::now();
+    let (result, ()) = connection(&device, 4096, async |mut broker| {
+        broker.welcome().await;
+        Timer::after_secs(300).await;
+    });
+    assert_eq!(failed(&result), CloudError::Silent);
+    assert!(start.elapsed() >= Duration::from_secs(30));
+}
+
+#[test]
+fn a_small_packet_limit_makes_small_batches() {
+    let device = Fake::with_samples(20);
+    let (_, messages) = connection(&device, 4096, async |mut broker| {
+        // Maximum Packet Size 700.
+        broker.accept(&[0x27, 0, 0, 2, 188]).await;
+        broker.subscribed(1).await;
+        let mut messages = 0;
+        while let Some(message) = broker.published_soon().await {
+            assert!(message.payload.len() < 700);
+            broker.acknowledge(&message, SUCCESS).await;
+            messages += usize::from(message.topic.contains("telemetry"));
+        }
+        messages
+    });
+    assert!(device.queue.is_empty());
+    assert!(messages >= 4);
+
+    let (result, ()) = connection(&Fake::with_samples(1), 4096, async |mut broker| {
+        broker.accept(&[0x27, 0, 0, 0, 120]).await;
+        broker.subscribed(1).await;
+        Timer::after_secs(1).await;
+    });
+    assert_eq!(failed(&result), CloudError::PacketLimit);
+}
+
+#[test]
+fn what_is_being_written_is_neither_cut_nor_sent_twice() {
+    // There is room for ten acknowledgements of the device, and the broker does not read: it gets
+    // stuck in the middle of one, and then a sample arrives.
+    let device = Fake::with_samples(0);
+    let (_, acknowledgements) = connection(&device, 40, async |mut broker| {
+        broker.welcome().await;
+        for id in 1..=12 {
+            broker.tell_for_sure(id).await;
+            Timer::after_millis(1).await;
+        }
+        device.push(1_000);
+        Timer::after_millis(1).await;
+        let message = broker.published().await.unwrap();
+        assert_eq!(message.topic, topic::TELEMETRY);
+        broker.acknowledge(&message, SUCCESS).await;
+        assert!(broker.published_soon().await.is_none());
+        broker.acknowledgements
+    });
+    assert_eq!(acknowledgements, 12);
+    assert_eq!(device.acknowledged(), [(1, 0)]);
+}

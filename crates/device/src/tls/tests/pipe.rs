@@ -76,6 +76,10 @@ impl Write for End {
     async fn write(&mut self, buffer: &[u8]) -> Result<usize, Infallible> {
         poll_fn(|context| {
             let mut outgoing = self.outgoing.borrow_mut();
+            if outgoing.closed {
+                // Nobody reads it any more.
+                return Poll::Ready(Ok(buffer.len()));
+            }
             let length = buffer.len().min(self.room - outgoing.bytes.len());
             if length == 0 && !buffer.is_empty() {
                 outgoing.writer = Some(context.waker().clone());
