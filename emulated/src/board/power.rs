@@ -1,0 +1,103 @@
+//! Restarting and switching off, and what is remembered through a restart: the calendar time, as a
+//! chip's clock runs on, and why the restart was.
+//!
+//! QEMU resets its devices and loads the program again; memory that is not loaded keeps its
+//! content.
+
+use core::cell::Cell;
+
+use critical_section::Mutex;
+use embassy_time::Instant;
+
+use super::Register;
+
+// SAFETY: the test device (hw/misc/sifive_test.c), which ends or resets the machine.
+const TEST: Register = unsafe { Register::at(0x0010_0000) };
+const FAIL: u32 = 0x3333;
+const PASS: u32 = 0x5555;
+const RESET: u32 = 0x7777;
+
+/// Says that the memory below was written by [`restart`]: after power-on it is zero.
+const WRITTEN: u32 = 0x9e57_a47e;
+
+/// What a restart leaves behind.
+#[derive(Clone, Copy)]
+struct Remembered {
+    mark: u32,
+    /// Milliseconds since 1970 UTC at the restart, 0 if not known.
+    unix_ms: u64,
+}
+
+#[unsafe(link_section = ".uninit.remembered")]
+static mut REMEMBERED: Remembered = Remembered {
+    mark: 0,
+    unix_ms: 0,
+};
+
+/// Milliseconds between 1970 UTC and this life's boot, once known.
+static EPOCH: Mutex<Cell<Option<u64>>> = Mutex::new(Cell::new(None));
+static RESTARTED: Mutex<Cell<bool>> = Mutex::new(Cell::new(false));
+
+/// Finds out whether this is a restart.
+pub(super) fn look_back() {
+    // SAFETY: runs once, before anything else could touch it; any bytes are a valid value.
+    let remembered = unsafe { (&raw mut REMEMBERED).read_volatile() };
+    // SAFETY: as above. What is forgotten now cannot be taken for a later restart's.
+    unsafe {
+        (&raw mut REMEMBERED).write_volatile(Remembered {
+            mark: 0,
+            unix_ms: 0,
+        })
+    };
+    if remembered.mark == WRITTEN {
+        critical_section::with(|cs| {
+            RESTARTED.borrow(cs).set(true);
+            let epoch = (remembered.unix_ms != 0).then_some(remembered.unix_ms);
+            EPOCH.borrow(cs).set(epoch);
+        });
+    }
+}
+
+/// Whether the device restarted itself, rather than power came on.
+pub(crate) fn restarted() -> bool {
+    critical_section::with(|cs| RESTARTED.borrow(cs).get())
+}
+
+/// Milliseconds since 1970 UTC, once set since power-on.
+pub(crate) fn unix_ms() -> Option<u64> {
+    let epoch = critical_section::with(|cs| EPOCH.borrow(cs).get())?;
+    Some(epoch + Instant::now().as_millis())
+}
+
+/// Sets the calendar time.
+pub(crate) fn set_unix_ms(unix_ms: u64) {
+    let epoch = unix_ms.saturating_sub(Instant::now().as_millis());
+    critical_section::with(|cs| EPOCH.borrow(cs).set(Some(epoch)));
+}
+
+/// Starts the machine again.
+pub(crate) fn restart() -> ! {
+    let remembered = Remembered {
+        mark: WRITTEN,
+        unix_ms: unix_ms().unwrap_or(0),
+    };
+    // SAFETY: nothing else touches it, and the machine restarts before it is read.
+    unsafe { (&raw mut REMEMBERED).write_volatile(remembered) };
+    end(RESET)
+}
+
+/// Ends QEMU with this exit code.
+pub(crate) fn switch_off(code: u8) -> ! {
+    end(match code {
+        0 => PASS,
+        code => u32::from(code) << 16 | FAIL,
+    })
+}
+
+fn end(how: u32) -> ! {
+    TEST.write(how);
+    // QEMU takes notice between two instructions.
+    loop {
+        riscv::asm::wfi();
+    }
+}

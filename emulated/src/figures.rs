@@ -1,0 +1,164 @@
+//! What the device costs on a 32-bit core: instructions and heap of each phase of its life, counted
+//! between its events, and printed as a table when the board is switched off.
+//!
+//! While the processor sleeps nothing is counted. Instructions are exact if QEMU runs with
+//! `-icount`.
+
+use core::cell::RefCell;
+
+use critical_section::Mutex;
+use device::event::Event;
+
+use crate::board::{self, heap, stack, uart::println};
+
+/// Rows of the table.
+const ROWS: usize = 8;
+
+/// What was measured of one phase, over all the times that it was lived through.
+struct Row {
+    what: &'static str,
+    times: u32,
+    instructions: u64,
+    /// The most heap that was in use above what was when the phase began.
+    heap_peak: usize,
+    /// The heap that was in use at its end, above what was when it began.
+    heap_kept: usize,
+}
+
+/// The beginning of a phase.
+#[derive(Clone, Copy)]
+struct Start {
+    instructions: u64,
+    heap: usize,
+}
+
+/// From power-on, when nothing was used.
+const BOOT: Start = Start {
+    instructions: 0,
+    heap: 0,
+};
+
+struct Figures {
+    rows: heapless::Vec<Row, ROWS>,
+    connecting: Option<Start>,
+    message: Option<Start>,
+    telemetry_seen: bool,
+}
+
+static FIGURES: Mutex<RefCell<Figures>> = Mutex::new(RefCell::new(Figures {
+    rows: heapless::Vec::new(),
+    connecting: None,
+    message: None,
+    telemetry_seen: false,
+}));
+
+/// Takes notice of an event, which may end a phase and begin another.
+pub(crate) fn notice(event: &Event) {
+    critical_section::with(|cs| FIGURES.borrow_ref_mut(cs).notice(event));
+}
+
+impl Start {
+    fn now() -> Self {
+        heap::begin_phase();
+        Self {
+            instructions: board::instructions(),
+            heap: heap::used(),
+        }
+    }
+}
+
+impl Figures {
+    fn notice(&mut self, event: &Event) {
+        match event {
+            Event::Provisioned { .. } => self.add("boot-to-provisioned", BOOT, heap::peak()),
+            Event::Connecting { .. } => {
+                self.message = None;
+                self.connecting = Some(Start::now());
+            }
+            Event::TlsEstablished { resumed, .. } => {
+                let what = if *resumed {
+                    "handshake-resumed"
+                } else {
+                    "handshake-full"
+                };
+                self.add_since(what, self.connecting);
+            }
+            Event::Online { .. } => {
+                let start = self.connecting.take();
+                self.add_since("connected", start);
+            }
+            Event::Acknowledged { samples, backlog } => {
+                if !self.telemetry_seen {
+                    self.telemetry_seen = true;
+                    self.add("boot-to-first-telemetry", BOOT, heap::peak());
+                }
+                // Only messages of one sample are alike, and only when nothing came between.
+                if (*samples, *backlog) == (1, 0) {
+                    self.add_since("message", self.message);
+                    self.message = Some(Start::now());
+                } else {
+                    self.message = None;
+                }
+            }
+            Event::Sampled(_) => {}
+            _ => self.message = None,
+        }
+    }
+
+    fn add_since(&mut self, what: &'static str, start: Option<Start>) {
+        if let Some(start) = start {
+            self.add(what, start, heap::phase_peak());
+        }
+    }
+
+    fn add(&mut self, what: &'static str, start: Start, peak: usize) {
+        let instructions = board::instructions().saturating_sub(start.instructions);
+        let peak = peak.saturating_sub(start.heap);
+        let kept = heap::used().saturating_sub(start.heap);
+        if let Some(row) = self.rows.iter_mut().find(|row| row.what == what) {
+            row.times += 1;
+            row.instructions += instructions;
+            row.heap_peak = row.heap_peak.max(peak);
+            row.heap_kept = row.heap_kept.max(kept);
+        } else {
+            // There are as many rows as names above, or more.
+            let _ = self.rows.push(Row {
+                what,
+                times: 1,
+                instructions,
+                heap_peak: peak,
+                heap_kept: kept,
+            });
+        }
+    }
+}
+
+/// Prints the table; instructions are the mean of all times, heap is the most.
+pub(crate) fn print() {
+    println!(
+        "{:24} {:>6} {:>14} {:>10} {:>10}",
+        "figure", "times", "instructions", "heap-peak", "heap-kept"
+    );
+    critical_section::with(|cs| {
+        for row in &FIGURES.borrow_ref(cs).rows {
+            println!(
+                "{:24} {:>6} {:>14} {:>10} {:>10}",
+                row.what,
+                row.times,
+                row.instructions / u64::from(row.times),
+                row.heap_peak,
+                row.heap_kept,
+            );
+        }
+    });
+    println!(
+        "{:24} {:>6} {:>14} {:>10} {:>10}",
+        "heap",
+        heap::SIZE,
+        "",
+        heap::peak(),
+        heap::used()
+    );
+    let (size, depth) = stack::size_and_depth();
+    println!("{:24} {size:>6} {:>14} {depth:>10}", "stack", "");
+}

@@ -1,0 +1,26 @@
+//! The device on an emulated board: brings a body of QEMU's devices and embassy, and lives in it.
+#![no_std]
+#![no_main]
+
+extern crate alloc;
+
+mod board;
+mod figures;
+mod platform;
+
+use embassy_executor::{Executor, Spawner};
+use static_cell::StaticCell;
+
+#[riscv_rt::entry]
+fn main() -> ! {
+    static EXECUTOR: StaticCell<Executor> = StaticCell::new();
+    board::wake_up();
+    let executor = EXECUTOR.init(Executor::new());
+    executor.run(|spawner| spawner.spawn(live(spawner).expect("it is spawned once")))
+}
+
+#[embassy_executor::task]
+async fn live(spawner: Spawner) -> ! {
+    let body = platform::bring_up(spawner);
+    platform::live(body).await
+}

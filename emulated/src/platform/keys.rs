@@ -1,0 +1,40 @@
+//! What can be done to the board from outside, by keys on its console:
+//!
+//! | key | what it does |
+//! |---|---|
+//! | `b` | holds the button for five seconds |
+//! | `w` | the access point goes away for a moment |
+//! | `x` | prints the figures and ends QEMU with exit code 0 |
+
+use embassy_executor::Spawner;
+use embassy_sync::{blocking_mutex::raw::CriticalSectionRawMutex, signal::Signal};
+
+use crate::board::{ethernet, power, uart};
+use crate::figures;
+
+static HELD: Signal<CriticalSectionRawMutex, ()> = Signal::new();
+
+/// Obeys keys from now on.
+pub(crate) fn start(spawner: Spawner) {
+    spawner.spawn(obey().expect("it is spawned once"));
+}
+
+#[embassy_executor::task]
+async fn obey() -> ! {
+    loop {
+        match uart::key().await {
+            b'b' => HELD.signal(()),
+            b'w' => ethernet::plug(false),
+            b'x' => {
+                figures::print();
+                power::switch_off(0)
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Returns when the button has been held.
+pub(crate) async fn button_held() {
+    HELD.wait().await;
+}

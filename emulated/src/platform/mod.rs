@@ -1,0 +1,57 @@
+//! The body of the device on the emulated board: `device::platform`'s traits over its devices and
+//! embassy.
+
+mod bluetooth;
+mod console;
+mod keys;
+mod network;
+mod sensor;
+mod system;
+mod wifi;
+
+use device::platform::{Body, Platform};
+use device::tls::Library;
+use embassy_executor::Spawner;
+use static_cell::StaticCell;
+
+use crate::board::{ethernet::Ethernet, nor::Flash, power, random::Random};
+
+/// The types of this body.
+pub(crate) struct Emulated;
+
+impl Platform for Emulated {
+    type Bluetooth = bluetooth::Controller;
+    type Wifi = wifi::Station;
+    type Network = network::Sockets;
+    type Flash = Flash;
+    type Sensor = sensor::Dht11;
+    type System = system::Machine;
+    type Observer = console::Console;
+}
+
+/// Starts the tasks beneath the device.
+pub(crate) fn bring_up(spawner: Spawner) -> Body<Emulated> {
+    console::start_log();
+    let card = Ethernet::start();
+    let mac = card.mac();
+    let stack = network::start(card, spawner);
+    keys::start(spawner);
+    Body {
+        bluetooth: bluetooth::Controller,
+        mailbox: None,
+        wifi: wifi::Station::new(mac, stack),
+        network: network::Sockets::new(stack),
+        flash: Flash::take(),
+        sensor: sensor::Dht11::default(),
+        system: system::Machine,
+        observer: console::Console,
+    }
+}
+
+/// Lives until the device asks for a restart, and restarts.
+pub(crate) async fn live(body: Body<Emulated>) -> ! {
+    static RANDOM: StaticCell<Random> = StaticCell::new();
+    let tls = Library::install(RANDOM.init(Random)).expect("it is installed once");
+    device::run(body, tls).await;
+    power::restart()
+}

@@ -1,0 +1,68 @@
+//! The system around the device: who it is, its clock, randomness, button and memory.
+
+use device::platform::{Heap, Identity, ResetReason, System};
+
+use super::keys;
+use crate::board::{heap, power, random::Random};
+
+/// The emulated machine.
+pub(crate) struct Machine;
+
+impl System for Machine {
+    fn identity(&self) -> Identity {
+        Identity {
+            chip: "qemu-virt",
+            firmware_version: env!("CARGO_PKG_VERSION"),
+            built_at_unix_s: built_at_unix_s(),
+        }
+    }
+
+    fn reset_reason(&self) -> ResetReason {
+        // A panic ends QEMU, and there is no watchdog.
+        if power::restarted() {
+            ResetReason::Software
+        } else {
+            ResetReason::PowerOn
+        }
+    }
+
+    fn unix_ms(&self) -> Option<u64> {
+        power::unix_ms()
+    }
+
+    fn set_unix_ms(&self, unix_ms: u64) {
+        power::set_unix_ms(unix_ms);
+    }
+
+    fn fill_random(&self, bytes: &mut [u8]) {
+        Random.fill(bytes);
+    }
+
+    fn heap(&self) -> Option<Heap> {
+        let left = |used: usize| u32::try_from(heap::SIZE.saturating_sub(used)).unwrap_or(u32::MAX);
+        Some(Heap {
+            free: left(heap::used()),
+            least: left(heap::peak()),
+        })
+    }
+
+    fn chip_temperature_decicelsius(&self) -> Option<i16> {
+        None
+    }
+
+    async fn button_held(&self) {
+        keys::button_held().await;
+    }
+}
+
+/// When this was built, as build.rs found it.
+const fn built_at_unix_s() -> u64 {
+    let digits = env!("BUILT_AT_UNIX_S").as_bytes();
+    let mut seconds = 0;
+    let mut index = 0;
+    while index < digits.len() {
+        seconds = seconds * 10 + (digits[index] - b'0') as u64;
+        index += 1;
+    }
+    seconds
+}

@@ -1,0 +1,159 @@
+//! Wi-Fi without radio waves: access points that whoever starts QEMU names, and behind each of them
+//! the emulated network card.
+
+use alloc::{string::String, vec::Vec};
+use core::net::Ipv4Addr;
+
+use device::platform::{
+    AccessPoint, AuthMode, Bssid, JoinError, ScanRequest, Ssid, Wifi, WifiCredentials,
+};
+use embassy_net::Stack;
+use embassy_time::{Duration, Timer, with_timeout};
+
+use crate::board::{ethernet, options};
+
+/// The option that names the access points: a line for each, with its strength in dBm, its name,
+/// and its passphrase if it is not open, with tabs between them.
+const OPTION: &str = "opt/esptb/wifi";
+/// The air where the option is not given.
+const DEFAULT: &str = "-48\tworkshop\tcorrect horse\n-61\tguests";
+
+/// Channels of the 2.4 GHz band that a scan visits.
+const CHANNELS: u32 = 13;
+/// How long DHCP may take, as in the firmware.
+const DHCP: Duration = Duration::from_secs(15);
+
+struct Network {
+    seen: AccessPoint,
+    passphrase: String,
+}
+
+/// The station.
+pub(crate) struct Station {
+    mac: [u8; 6],
+    stack: Stack<'static>,
+    air: Vec<Network>,
+    joined: core::cell::RefCell<Option<AccessPoint>>,
+}
+
+impl Station {
+    /// A station that has not joined anything.
+    pub(crate) fn new(mac: [u8; 6], stack: Stack<'static>) -> Self {
+        let option = options::text(OPTION);
+        let lines = option.as_deref().unwrap_or(DEFAULT).lines();
+        let mut air: Vec<_> = lines.filter_map(network).collect();
+        air.sort_by_key(|network| core::cmp::Reverse(network.seen.rssi));
+        Self {
+            mac,
+            stack,
+            air,
+            joined: core::cell::RefCell::new(None),
+        }
+    }
+}
+
+fn network(line: &str) -> Option<Network> {
+    let mut parts = line.split('\t');
+    let rssi = parts.next()?.parse().ok()?;
+    let name = parts.next()?;
+    let passphrase = parts.next().unwrap_or_default();
+    let tag = name
+        .bytes()
+        .fold(7u8, |tag, byte| tag.wrapping_mul(31).wrapping_add(byte));
+    let auth = if passphrase.is_empty() {
+        AuthMode::Open
+    } else {
+        AuthMode::Wpa2Psk
+    };
+    Some(Network {
+        seen: AccessPoint {
+            ssid: Ssid::new(name.as_bytes())?,
+            bssid: Bssid([0x02, 0x57, 0x1f, 0x1a, 0xb0, tag]),
+            channel: tag % 13 + 1,
+            rssi,
+            auth,
+        },
+        passphrase: passphrase.into(),
+    })
+}
+
+impl Wifi for Station {
+    fn mac(&self) -> [u8; 6] {
+        self.mac
+    }
+
+    async fn scan(
+        &self,
+        request: ScanRequest,
+        found: &mut dyn FnMut(AccessPoint),
+    ) -> Result<(), u16> {
+        let dwell_ms = if request.dwell_ms == 0 {
+            120
+        } else {
+            request.dwell_ms.min(1_500)
+        };
+        Timer::after(Duration::from_millis((dwell_ms * CHANNELS).into())).await;
+        self.air
+            .iter()
+            .map(|network| network.seen.clone())
+            .for_each(found);
+        Ok(())
+    }
+
+    async fn join(&self, credentials: &WifiCredentials) -> Result<Ipv4Addr, JoinError> {
+        self.leave().await;
+        Timer::after(Duration::from_millis(300)).await;
+        let network = self
+            .air
+            .iter()
+            .find(|network| network.seen.ssid == credentials.ssid);
+        let Some(network) = network else {
+            Timer::after(Duration::from_secs(2)).await;
+            return Err(JoinError::NetworkNotFound);
+        };
+        if network.passphrase.as_bytes() != credentials.passphrase.as_bytes() {
+            Timer::after(Duration::from_secs(1)).await;
+            return Err(JoinError::WrongPassphrase);
+        }
+        ethernet::plug(true);
+        let address = async {
+            self.stack.wait_link_up().await;
+            self.stack.wait_config_up().await;
+            self.stack
+                .config_v4()
+                .map(|config| config.address.address())
+        };
+        if let Ok(Some(address)) = with_timeout(DHCP, address).await {
+            self.joined.replace(Some(network.seen.clone()));
+            return Ok(address);
+        }
+        self.leave().await;
+        Err(JoinError::NoAddress)
+    }
+
+    async fn leave(&self) {
+        self.joined.take();
+        ethernet::plug(false);
+        // Until the stack has noticed, so that the address of the old network is not taken for
+        // one of the new.
+        self.stack.wait_link_down().await;
+        self.stack.wait_config_down().await;
+    }
+
+    async fn lost(&self) {
+        self.stack.wait_link_down().await;
+        self.joined.take();
+    }
+
+    fn rssi_dbm(&self) -> Option<i8> {
+        self.access_point().map(|joined| joined.rssi)
+    }
+
+    fn access_point(&self) -> Option<AccessPoint> {
+        if ethernet::plugged() {
+            self.joined.borrow().clone()
+        } else {
+            None
+        }
+    }
+}
