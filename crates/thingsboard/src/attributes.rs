@@ -2,7 +2,7 @@
 //!
 //! *Client* attributes are the device's to set, *shared* attributes the server's. The device
 //! publishes its own as `{"k":v}` to [`crate::topic::ATTRIBUTES`]
-//! ([`write_values`](crate::telemetry::write_values)), hears there of changes to the shared
+//! ([`write_values`]), hears there of changes to the shared
 //! ones ([`Update`]), and may ask for the current values of both ([`write_request`]).
 //!
 //! Source: thingsboard/thingsboard, `JsonMqttAdaptor.java` and `JsonConverter.java`, commit

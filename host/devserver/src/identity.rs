@@ -94,3 +94,66 @@ pub(crate) fn check_order(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use pki::{KeyAlgorithm, Options, Pki};
+    use rustls::pki_types::pem::PemObject;
+
+    use super::*;
+
+    fn order(pem: &str) -> Result<(), String> {
+        let all: Vec<_> = CertificateDer::pem_slice_iter(pem.as_bytes())
+            .collect::<Result<_, _>>()
+            .unwrap();
+        check_order(&all[0], &all[1..])
+    }
+
+    #[test]
+    fn each_certificate_is_signed_by_the_next_whatever_the_keys() {
+        for algorithm in [
+            KeyAlgorithm::P256,
+            KeyAlgorithm::P384,
+            KeyAlgorithm::Rsa2048,
+        ] {
+            let pki = Pki::new(&Options {
+                algorithm,
+                ..Options::default()
+            })
+            .unwrap();
+            let device = pki.device("SN-1").unwrap();
+            let (leaf, ca, root) = (device.leaf_pem(), pki.intermediate_pem(), pki.root_pem());
+            assert_eq!(order(leaf), Ok(()));
+            assert_eq!(order(&format!("{leaf}{ca}")), Ok(()));
+            assert_eq!(order(&format!("{leaf}{ca}{root}")), Ok(()));
+            for wrong in [
+                format!("{leaf}{root}"),
+                format!("{ca}{leaf}"),
+                format!("{leaf}{root}{ca}"),
+            ] {
+                let reason = order(&wrong).unwrap_err();
+                assert!(
+                    reason.contains("certificate 1") && reason.contains("SN-1")
+                        || wrong.starts_with(ca)
+                );
+            }
+            let reason = order(&format!("{leaf}{ca}{leaf}")).unwrap_err();
+            assert!(reason.contains("certificate 2"), "{reason}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_certificate_is_an_error() {
+        let pki = Pki::new(&Options::default()).unwrap();
+        let leaf =
+            CertificateDer::from_pem_slice(pki.device("SN-1").unwrap().leaf_pem().as_bytes())
+                .unwrap();
+        for length in 0..leaf.len() {
+            let cut = CertificateDer::from(&leaf[..length]);
+            assert!(check_order(&cut, std::slice::from_ref(&leaf)).is_err());
+            assert!(check_order(&leaf, std::slice::from_ref(&cut)).is_err());
+            assert!(ClientChain::read(vec![cut.into_owned()]).is_none());
+        }
+        assert!(ClientChain::read(Vec::new()).is_none());
+    }
+}

@@ -4,6 +4,7 @@
 //! rules of who may come in.
 
 mod admission;
+mod in_flight;
 mod packets;
 mod publish;
 mod session;

@@ -14,13 +14,14 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep_until, timeout};
 
+use super::in_flight::{InFlight, Work as InFlightWork, front};
 use super::packets::{self, Connect, Incoming, Publish, Replies, Will};
 use super::publish::{Device, Done, Work};
 use super::wire::Wire;
 use super::{PATIENCE, admission};
 use crate::event::Event;
 use crate::hub::{Command, Hub, Subscriptions, now_ms};
-use crate::store::{Admission, Pending, StoreError};
+use crate::store::{Admission, DeviceId, StoreError};
 
 /// How many messages of one device may be on their way to the disk; the rest wait in its socket.
 const IN_FLIGHT: usize = 64;
@@ -85,6 +86,11 @@ pub(super) async fn run<S: AsyncRead + AsyncWrite + Unpin>(
         return;
     }
     let (session, commands) = hub.enter(id, &name, replies.protocol());
+    let _entered = Entered {
+        hub: hub.clone(),
+        device: id,
+        session,
+    };
     if created {
         hub.emit(Event::Created {
             device: name.clone(),
@@ -177,6 +183,19 @@ async fn publish_will(device: &Device, hub: &Hub, will: Will) {
     }
 }
 
+/// Makes sure that a device does not stay online if its task fails.
+struct Entered {
+    hub: Arc<Hub>,
+    device: DeviceId,
+    session: u64,
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        self.hub.leave(self.device, self.session);
+    }
+}
+
 /// A connection that was let in.
 struct Online<S> {
     wire: Wire<S>,
@@ -186,17 +205,6 @@ struct Online<S> {
     /// In the order received, for that is the order of the acknowledgements.
     in_flight: VecDeque<InFlight>,
     filters: HashMap<String, Qos>,
-}
-
-struct InFlight {
-    packet_id: Option<u16>,
-    work: InFlightWork,
-}
-
-enum InFlightWork {
-    Storing(Pending<Done>),
-    /// Nothing to wait for but its turn.
-    Settled(PubackReasonCode),
 }
 
 /// How a connection ended.
@@ -486,23 +494,4 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Online<S> {
             }
         }
     }
-}
-
-/// Waits for the oldest message in flight and takes it; for ever if there is none. Cancel-safe.
-async fn front(
-    in_flight: &mut VecDeque<InFlight>,
-) -> (
-    Option<u16>,
-    Result<Result<Done, StoreError>, PubackReasonCode>,
-) {
-    let Some(oldest) = in_flight.front_mut() else {
-        return pending().await;
-    };
-    let packet_id = oldest.packet_id;
-    let work = match &mut oldest.work {
-        InFlightWork::Storing(stored) => Ok(stored.await),
-        InFlightWork::Settled(code) => Err(*code),
-    };
-    in_flight.pop_front();
-    (packet_id, work)
 }

@@ -157,3 +157,137 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use mqtt_protocol_core::mqtt::packet::{Qos, SubEntry, SubOpts, v3_1_1 as v3, v5_0 as v5};
+
+    use super::*;
+    use crate::mqtt::packets::{self, Incoming, Replies};
+
+    /// What a well-behaved client sends: CONNECT with a will, SUBSCRIBE, PUBLISH, PINGREQ.
+    fn conversation(version: Version) -> Vec<Vec<u8>> {
+        let entry = SubEntry::new(
+            "v1/devices/me/attributes",
+            SubOpts::new().set_qos(Qos::AtLeastOnce),
+        )
+        .unwrap();
+        macro_rules! packets {
+            ($v:ident) => {{
+                let connect = $v::Connect::builder()
+                    .client_id("c")
+                    .unwrap()
+                    .keep_alive(30);
+                let connect =
+                    connect.will_message("v1/devices/me/telemetry", b"{}", Qos::AtLeastOnce, false);
+                let subscribe = $v::Subscribe::builder()
+                    .packet_id(1)
+                    .entries(vec![entry])
+                    .build()
+                    .unwrap();
+                let publish = $v::Publish::builder()
+                    .topic_name("v1/devices/me/telemetry")
+                    .unwrap();
+                let publish = publish
+                    .qos(Qos::AtLeastOnce)
+                    .packet_id(2)
+                    .payload("{\"a\":1}")
+                    .build()
+                    .unwrap();
+                vec![
+                    connect
+                        .unwrap()
+                        .user_name("token")
+                        .unwrap()
+                        .build()
+                        .unwrap()
+                        .to_continuous_buffer(),
+                    subscribe.to_continuous_buffer(),
+                    publish.to_continuous_buffer(),
+                    $v::Pingreq::builder()
+                        .build()
+                        .unwrap()
+                        .to_continuous_buffer(),
+                ]
+            }};
+        }
+        if version == Version::V5_0 {
+            packets!(v5)
+        } else {
+            packets!(v3)
+        }
+    }
+
+    /// Plays bytes to the server's side, which lets the client in; counts the packets understood.
+    async fn play(bytes: &[u8]) -> usize {
+        let (mut client, server) = tokio::io::duplex(64 * 1024);
+        client.write_all(bytes).await.unwrap();
+        client.shutdown().await.unwrap();
+        let mut wire = Wire::new(server);
+        let mut understood = 0;
+        while wire.closing().is_none() && wire.receive().await.unwrap() {
+            while let Some(packet) = wire.take() {
+                understood += usize::from(!matches!(packets::read(&packet), Incoming::Unexpected));
+                if matches!(packets::read(&packet), Incoming::Connect(_)) {
+                    wire.send(Replies::new(wire.version()).accept(false, None).unwrap());
+                }
+            }
+        }
+        understood
+    }
+
+    /// The protocol is another's; that it does not panic on a stranger's bytes is ours to know.
+    #[tokio::test]
+    async fn no_changed_byte_makes_it_panic() {
+        for version in [Version::V3_1_1, Version::V5_0] {
+            let packets = conversation(version);
+            let [connect, rest @ ..] = packets.as_slice() else {
+                unreachable!()
+            };
+            let rest = rest.concat();
+            // The CONNECT comes in a read of its own, as the server has to answer it.
+            for at in 0..connect.len() {
+                for byte in 0..=255 {
+                    let mut changed = connect.clone();
+                    changed[at] = byte;
+                    play(&changed).await;
+                }
+            }
+            for at in 0..rest.len() {
+                for byte in (0..=255).step_by(3) {
+                    let mut changed = [connect.as_slice(), &rest].concat();
+                    changed[connect.len() + at] = byte;
+                    play(&changed).await;
+                }
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_conversation_is_understood_however_it_is_cut() {
+        for version in [Version::V3_1_1, Version::V5_0] {
+            let packets = conversation(version);
+            assert_eq!(play(&packets.concat()).await, packets.len());
+            for length in 0..packets[0].len() {
+                assert_eq!(play(&packets[0][..length]).await, 0);
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_packet_that_is_too_large_ends_the_connection_before_it_is_read() {
+        // A PUBLISH that promises 256 MiB.
+        let bytes = [
+            conversation(Version::V5_0).remove(0),
+            vec![0x30, 0xff, 0xff, 0xff, 0x7f],
+        ]
+        .concat();
+        let (mut client, server) = tokio::io::duplex(64 * 1024);
+        client.write_all(&bytes).await.unwrap();
+        let mut wire = Wire::new(server);
+        while wire.closing().is_none() {
+            assert!(wire.receive().await.unwrap());
+        }
+        assert_eq!(wire.closing(), Some(Some(MqttError::PacketTooLarge)));
+    }
+}

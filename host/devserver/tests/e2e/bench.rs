@@ -8,6 +8,10 @@ use devserver::{Config, Database, Event, Events, Profile, Server, Tls};
 use pki::{Identity, Options, Pki};
 use tempfile::TempDir;
 
+pub(crate) const VERSIONS: [&str; 2] = ["mqttv311", "mqttv5"];
+pub(crate) const TELEMETRY: &str = "v1/devices/me/telemetry";
+pub(crate) const ATTRIBUTES: &str = "v1/devices/me/attributes";
+
 /// Longer than anything takes; only a failing test waits for it.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -152,4 +156,41 @@ pub(crate) async fn event(events: &mut Events, wanted: impl FnMut(&Event) -> boo
 
 pub(crate) fn assert_success(output: &Output) {
     assert!(output.status.success(), "{output:?}");
+}
+
+/// Subscribes and collects this many messages as `topic payload`; ready to be awaited.
+pub(crate) fn watch(
+    device: &Device,
+    server: &Server,
+    version: &str,
+    filter: &str,
+    count: u32,
+) -> impl Future<Output = Vec<String>> + use<> {
+    let mut command = device.command("mosquitto_sub", server, version);
+    command.args([
+        "-q",
+        "1",
+        "-t",
+        filter,
+        "-F",
+        "%t %p",
+        "-C",
+        &count.to_string(),
+    ]);
+    // One that a test has no more use for must not outlive it.
+    command.args(["-W", "50"]);
+    let running = spawn(command);
+    async move {
+        let output = running.await.unwrap().unwrap();
+        String::from_utf8(output.stdout)
+            .unwrap()
+            .lines()
+            .map(str::to_owned)
+            .collect()
+    }
+}
+
+fn spawn(mut command: Command) -> tokio::task::JoinHandle<std::io::Result<std::process::Output>> {
+    command.stdin(Stdio::null());
+    tokio::task::spawn_blocking(move || command.output())
 }

@@ -4,4 +4,5 @@ mod bench;
 mod browser;
 mod client;
 mod devices;
+mod messages;
 mod page;
