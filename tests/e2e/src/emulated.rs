@@ -1,0 +1,238 @@
+//! The emulated board: the program of the folder `emulated`, on QEMU, with its serial lines,
+//! network and flash tied to the desk.
+
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::{env, fs};
+
+use flashimage::FlashImage;
+use pki::Identity;
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::net::TcpListener;
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::task::JoinHandle;
+use vhci::ControllerConfig;
+
+use crate::desk::{Desk, NETWORK, PASSPHRASE, PROOF};
+
+/// Where the program is told to be; if nothing is told, it is where cargo puts it.
+const ELF: &str = "EMULATED_ELF";
+const QEMU: &str = "qemu-system-riscv32";
+
+/// QEMU's flash chip has this many bytes; a board's flash is the beginning of it.
+const CHIP: u64 = 32 << 20;
+
+/// Where the program looks for its options.
+const OPTIONS: &str = "0x80900000";
+
+/// This computer, as the emulated board sees it (QEMU's user-mode network).
+const HOST: &str = "10.0.2.2";
+
+/// The flash of an emulated board, which survives it.
+pub struct EmulatedFlash {
+    _folder: TempDir,
+    path: PathBuf,
+    /// A file with the access points in the air.
+    options: PathBuf,
+}
+
+impl EmulatedFlash {
+    /// A whole flash for a blank device with this certificate, that is to connect to `broker_port`
+    /// of this computer.
+    ///
+    /// # Panics
+    ///
+    /// If there is no room for it.
+    pub fn blank(desk: &Desk, identity: &Identity, broker_port: u16) -> Self {
+        let settings = format!(
+            r#"{{"broker":"mqtts://{HOST}:{broker_port}","server_name":"localhost",
+                "sntp_server":"{HOST}:{}","provisioning":{{"pop":"{PROOF}"}}}}"#,
+            desk.time.address().port(),
+        );
+        let image = FlashImage::builder()
+            .file("device.crt", identity.chain_pem())
+            .file("device.key", identity.key_pem())
+            .file("server_chain.pem", identity.trust_pem())
+            .file("settings.json", settings)
+            .build()
+            .expect("a flash image");
+        let folder = TempDir::new().expect("a folder");
+        let path = folder.path().join("flash.bin");
+        let mut file = fs::File::create(&path).expect("a file for the flash");
+        file.write_all(&image).expect("room for the flash");
+        // What lies behind the board's flash is never looked at, and takes no room.
+        file.set_len(CHIP).expect("a file of the chip's length");
+        let options = folder.path().join("wifi.txt");
+        let air = format!("-48\t{NETWORK}\t{PASSPHRASE}\n-61\tguests\n-83\tneighbour\tnot yours\n");
+        fs::write(&options, air).expect("a file for the air");
+        Self {
+            _folder: folder,
+            path,
+            options,
+        }
+    }
+}
+
+/// An emulated board under power; dropped, it loses its power.
+pub struct EmulatedBoard {
+    process: Child,
+    keys: ChildStdin,
+    lines: Lines<BufReader<ChildStdout>>,
+    controller: JoinHandle<()>,
+    /// The names of all events so far, without the samples.
+    pub names: Vec<String>,
+}
+
+impl EmulatedBoard {
+    /// Brings power to the board with this number and flash.
+    ///
+    /// # Panics
+    ///
+    /// If QEMU is not installed or the program is not built; both say what to do.
+    pub async fn power_up(desk: &Desk, flash: &EmulatedFlash, number: u8) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let port = listener.local_addr().expect("its number").port();
+        let air = desk.world.bluetooth.clone();
+        let address = [0x24, 0x0a, 0xc4, 0x1a, 0x2b, number.wrapping_add(2)];
+        let controller = tokio::task::spawn_local(async move {
+            let config = |_| ControllerConfig::with_address(address);
+            // It fails with the listener, which the board would notice.
+            let _ = vhci::serve(air, listener, config).await;
+        });
+        let mut process = qemu(flash, number, port);
+        let keys = process.stdin.take().expect("its input");
+        let lines = BufReader::new(process.stdout.take().expect("its output")).lines();
+        Self {
+            process,
+            keys,
+            lines,
+            controller,
+            names: Vec::new(),
+        }
+    }
+
+    /// Reads the console on until an event, and returns its line.
+    ///
+    /// # Panics
+    ///
+    /// If the board ends before.
+    pub async fn until(&mut self, name: &str) -> String {
+        loop {
+            let line = self.lines.next_line().await.expect("its console");
+            let line = line.unwrap_or_else(|| panic!("the board ended before {name}"));
+            println!(" emulated {line}");
+            let mut words = line.split_whitespace();
+            if words
+                .next()
+                .is_some_and(|uptime| uptime.parse::<u64>().is_ok())
+                && let Some(event) = words.next()
+            {
+                if !event.starts_with("telemetry.") {
+                    self.names.push(event.to_owned());
+                }
+                if event == name {
+                    return line;
+                }
+            }
+        }
+    }
+
+    /// Presses a key on the console: `b` holds the button, `w` takes the access point away.
+    ///
+    /// # Panics
+    ///
+    /// If the board has ended.
+    pub async fn press(&mut self, key: char) {
+        let key = u8::try_from(key).expect("a key of a keyboard");
+        self.keys.write_all(&[key]).await.expect("its console");
+    }
+
+    /// Switches the board off, and returns the figures that it prints.
+    ///
+    /// # Panics
+    ///
+    /// If it does not end as it should.
+    pub async fn switch_off(mut self) -> String {
+        self.press('x').await;
+        let mut figures = String::new();
+        while let Some(line) = self.lines.next_line().await.expect("its console") {
+            println!(" emulated {line}");
+            if line.starts_with("figure") || !figures.is_empty() {
+                figures.push_str(&line);
+                figures.push('\n');
+            }
+        }
+        let status = self.process.wait().await.expect("QEMU ends");
+        assert!(status.success(), "QEMU ended with {status}");
+        figures
+    }
+}
+
+impl Drop for EmulatedBoard {
+    fn drop(&mut self) {
+        self.controller.abort();
+    }
+}
+
+fn program() -> PathBuf {
+    let built = "emulated/target/riscv32imc-unknown-none-elf/release/emulated";
+    let path = match env::var_os(ELF) {
+        Some(path) => PathBuf::from(path),
+        None => Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../..")
+            .join(built),
+    };
+    assert!(
+        path.exists(),
+        "the emulated board's program is not at {}: run `cargo build --release` in the folder \
+         emulated, or set {ELF}",
+        path.display()
+    );
+    path
+}
+
+fn qemu(flash: &EmulatedFlash, number: u8, hci_port: u16) -> Child {
+    let mut command = Command::new(QEMU);
+    command
+        .args([
+            "-machine", "virt", "-display", "none", "-monitor", "none", "-serial", "stdio",
+        ])
+        .arg("-bios")
+        .arg(program())
+        // 8 ns for each instruction, about what a small chip needs; instructions are counted.
+        .args(["-icount", "shift=3"])
+        .args(["-global", "virtio-mmio.force-legacy=false"])
+        .arg("-drive")
+        .arg(format!(
+            "if=pflash,unit=1,format=raw,file={}",
+            flash.path.display()
+        ))
+        .args(["-netdev", "user,id=net", "-device"])
+        .arg(format!(
+            "virtio-net-device,netdev=net,mac=24:0a:c4:1a:2b:{number:02x}"
+        ))
+        .args(["-device", "virtio-rng-device"])
+        .arg("-chardev")
+        .arg(format!(
+            "socket,id=hci,host=127.0.0.1,port={hci_port},nodelay=on"
+        ))
+        .args(["-device", "virtio-serial-device,max_ports=1"])
+        .args(["-device", "virtconsole,chardev=hci"])
+        .arg("-device")
+        .arg(format!(
+            "loader,force-raw=on,addr={OPTIONS},file={}",
+            flash.options.display()
+        ))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .kill_on_drop(true);
+    match command.spawn() {
+        Ok(child) => child,
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            panic!("{QEMU} is not installed: apt-get install qemu-system-misc")
+        }
+        Err(error) => panic!("{QEMU} does not start: {error}"),
+    }
+}
