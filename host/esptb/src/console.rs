@@ -4,9 +4,10 @@
 //! Colours appear on a terminal only.
 
 use std::fmt;
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use anstyle::{AnsiColor, Style};
 
@@ -81,6 +82,29 @@ fn one_line(error: &anyhow::Error) -> String {
     line
 }
 
+/// Where the log goes instead of standard error, while a view has the terminal.
+static LOG_FILE: Mutex<Option<File>> = Mutex::new(None);
+
+/// The log's way out.
+struct LogWriter;
+
+impl Write for LogWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match LOG_FILE
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .as_mut()
+        {
+            Some(file) => file.write(bytes),
+            None => io::stderr().write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
+}
+
 /// Starts the log: warnings of the libraries, and more for each `-v`.
 pub(crate) fn start_log(verbose: u8) {
     let level = match verbose {
@@ -89,18 +113,26 @@ pub(crate) fn start_log(verbose: u8) {
         2 => log::LevelFilter::Debug,
         _ => log::LevelFilter::Trace,
     };
+    let quiet = if verbose == 0 {
+        log::LevelFilter::Error
+    } else {
+        level
+    };
     env_logger::Builder::new()
         .filter_level(level)
+        // A device that loses its power does not close its connection either.
+        .filter_module("mbedtls_rs::session", level.min(quiet))
+        .target(env_logger::Target::Pipe(Box::new(LogWriter)))
         .format(|f, record| {
-            writeln!(
-                f,
-                "{} {}: {}",
-                record.level().as_str().to_lowercase(),
-                record.target(),
-                record.args()
-            )
+            let level = record.level().as_str().to_lowercase();
+            writeln!(f, "{level} {}: {}", record.target(), record.args())
         })
         .init();
+}
+
+/// Sends the log into a file from now on, or back to standard error.
+pub(crate) fn log_into(file: Option<File>) {
+    *LOG_FILE.lock().unwrap_or_else(PoisonError::into_inner) = file;
 }
 
 /// Tells of a file or folder that was made, and what it is.

@@ -4,8 +4,10 @@
 //! do is in the crates beside this one; here are the words around it: help, progress, errors and
 //! exit codes.
 
+mod arguments;
 mod cmd;
 mod console;
+mod demo;
 
 use std::process::ExitCode;
 
@@ -46,6 +48,7 @@ Exit codes: 0 done, 1 failed, 2 wrong arguments.";
 
 #[derive(Subcommand)]
 enum Command {
+    Demo(cmd::demo::Cmd),
     Pki(cmd::pki::Cmd),
     Image(cmd::image::Cmd),
     Completions(cmd::completions::Cmd),
@@ -56,6 +59,7 @@ fn main() -> ExitCode {
     console::set_colors(cli.color);
     console::start_log(cli.verbose);
     let done = match cli.command {
+        Command::Demo(cmd) => cmd::demo::run(cmd),
         Command::Pki(cmd) => cmd::pki::run(cmd),
         Command::Image(cmd) => cmd::image::run(cmd),
         Command::Completions(cmd) => cmd::completions::run(cmd, &mut Cli::command()),

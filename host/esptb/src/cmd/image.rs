@@ -10,6 +10,7 @@ use flashimage::{FlashImage, Partition, PartitionTable};
 use spiffs::{Geometry, Image, Spiffs};
 
 use super::pki::check;
+use crate::arguments::bytes;
 use crate::console::{self, BAD, FAINT, STRONG, paint};
 
 /// Build the SPIFFS image and the whole flash image of a device, or look into one
@@ -82,24 +83,6 @@ struct Layout {
     /// SPIFFS length of metadata
     #[arg(long, default_value = "4", value_parser = bytes, value_name = "BYTES")]
     meta_len: u32,
-}
-
-/// `4096`, `0x1000`, `4K`, `4M`.
-fn bytes(text: &str) -> Result<u32, String> {
-    let explain = || format!("`{text}` is no number of bytes: write 4096, 0x1000, 4K or 4M");
-    let (digits, unit) = match text.as_bytes().last() {
-        Some(b'K' | b'k') => (&text[..text.len() - 1], 1 << 10),
-        Some(b'M' | b'm') => (&text[..text.len() - 1], 1 << 20),
-        _ => (text, 1),
-    };
-    let number = match digits.strip_prefix("0x") {
-        Some(hex) => u32::from_str_radix(hex, 16),
-        None => digits.parse::<u32>(),
-    };
-    number
-        .ok()
-        .and_then(|number| number.checked_mul(unit))
-        .ok_or_else(explain)
 }
 
 /// Does what was asked.
@@ -272,25 +255,5 @@ fn inspect_spiffs(file: &Path, bytes: &[u8]) -> Result<()> {
     match faults {
         0 => Ok(()),
         n => bail!("{name} is damaged in {n} places"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sizes_are_written_in_several_ways() {
-        for (text, size) in [
-            ("4096", 4096),
-            ("0x1000", 4096),
-            ("4K", 4096),
-            ("16m", 16 << 20),
-        ] {
-            assert_eq!(bytes(text), Ok(size));
-        }
-        for text in ["", "K", "0x", "-1", "4G", "4096M", "4.5K", "0xFFFFFFFFF"] {
-            assert!(bytes(text).is_err(), "{text}");
-        }
     }
 }

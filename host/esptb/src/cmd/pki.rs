@@ -1,6 +1,6 @@
 //! `esptb pki`: certificates of one's own, made, shown and checked.
 
-pub(super) mod check;
+pub(crate) mod check;
 mod show;
 
 use std::path::PathBuf;

@@ -1,0 +1,164 @@
+//! Arguments that several commands take, read from how people write them.
+
+use std::time::Duration;
+
+use simulator::wifi::Network;
+
+/// The longest network name, in bytes (IEEE 802.11).
+const LONGEST_NAME: usize = 32;
+/// The shortest and longest passphrase, in bytes (IEEE 802.11, WPA2).
+const PASSPHRASE: std::ops::RangeInclusive<usize> = 8..=63;
+
+/// `4096`, `0x1000`, `4K`, `4M`.
+pub(crate) fn bytes(text: &str) -> Result<u32, String> {
+    let explain = || format!("`{text}` is no number of bytes: write 4096, 0x1000, 4K or 4M");
+    let (digits, unit) = match text.as_bytes().last() {
+        Some(b'K' | b'k') => (&text[..text.len() - 1], 1 << 10),
+        Some(b'M' | b'm') => (&text[..text.len() - 1], 1 << 20),
+        _ => (text, 1),
+    };
+    let number = match digits.strip_prefix("0x") {
+        Some(hex) => u32::from_str_radix(hex, 16),
+        None => digits.parse::<u32>(),
+    };
+    number
+        .ok()
+        .and_then(|number| number.checked_mul(unit))
+        .ok_or_else(explain)
+}
+
+/// `30s`, `2m`, `1h`, `500ms`, or seconds without a unit.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    let explain = || format!("`{text}` is no duration: write 500ms, 30s, 2m or 1h");
+    let split = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
+    let (digits, unit) = text.split_at(split);
+    let ms = match unit {
+        "ms" => 1,
+        "" | "s" => 1_000,
+        "m" | "min" => 60_000,
+        "h" => 3_600_000,
+        _ => return Err(explain()),
+    };
+    let number: u32 = digits.parse().map_err(|_| explain())?;
+    match u64::from(number) * ms {
+        0 => Err(explain()),
+        ms => Ok(Duration::from_millis(ms)),
+    }
+}
+
+/// `SSID` or `SSID:PASSPHRASE`: a network of the simulated air.
+pub(crate) fn network(text: &str) -> Result<Network, String> {
+    // A name may have colons, a passphrase too; the first one parts them.
+    let (name, passphrase) = text.split_once(':').unwrap_or((text, ""));
+    if name.is_empty() || name.len() > LONGEST_NAME {
+        return Err(format!(
+            "the name of a network has 1 to {LONGEST_NAME} bytes"
+        ));
+    }
+    if !passphrase.is_empty() && !PASSPHRASE.contains(&passphrase.len()) {
+        return Err("a passphrase has 8 to 63 bytes; leave it out for an open network".into());
+    }
+    Ok(Network::new(name, passphrase, -50))
+}
+
+/// `24:0A:C4:1A:2B:3C`: a station's address.
+pub(crate) fn mac(text: &str) -> Result<[u8; 6], String> {
+    let explain = || format!("`{text}` is no address: write it like 24:0A:C4:1A:2B:3C");
+    let parts: Vec<_> = text.split([':', '-']).collect();
+    let bytes = parts
+        .iter()
+        .map(|part| match part.len() {
+            2 => u8::from_str_radix(part, 16).map_err(|_| explain()),
+            _ => Err(explain()),
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    let mac: [u8; 6] = bytes.try_into().map_err(|_| explain())?;
+    // Group addresses belong to no station.
+    if mac[0] & 1 == 1 {
+        Err(explain())
+    } else {
+        Ok(mac)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_written_in_several_ways() {
+        for (text, size) in [
+            ("4096", 4096),
+            ("0x1000", 4096),
+            ("4K", 4096),
+            ("16m", 16 << 20),
+        ] {
+            assert_eq!(bytes(text), Ok(size));
+        }
+        for text in [
+            "",
+            "K",
+            "0x",
+            "-1",
+            "4G",
+            "4096M",
+            "4.5K",
+            "0xFFFFFFFFF",
+            "4µ",
+        ] {
+            assert!(bytes(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn durations_have_units() {
+        for (text, ms) in [
+            ("30s", 30_000),
+            ("30", 30_000),
+            ("500ms", 500),
+            ("2m", 120_000),
+            ("1h", 3_600_000),
+        ] {
+            assert_eq!(duration(text), Ok(Duration::from_millis(ms)));
+        }
+        for text in ["", "s", "0s", "-1s", "1d", "1.5s", "99999999999s"] {
+            assert!(duration(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn networks_have_a_name_and_perhaps_a_passphrase() {
+        assert_eq!(
+            network("home:correct horse").unwrap().passphrase,
+            "correct horse"
+        );
+        assert_eq!(
+            network("home:with:colons").unwrap().passphrase,
+            "with:colons"
+        );
+        assert_eq!(network("open").unwrap().passphrase, "");
+        let long = "x".repeat(33);
+        for text in ["", ":passphrase", "home:short", long.as_str()] {
+            assert!(network(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn addresses_belong_to_stations() {
+        assert_eq!(
+            mac("24:0A:C4:1a:2b:3c"),
+            Ok([0x24, 0x0a, 0xc4, 0x1a, 0x2b, 0x3c])
+        );
+        for text in [
+            "",
+            "24:0A:C4",
+            "25:0A:C4:1a:2b:3c",
+            "24:0A:C4:1a:2b:3g",
+            "24:0A:C4:1a:2b:+1",
+        ] {
+            assert!(mac(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! `esptb demo`: the whole life of a device on this computer.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use simulator::ntp::TimeServer;
+
+use crate::arguments::duration;
+use crate::console::{BAD, FAINT, GOOD, STRONG, paint};
+use crate::demo::folder::{Folder, Record};
+use crate::demo::on_one_thread;
+use crate::demo::play::{self, Desk, Limits, Played};
+use crate::demo::server::{self, MQTTS_PORT, Seat};
+use crate::demo::show::Show;
+
+/// Show the whole life of a device on this computer, from blank flash to live telemetry
+///
+/// Makes certificates and a blank device, starts a local server that speaks ThingsBoard's device
+/// API, and provisions the device over Bluetooth: two real Bluetooth stacks on two virtual
+/// controllers. The device then proves itself by its certificate and sends telemetry every second.
+/// All but the radio is the code that runs on the chip.
+#[derive(Args)]
+#[command(after_help = AFTER_HELP)]
+pub(crate) struct Cmd {
+    /// The device's next life: the flash of the last demo goes straight online
+    #[arg(long)]
+    reboot: bool,
+    /// Mistype the Wi-Fi passphrase first, and try again in the same session
+    #[arg(long, conflicts_with = "reboot")]
+    mistakes: bool,
+    /// Plain lines instead of the view; with --for, checks that telemetry arrived every second
+    #[arg(long)]
+    headless: bool,
+    /// End after so much telemetry: 30s, 2m; counted from when the device is online
+    #[arg(long = "for", value_parser = duration, value_name = "TIME")]
+    duration: Option<Duration>,
+    /// The folder for certificates, flash and data; kept for --reboot, else made afresh
+    #[arg(long, default_value = "demo", value_name = "DIR")]
+    dir: PathBuf,
+    /// The port for the server's page; 0 takes a free one
+    #[arg(long, default_value_t = 0, value_name = "PORT")]
+    page_port: u16,
+}
+
+const AFTER_HELP: &str = "\
+Examples:
+  esptb demo                         watch it in the terminal, and on the page that it names
+  esptb demo --mistakes              with a wrong Wi-Fi passphrase first
+  esptb demo --reboot                the second life: online with no provisioning
+  esptb demo --headless --for 30s    for scripts and CI
+
+Keys: q quit, r reboot, n no network for 10 s, f factory reset, c QR code.
+
+Exit codes: 0 done, and with --headless --for: telemetry of every second arrived at the server;
+1 something failed, or telemetry has gaps; 2 wrong arguments.";
+
+/// Plays the demo.
+pub(crate) fn run(cmd: Cmd) -> Result<()> {
+    on_one_thread(play(cmd))
+}
+
+async fn play(cmd: Cmd) -> Result<()> {
+    let desk = if cmd.reboot {
+        same_desk(&cmd).await?
+    } else {
+        new_desk(&cmd).await?
+    };
+    let mut show = Show::start(cmd.headless, false, &desk.folder.path("esptb.log"))?;
+    let limits = Limits {
+        is_watched: !cmd.headless,
+        duration: cmd.duration,
+    };
+    let played = play::play(desk, cmd.mistakes, &limits, &mut show).await;
+    // The terminal is given back before anything is printed about how it ended.
+    let ended = show.end();
+    let played = played?;
+    ended?;
+    conclude(played, &cmd).await
+}
+
+/// A new device in a new world.
+async fn new_desk(cmd: &Cmd) -> Result<Desk> {
+    let folder = Folder::fresh(&cmd.dir)?;
+    let pki = folder.make_certificates()?;
+    let time = TimeServer::start()
+        .await
+        .context("no port for the time server")?;
+    let seat = seat(&folder, MQTTS_PORT, cmd.page_port);
+    let server = server::start_somewhere(&seat, &folder.certificates()?).await?;
+    let record = Record::new(server.mqtt_addr().port(), time.address().port());
+    folder.make_device(&pki, &record)?;
+    Ok(Desk::new(folder, record, server, time))
+}
+
+/// The device and the world of the last demo.
+async fn same_desk(cmd: &Cmd) -> Result<Desk> {
+    let (folder, record) = Folder::existing(&cmd.dir)?;
+    let remedy = "its flash names this port: end the program that has it, or run `esptb demo` without --reboot";
+    let time = TimeServer::start_at(local(record.sntp_port))
+        .await
+        .with_context(|| {
+            format!(
+                "no time server for the device on UDP port {} ({remedy})",
+                record.sntp_port
+            )
+        })?;
+    let seat = seat(&folder, record.mqtt_port, cmd.page_port);
+    let server = server::start(&seat, &folder.certificates()?)
+        .await
+        .with_context(|| format!("no server for the device ({remedy})"))?;
+    Ok(Desk::new(folder, record, server, time))
+}
+
+fn local(port: u16) -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, port))
+}
+
+fn seat(folder: &Folder, mqtt_port: u16, page_port: u16) -> Seat {
+    Seat {
+        mqtt: local(mqtt_port),
+        http: local(page_port),
+        database: folder.path("server.sqlite"),
+    }
+}
+
+/// Tells how it went.
+async fn conclude(played: Played, cmd: &Cmd) -> Result<()> {
+    let folder = cmd.dir.display();
+    let record = &played.desk.record;
+    let row = |what: &str, text: String| {
+        anstream::println!("  {} {text}", paint(FAINT, format!("{what:<8}")));
+    };
+    anstream::println!("{}", paint(STRONG, "esptb demo"));
+    let life = match played.provisioned {
+        true => "provisioned over Bluetooth in this life",
+        false if record.lives > 1 => "not provisioned again: its flash knew the network",
+        false => "not provisioned",
+    };
+    row(
+        "device",
+        format!("{}, life {}, {life}", record.serial, record.lives),
+    );
+    if let Some(time) = played.time_to_online() {
+        row("online", format!("after {:.1} s", time.as_secs_f32()));
+    }
+    let verdict = match played.window() {
+        Some(window) => {
+            played.compare_with_database().await?;
+            let verdict = played.coverage.verdict(window);
+            let style = if verdict.is_complete() { GOOD } else { BAD };
+            row("server", paint(style, format!("{verdict}")).to_string());
+            Some(verdict)
+        }
+        None => None,
+    };
+    row(
+        "kept in",
+        format!("{folder}; the next life: {}", next_command(cmd)),
+    );
+    played.end().await;
+    match verdict {
+        _ if !cmd.headless => Ok(()),
+        Some(verdict) if verdict.is_complete() => Ok(()),
+        Some(verdict) => bail!("telemetry did not arrive every second: {verdict}"),
+        None => bail!("the device did not come online"),
+    }
+}
+
+fn next_command(cmd: &Cmd) -> String {
+    match cmd.dir.to_str() {
+        Some("demo") => "esptb demo --reboot".to_owned(),
+        _ => format!("esptb demo --reboot --dir {}", cmd.dir.display()),
+    }
+}

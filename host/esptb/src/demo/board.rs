@@ -1,0 +1,140 @@
+//! One simulated device under the operator's hands: power, restart, network, button.
+
+use std::convert::Infallible;
+use std::path::Path;
+use std::rc::Rc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow};
+use device::event::Event;
+use simulator::flash::Flash;
+use simulator::system::Notice;
+use simulator::wifi::Network;
+use simulator::{Simulator, World};
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::task::JoinHandle;
+
+use super::happening::Happening;
+
+/// For how long [`Board::cut_network`] takes the networks out of the air.
+pub(crate) const CUT: Duration = Duration::from_secs(10);
+
+/// When the simulated firmware claims to have been built: 2026-01-01. It is the floor of the
+/// device's clock.
+pub(crate) const BUILT_AT_UNIX_S: u64 = 1_767_225_600;
+
+/// A device that lives as long as this.
+pub(crate) struct Board {
+    simulator: Rc<Simulator>,
+    world: World,
+    notices: UnboundedReceiver<Notice>,
+    /// What is still to be told.
+    next: Option<Happening>,
+    lives: u32,
+    life: JoinHandle<Infallible>,
+    cut: Option<JoinHandle<()>>,
+}
+
+/// Opens a flash file.
+///
+/// # Errors
+///
+/// If there is none, or it is no flash.
+pub(crate) fn open_flash(path: &Path) -> Result<Flash> {
+    Flash::open(path).context(
+        "the device has no flash (`esptb image` makes one from a folder with its certificates)",
+    )
+}
+
+impl Board {
+    /// Gives power to a board. `lives` is how many lives its flash has seen.
+    pub(crate) fn power_on(simulator: Simulator, world: World, lives: u32) -> Self {
+        let simulator = Rc::new(simulator);
+        let notices = simulator.watch();
+        let life = live(&simulator);
+        Self {
+            simulator,
+            world,
+            notices,
+            next: None,
+            lives,
+            life,
+            cut: None,
+        }
+    }
+
+    /// What happens next to the device. Cancel-safe.
+    ///
+    /// # Errors
+    ///
+    /// If the device broke down, which is a bug.
+    pub(crate) async fn next(&mut self) -> Result<Happening> {
+        if let Some(happening) = self.next.take() {
+            return Ok(happening);
+        }
+        tokio::select! {
+            biased;
+            notice = self.notices.recv() => match notice {
+                Some(Notice::Event(uptime_ms, event)) => {
+                    let booted = matches!(event, Event::Booted { .. });
+                    let happening = Happening::Device(uptime_ms, event);
+                    if booted {
+                        self.next = Some(happening);
+                        self.lives += 1;
+                        return Ok(Happening::Life(self.lives));
+                    }
+                    Ok(happening)
+                }
+                Some(Notice::ProvisioningCode(code)) => Ok(Happening::Code(code)),
+                None => Err(anyhow!("the simulated device tells nothing any more: this is a bug")),
+            },
+            ended = &mut self.life => Err(match ended {
+                Ok(never) => match never {},
+                Err(error) => anyhow!("the simulated device broke down: {error}: this is a bug"),
+            }),
+        }
+    }
+
+    /// Takes the power away and brings it back.
+    pub(crate) async fn reboot(&mut self) {
+        self.life.abort();
+        // Only when all of it is gone may the next life begin. It ended as it was told to.
+        let _ = (&mut self.life).await;
+        self.simulator.chip.power_cycle();
+        self.life = live(&self.simulator);
+    }
+
+    /// Takes the networks out of the air for [`CUT`]. Returns false if they are gone already.
+    pub(crate) fn cut_network(&mut self) -> bool {
+        if self.cut.as_ref().is_some_and(|cut| !cut.is_finished()) {
+            return false;
+        }
+        let air = self.world.wifi.clone();
+        let mut gone: Vec<Network> = Vec::new();
+        air.change(|networks| gone = std::mem::take(networks));
+        self.cut = Some(tokio::task::spawn_local(async move {
+            tokio::time::sleep(CUT).await;
+            air.change(|networks| networks.append(&mut gone));
+        }));
+        true
+    }
+
+    /// Holds the button until the device forgets its network.
+    pub(crate) fn hold_button(&self) {
+        self.simulator.chip.hold_button();
+    }
+}
+
+impl Drop for Board {
+    fn drop(&mut self) {
+        self.life.abort();
+        if let Some(cut) = &self.cut {
+            cut.abort();
+        }
+    }
+}
+
+fn live(simulator: &Rc<Simulator>) -> JoinHandle<Infallible> {
+    let simulator = simulator.clone();
+    tokio::task::spawn_local(async move { simulator.live_on().await })
+}

@@ -1,0 +1,375 @@
+//! The demo as it is played: the device, the phone and the server act, the operator watches.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::pin::pin;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use device::event::Event;
+use devserver::Server;
+use simulator::ntp::TimeServer;
+use simulator::wifi::{Network, WifiAir};
+use simulator::{Simulator, World};
+use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep_until};
+use vhci::SharedAir;
+
+use super::board::{self, Board};
+use super::coverage::Coverage;
+use super::folder::{Folder, Record};
+use super::happening::{Happening, Note, Place};
+use super::phone::{self, Script};
+use super::show::Show;
+use super::view::Wish;
+use super::{interrupted, now_ms, server};
+
+/// The network that the device is to join.
+const NETWORK: &str = "Demo network";
+/// What opens it.
+const PASSPHRASE: &str = "correct horse battery";
+/// How long the device may take to come online where nobody watches.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// How long the last sample may be under way.
+const GRACE: Duration = Duration::from_secs(3);
+/// A series that every sample has a value in.
+const SERIES: &str = "temperature";
+
+/// Everything around the device.
+pub(crate) struct Desk {
+    pub(crate) folder: Folder,
+    pub(crate) record: Record,
+    server: Server,
+    world: World,
+    _time: TimeServer,
+}
+
+/// When the demo ends by itself.
+pub(crate) struct Limits {
+    /// Whether somebody watches: then nothing ends it but the operator and the duration.
+    pub(crate) is_watched: bool,
+    /// How long telemetry is to flow.
+    pub(crate) duration: Option<Duration>,
+}
+
+/// The air of the demo.
+pub(crate) fn world() -> World {
+    World {
+        bluetooth: SharedAir::new(),
+        wifi: WifiAir::new([
+            Network::new(NETWORK, PASSPHRASE, -47),
+            Network::new("Coffee shop", "", -63),
+            Network::new("Neighbour", "not for you", -81),
+        ]),
+    }
+}
+
+impl Desk {
+    pub(crate) fn new(folder: Folder, record: Record, server: Server, time: TimeServer) -> Self {
+        Self {
+            folder,
+            record,
+            server,
+            world: world(),
+            _time: time,
+        }
+    }
+
+    fn place(&self) -> Place {
+        Place {
+            title: "demo",
+            serial: self.record.serial.clone(),
+            mqtt: self.server.mqtt_url(),
+            page: self.server.http_url(),
+        }
+    }
+
+    /// The phone, with what its user reads from the device's label.
+    fn script(&self, name: &str, mistakes: bool) -> Script {
+        Script {
+            name: name.to_owned(),
+            proof: self.record.proof.clone(),
+            network: NETWORK.to_owned(),
+            passphrase: PASSPHRASE.to_owned(),
+            mistakes,
+        }
+    }
+}
+
+/// The demo under way.
+struct Stage {
+    desk: Desk,
+    board: Board,
+    reports: UnboundedReceiver<Note>,
+    report: UnboundedSender<Note>,
+    phone: Option<JoinHandle<Result<()>>>,
+    /// Whether the phone mistypes the passphrase next time.
+    mistakes: bool,
+    outcome: Outcome,
+}
+
+/// What there is to say of a demo that has ended.
+#[derive(Default)]
+struct Outcome {
+    started: Option<Instant>,
+    online: Option<Instant>,
+    /// The same by the calendar, in milliseconds since 1970.
+    online_ms: i64,
+    /// Until when samples must have been taken, in milliseconds since 1970.
+    until_ms: i64,
+    provisioned: bool,
+}
+
+/// A demo that has ended.
+pub(crate) struct Played {
+    pub(crate) desk: Desk,
+    /// What arrived at the server.
+    pub(crate) coverage: Coverage,
+    /// Whether the device was provisioned.
+    pub(crate) provisioned: bool,
+    outcome: Outcome,
+}
+
+/// Plays the demo until a limit is reached or the operator has seen enough.
+///
+/// # Errors
+///
+/// If something breaks down; and where nobody watches, also if provisioning fails or the device
+/// does not come online in time.
+pub(crate) async fn play(
+    desk: Desk,
+    mistakes: bool,
+    limits: &Limits,
+    show: &mut Show,
+) -> Result<Played> {
+    let mut server_events = desk.server.events();
+    let mut coverage = Coverage::new(1_000);
+    let mut stage = Stage::set(desk, mistakes, show)?;
+    let mut interrupted = pin!(interrupted());
+    loop {
+        let alarm = stage.outcome.alarm(limits, &coverage);
+        tokio::select! {
+            // In the order of cause and effect, as far as it goes.
+            biased;
+            Some(note) = stage.reports.recv() => show.tell(Happening::Phone(note))?,
+            happening = stage.board.next() => {
+                let happening = happening?;
+                stage.follow(&happening)?;
+                show.tell(happening)?;
+            }
+            event = server_events.next() => {
+                let event = event.context("the server has stopped")?;
+                let Some(happening) = server::happening(&event) else { continue };
+                if let Happening::Stored(stored) = &happening {
+                    stored.stamps_ms.iter().for_each(|&ts| coverage.arrived(ts));
+                }
+                show.tell(happening)?;
+            }
+            ended = end_of(&mut stage.phone) => {
+                stage.phone = None;
+                if let Err(error) = ended {
+                    if !limits.is_watched {
+                        return Err(error);
+                    }
+                    let text = format!("{error:#} (r reboots the device, to try again)");
+                    show.tell(Happening::Phone(Note::bad(text)))?;
+                }
+            }
+            wish = show.wish() => if !stage.grant(wish, show).await? {
+                break;
+            },
+            () = &mut interrupted => break,
+            () = sleep_until(alarm.unwrap_or_else(Instant::now)), if alarm.is_some() => {
+                if stage.outcome.online.is_none() {
+                    bail!("the device did not come online within {} s", PATIENCE.as_secs());
+                }
+                break;
+            }
+        }
+    }
+    stage.outcome.end(limits);
+    let Stage { desk, outcome, .. } = stage;
+    Ok(Played {
+        desk,
+        coverage,
+        provisioned: outcome.provisioned,
+        outcome,
+    })
+}
+
+/// How the phone fared; never returns if there is none. Cancel-safe.
+async fn end_of(phone: &mut Option<JoinHandle<Result<()>>>) -> Result<()> {
+    match phone {
+        Some(phone) => phone.await.unwrap_or_else(|error| Err(error.into())),
+        None => std::future::pending().await,
+    }
+    .context("the phone could not provision the device")
+}
+
+impl Stage {
+    fn set(desk: Desk, mistakes: bool, show: &mut Show) -> Result<Self> {
+        let flash_file = desk.folder.path("flash.bin");
+        let flash = board::open_flash(&flash_file)?;
+        let mut tell = |text: String| show.tell(Happening::Demo(Note::plain(text)));
+        let lives = desk.record.lives;
+        if lives == 0 {
+            tell(format!(
+                "certificates are in {}",
+                desk.folder.path("ca").display()
+            ))?;
+            let files = desk.folder.path("spiffs_root");
+            tell(format!("{} became the SPIFFS partition", files.display()))?;
+        }
+        tell(format!("the device's flash is {}", flash_file.display()))?;
+        show.tell(Happening::Ready(desk.place()))?;
+        let simulator = Simulator::new(flash, desk.record.mac, board::BUILT_AT_UNIX_S, &desk.world);
+        let board = Board::power_on(simulator, desk.world.clone(), lives);
+        let (report, reports) = mpsc::unbounded_channel();
+        Ok(Self {
+            desk,
+            board,
+            reports,
+            report,
+            phone: None,
+            mistakes,
+            outcome: Outcome::default(),
+        })
+    }
+
+    /// Does what the world does when that happens to the device.
+    fn follow(&mut self, happening: &Happening) -> Result<()> {
+        match happening {
+            Happening::Life(number) => {
+                self.desk.record.lives = *number;
+                self.desk.folder.keep(&self.desk.record)?;
+                self.outcome.started.get_or_insert_with(Instant::now);
+            }
+            Happening::Device(_, Event::ProvisioningStarted { name, .. }) => {
+                if self.phone.is_none() {
+                    let script = self.desk.script(name, std::mem::take(&mut self.mistakes));
+                    let play = phone::play(
+                        self.desk.world.bluetooth.clone(),
+                        script,
+                        self.report.clone(),
+                    );
+                    self.phone = Some(tokio::task::spawn_local(play));
+                }
+            }
+            Happening::Device(_, Event::Provisioned { .. }) => self.outcome.provisioned = true,
+            Happening::Device(_, Event::Online { .. }) if self.outcome.online.is_none() => {
+                self.outcome.online = Some(Instant::now());
+                self.outcome.online_ms = now_ms();
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Does what the operator wants; false if that is to end.
+    async fn grant(&mut self, wish: Wish, show: &mut Show) -> Result<bool> {
+        let note = match wish {
+            Wish::Quit => return Ok(false),
+            Wish::Reboot => {
+                if let Some(phone) = self.phone.take() {
+                    phone.abort();
+                }
+                self.board.reboot().await;
+                "power off, power on".to_owned()
+            }
+            Wish::CutNetwork if self.board.cut_network() => {
+                format!("the network is gone for {} s", board::CUT.as_secs())
+            }
+            Wish::CutNetwork => return Ok(true),
+            Wish::FactoryReset => {
+                self.board.hold_button();
+                "the button is held for five seconds".to_owned()
+            }
+        };
+        show.tell(Happening::Demo(Note::plain(note)))?;
+        Ok(true)
+    }
+}
+
+impl Outcome {
+    /// When the demo ends by itself, as things stand.
+    fn alarm(&self, limits: &Limits, coverage: &Coverage) -> Option<Instant> {
+        let (Some(online), Some(duration)) = (self.online, limits.duration) else {
+            let waiting = self.online.is_none() && !limits.is_watched;
+            return self
+                .started
+                .filter(|_| waiting)
+                .map(|started| started + PATIENCE);
+        };
+        let end_ms = self.online_ms + millis(duration);
+        let has_all = coverage.latest().is_some_and(|latest| latest >= end_ms);
+        let grace = if has_all || limits.is_watched {
+            Duration::ZERO
+        } else {
+            GRACE
+        };
+        Some(online + duration + grace)
+    }
+
+    /// Takes note that the demo ends now.
+    fn end(&mut self, limits: &Limits) {
+        // What was taken in the last moments need not have arrived.
+        let arrived_ms = now_ms() - millis(GRACE);
+        let asked_ms = limits
+            .duration
+            .map(|duration| self.online_ms + millis(duration));
+        let ended_by_itself = asked_ms.filter(|&asked_ms| now_ms() >= asked_ms);
+        self.until_ms = ended_by_itself.unwrap_or(arrived_ms).max(self.online_ms);
+    }
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+impl Played {
+    /// The time in which a sample must have been taken every second, in milliseconds since 1970;
+    /// none if the device was not online.
+    pub(crate) fn window(&self) -> Option<Range<i64>> {
+        self.outcome.online?;
+        Some(self.outcome.online_ms..self.outcome.until_ms)
+    }
+
+    /// How long the device took from power to being online.
+    pub(crate) fn time_to_online(&self) -> Option<Duration> {
+        Some(self.outcome.online? - self.outcome.started?)
+    }
+
+    /// Makes sure that the server has kept what it told of.
+    ///
+    /// # Errors
+    ///
+    /// If its database says something else.
+    pub(crate) async fn compare_with_database(&self) -> Result<()> {
+        let told: BTreeSet<i64> = self.coverage.stamps().iter().copied().collect();
+        let (Some(&first), Some(&last)) = (told.first(), told.last()) else {
+            return Ok(());
+        };
+        let device = &self.desk.record.serial;
+        let limit = u32::try_from(told.len() + 1).unwrap_or(u32::MAX);
+        let points = self
+            .desk
+            .server
+            .series(device, SERIES, first..last + 1, limit)
+            .await?;
+        let kept: BTreeSet<i64> = points.iter().map(|point| point.ts_ms).collect();
+        if kept != told {
+            bail!(
+                "the server told of {} samples, but its database has {}: this is a bug of devserver",
+                told.len(),
+                kept.len()
+            );
+        }
+        Ok(())
+    }
+
+    /// Stops the server.
+    pub(crate) async fn end(self) {
+        self.desk.server.stop().await;
+    }
+}

@@ -1,0 +1,182 @@
+//! The local server as the demo and `esptb serve` see it: started from certificates, and its
+//! events as notes for people.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use devserver::{Config, Database, Datum, Event, Profile, Record, Server, Tls};
+
+use super::happening::{Happening, Note, Stored};
+
+/// The port that MQTT over TLS is registered with at IANA.
+pub(crate) const MQTTS_PORT: u16 = 8883;
+
+/// What the server needs to know devices by certificate, all PEM.
+pub(crate) struct Certificates {
+    /// The server's own chain.
+    pub(crate) chain: Vec<u8>,
+    /// Its key.
+    pub(crate) key: Vec<u8>,
+    /// The CA in the device profile.
+    pub(crate) profile_ca: Vec<u8>,
+}
+
+/// Where the server listens and keeps its data.
+#[derive(Clone)]
+pub(crate) struct Seat {
+    pub(crate) mqtt: SocketAddr,
+    pub(crate) http: SocketAddr,
+    pub(crate) database: PathBuf,
+}
+
+/// Starts a server that creates devices from their certificates.
+///
+/// # Errors
+///
+/// If the certificates are of no use, or a port is taken.
+pub(crate) async fn start(seat: &Seat, certificates: &Certificates) -> Result<Server> {
+    let config = Config {
+        mqtt: seat.mqtt,
+        http: seat.http,
+        tls: Some(Tls::from_pem(&certificates.chain, &certificates.key)?),
+        profile: Some(Profile::from_pem(&certificates.profile_ca, "(.*)")?),
+        database: Database::File(seat.database.clone()),
+        ..Config::default()
+    };
+    Ok(Server::start(config).await?)
+}
+
+/// The same on the registered port or, if that is taken, on a free one.
+///
+/// # Errors
+///
+/// As [`start`].
+pub(crate) async fn start_somewhere(seat: &Seat, certificates: &Certificates) -> Result<Server> {
+    let registered = start(seat, certificates).await;
+    match registered {
+        Err(error) if is_taken(&error) => {
+            let mut seat = seat.clone();
+            seat.mqtt.set_port(0);
+            start(&seat, certificates)
+                .await
+                .context("no free port for the server")
+        }
+        other => other,
+    }
+}
+
+fn is_taken(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(devserver::Error::Listen { .. }))
+}
+
+/// What the operator is told of an event.
+pub(crate) fn happening(event: &Event) -> Option<Happening> {
+    if let Event::Telemetry { records, .. } = event {
+        return Some(Happening::Stored(Stored {
+            stamps_ms: records.iter().map(|record| record.ts_ms).collect(),
+            latest: telemetry(records),
+        }));
+    }
+    note(event).map(Happening::Server)
+}
+
+/// One line on telemetry.
+fn telemetry(records: &[Record]) -> String {
+    let Some(latest) = records.last() else {
+        return "telemetry without contents".to_owned();
+    };
+    let values = listed(&latest.values);
+    match records.len() {
+        1 => format!("telemetry: {values}"),
+        n => format!("telemetry of {n} moments, at last {values}"),
+    }
+}
+
+/// What there is to say of an event other than telemetry.
+pub(crate) fn note(event: &Event) -> Option<Note> {
+    Some(match event {
+        Event::HandshakeFailed { peer, reason } => {
+            Note::bad(format!("TLS handshake with {peer} failed: {reason}"))
+        }
+        Event::Refused { peer, refusal } => Note::bad(format!("{peer} was refused: {refusal}")),
+        Event::Created { device } => Note::good(format!("device {device} created")),
+        Event::CertificateReplaced { device } => {
+            Note::good(format!("device {device} came with a renewed certificate"))
+        }
+        Event::Deleted { device } => Note::plain(format!("device {device} deleted")),
+        Event::Connected { device, protocol } => {
+            Note::good(format!("{device} connected, {protocol}"))
+        }
+        Event::Disconnected { replaced: true, .. } => return None,
+        Event::Disconnected {
+            device,
+            clean: true,
+            reason,
+            ..
+        } => Note::plain(format!("{device} left: {reason}")),
+        Event::Disconnected { device, reason, .. } => {
+            Note::bad(format!("{device} is gone: {reason}"))
+        }
+        Event::Telemetry { device, records } => {
+            Note::plain(format!("{device}: {}", telemetry(records)))
+        }
+        Event::ClientAttributes { device, values } => {
+            Note::plain(format!("attributes of {device}: {}", listed(values)))
+        }
+        Event::SharedAttributes { device, values, .. } => {
+            Note::plain(format!("{device} is told {}", listed(values)))
+        }
+        Event::RpcSent { device, method, .. } => Note::plain(format!("RPC {method} to {device}")),
+        Event::RpcAnswered { device, answer, .. } => {
+            let answer = answer.as_ref().map_or("nothing", |answer| answer.get());
+            Note::plain(format!("{device} answers {answer}"))
+        }
+        Event::RpcReceived { device, method } => Note::plain(format!("RPC {method} from {device}")),
+        Event::Claimable { device, .. } => Note::plain(format!("{device} may be claimed")),
+        Event::Rejected {
+            device,
+            topic,
+            reason,
+        } => Note::bad(format!("{device}: {topic} was not taken: {reason}")),
+        _ => return None,
+    })
+}
+
+fn listed(values: &[(String, Datum)]) -> String {
+    let one = |(key, value): &(String, Datum)| match value {
+        Datum::Long(n) => format!("{key} {n}"),
+        Datum::Double(n) => format!("{key} {n}"),
+        Datum::Bool(b) => format!("{key} {b}"),
+        Datum::Text(text) | Datum::Json(text) => format!("{key} {text}"),
+    };
+    values.iter().map(one).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn telemetry_is_one_line_and_keeps_its_time_stamps() {
+        let record = |ts_ms| Record {
+            ts_ms,
+            values: vec![
+                ("temperature".into(), Datum::Double(22.5)),
+                ("rssi".into(), Datum::Long(-50)),
+            ],
+        };
+        let event = Event::Telemetry {
+            device: "SN-1".into(),
+            records: vec![record(1), record(2)],
+        };
+        let Some(Happening::Stored(stored)) = happening(&event) else {
+            panic!("telemetry is stored");
+        };
+        assert_eq!(stored.stamps_ms, [1, 2]);
+        assert_eq!(
+            stored.latest,
+            "telemetry of 2 moments, at last temperature 22.5, rssi -50"
+        );
+    }
+}
