@@ -13,7 +13,7 @@ use anyhow::{Result, bail};
 
 use crate::{
     firmware::{self, chips},
-    process, setup, size, terminal,
+    process, setup, size, terminal, workspace,
 };
 
 /// The options of `cargo xtask test`.
@@ -52,12 +52,14 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "format",
-        about: "rustfmt has nothing to change, in both workspaces",
+        about: "rustfmt has nothing to change",
         run: |_| {
-            process::run(process::cargo().args(["fmt", "--all", "--check"]))?;
-            let mut firmware = process::cargo();
-            firmware.current_dir(crate::workspace::firmware());
-            done(process::run(firmware.args(["fmt", "--check"])))
+            for folder in workspace::all() {
+                let mut rustfmt = process::cargo();
+                rustfmt.current_dir(folder);
+                process::run(rustfmt.args(["fmt", "--all", "--check"]))?;
+            }
+            Ok(Outcome::Passed)
         },
     },
     Step {
@@ -72,7 +74,7 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "licences",
-        about: "every dependency of both workspaces has a permissive licence",
+        about: "every dependency of all workspaces has a permissive licence",
         run: |_| licences::check().map(Outcome::Noted),
     },
     Step {

@@ -1,4 +1,4 @@
-//! Where the project lies, and what its two cargo workspaces say of themselves.
+//! Where the project lies, and what its cargo workspaces say of themselves.
 
 use std::{
     fs,
@@ -18,6 +18,12 @@ pub(crate) fn root() -> &'static Path {
 /// The firmware's folder, a cargo workspace of its own.
 pub(crate) fn firmware() -> PathBuf {
     root().join("firmware")
+}
+
+/// The folders of all cargo workspaces of the project: the host's, and those for other targets.
+pub(crate) fn all() -> Vec<PathBuf> {
+    let others = ["firmware", "emulated"].map(|name| root().join(name));
+    std::iter::once(root().to_owned()).chain(others).collect()
 }
 
 /// What cargo knows of the workspace in `folder`, its dependencies resolved by its lockfile.

@@ -1,6 +1,7 @@
 //! Which package may depend on which, read from `cargo metadata`.
 //!
-//! The table is the architecture's: firmware and simulator are two bodies of `device`; the crates
+//! The table is the architecture's: firmware, simulator and the emulated board are
+//! bodies of `device`; the crates
 //! under crates/ know nothing of host/ and firmware/. Tests may reach further, so they have a
 //! table of their own, but those under crates/ no further than the time driver, which every
 //! embassy program on a computer needs.
@@ -35,6 +36,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("tests/e2e", &["crates/", "host/"]),
     ("xtask", &[]),
     ("firmware", &["crates/device"]),
+    ("emulated", &["crates/device"]),
 ];
 
 /// What the tests of a package may use beyond that.
@@ -44,10 +46,10 @@ const TEST_ARROWS: &[(&str, &[&str])] = &[
     ("tests/", &["crates/", "host/"]),
 ];
 
-/// Checks both workspaces; returns what was checked.
+/// Checks all workspaces; returns what was checked.
 pub(super) fn check() -> Result<String> {
     let mut found = Found::default();
-    for folder in [workspace::root().to_owned(), workspace::firmware()] {
+    for folder in workspace::all() {
         found.add(&workspace::metadata(&folder)?, workspace::root());
     }
     if !found.faults.is_empty() {

@@ -1,4 +1,4 @@
-//! The licences of everything that is built in, of both workspaces.
+//! The licences of everything that is built in, of all workspaces.
 
 use anyhow::{Result, bail};
 use cargo_metadata::Package;
@@ -24,11 +24,11 @@ const PERMISSIVE: &[&str] = &[
     "Zlib",
 ];
 
-/// Checks both workspaces; returns what was checked.
+/// Checks all workspaces; returns what was checked.
 pub(super) fn check() -> Result<String> {
     let mut checked = 0;
     let mut faults = Vec::new();
-    for folder in [workspace::root().to_owned(), workspace::firmware()] {
+    for folder in workspace::all() {
         let metadata = workspace::metadata(&folder)?;
         for package in &metadata.packages {
             checked += 1;
