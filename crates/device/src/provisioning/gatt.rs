@@ -118,27 +118,33 @@ where
     }
 }
 
+/// An advertising packet's data: 31 bytes at most, and how many there are.
+fn packet_data(structures: &[AdStructure<'_>]) -> Result<([u8; 31], usize), BluetoothFailed> {
+    let mut data = [0; 31];
+    let length = AdStructure::encode_slice(structures, &mut data).map_err(|_| BluetoothFailed)?;
+    Ok((data, length))
+}
+
+fn advertisement() -> Result<([u8; 31], usize), BluetoothFailed> {
+    packet_data(&[
+        AdStructure::Flags(ADVERTISING_FLAGS),
+        AdStructure::CompleteServiceUuids128(&[SERVICE_UUID.to_le_bytes()]),
+    ])
+}
+
+fn scan_response(name: &str) -> Result<([u8; 31], usize), BluetoothFailed> {
+    let name = shortened(name, MAX_NAME_LEN).as_bytes();
+    packet_data(&[AdStructure::CompleteLocalName(name)])
+}
+
 /// Connectable and scannable; flags and service in the advertisement, the name in the response.
 async fn advertise<'s, T: Transport>(
     peripheral: &mut Peripheral<'s, ExternalController<Adapter<T>, COMMAND_SLOTS>, HeapPool>,
     name: &str,
 ) -> Result<Advertiser<'s, ExternalController<Adapter<T>, COMMAND_SLOTS>, HeapPool>, BluetoothFailed>
 {
-    let mut data = [0; 31];
-    let service = [SERVICE_UUID.to_le_bytes()];
-    let length = AdStructure::encode_slice(
-        &[
-            AdStructure::Flags(ADVERTISING_FLAGS),
-            AdStructure::CompleteServiceUuids128(&service),
-        ],
-        &mut data,
-    )
-    .map_err(|_| BluetoothFailed)?;
-    let mut response = [0; 31];
-    let name = shortened(name, MAX_NAME_LEN).as_bytes();
-    let response_length =
-        AdStructure::encode_slice(&[AdStructure::CompleteLocalName(name)], &mut response)
-            .map_err(|_| BluetoothFailed)?;
+    let (data, length) = advertisement()?;
+    let (response, response_length) = scan_response(name)?;
     let interval = Duration::from_millis(ADVERTISING_INTERVAL.as_millis() as u64);
     let parameters = AdvertisementParameters {
         interval_min: interval,
@@ -348,4 +354,55 @@ impl<'s, 'v, W: Wifi, R: CryptoRng> Client<'_, 's, 'v, '_, W, R> {
 async fn send(reply: Result<Reply<'_, HeapPool>, Error>) -> Result<(), Error> {
     reply?.send().await;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As an ESP32-C3 with ESP-IDF v5.4.1's wifi_prov_mgr example advertises: the fields that
+    /// `protocomm_nimble.c` sets, in the order in which NimBLE writes them.
+    #[test]
+    fn the_device_advertises_as_esp_idf_does() {
+        let (data, length) = advertisement().unwrap();
+        let mut expected = alloc::vec![2, 0x01, 0x06, 17, 0x07];
+        expected.extend_from_slice(&[0x07, 0xed, 0x9b, 0x2d, 0x0f, 0x06, 0x7c, 0x87]);
+        expected.extend_from_slice(&[0x9b, 0x43, 0x43, 0x6b, 0x4d, 0x24, 0x75, 0x17]);
+        assert_eq!(&data[..length], expected);
+        let (data, length) = scan_response("PROV_1A2B3C").unwrap();
+        assert_eq!(&data[..length], b"\x0C\x09PROV_1A2B3C");
+    }
+
+    #[test]
+    fn long_names_are_cut_between_characters() {
+        let (data, length) = scan_response(&"é".repeat(20)).unwrap();
+        assert_eq!((length, data[0]), (30, 29), "14 characters of 2 bytes");
+        assert_eq!(shortened("PROV", 22), "PROV");
+    }
+
+    #[test]
+    fn the_address_is_the_stations_made_random_static() {
+        let address = static_address([0x34, 0x85, 0x18, 0x1A, 0x2B, 0x3C]);
+        assert_eq!(address.kind, AddrKind::RANDOM);
+        assert_eq!(*address.addr.raw(), [0x3C, 0x2B, 0x1A, 0x18, 0x85, 0xF4]);
+    }
+
+    #[test]
+    fn every_endpoint_has_a_value_and_a_name() {
+        let mut table = AttributeTable::new();
+        GapConfig::default("PROV").build(&mut table).unwrap();
+        let endpoints = add_endpoints(&mut table);
+        assert_eq!(table.len(), ATTRIBUTES);
+        for (handle, endpoint) in endpoints {
+            let uuid = characteristic_uuid(SERVICE_UUID, endpoint).to_le_bytes();
+            assert_eq!(table.uuid(handle), Some(Uuid::new_long(uuid)));
+            assert_eq!(
+                table.uuid(handle + 1),
+                Some(Uuid::from(NAME_DESCRIPTOR_UUID))
+            );
+            let mut name = [0; 16];
+            let length = table.read(handle + 1, 0, &mut name).unwrap();
+            assert_eq!(Some(&name[..length]), endpoint.name(&[]).map(str::as_bytes));
+        }
+    }
 }

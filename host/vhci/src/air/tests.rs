@@ -373,3 +373,58 @@ fn random_addresses_have_to_be_set_before_they_are_used() {
         "not while scanning"
     );
 }
+
+/// Repeatable noise (splitmix64).
+fn noise(state: &mut u64) -> u64 {
+    *state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    let mut z = *state;
+    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
+}
+
+#[test]
+fn hosts_that_send_noise_do_no_harm() {
+    let mut state = 1;
+    for round in 0..200 {
+        let (mut b, a, c) = Bench::linked();
+        for _ in 0..200 {
+            let port = if noise(&mut state) % 2 == 0 { a } else { c };
+            let length = noise(&mut state) as usize % 40;
+            let mut packet: Vec<u8> = (0..length)
+                .map(|_| noise(&mut state) as u8 >> (noise(&mut state) % 8))
+                .collect();
+            if let [kind, o0, o1, ..] = packet.as_mut_slice() {
+                // Mostly commands that exist, and data for the link that exists.
+                *kind = [1, 1, 1, 2, 2, *kind][noise(&mut state) as usize % 6];
+                if *kind == 1 {
+                    (*o0, *o1) = (*o0 % 0x50, [0x20, 0x20, 0x0C, 0x04, 0x10][round % 5]);
+                } else {
+                    (*o0, *o1) = (0x40, *o1 & 0x30);
+                }
+            }
+            b.air.from_host(port, &packet, b.now);
+            b.wait(Duration::from_millis(noise(&mut state) % 40));
+            b.take(a);
+            b.take(c);
+        }
+        // Both still do what a controller does first.
+        for port in [a, c] {
+            b.ok(port, 0x0C03, &[]);
+        }
+    }
+}
+
+#[test]
+fn a_controller_of_bluetooth_4_does_not_know_the_extended_commands() {
+    let mut b = Bench::new();
+    let config = ControllerConfig {
+        extended: false,
+        ..ControllerConfig::default()
+    };
+    let port = b.air.add(config);
+    b.send(port, 0x2036, &[0; 25]);
+    assert_eq!(b.take(port), [[4, 0x0F, 4, 0x01, 1, 0x36, 0x20]]);
+    assert_eq!(b.run(port, 0x2003, &[])[2] & 0x10, 0);
+    assert_eq!(b.run(port, 0x1002, &[])[1 + 36], 0, "none of octet 36");
+}
