@@ -22,6 +22,7 @@ pub struct Clock {
     start: Instant,
     /// Milliseconds between 1970 UTC and boot, once known.
     boot: Cell<Option<(u64, ClockSource)>>,
+    doubted: Cell<bool>,
 }
 
 impl Clock {
@@ -31,6 +32,7 @@ impl Clock {
         Self {
             start: Instant::now(),
             boot: Cell::new(None),
+            doubted: Cell::new(false),
         }
     }
 
@@ -44,6 +46,19 @@ impl Clock {
     pub fn set(&self, unix_ms: u64, source: ClockSource) {
         let boot = unix_ms.saturating_sub(self.uptime_ms());
         self.boot.set(Some((boot, source)));
+        self.doubted.set(false);
+    }
+
+    /// The time does not fit the dates of certificates: only a time server's word counts, until
+    /// the clock is set again.
+    pub fn doubt(&self) {
+        self.doubted.set(true);
+    }
+
+    /// Whether the time is doubted.
+    #[must_use]
+    pub fn is_doubted(&self) -> bool {
+        self.doubted.get()
     }
 
     /// Milliseconds since 1970 UTC, as well as they are known; none if not at all.

@@ -24,6 +24,7 @@
 //!                                 Online --------+
 //!
 //!   from everywhere:  network lost --> Joining;  restart or factory reset --> Restarting
+//!   a certificate's date does not fit the clock:  the clock is doubted --> SettingClock
 //! ```
 
 use embassy_time::{Duration, Instant};
@@ -41,6 +42,10 @@ pub const REFUSALS: u32 = 5;
 
 /// How many time servers' silences make the device go on with the floor.
 pub const CLOCK_TRIES: u32 = 3;
+
+/// How long to wait after a certificate's date did not fit the clock, before the time server is
+/// asked again: if it is the certificate's fault, nothing will change soon.
+pub const DOUBT: Duration = Duration::from_secs(60);
 
 /// How long provisioning stays open for a device whose network refuses it.
 pub const RESCUE_WINDOW: Duration = Duration::from_secs(300);
@@ -255,8 +260,16 @@ impl State {
                 )
             }
 
-            (Self::Connecting { .. } | Self::Online { .. }, Event::CredentialsRefused(_)) => {
+            (Self::Connecting { .. } | Self::Online { .. }, Event::CredentialsRefused(error))
+                if !error.doubts_clock() =>
+            {
                 (Self::Halted, Some(Action::Wait))
+            }
+            (Self::Connecting { .. }, Event::CredentialsRefused(_)) => doubt_clock(),
+            (Self::Connecting { .. }, Event::ConnectionFailed { error, .. })
+                if error.doubts_clock() =>
+            {
+                doubt_clock()
             }
             (Self::Connecting { attempt }, Event::Online { .. }) => (
                 Self::Online {
@@ -299,6 +312,16 @@ fn join_afresh() -> (State, Option<Action>) {
         },
         Some(Action::Join {
             after: Duration::from_ticks(0),
+        }),
+    )
+}
+
+fn doubt_clock() -> (State, Option<Action>) {
+    (
+        State::SettingClock { attempt: 1 },
+        Some(Action::SetClock {
+            after: DOUBT,
+            floor: false,
         }),
     )
 }

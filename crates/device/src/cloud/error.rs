@@ -4,7 +4,7 @@ use core::fmt;
 
 use embedded_io_async::ErrorKind;
 
-use crate::tls::TlsError;
+use crate::tls::{CertificateFault, TlsError};
 
 /// A step on the way to the broker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +64,20 @@ pub enum CloudError {
     PacketLimit,
     /// The firmware contradicts itself.
     Bug,
+}
+
+impl CloudError {
+    /// Whether the device's clock may be to blame: a date of the server's certificate does not
+    /// fit it.
+    #[must_use]
+    pub fn doubts_clock(self) -> bool {
+        matches!(
+            self,
+            Self::Tls(TlsError::ServerCertificate(
+                CertificateFault::Expired | CertificateFault::NotYetValid
+            ))
+        )
+    }
 }
 
 impl fmt::Display for CloudError {

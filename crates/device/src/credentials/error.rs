@@ -127,6 +127,17 @@ pub enum Fault {
     OutOfMemory,
 }
 
+impl CredentialsError {
+    /// Whether the device's clock may be to blame: a date does not fit it.
+    #[must_use]
+    pub fn doubts_clock(self) -> bool {
+        matches!(
+            self.fault,
+            Fault::Expired { .. } | Fault::NotYetValid { .. }
+        )
+    }
+}
+
 impl Fault {
     /// The parser knows no numbers.
     pub(super) fn of_certificate(self, number: u8) -> Self {

@@ -4,7 +4,6 @@
 //! The only part of the credentials with `unsafe`. What comes out of MbedTLS is copied or lent
 //! for as long as its owner lives.
 
-use alloc::boxed::Box;
 use core::ffi::{CStr, c_int, c_uchar, c_void};
 use core::ptr;
 
@@ -12,12 +11,13 @@ use mbedtls_rs::sys;
 use rand_core::CryptoRng;
 
 use super::{Fault, Validity};
+use crate::mbedtls::Owned;
 
-/// A parsed certificate. Boxed: MbedTLS does not promise that it can be moved.
-pub(super) struct Certificate(Box<sys::mbedtls_x509_crt>);
+/// A parsed certificate; or the first of several, which TLS takes along.
+pub(crate) struct Certificate(Owned<sys::mbedtls_x509_crt>);
 
 /// A parsed private key, wiped when dropped.
-pub(super) struct Key(Box<sys::mbedtls_pk_context>);
+pub(crate) struct Key(Owned<sys::mbedtls_pk_context>);
 
 /// A key's algorithm and size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,23 +28,24 @@ pub(super) enum KeyKind {
 }
 
 impl Certificate {
-    /// Parses one certificate in PEM.
+    /// Parses all certificates of a text in PEM, at least one.
     pub(super) fn parse(pem: &CStr) -> Result<Self, Fault> {
         let text = pem.to_bytes_with_nul();
-        let mut crt = Box::<sys::mbedtls_x509_crt>::default();
-        // SAFETY: `crt` is memory for such a structure, which this initialises.
-        unsafe { sys::mbedtls_x509_crt_init(&mut *crt) };
-        // From here on, dropping frees what parsing allocates.
-        let mut this = Self(crt);
-        // SAFETY: the structure is initialised; the text is readable for its length, which
-        // includes the zero that MbedTLS asks for, and is copied.
+        let mut this = Self(Owned::new());
+        // SAFETY: the text is readable for its length, which includes the zero that MbedTLS asks
+        // for, and is copied.
         let result =
-            unsafe { sys::mbedtls_x509_crt_parse(&mut *this.0, text.as_ptr(), text.len()) };
+            unsafe { sys::mbedtls_x509_crt_parse(this.0.as_mut_ptr(), text.as_ptr(), text.len()) };
         // A positive result counts certificates that failed beside others that did not.
         match result {
             0 => Ok(this),
             code => Err(fault(code)),
         }
+    }
+
+    /// The structure, with those that follow it.
+    pub(crate) fn as_ptr(&self) -> *const sys::mbedtls_x509_crt {
+        self.0.as_ptr()
     }
 
     /// Whether the issuer's name is that certificate's own.
@@ -96,7 +97,10 @@ impl Certificate {
     pub(super) fn is_ca(&self) -> bool {
         // SAFETY: the structure was parsed.
         let usage = unsafe {
-            sys::mbedtls_x509_crt_check_key_usage(&*self.0, sys::MBEDTLS_X509_KU_KEY_CERT_SIGN)
+            sys::mbedtls_x509_crt_check_key_usage(
+                self.0.as_ptr(),
+                sys::MBEDTLS_X509_KU_KEY_CERT_SIGN,
+            )
         };
         self.0.private_ca_istrue != 0 && usage == 0
     }
@@ -161,29 +165,18 @@ impl Certificate {
     }
 }
 
-impl Drop for Certificate {
-    fn drop(&mut self) {
-        // SAFETY: initialised in `parse`, freed once.
-        unsafe { sys::mbedtls_x509_crt_free(&mut *self.0) };
-    }
-}
-
 impl Key {
     /// Parses a private key in PEM.
     pub(super) fn parse(pem: &CStr, random: &mut dyn CryptoRng) -> Result<Self, Fault> {
         let text = pem.to_bytes_with_nul();
-        let mut pk = Box::<sys::mbedtls_pk_context>::default();
-        // SAFETY: `pk` is memory for such a structure, which this initialises.
-        unsafe { sys::mbedtls_pk_init(&mut *pk) };
-        // From here on, dropping frees what parsing allocates.
-        let mut this = Self(pk);
+        let mut this = Self(Owned::new());
         let mut random = random;
-        // SAFETY: the structure is initialised; the text is readable for its length, which
+        // SAFETY: the text is readable for its length, which
         // includes the zero; there is no passphrase; `fill` gets back the pointer to `random`,
         // which outlives the call.
         let result = unsafe {
             sys::mbedtls_pk_parse_key(
-                &mut *this.0,
+                this.0.as_mut_ptr(),
                 text.as_ptr(),
                 text.len(),
                 ptr::null(),
@@ -203,6 +196,11 @@ impl Key {
         kind(&self.0)
     }
 
+    /// The structure.
+    pub(crate) fn as_ptr(&self) -> *const sys::mbedtls_pk_context {
+        self.0.as_ptr()
+    }
+
     /// Whether the certificate is for this key.
     pub(super) fn belongs_to(&self, certificate: &Certificate, random: &mut dyn CryptoRng) -> bool {
         let mut random = random;
@@ -210,19 +208,12 @@ impl Key {
         let result = unsafe {
             sys::mbedtls_pk_check_pair(
                 &certificate.0.pk,
-                &*self.0,
+                self.0.as_ptr(),
                 Some(fill),
                 ptr::from_mut(&mut random).cast(),
             )
         };
         result == 0
-    }
-}
-
-impl Drop for Key {
-    fn drop(&mut self) {
-        // SAFETY: initialised in `parse`, freed once; MbedTLS wipes the numbers.
-        unsafe { sys::mbedtls_pk_free(&mut *self.0) };
     }
 }
 

@@ -240,3 +240,32 @@ fn bad_credentials_halt_and_a_reset_gets_out_of_everything() {
     // Too late for anything else.
     assert_eq!(state.step(&joined(), at(3)), (State::Restarting, None));
 }
+
+#[test]
+fn a_date_that_does_not_fit_makes_the_device_ask_for_the_time_again() {
+    use crate::credentials::{Fault, File};
+    use crate::tls::{CertificateFault, TlsError};
+    let doubt = (
+        State::SettingClock { attempt: 1 },
+        Some(Action::SetClock {
+            after: DOUBT,
+            floor: false,
+        }),
+    );
+    let expired = File::Certificate.has(Fault::Expired {
+        number: 1,
+        to_unix_s: 1,
+        now_unix_s: 2,
+    });
+    let connecting = State::Connecting { attempt: 3 };
+    assert_eq!(
+        connecting.step(&Event::CredentialsRefused(expired), at(1)),
+        doubt
+    );
+    let error = TlsError::ServerCertificate(CertificateFault::NotYetValid);
+    let failed = Event::ConnectionFailed {
+        error: crate::cloud::CloudError::Tls(error),
+        retry_ms: 5,
+    };
+    assert_eq!(connecting.step(&failed, at(1)), doubt);
+}

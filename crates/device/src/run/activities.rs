@@ -13,7 +13,7 @@ use crate::cloud::{CloudSession, ConnectionEnd};
 use crate::credentials::{Bundle, CredentialsError, Fault, File, Files};
 use crate::event::{Event, RestartReason};
 use crate::life::Life;
-use crate::lifecycle::Action;
+use crate::lifecycle::{Action, DOUBT};
 use crate::platform::{Platform, Wifi};
 use crate::provisioning::Mailbox;
 use crate::storage::FileError;
@@ -93,7 +93,12 @@ impl<'a, 'b, P: Platform> Activities<'a, 'b, P> {
         let credentials = self.bundle.as_ref().map_err(|error| *error);
         let credentials = match credentials.and_then(|bundle| bundle.at(now_unix_s)) {
             Ok(credentials) => credentials,
-            Err(error) => return life.tell(&Event::CredentialsRefused(error)),
+            Err(error) => {
+                if error.doubts_clock() {
+                    life.clock.doubt();
+                }
+                return life.tell(&Event::CredentialsRefused(error));
+            }
         };
         if !core::mem::replace(&mut self.proven, true) {
             let bundle = credentials.bundle();
@@ -109,7 +114,12 @@ impl<'a, 'b, P: Platform> Activities<'a, 'b, P> {
         };
         match end {
             ConnectionEnd::Failed(error) => {
-                let retry_ms = life.retry_ms();
+                let retry_ms = if error.doubts_clock() {
+                    life.clock.doubt();
+                    DOUBT.as_millis() as u32
+                } else {
+                    life.retry_ms()
+                };
                 life.tell(&Event::ConnectionFailed { error, retry_ms });
             }
             ConnectionEnd::Restart => life.tell(&Event::Restarting {

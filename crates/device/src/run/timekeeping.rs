@@ -22,19 +22,15 @@ const FLOOR_REFRESH: Duration = Duration::from_secs(60);
 /// Sets the clock, by what ran on through a restart or by a time server. With `floor`, a time
 /// that is certainly past will do if nobody answers.
 pub(super) async fn set_clock<P: Platform>(life: &Life<'_, P>, floor: bool) {
-    if life
-        .clock
-        .source()
-        .is_some_and(|source| source != ClockSource::Floor)
-    {
-        // Only the network was lost in between.
-        return clock_is(life, life.clock.now_unix_ms(), ClockSource::Kept);
-    }
     let built_at = life.system.identity().built_at_unix_s;
-    let kept = life
-        .system
-        .unix_ms()
-        .filter(|unix_ms| unix_ms / 1_000 >= built_at);
+    let kept = match life.clock.source() {
+        _ if life.clock.is_doubted() => None,
+        // Only the network was lost in between.
+        Some(ClockSource::Kept | ClockSource::Sntp) => life.clock.now_unix_ms(),
+        // It may run on through a restart.
+        _ => life.system.unix_ms(),
+    };
+    let kept = kept.filter(|unix_ms| unix_ms / 1_000 >= built_at);
     if kept.is_some() {
         return clock_is(life, kept, ClockSource::Kept);
     }
