@@ -123,13 +123,16 @@ async fn the_page_shows_devices_live_and_calls_them() {
     for (width, height, scheme, name) in [
         (1280, 1250, "light", "device-light"),
         (1280, 1250, "dark", "device-dark"),
-        (390, 1900, "light", "phone-light"),
-        (390, 1900, "dark", "phone-dark"),
+        (390, 2200, "light", "phone-light"),
+        (390, 2200, "dark", "phone-dark"),
     ] {
         browser.emulate(width, height, scheme);
         sample(&mut client, now_ms(), 122).await;
-        let wide = browser.run("return document.documentElement.scrollWidth - innerWidth");
-        assert_eq!(wide, 0, "{name}: nothing may need scrolling to the side");
+        let wide = browser.run("return document.documentElement.scrollWidth");
+        assert_eq!(
+            wide, width,
+            "{name}: nothing may need scrolling to the side"
+        );
         picture(&browser, name);
     }
     browser.open(&format!("{url}#/"));
@@ -188,6 +191,10 @@ async fn what_strangers_choose_stays_text() {
             .unwrap()
             .starts_with(HOSTILE)
     );
+    browser.emulate(390, 1900, "light");
+    let wide = browser.run("return document.documentElement.scrollWidth");
+    assert_eq!(wide, 390, "long names may not push the page to the side");
+    picture(&browser, "hostile");
     assert_eq!(browser.complaints(), Vec::<String>::new());
     server.stop().await;
 }
