@@ -15,7 +15,7 @@ use esp_hal::{
 };
 use esp_radio::wifi::{
     AuthenticationMethod, AuthenticationMethodConfig, Config, ConnectionError, ControllerConfig,
-    DisconnectReason, Interface, WifiController, WifiError,
+    DisconnectReason, Interface, PowerSaveMode, WifiController, WifiError,
     ap::AccessPointInfo,
     scan::{ScanConfig, ScanTypeConfig},
     sta::StationConfig,
@@ -42,8 +42,14 @@ const LEAVING: Duration = Duration::from_secs(2);
 ///
 /// If the driver does not start, which only a lack of heap can cause.
 pub(crate) fn power_up(wifi: WIFI<'static>) -> (WifiController<'static>, Interface) {
-    let controller = WifiController::new(wifi, ControllerConfig::default())
+    let mut controller = WifiController::new(wifi, ControllerConfig::default())
         .expect("the Wi-Fi driver starts if the board's heap is large enough");
+    // The radio is shared with Bluetooth while provisioning, so the station has to leave it time.
+    // ESP-IDF's default (4c2820d377d1, components/esp_wifi/include/esp_wifi.h, esp_wifi_set_ps);
+    // esp-radio's is not to sleep.
+    if let Err(error) = controller.set_power_saving(PowerSaveMode::Minimum) {
+        log::warn!("power saving: {error}");
+    }
     (controller, Interface::station())
 }
 
