@@ -61,7 +61,7 @@ fn days_from_now(from: i64, to: i64) -> CertificateProfile {
         if days < 0 { now - span } else { now + span }
     };
     CertificateProfile {
-        validity: Validity::between(day(from), day(to)).expect("dates in order"),
+        validity: Some(Validity::between(day(from), day(to)).expect("dates in order")),
         ..CertificateProfile::default()
     }
 }
