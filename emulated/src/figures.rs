@@ -9,7 +9,7 @@ use core::cell::RefCell;
 use critical_section::Mutex;
 use device::event::Event;
 
-use crate::board::{self, heap, stack, uart::println};
+use crate::board::{executor, heap, stack, uart::println};
 
 /// Rows of the table.
 const ROWS: usize = 8;
@@ -61,7 +61,7 @@ impl Start {
     fn now() -> Self {
         heap::begin_phase();
         Self {
-            instructions: board::instructions(),
+            instructions: executor::instructions(),
             heap: heap::used(),
         }
     }
@@ -112,7 +112,7 @@ impl Figures {
     }
 
     fn add(&mut self, what: &'static str, start: Start, peak: usize) {
-        let instructions = board::instructions().saturating_sub(start.instructions);
+        let instructions = executor::instructions().saturating_sub(start.instructions);
         let peak = peak.saturating_sub(start.heap);
         let kept = heap::used().saturating_sub(start.heap);
         if let Some(row) = self.rows.iter_mut().find(|row| row.what == what) {

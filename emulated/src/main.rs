@@ -8,15 +8,12 @@ mod board;
 mod figures;
 mod platform;
 
-use embassy_executor::{Executor, Spawner};
-use static_cell::StaticCell;
+use embassy_executor::Spawner;
 
 #[riscv_rt::entry]
 fn main() -> ! {
-    static EXECUTOR: StaticCell<Executor> = StaticCell::new();
     board::wake_up();
-    let executor = EXECUTOR.init(Executor::new());
-    executor.run(|spawner| spawner.spawn(live(spawner).expect("it is spawned once")))
+    board::executor::run(|spawner| spawner.spawn(live(spawner).expect("it is spawned once")))
 }
 
 #[embassy_executor::task]

@@ -11,6 +11,7 @@
 mod c;
 mod clock;
 pub(crate) mod ethernet;
+pub(crate) mod executor;
 pub(crate) mod heap;
 mod interrupts;
 pub(crate) mod nor;
@@ -33,12 +34,6 @@ pub(crate) fn wake_up() {
     power::look_back();
     uart::listen();
     interrupts::enable();
-}
-
-/// Instructions that were executed since power-on. QEMU counts them if it runs with `-icount`,
-/// and else gives a time of the host.
-pub(crate) fn instructions() -> u64 {
-    riscv::register::minstret::read64()
 }
 
 /// Sets the logger for good. To be called once, before anything logs: the target has no atomic

@@ -12,11 +12,9 @@ use embassy_time::{Duration, Timer, with_timeout};
 
 use crate::board::{ethernet, options};
 
-/// The option that names the access points: a line for each, with its strength in dBm, its name,
-/// and its passphrase if it is not open, with tabs between them.
-const OPTION: &str = "opt/esptb/wifi";
-/// The air where the option is not given.
-const DEFAULT: &str = "-48\tworkshop\tcorrect horse\n-61\tguests";
+/// The air, where whoever starts QEMU names no other: a line for each access point, with its strength
+/// in dBm, its name, and its passphrase if it is not open, with tabs between them.
+const AIR: &str = "-48\tworkshop\tcorrect horse\n-61\tguests";
 
 /// Channels of the 2.4 GHz band that a scan visits.
 const CHANNELS: u32 = 13;
@@ -39,8 +37,8 @@ pub(crate) struct Station {
 impl Station {
     /// A station that has not joined anything.
     pub(crate) fn new(mac: [u8; 6], stack: Stack<'static>) -> Self {
-        let option = options::text(OPTION);
-        let lines = option.as_deref().unwrap_or(DEFAULT).lines();
+        let option = options::text();
+        let lines = option.as_deref().unwrap_or(AIR).lines();
         let mut air: Vec<_> = lines.filter_map(network).collect();
         air.sort_by_key(|network| core::cmp::Reverse(network.seen.rssi));
         Self {
