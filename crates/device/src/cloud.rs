@@ -225,20 +225,17 @@ async fn resolve<S: Dns>(stack: &S, host: &str) -> Result<IpAddr, CloudError> {
 ///
 /// A server of TLS 1.3 that refuses the device's certificate sends its alert after the handshake
 /// and hangs up; it depends on timing whether the device reads it, or fails to write first.
-async fn explain<IO: Read + Write>(
-    stream: &mut Stream<'_, IO>,
-    error: mbedtls_rs::SessionError,
+async fn explain<IO: Read<Error = TlsError>>(
+    stream: &mut IO,
+    error: TlsError,
     online: bool,
 ) -> CloudError {
-    let mut error = stream.error(error);
+    let mut error = error;
     if let (TlsError::Broken(_), false) = (error, online) {
         let mut buffer = [0];
-        let last_words = with_timeout(FAREWELL_TIMEOUT, stream.read(&mut buffer)).await;
-        if let Ok(Err(words)) = last_words
-            && let words @ (TlsError::DeviceCertificate(_) | TlsError::Refused(_)) =
-                stream.error(words)
+        if let Ok(Err(last_words)) = with_timeout(FAREWELL_TIMEOUT, stream.read(&mut buffer)).await
         {
-            error = words;
+            error = last_words;
         }
     }
     match (error, online) {

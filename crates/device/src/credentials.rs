@@ -54,9 +54,9 @@ pub struct Bundle {
     common_name: String<64>,
     own: Vec<Validity>,
     trusted: Vec<Validity>,
-    certificate: mbedtls_rs::Certificate<'static>,
-    key: mbedtls_rs::PrivateKey,
-    server_chain: mbedtls_rs::Certificate<'static>,
+    certificate: Certificate,
+    key: Key,
+    server_chain: Certificate,
 }
 
 /// Credentials whose dates were good when [`Bundle::at`] looked.
@@ -112,17 +112,13 @@ impl Bundle {
             return Err(File::Key.has(Fault::Mismatch));
         }
 
-        let private_key = mbedtls_rs::PrivateKey::new(mbedtls_rs::X509::PEM(&text), None)
-            // It parsed a moment ago, but with randomness at hand, which is needed where the
-            // public half is left out and has to be computed.
-            .map_err(|_| File::Key.has(Fault::Unsupported { number: 1 }))?;
         Ok(Self {
             common_name,
             own: own.iter().map(Certificate::validity).collect(),
             trusted: trusted.iter().map(Certificate::validity).collect(),
-            certificate: for_tls(File::Certificate, files.certificate)?,
-            key: private_key,
-            server_chain: for_tls(File::ServerChain, files.server_chain)?,
+            certificate: all(File::Certificate, files.certificate)?,
+            key,
+            server_chain: all(File::ServerChain, files.server_chain)?,
         })
     }
 
@@ -169,16 +165,18 @@ impl<'a> Credentials<'a> {
     }
 
     /// What the device shows to the server.
-    pub(crate) fn for_tls(self) -> mbedtls_rs::Credentials<'static> {
-        mbedtls_rs::Credentials {
-            certificate: self.bundle.certificate.clone(),
-            private_key: self.bundle.key.clone(),
-        }
+    pub(crate) fn certificate(self) -> &'a Certificate {
+        &self.bundle.certificate
+    }
+
+    /// What it proves with that it is the device's.
+    pub(crate) fn key(self) -> &'a Key {
+        &self.bundle.key
     }
 
     /// The CAs that the server's certificate may come from.
-    pub(crate) fn server_chain(self) -> mbedtls_rs::Certificate<'static> {
-        self.bundle.server_chain.clone()
+    pub(crate) fn server_chain(self) -> &'a Certificate {
+        &self.bundle.server_chain
     }
 }
 
@@ -226,11 +224,11 @@ fn certificates(file: File, bytes: &[u8]) -> Result<Vec<Certificate>, Credential
     Ok(certificates)
 }
 
-fn for_tls(file: File, bytes: &[u8]) -> Result<mbedtls_rs::Certificate<'static>, CredentialsError> {
+/// All certificates of a file in one list, as TLS wants them.
+fn all(file: File, bytes: &[u8]) -> Result<Certificate, CredentialsError> {
     let text = pem::terminated(file, bytes)?;
     // Each certificate of the file parsed alone, so what can fail is the memory.
-    mbedtls_rs::Certificate::new(mbedtls_rs::X509::PEM(&text))
-        .map_err(|_| file.has(Fault::OutOfMemory))
+    Certificate::parse(&text).map_err(|_| file.has(Fault::OutOfMemory))
 }
 
 fn check_key(file: File, kind: KeyKind) -> Result<(), CredentialsError> {

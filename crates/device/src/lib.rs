@@ -26,6 +26,7 @@ pub mod credentials;
 pub mod event;
 pub mod life;
 pub mod lifecycle;
+mod mbedtls;
 pub mod platform;
 pub mod provisioning;
 mod run;

@@ -1,7 +1,6 @@
 //! TLS 1.2 and 1.3 with mutual authentication, over any byte stream.
 //!
-//! MbedTLS (by way of `mbedtls-rs`) does the work; here is what it asks of its surroundings and
-//! what the device asks of it:
+//! MbedTLS does the work; here is what it asks of its surroundings and what the device asks of it:
 //!
 //! - [`Library`]: MbedTLS has global state. A body installs its randomness once, before the first
 //!   device runs, and hands the library to [`run()`](crate::run()).
@@ -17,10 +16,10 @@
 mod alert;
 mod clock;
 mod error;
+mod session;
 mod stream;
 #[cfg(test)]
 pub(crate) mod tests;
-mod transport;
 
 use alloc::boxed::Box;
 use core::fmt;

@@ -1,13 +1,10 @@
 //! Serving a connection that the broker accepted, until it ends.
 //!
 //! A loop of three steps: take note of what was acknowledged, send what is due, wait. Waiting is
-//! the only step that is ever dropped in the middle, and only while it reads: see [`Wire`].
+//! dropped when something is to be sent, perhaps in the middle of reading or writing; both MQTT
+//! and TLS can bear that (minimq 0.13.5, `Connection::poll`; [`crate::tls::Stream`]).
 
-use core::future::{Future, poll_fn};
-use core::pin::pin;
-use core::task::Poll;
-
-use embassy_futures::select::select;
+use embassy_futures::select::{Either3, select3};
 use embassy_time::{Duration, Instant, Timer, with_timeout};
 use embedded_io_async::{Read, Write};
 use minimq::{
@@ -332,25 +329,14 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, D, IO> {
                 None => core::future::pending().await,
             }
         };
-        let stalled = Timer::after(ACK_TIMEOUT);
-
         let (line, stage, device) = (self.line, self.stage(), self.device);
-        let polled = {
-            let progress = self.connection.poll();
-            let interruption = select(samples_due, overdue);
-            interruptible(line, progress, interruption, stalled).await
-        };
-        match polled {
-            Wakeup::Progress(Ok(None)) => Ok(None),
-            Wakeup::Progress(Ok(Some(message))) => {
+        match select3(self.connection.poll(), samples_due, overdue).await {
+            Either3::First(Ok(None)) | Either3::Second(()) => Ok(None),
+            Either3::First(Ok(Some(message))) => {
                 Ok(inbound::take(device, message.topic(), message.payload()))
             }
-            Wakeup::Progress(Err(error)) => Err(Failure::from_minimq(error, line, stage)),
-            Wakeup::Stalled => Err(Failure::Known(CloudError::Silent)),
-            Wakeup::Interrupted(embassy_futures::select::Either::First(())) => Ok(None),
-            Wakeup::Interrupted(embassy_futures::select::Either::Second(())) => {
-                Err(Failure::Known(CloudError::Silent))
-            }
+            Either3::First(Err(error)) => Err(Failure::from_minimq(error, line, stage)),
+            Either3::Third(()) => Err(Failure::Known(CloudError::Silent)),
         }
     }
 
@@ -389,33 +375,4 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, D, IO> {
         }
         Ok(())
     }
-}
-
-enum Wakeup<T, I> {
-    Progress(T),
-    Interrupted(I),
-    Stalled,
-}
-
-/// Polls `progress`, which is dropped for `interruption` only while it does not write, or when it
-/// writes for so long that the connection is given up.
-async fn interruptible<P: Future, I: Future>(
-    line: &Line,
-    progress: P,
-    interruption: I,
-    stalled: Timer,
-) -> Wakeup<P::Output, I::Output> {
-    let mut progress = pin!(progress);
-    let mut interruption = pin!(interruption);
-    let mut stalled = pin!(stalled);
-    poll_fn(|context| {
-        if let Poll::Ready(output) = progress.as_mut().poll(context) {
-            return Poll::Ready(Wakeup::Progress(output));
-        }
-        if line.busy.get() {
-            return stalled.as_mut().poll(context).map(|()| Wakeup::Stalled);
-        }
-        interruption.as_mut().poll(context).map(Wakeup::Interrupted)
-    })
-    .await
 }

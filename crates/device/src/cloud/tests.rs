@@ -10,14 +10,13 @@ use core::convert::Infallible;
 
 use embassy_futures::join::join;
 use embassy_time::{Instant, Timer};
-use embedded_io_async::ErrorType;
 
 use super::*;
 use crate::event::Sample;
 use crate::platform::{Heap, Identity, ResetReason};
 use crate::telemetry::SampleQueue;
 use crate::testing::run;
-use crate::tls::tests::pipe::{End, pipe};
+use crate::tls::tests::pipe::pipe;
 use broker::{Broker, SUCCESS};
 
 /// When the fake device booted, in milliseconds since 1970.
@@ -115,38 +114,6 @@ impl Device for Fake {
     }
 }
 
-/// A stream that takes all bytes as soon as a write begins, as TLS does: one that is dropped and
-/// begun again sends them twice.
-struct LikeTls {
-    end: End,
-    taken: Vec<u8>,
-}
-
-impl ErrorType for LikeTls {
-    type Error = Infallible;
-}
-
-impl Read for LikeTls {
-    async fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Infallible> {
-        self.end.read(buffer).await
-    }
-}
-
-impl Write for LikeTls {
-    async fn write(&mut self, buffer: &[u8]) -> Result<usize, Infallible> {
-        self.taken.extend(buffer);
-        while !self.taken.is_empty() {
-            let length = self.end.write(&self.taken).await?;
-            self.taken.drain(..length);
-        }
-        Ok(buffer.len())
-    }
-
-    async fn flush(&mut self) -> Result<(), Infallible> {
-        Ok(())
-    }
-}
-
 type Outcome = Result<ConnectionEnd, Failure<Infallible>>;
 
 /// Runs a connection against a script; the script's end hangs up.
@@ -155,11 +122,7 @@ fn connection<T>(
     room: usize,
     script: impl AsyncFnOnce(Broker) -> T,
 ) -> (Outcome, T) {
-    let (end, there) = pipe(room);
-    let here = LikeTls {
-        end,
-        taken: Vec::new(),
-    };
+    let (here, there) = pipe(room);
     run(join(
         speak(device, "SN-0001", 30, here),
         script(Broker::new(there)),

@@ -1,8 +1,5 @@
-//! The byte stream below MQTT, watched for two things that the MQTT library does not tell.
-//!
-//! - Whether it is in the middle of writing. A write to TLS must not be dropped, since TLS has
-//!   taken the bytes while MQTT would send them again; a read may. The library's `poll` does both.
-//! - Why the broker ended the connection: the reason in its DISCONNECT packet.
+//! The byte stream below MQTT, watched for what the MQTT library does not tell: why the broker
+//! ended the connection, which is the reason in its DISCONNECT packet.
 
 use core::cell::Cell;
 
@@ -11,8 +8,6 @@ use embedded_io_async::{ErrorType, Read, Write};
 /// What is known of the stream, while the MQTT library owns it.
 #[derive(Default)]
 pub(super) struct Line {
-    /// In the middle of a write or flush.
-    pub(super) busy: Cell<bool>,
     /// The other end closed the stream.
     pub(super) closed: Cell<bool>,
     /// The reason code of the broker's DISCONNECT.
@@ -57,17 +52,11 @@ impl<IO: Read> Read for Wire<'_, IO> {
 
 impl<IO: Write> Write for Wire<'_, IO> {
     async fn write(&mut self, buffer: &[u8]) -> Result<usize, Self::Error> {
-        self.line.busy.set(true);
-        let result = self.io.write(buffer).await;
-        self.line.busy.set(false);
-        result
+        self.io.write(buffer).await
     }
 
     async fn flush(&mut self) -> Result<(), Self::Error> {
-        self.line.busy.set(true);
-        let result = self.io.flush().await;
-        self.line.busy.set(false);
-        result
+        self.io.flush().await
     }
 }
 

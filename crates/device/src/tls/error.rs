@@ -3,7 +3,7 @@
 use core::fmt;
 
 use embedded_io_async::ErrorKind;
-use mbedtls_rs::{SessionError, sys};
+use mbedtls_rs::sys;
 
 use super::Alert;
 
@@ -12,9 +12,8 @@ use super::Alert;
 pub enum TlsError {
     /// The server's certificate was refused by the device.
     ServerCertificate(CertificateFault),
-    /// The server refused the device's certificate. Before TLS 1.3 it says why; with it, the
-    /// reason is encrypted and MbedTLS keeps it to itself.
-    DeviceCertificate(Option<Alert>),
+    /// The server refused the device's certificate.
+    DeviceCertificate(Alert),
     /// The server refused for another reason.
     Refused(Alert),
     /// The two have no version, cipher or curve in common.
@@ -79,24 +78,18 @@ impl CertificateFault {
 }
 
 impl TlsError {
-    /// `flags` is what MbedTLS found wrong with the server's certificate, `alert` the one that was
-    /// seen.
-    pub(super) fn from_session(error: SessionError, flags: u32, alert: Option<Alert>) -> Self {
-        let code = match error {
-            SessionError::Io(kind) => return Self::Broken(kind),
-            SessionError::MbedTls(error) => error.code(),
-        };
+    /// `fault` is what MbedTLS found wrong with the server's certificate, `alert` the one that
+    /// came.
+    pub(super) fn from_code(code: i32, fault: CertificateFault, alert: Option<Alert>) -> Self {
         match code {
-            sys::MBEDTLS_ERR_X509_CERT_VERIFY_FAILED => {
-                Self::ServerCertificate(CertificateFault::from_flags(flags))
-            }
+            sys::MBEDTLS_ERR_X509_CERT_VERIFY_FAILED => Self::ServerCertificate(fault),
             sys::MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE => match alert {
                 Some(Alert(40 | 70 | 71)) => Self::NothingInCommon,
-                Some(alert) if !alert.is_about_certificate() => Self::Refused(alert),
-                // One that was not seen was encrypted. The server has no reason to refuse after
-                // its own flight but what came in the device's: the certificate.
-                about_certificate => Self::DeviceCertificate(about_certificate),
+                Some(alert) if alert.is_about_certificate() => Self::DeviceCertificate(alert),
+                Some(alert) => Self::Refused(alert),
+                None => Self::Other(code),
             },
+            sys::MBEDTLS_ERR_SSL_CONN_EOF => Self::Broken(ErrorKind::ConnectionReset),
             sys::MBEDTLS_ERR_SSL_HANDSHAKE_FAILURE
             | sys::MBEDTLS_ERR_SSL_BAD_PROTOCOL_VERSION
             | sys::MBEDTLS_ERR_SSL_ILLEGAL_PARAMETER => Self::NothingInCommon,
@@ -118,20 +111,14 @@ impl fmt::Display for TlsError {
         match self {
             Self::ServerCertificate(fault) => write!(f, "the server's certificate {fault}"),
             Self::DeviceCertificate(alert) => {
-                f.write_str("the server refuses the device's certificate")?;
-                if let Some(alert) = alert {
-                    write!(f, " ({alert})")?;
-                }
+                write!(f, "the server refuses the device's certificate ({alert})")?;
                 f.write_str(
                     ": check that device.crt is the leaf followed by the CA that signed it, and \
                      that the server trusts that CA",
                 )
             }
             Self::Refused(alert) => {
-                write!(
-                    f,
-                    "the server ends the handshake ({alert}): look into its log"
-                )
+                write!(f, "the server hangs up ({alert}): look into its log")
             }
             Self::NothingInCommon => f.write_str(
                 "the server has no TLS version or cipher in common with the device: allow TLS 1.2 \
@@ -142,8 +129,8 @@ impl fmt::Display for TlsError {
             ),
             Self::Broken(kind) => write!(
                 f,
-                "the connection broke during the handshake ({kind:?}): the network, or a server \
-                 that refuses without a word"
+                "the connection broke ({kind:?}): the network, or a server that hangs up without a \
+                 word"
             ),
             Self::OutOfMemory => {
                 f.write_str("not enough memory for TLS: this is a fault of the firmware")
@@ -181,3 +168,13 @@ impl fmt::Display for CertificateFault {
 }
 
 impl core::error::Error for TlsError {}
+
+impl embedded_io_async::Error for TlsError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Broken(kind) => *kind,
+            Self::OutOfMemory => ErrorKind::OutOfMemory,
+            _ => ErrorKind::Other,
+        }
+    }
+}

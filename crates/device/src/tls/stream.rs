@@ -1,16 +1,12 @@
-//! The client's end of a TLS connection.
+//! The client's end of a TLS connection, over any byte stream.
 
 use alloc::ffi::CString;
-use core::future::{Future, poll_fn};
-use core::pin::pin;
+use alloc::vec::Vec;
 
 use embassy_time::{Duration, Instant};
 use embedded_io_async::{ErrorType, Read, Write};
-use mbedtls_rs::{
-    AuthMode, ClientSessionConfig, SavedSession, Session, SessionConfig, SessionError,
-};
 
-use super::transport::Transport;
+use super::session::{Saved, Session, Step};
 use super::{Library, TlsError, clock};
 use crate::credentials::Credentials;
 use crate::event::TlsVersion;
@@ -23,11 +19,13 @@ const RESUME_FOR: Duration = Duration::from_secs(12 * 3600);
 /// one can spare the handshake. About 2 KiB of heap once there was a session.
 #[derive(Default)]
 pub struct Resumption {
-    saved: Option<Saved>,
+    last: Option<Last>,
 }
 
-struct Saved {
-    session: SavedSession,
+struct Last {
+    saved: Saved,
+    /// Whom it was with: a session is no proof of another name.
+    server_name: CString,
     /// When the server last showed its certificate.
     verified: Instant,
 }
@@ -36,7 +34,7 @@ impl Resumption {
     /// Nothing to resume yet.
     #[must_use]
     pub const fn new() -> Self {
-        Self { saved: None }
+        Self { last: None }
     }
 }
 
@@ -56,26 +54,25 @@ pub struct Client<'a> {
 /// An open TLS connection. Keeps the session for resumption when dropped, for a server of TLS 1.3
 /// sends its tickets along with data.
 ///
-/// On the heap MbedTLS holds a record buffer for each direction and the state of the connection.
+/// On the heap there are MbedTLS's record buffer for each direction, the state of the connection,
+/// 1 KiB for what comes in and a record at most for what goes out.
 ///
 /// # Cancellation
 ///
-/// `read` can be dropped and called again: once connected it waits in one place only, for one
-/// byte of the stream below, and what was read before lies in MbedTLS's record buffer
-/// (mbedtls-rs 0.3.0, src/session/asynch.rs, `MBio::read`, `wait_readable`). `write` and `flush`
-/// must run to their ends: MbedTLS has taken the bytes of a dropped write, while the caller does
-/// not know.
+/// `read`, `write` and `flush` can be dropped and called again, if those of the stream below can:
+/// a write takes its bytes and returns, and only a flush, or the next write, waits until they are
+/// sent; nothing is taken and not told.
 pub struct Stream<'a, IO: Read + Write> {
-    session: Session<'a, Transport<IO>>,
+    io: IO,
+    session: Session<'a>,
     resumption: &'a mut Resumption,
+    server_name: CString,
     verified: Instant,
-    version: TlsVersion,
     resumed: bool,
 }
 
 impl<'a, IO: Read + Write> Stream<'a, IO> {
-    /// Shakes hands over an open byte stream. Not to be dropped and tried again on the same
-    /// stream.
+    /// Shakes hands over an open byte stream. Drop the stream, too, if this is dropped.
     ///
     /// Arithmetic happens inside one poll, for as long as a signature takes: with P-256 some
     /// hundred milliseconds on a chip, with RSA more.
@@ -83,65 +80,71 @@ impl<'a, IO: Read + Write> Stream<'a, IO> {
     /// # Errors
     ///
     /// [`TlsError`]. With TLS 1.3 a server that refuses the device's certificate says so only
-    /// after the client is done, so that the first read fails: see [`error`](Self::error).
+    /// after the client is done, so that the first read fails.
     pub async fn connect(
         io: IO,
         client: Client<'a>,
         resumption: &'a mut Resumption,
     ) -> Result<Self, TlsError> {
-        let mut config = ClientSessionConfig::new();
-        config.auth_mode = AuthMode::Required;
-        config.ca_chain = Some(client.credentials.server_chain());
-        config.creds = Some(client.credentials.for_tls());
-        let config = SessionConfig::Client(config);
-        let mut session = Session::new(client.library.reference, Transport::new(io), &config)
-            .map_err(|error| TlsError::from_session(error, 0, None))?;
+        let Client {
+            // Its only use is to exist.
+            library: Library {
+                reference: _installed,
+            },
+            credentials,
+            server_name,
+            unix_s,
+        } = client;
         // Settings refuse names with a zero in them.
-        let name = CString::new(client.server_name).unwrap_or_default();
-        session
-            .set_server_name(&name)
-            .map_err(|error| TlsError::from_session(error, 0, None))?;
-
+        let server_name = CString::new(server_name).unwrap_or_default();
         // Taken, not borrowed: should the handshake fail because of it, the next is a full one.
-        let saved = resumption
-            .saved
+        let last = resumption
+            .last
             .take()
-            .filter(|saved| saved.verified.elapsed() < RESUME_FOR);
-        let (result, verified_now) = match &saved {
-            Some(saved) => {
-                let handshake = session.connect_with_session(&saved.session);
-                with_date(client.unix_s, handshake).await
-            }
-            None => with_date(client.unix_s, session.connect()).await,
-        };
-        if let Err(error) = result {
-            let flags = session.tls_verification_details();
-            let alert = session.stream().alert();
-            return Err(TlsError::from_session(error, flags, alert));
-        }
-        session.stream().end_handshake();
-        let version = match session.tls_version() {
-            Some(mbedtls_rs::TlsVersion::Tls1_2) => TlsVersion::Tls12,
-            _ => TlsVersion::Tls13,
-        };
-        // A resumed session has no certificate to verify, hence no date to ask for.
-        let (verified, resumed) = match saved {
-            Some(saved) if !verified_now => (saved.verified, true),
-            _ => (Instant::now(), false),
-        };
-        Ok(Self {
+            .filter(|last| last.server_name == server_name && last.verified.elapsed() < RESUME_FOR);
+        let saved = last.as_ref().map(|last| &last.saved);
+        let session = Session::new(credentials, &server_name, saved)?;
+        let mut this = Self {
+            io,
             session,
             resumption,
-            verified,
-            version,
-            resumed,
-        })
+            server_name,
+            verified: Instant::now(),
+            resumed: false,
+        };
+        let verified_now = this.shake_hands(unix_s).await?;
+        if let Some(last) = last
+            && !verified_now
+        {
+            this.verified = last.verified;
+            this.resumed = true;
+        }
+        Ok(this)
+    }
+
+    /// Returns whether the server's certificate was verified: MbedTLS asks for the date only then.
+    async fn shake_hands(&mut self, unix_s: u64) -> Result<bool, TlsError> {
+        let mut verified = false;
+        loop {
+            let (step, asked) = clock::during(unix_s, || self.session.handshake());
+            verified |= asked;
+            // An alert about what went wrong may have to go out, too.
+            let sent = self.send().await;
+            match step? {
+                Step::Done(()) => {
+                    sent?;
+                    return Ok(verified);
+                }
+                // What comes in matters more than what cannot be sent: it may say why.
+                Step::NeedsInput => self.receive().await?,
+            }
+        }
     }
 
     /// The version agreed upon.
     #[must_use]
     pub fn version(&self) -> TlsVersion {
-        self.version
+        self.session.version()
     }
 
     /// Whether an earlier session was resumed.
@@ -150,66 +153,94 @@ impl<'a, IO: Read + Write> Stream<'a, IO> {
         self.resumed
     }
 
-    /// An error of reading or writing, in the same words as those of the handshake.
-    #[must_use]
-    pub fn error(&mut self, error: SessionError) -> TlsError {
-        let alert = self.session.stream().alert();
-        TlsError::from_session(error, 0, alert)
-    }
-
     /// Tells the server that nothing more will come. Errors do not matter any more.
     pub async fn close(&mut self) {
-        if let Err(error) = self.session.close().await {
+        if let Err(error) = self.session.close() {
+            log::debug!("closing TLS: {error}");
+        }
+        if let Err(error) = self.flush().await {
             log::debug!("closing TLS: {error}");
         }
     }
 
-    fn keep(&mut self) {
-        // Fails if there is nothing new since the last time.
-        if let Ok(session) = self.session.save() {
-            self.resumption.saved = Some(Saved {
-                session,
+    /// Sends what is to go out.
+    async fn send(&mut self) -> Result<(), TlsError> {
+        let outgoing = &mut self.session.bytes.outgoing;
+        while !outgoing.is_empty() {
+            let length = self.io.write(outgoing).await.map_err(broken)?;
+            if length == 0 {
+                return Err(TlsError::Broken(embedded_io_async::ErrorKind::WriteZero));
+            }
+            outgoing.drain(..length.min(outgoing.len()));
+        }
+        // A handshake's flight has some KiB, which are wanted elsewhere.
+        *outgoing = Vec::new();
+        Ok(())
+    }
+
+    /// Waits for more to come in. MbedTLS has taken all that came before.
+    async fn receive(&mut self) -> Result<(), TlsError> {
+        let bytes = &mut self.session.bytes;
+        let length = self.io.read(bytes.room()).await.map_err(broken)?;
+        bytes.came_in(length);
+        Ok(())
+    }
+}
+
+impl<IO: Read + Write> Drop for Stream<'_, IO> {
+    fn drop(&mut self) {
+        if let Some(saved) = self.session.save() {
+            self.resumption.last = Some(Last {
+                saved,
+                server_name: core::mem::take(&mut self.server_name),
                 verified: self.verified,
             });
         }
     }
 }
 
-impl<IO: Read + Write> Drop for Stream<'_, IO> {
-    fn drop(&mut self) {
-        self.keep();
-    }
-}
-
 impl<IO: Read + Write> ErrorType for Stream<'_, IO> {
-    type Error = SessionError;
+    type Error = TlsError;
 }
 
 impl<IO: Read + Write> Read for Stream<'_, IO> {
-    async fn read(&mut self, buffer: &mut [u8]) -> Result<usize, SessionError> {
-        self.session.read(buffer).await
+    async fn read(&mut self, buffer: &mut [u8]) -> Result<usize, TlsError> {
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        loop {
+            match self.session.read(buffer)? {
+                Step::Done(length) => return Ok(length),
+                Step::NeedsInput => {
+                    // As in the handshake: a reason may be there to be read.
+                    let _ = self.send().await;
+                    self.receive().await?;
+                }
+            }
+        }
     }
 }
 
 impl<IO: Read + Write> Write for Stream<'_, IO> {
-    async fn write(&mut self, buffer: &[u8]) -> Result<usize, SessionError> {
-        self.session.write(buffer).await
+    async fn write(&mut self, buffer: &[u8]) -> Result<usize, TlsError> {
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        loop {
+            self.send().await?;
+            match self.session.write(buffer)? {
+                Step::Done(length) => return Ok(length),
+                Step::NeedsInput => self.receive().await?,
+            }
+        }
     }
 
-    async fn flush(&mut self) -> Result<(), SessionError> {
-        self.session.flush().await
+    async fn flush(&mut self) -> Result<(), TlsError> {
+        self.send().await?;
+        self.io.flush().await.map_err(broken)
     }
 }
 
-/// Polls a handshake with the date lent to MbedTLS. Returns whether it was asked for, too.
-pub(super) async fn with_date<F: Future>(unix_s: u64, handshake: F) -> (F::Output, bool) {
-    let mut handshake = pin!(handshake);
-    let mut asked = false;
-    let output = poll_fn(|context| {
-        let (polled, now) = clock::during(unix_s, || handshake.as_mut().poll(context));
-        asked |= now;
-        polled
-    })
-    .await;
-    (output, asked)
+fn broken<E: embedded_io_async::Error>(error: E) -> TlsError {
+    TlsError::Broken(error.kind())
 }

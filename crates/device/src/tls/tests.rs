@@ -5,26 +5,30 @@ extern crate std;
 
 pub(crate) mod pipe;
 
-use alloc::boxed::Box;
 use alloc::ffi::CString;
 use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::convert::Infallible;
 use core::ffi::CStr;
+use core::future::{Future, poll_fn};
+use core::pin::pin;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use embassy_futures::join::join;
+use embassy_futures::select::{Either, select};
+use embassy_time::Timer;
 use embedded_io_async::{Read, Write};
-use mbedtls_rs::{Certificate, PrivateKey, ServerSessionConfig, X509};
+use mbedtls_rs::{
+    AuthMode, Certificate, Credentials, PrivateKey, ServerSessionConfig, Session, SessionConfig,
+    X509,
+};
 use rand_core::{TryCryptoRng, TryRng};
 
-use super::stream::with_date;
-use super::transport::Transport;
 use super::*;
 use crate::credentials::{Bundle, Files};
 use crate::event::TlsVersion;
 use crate::testing::run;
-use mbedtls_rs::{AuthMode, Credentials, Session, SessionConfig};
 use pipe::{End, pipe};
 
 macro_rules! vector {
@@ -92,9 +96,14 @@ fn certificate(text: &CStr) -> Certificate<'static> {
     Certificate::new(X509::PEM(text)).unwrap()
 }
 
-/// A server that asks for a certificate from `client_ca`, echoes one message and hangs up.
-/// Returns whether it accepted the client.
-async fn echo(io: End, client_ca: &str, unix_s: u64) -> bool {
+/// Polls the server's handshake with the date lent to MbedTLS.
+async fn with_date<F: Future>(unix_s: u64, handshake: F) -> F::Output {
+    let mut handshake = pin!(handshake);
+    poll_fn(|context| clock::during(unix_s, || handshake.as_mut().poll(context)).0).await
+}
+
+/// A server that asks for a certificate from `client_ca`; none if the handshake failed.
+async fn serve(io: End, client_ca: &str, unix_s: u64) -> Option<Session<'static, End>> {
     let chain = format!("{}{INTERMEDIATE}", vector!("server.crt"));
     let key = PrivateKey::new(X509::PEM(&pem(vector!("server.key"))), None).unwrap();
     let mut config = ServerSessionConfig::new(Credentials {
@@ -104,11 +113,16 @@ async fn echo(io: End, client_ca: &str, unix_s: u64) -> bool {
     config.auth_mode = AuthMode::Required;
     config.ca_chain = Some(certificate(&pem(client_ca)));
     let config = SessionConfig::Server(config);
-    let mut session = Session::new(library().reference, Transport::new(io), &config).unwrap();
-    let (handshake, _) = with_date(unix_s, session.connect()).await;
-    if handshake.is_err() {
+    let mut session = Session::new(library().reference, io, &config).unwrap();
+    let handshake = with_date(unix_s, session.connect()).await;
+    handshake.is_ok().then_some(session)
+}
+
+/// Echoes one message and hangs up. Returns whether it accepted the client.
+async fn echo(io: End, client_ca: &str, unix_s: u64) -> bool {
+    let Some(mut session) = serve(io, client_ca, unix_s).await else {
         return false;
-    }
+    };
     let mut buffer = [0; 64];
     let length = session.read(&mut buffer).await.unwrap();
     session.write(&buffer[..length]).await.unwrap();
@@ -150,18 +164,14 @@ fn talk(scene: &Scene<'_>, room: usize) -> (Result<String, TlsError>, bool) {
             assert!(!stream.resumed());
             let mut text = String::new();
             let mut buffer = [0; 64];
-            let mut exchange = async || {
-                stream.write(b"hello").await?;
-                stream.flush().await?;
-                loop {
-                    match stream.read(&mut buffer).await? {
-                        0 => return Ok(()),
-                        length => text += core::str::from_utf8(&buffer[..length]).unwrap(),
-                    }
+            stream.write(b"hello").await?;
+            stream.flush().await?;
+            loop {
+                match stream.read(&mut buffer).await? {
+                    0 => break,
+                    length => text += core::str::from_utf8(&buffer[..length]).unwrap(),
                 }
-            };
-            let result = exchange().await;
-            result.map_err(|error| stream.error(error))?;
+            }
             stream.close().await;
             Ok(text)
         },
@@ -270,12 +280,66 @@ fn what_speaks_no_tls_is_told_from_a_broken_connection() {
     assert_eq!(alert(&[21, 3, 3, 0, 2, 2, 40]), TlsError::NothingInCommon);
     assert_eq!(
         alert(&[21, 3, 3, 0, 2, 2, 48]),
-        TlsError::DeviceCertificate(Some(Alert(48)))
+        TlsError::DeviceCertificate(Alert(48))
     );
     assert_eq!(
         alert(&[21, 3, 3, 0, 2, 2, 112]),
         TlsError::Refused(Alert(112))
     );
+}
+
+#[test]
+fn a_flush_or_a_read_that_is_dropped_loses_nothing() {
+    let _alone = alone();
+    let (here, there) = pipe(7);
+    let bundle = bundle(ROOT);
+    let client = Client {
+        library: library(),
+        credentials: bundle.at(NOW).unwrap(),
+        server_name: "broker.test",
+        unix_s: NOW,
+    };
+    let mut resumption = Resumption::new();
+    let (received, ()) = run(join(
+        async {
+            let mut stream = Stream::connect(here, client, &mut resumption)
+                .await
+                .unwrap();
+            let mut received = Vec::<u8>::new();
+            let mut buffer = [0; 3];
+            let drop_soon = || Timer::after_micros(1);
+            let mut sent = 0;
+            while sent < 40 {
+                // Each is dropped again and again, wherever it happens to be.
+                if let Either::First(written) = select(stream.write(&[sent]), drop_soon()).await {
+                    sent += written.unwrap() as u8;
+                }
+                select(stream.flush(), drop_soon()).await;
+                if let Either::First(read) = select(stream.read(&mut buffer), drop_soon()).await {
+                    received.extend(&buffer[..read.unwrap()]);
+                }
+            }
+            stream.flush().await.unwrap();
+            while received.len() < 40 {
+                let length = stream.read(&mut buffer).await.unwrap();
+                received.extend(&buffer[..length]);
+            }
+            received
+        },
+        async {
+            let mut session = serve(there, ROOT, NOW).await.unwrap();
+            let mut buffer = [0; 64];
+            let mut echoed = 0;
+            while echoed < 40 {
+                let length = session.read(&mut buffer).await.unwrap();
+                session.write(&buffer[..length]).await.unwrap();
+                session.flush().await.unwrap();
+                echoed += length;
+                Timer::after_micros(5).await;
+            }
+        },
+    ));
+    assert!(received.iter().copied().eq(0..40), "{received:?}");
 }
 
 #[test]

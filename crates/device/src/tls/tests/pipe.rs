@@ -1,4 +1,4 @@
-//! Two ends of a byte stream in memory, with room for so many bytes each way.
+//! Two ends of a byte stream in memory, with little room in one of its directions.
 
 use alloc::collections::VecDeque;
 use alloc::rc::Rc;
@@ -32,7 +32,8 @@ pub(crate) struct End {
     room: usize,
 }
 
-/// Both ends of a stream that holds at most `room` bytes each way.
+/// Both ends of a stream that holds at most `room` bytes from the first end to the second, and any
+/// number the other way.
 pub(crate) fn pipe(room: usize) -> (End, End) {
     let here = Rc::<RefCell<Direction>>::default();
     let there = Rc::<RefCell<Direction>>::default();
@@ -44,7 +45,7 @@ pub(crate) fn pipe(room: usize) -> (End, End) {
     let second = End {
         incoming: there,
         outgoing: here,
-        room,
+        room: usize::MAX,
     };
     (first, second)
 }

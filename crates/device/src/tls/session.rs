@@ -1,0 +1,289 @@
+//! A client's session of MbedTLS 3.6, without input or output of its own: what came in is handed
+//! over, what is to go out is collected.
+//!
+//! The only part of TLS with `unsafe`, but for installing the hooks. It is done here and not by
+//! `mbedtls-rs`, whose sessions (0.3.0) cannot be told to take the tickets of TLS 1.3, so that
+//! nothing would ever be resumed; do not give away the alert; and lose count of what they wrote
+//! when a write is dropped.
+
+#![allow(unsafe_code)]
+
+use alloc::boxed::Box;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::ffi::{CStr, c_int, c_uchar, c_void};
+use core::marker::PhantomData;
+use core::ops::Range;
+use core::ptr;
+
+use mbedtls_rs::sys;
+
+use super::{Alert, CertificateFault, TlsError};
+use crate::credentials::Credentials;
+use crate::event::TlsVersion;
+use crate::mbedtls::Owned;
+
+/// What a session leaves behind, to be resumed.
+pub(super) struct Saved(Owned<sys::mbedtls_ssl_session>);
+
+/// How much is read from the stream at once.
+const CHUNK: usize = 1024;
+
+/// The bytes between MbedTLS and the stream.
+pub(super) struct Bytes {
+    /// Room for what comes in.
+    incoming: Box<[u8]>,
+    /// Which part of it MbedTLS has yet to take.
+    untaken: Range<usize>,
+    /// Whether MbedTLS asked for more than there is.
+    starved: bool,
+    /// Whether nothing more will come in.
+    ended: bool,
+    /// What is to go out.
+    pub(super) outgoing: Vec<u8>,
+}
+
+impl Bytes {
+    fn new() -> Self {
+        Self {
+            incoming: vec![0; CHUNK].into_boxed_slice(),
+            untaken: 0..0,
+            starved: false,
+            ended: false,
+            outgoing: Vec::new(),
+        }
+    }
+
+    /// Where to put what comes in, once MbedTLS needs more.
+    pub(super) fn room(&mut self) -> &mut [u8] {
+        &mut self.incoming
+    }
+
+    /// So much came in; nothing, if the stream is at its end.
+    pub(super) fn came_in(&mut self, length: usize) {
+        self.starved = false;
+        self.untaken = 0..length.min(self.incoming.len());
+        self.ended = length == 0;
+    }
+}
+
+/// What MbedTLS made of a call.
+pub(super) enum Step<T> {
+    /// It is done.
+    Done(T),
+    /// It needs more bytes to come in, perhaps after others went out.
+    NeedsInput,
+}
+
+/// A session of a client.
+pub(super) struct Session<'a> {
+    ssl: Owned<sys::mbedtls_ssl_context>,
+    // After `ssl`, which points to it: fields are dropped in order.
+    _config: Owned<sys::mbedtls_ssl_config>,
+    pub(super) bytes: Bytes,
+    // The configuration points to certificates and key.
+    _credentials: PhantomData<Credentials<'a>>,
+}
+
+impl<'a> Session<'a> {
+    /// A session that is to be opened, or resumed, with the server of this name.
+    pub(super) fn new(
+        credentials: Credentials<'a>,
+        server_name: &CStr,
+        resume: Option<&Saved>,
+    ) -> Result<Self, TlsError> {
+        let mut config = Owned::<sys::mbedtls_ssl_config>::new();
+        let mut ssl = Owned::<sys::mbedtls_ssl_context>::new();
+        let (conf, context) = (config.as_mut_ptr(), ssl.as_mut_ptr());
+        // SAFETY: both structures are initialised. What they keep pointers to, the certificates
+        // and the key for `'a` and the configuration as long as the context, outlives them; it is
+        // read only (what MbedTLS changes in a key, the blinding of RSA, lies behind a pointer of
+        // the key's own). The name and the session are copied.
+        unsafe {
+            check(sys::psa_crypto_init())?;
+            check(sys::mbedtls_ssl_config_defaults(
+                conf,
+                sys::MBEDTLS_SSL_IS_CLIENT as c_int,
+                sys::MBEDTLS_SSL_TRANSPORT_STREAM as c_int,
+                sys::MBEDTLS_SSL_PRESET_DEFAULT as c_int,
+            ))?;
+            (*conf).private_min_tls_version =
+                sys::mbedtls_ssl_protocol_version_MBEDTLS_SSL_VERSION_TLS1_2;
+            sys::mbedtls_ssl_conf_authmode(conf, sys::MBEDTLS_SSL_VERIFY_REQUIRED as c_int);
+            sys::mbedtls_ssl_conf_rng(conf, Some(random), ptr::null_mut());
+            // Off by default, for the sake of programs that do not know of it.
+            sys::mbedtls_ssl_conf_tls13_enable_signal_new_session_tickets(
+                conf,
+                sys::MBEDTLS_SSL_TLS1_3_SIGNAL_NEW_SESSION_TICKETS_ENABLED as c_int,
+            );
+            check(sys::mbedtls_ssl_conf_own_cert(
+                conf,
+                credentials.certificate().as_ptr().cast_mut(),
+                credentials.key().as_ptr().cast_mut(),
+            ))?;
+            let trusted = credentials.server_chain().as_ptr().cast_mut();
+            sys::mbedtls_ssl_conf_ca_chain(conf, trusted, ptr::null_mut());
+            check(sys::mbedtls_ssl_setup(context, conf))?;
+            check(sys::mbedtls_ssl_set_hostname(context, server_name.as_ptr()))?;
+            if let Some(Saved(session)) = resume {
+                check(sys::mbedtls_ssl_set_session(context, session.as_ptr()))?;
+            }
+        }
+        Ok(Self {
+            ssl,
+            _config: config,
+            bytes: Bytes::new(),
+            _credentials: PhantomData,
+        })
+    }
+
+    /// Goes on with the handshake.
+    pub(super) fn handshake(&mut self) -> Result<Step<()>, TlsError> {
+        // SAFETY: the context was set up.
+        let step = self.call(|ssl| unsafe { sys::mbedtls_ssl_handshake(ssl) })?;
+        Ok(match step {
+            Step::Done(_) => Step::Done(()),
+            Step::NeedsInput => Step::NeedsInput,
+        })
+    }
+
+    /// Reads what the server sent; 0 bytes once it said that nothing more will come.
+    pub(super) fn read(&mut self, buffer: &mut [u8]) -> Result<Step<usize>, TlsError> {
+        let (start, length) = (buffer.as_mut_ptr(), buffer.len());
+        // SAFETY: the context was set up; the buffer is writable for its length.
+        self.call(|ssl| unsafe { sys::mbedtls_ssl_read(ssl, start, length) })
+    }
+
+    /// Makes a record of the bytes, or of the first of them, and returns how many it took.
+    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<Step<usize>, TlsError> {
+        let (start, length) = (bytes.as_ptr(), bytes.len());
+        // SAFETY: the context was set up; the bytes are readable for their length.
+        self.call(|ssl| unsafe { sys::mbedtls_ssl_write(ssl, start, length) })
+    }
+
+    /// Says that nothing more will come.
+    pub(super) fn close(&mut self) -> Result<(), TlsError> {
+        // SAFETY: the context was set up.
+        self.call(|ssl| unsafe { sys::mbedtls_ssl_close_notify(ssl) })
+            .map(|_| ())
+    }
+
+    /// The version agreed upon, after the handshake.
+    pub(super) fn version(&self) -> TlsVersion {
+        if self.ssl.private_tls_version
+            == sys::mbedtls_ssl_protocol_version_MBEDTLS_SSL_VERSION_TLS1_2
+        {
+            TlsVersion::Tls12
+        } else {
+            TlsVersion::Tls13
+        }
+    }
+
+    /// What a later session can resume; none if nothing has come since the last time.
+    pub(super) fn save(&self) -> Option<Saved> {
+        let mut session = Owned::<sys::mbedtls_ssl_session>::new();
+        // SAFETY: the context was set up, the session is initialised.
+        let result =
+            unsafe { sys::mbedtls_ssl_get_session(self.ssl.as_ptr(), session.as_mut_ptr()) };
+        (result == 0).then_some(Saved(session))
+    }
+
+    fn call(
+        &mut self,
+        mut function: impl FnMut(*mut sys::mbedtls_ssl_context) -> c_int,
+    ) -> Result<Step<usize>, TlsError> {
+        let ssl = self.ssl.as_mut_ptr();
+        let bytes = ptr::from_mut(&mut self.bytes).cast();
+        loop {
+            // SAFETY: the context was set up. It keeps the pointer to the bytes, but uses it only
+            // within the call that follows, while nothing else does.
+            unsafe { sys::mbedtls_ssl_set_bio(ssl, bytes, Some(send), Some(receive), None) };
+            match function(ssl) {
+                sys::MBEDTLS_ERR_SSL_WANT_READ if self.bytes.starved => {
+                    return Ok(Step::NeedsInput);
+                }
+                // It stopped at a ticket, to be called again (library/ssl_msg.c,
+                // ssl_tls13_handle_hs_message_post_handshake, v3.6.5).
+                sys::MBEDTLS_ERR_SSL_WANT_READ => {}
+                sys::MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY => return Ok(Step::Done(0)),
+                // Not an error; `save` finds the ticket.
+                sys::MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET => {}
+                code => {
+                    return match usize::try_from(code) {
+                        Ok(length) => Ok(Step::Done(length)),
+                        Err(_) => Err(TlsError::from_code(code, self.fault(), self.alert(code))),
+                    };
+                }
+            }
+        }
+    }
+
+    /// What is wrong with the server's certificate.
+    fn fault(&self) -> CertificateFault {
+        // SAFETY: the context was set up.
+        let flags = unsafe { sys::mbedtls_ssl_get_verify_result(self.ssl.as_ptr()) };
+        CertificateFault::from_flags(flags)
+    }
+
+    /// The alert that is the error `code`.
+    fn alert(&self, code: c_int) -> Option<Alert> {
+        if code != sys::MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE || self.ssl.private_in_msg.is_null() {
+            return None;
+        }
+        // SAFETY: with this error the message under way is an alert of two bytes, level and
+        // description (library/ssl_msg.c, mbedtls_ssl_handle_message_type, v3.6.5), in a buffer
+        // that lives as long as the context.
+        Some(Alert(unsafe { *self.ssl.private_in_msg.add(1) }))
+    }
+}
+
+/// MbedTLS's way to send: everything is collected.
+unsafe extern "C" fn send(bytes: *mut c_void, data: *const c_uchar, length: usize) -> c_int {
+    // SAFETY: `call` passes a pointer to `Bytes` that is not used elsewhere meanwhile; MbedTLS
+    // passes readable memory of that length.
+    let (bytes, data) = unsafe {
+        (
+            &mut *bytes.cast::<Bytes>(),
+            core::slice::from_raw_parts(data, length),
+        )
+    };
+    bytes.outgoing.extend_from_slice(data);
+    // A record is at most 16 KiB and some.
+    c_int::try_from(length).unwrap_or(c_int::MAX)
+}
+
+/// MbedTLS's way to receive.
+unsafe extern "C" fn receive(bytes: *mut c_void, data: *mut c_uchar, length: usize) -> c_int {
+    // SAFETY: as in `send`; the memory is writable.
+    let bytes = unsafe { &mut *bytes.cast::<Bytes>() };
+    let rest = bytes
+        .incoming
+        .get(bytes.untaken.clone())
+        .unwrap_or_default();
+    let length = length.min(rest.len());
+    if length == 0 {
+        return if bytes.ended {
+            sys::MBEDTLS_ERR_SSL_CONN_EOF
+        } else {
+            bytes.starved = true;
+            sys::MBEDTLS_ERR_SSL_WANT_READ
+        };
+    }
+    // SAFETY: both are as long as that, and apart from each other.
+    unsafe { ptr::copy_nonoverlapping(rest.as_ptr(), data, length) };
+    bytes.untaken.start += length;
+    c_int::try_from(length).unwrap_or(c_int::MAX)
+}
+
+/// MbedTLS's way to ask for randomness: the library's, by way of PSA.
+unsafe extern "C" fn random(_: *mut c_void, bytes: *mut c_uchar, length: usize) -> c_int {
+    // SAFETY: MbedTLS passes writable memory of that length.
+    unsafe { sys::psa_generate_random(bytes, length) }
+}
+
+fn check(code: c_int) -> Result<(), TlsError> {
+    match code {
+        0 => Ok(()),
+        code => Err(TlsError::from_code(code, CertificateFault::Other(0), None)),
+    }
+}
