@@ -58,6 +58,7 @@ impl OpenSsl {
             .args(options)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
+            .stderr(Stdio::null())
             .kill_on_drop(true)
             .spawn()
             .expect("openssl starts: apt-get install openssl");
