@@ -70,7 +70,7 @@ pub(crate) fn mac(text: &str) -> Result<[u8; 6], String> {
     let bytes = parts
         .iter()
         .map(|part| match part.len() {
-            2 => u8::from_str_radix(part, 16).map_err(|_| explain()),
+            2 if !part.starts_with('+') => u8::from_str_radix(part, 16).map_err(|_| explain()),
             _ => Err(explain()),
         })
         .collect::<Result<Vec<_>, _>>()?;

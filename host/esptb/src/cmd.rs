@@ -4,3 +4,6 @@ pub(crate) mod completions;
 pub(crate) mod demo;
 pub(crate) mod image;
 pub(crate) mod pki;
+pub(crate) mod provision;
+pub(crate) mod serve;
+pub(crate) mod simulate;

@@ -51,6 +51,9 @@ enum Command {
     Demo(cmd::demo::Cmd),
     Pki(cmd::pki::Cmd),
     Image(cmd::image::Cmd),
+    Simulate(cmd::simulate::Cmd),
+    Provision(cmd::provision::Cmd),
+    Serve(cmd::serve::Cmd),
     Completions(cmd::completions::Cmd),
 }
 
@@ -62,6 +65,9 @@ fn main() -> ExitCode {
         Command::Demo(cmd) => cmd::demo::run(cmd),
         Command::Pki(cmd) => cmd::pki::run(cmd),
         Command::Image(cmd) => cmd::image::run(cmd),
+        Command::Simulate(cmd) => cmd::simulate::run(cmd),
+        Command::Provision(cmd) => cmd::provision::run(cmd),
+        Command::Serve(cmd) => cmd::serve::run(cmd),
         Command::Completions(cmd) => cmd::completions::run(cmd, &mut Cli::command()),
     };
     match done {

@@ -14,10 +14,12 @@ use simulator::{Simulator, World};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::JoinHandle;
 
-use super::happening::Happening;
+use super::happening::{Happening, Note};
+use super::now_ms;
+use super::view::Wish;
 
 /// For how long [`Board::cut_network`] takes the networks out of the air.
-pub(crate) const CUT: Duration = Duration::from_secs(10);
+const CUT: Duration = Duration::from_secs(10);
 
 /// When the simulated firmware claims to have been built: 2026-01-01. It is the floor of the
 /// device's clock.
@@ -81,7 +83,7 @@ impl Board {
                     if booted {
                         self.next = Some(happening);
                         self.lives += 1;
-                        return Ok(Happening::Life(self.lives));
+                        return Ok(Happening::Life { number: self.lives, at_ms: now_ms() });
                     }
                     Ok(happening)
                 }
@@ -95,8 +97,27 @@ impl Board {
         }
     }
 
+    /// Does what the operator wants and says what it did; nothing to quit, and where there was
+    /// nothing to do.
+    pub(crate) async fn grant(&mut self, wish: Wish) -> Option<Note> {
+        Some(Note::plain(match wish {
+            Wish::Reboot => {
+                self.reboot().await;
+                "power off, power on".to_owned()
+            }
+            Wish::CutNetwork if self.cut_network() => {
+                format!("the network is gone for {} s", CUT.as_secs())
+            }
+            Wish::FactoryReset => {
+                self.simulator.chip.hold_button();
+                "the button is held for five seconds".to_owned()
+            }
+            Wish::Quit | Wish::CutNetwork => return None,
+        }))
+    }
+
     /// Takes the power away and brings it back.
-    pub(crate) async fn reboot(&mut self) {
+    async fn reboot(&mut self) {
         self.life.abort();
         // Only when all of it is gone may the next life begin. It ended as it was told to.
         let _ = (&mut self.life).await;
@@ -105,7 +126,7 @@ impl Board {
     }
 
     /// Takes the networks out of the air for [`CUT`]. Returns false if they are gone already.
-    pub(crate) fn cut_network(&mut self) -> bool {
+    fn cut_network(&mut self) -> bool {
         if self.cut.as_ref().is_some_and(|cut| !cut.is_finished()) {
             return false;
         }
@@ -117,11 +138,6 @@ impl Board {
             air.change(|networks| networks.append(&mut gone));
         }));
         true
-    }
-
-    /// Holds the button until the device forgets its network.
-    pub(crate) fn hold_button(&self) {
-        self.simulator.chip.hold_button();
     }
 }
 

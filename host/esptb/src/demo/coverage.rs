@@ -9,6 +9,8 @@ use std::ops::Range;
 #[derive(Debug, Clone)]
 pub(crate) struct Coverage {
     interval_ms: i64,
+    /// What was taken before is of another life, and does not count.
+    since_ms: i64,
     /// In the order of time, which need not be that of arrival.
     stamps: Vec<i64>,
 }
@@ -34,9 +36,11 @@ pub(crate) struct Gap {
 }
 
 impl Coverage {
-    /// Expects a sample every `interval_ms` milliseconds, which is positive.
-    pub(crate) fn new(interval_ms: i64) -> Self {
+    /// Expects a sample every `interval_ms` milliseconds, which is positive, in a life that began
+    /// at `since_ms`, in milliseconds since 1970.
+    pub(crate) fn new(interval_ms: i64, since_ms: i64) -> Self {
         Self {
+            since_ms,
             interval_ms: interval_ms.max(1),
             stamps: Vec::new(),
         }
@@ -44,6 +48,9 @@ impl Coverage {
 
     /// A sample arrived that was taken then, in milliseconds since 1970.
     pub(crate) fn arrived(&mut self, ts_ms: i64) {
+        if ts_ms < self.since_ms {
+            return;
+        }
         let place = self.stamps.partition_point(|&stamp| stamp <= ts_ms);
         self.stamps.insert(place, ts_ms);
     }
@@ -138,7 +145,7 @@ mod tests {
     use super::*;
 
     fn coverage(stamps: impl IntoIterator<Item = i64>) -> Coverage {
-        let mut coverage = Coverage::new(1000);
+        let mut coverage = Coverage::new(1000, 500);
         stamps.into_iter().for_each(|ts| coverage.arrived(ts));
         coverage
     }
@@ -178,6 +185,11 @@ mod tests {
         assert!(coverage(stamps()).verdict(10_400..39_400).is_complete());
         assert_eq!(coverage(stamps()).verdict(8_400..39_400).missing(), 1);
         assert_eq!(coverage(stamps()).verdict(10_400..41_700).missing(), 2);
+    }
+
+    #[test]
+    fn another_life_does_not_count() {
+        assert_eq!(coverage([100, 400, 1_000]).stamps(), [1_000]);
     }
 
     #[test]

@@ -10,7 +10,12 @@ pub(crate) enum Happening {
     /// Everything is in its place; the device is about to get power.
     Ready(Place),
     /// A life of the device begins.
-    Life(u32),
+    Life {
+        /// Counted from 1.
+        number: u32,
+        /// When, by the computer's clock, in milliseconds since 1970.
+        at_ms: i64,
+    },
     /// Something happened to the device, this many milliseconds after its boot.
     Device(u64, Event),
     /// The device shows its QR code, with the proof of possession in it.
@@ -125,7 +130,7 @@ impl Happening {
             Self::Phone(note) => (Who::Phone, "", note.clone()),
             Self::Server(note) => (Who::Server, "", note.clone()),
             Self::Demo(note) => (Who::Demo, "", note.clone()),
-            Self::Ready(_) | Self::Life(_) | Self::Code(_) | Self::Stored(_) => return None,
+            Self::Ready(_) | Self::Life { .. } | Self::Code(_) | Self::Stored(_) => return None,
         };
         Some(Line { who, name, note })
     }

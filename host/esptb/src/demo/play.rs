@@ -113,9 +113,10 @@ struct Stage {
 #[derive(Default)]
 struct Outcome {
     started: Option<Instant>,
+    /// When the device came online first.
     online: Option<Instant>,
-    /// The same by the calendar, in milliseconds since 1970.
-    online_ms: i64,
+    /// When it came online first in the life that counts, in milliseconds since 1970.
+    online_ms: Option<i64>,
     /// Until when samples must have been taken, in milliseconds since 1970.
     until_ms: i64,
     provisioned: bool,
@@ -144,7 +145,7 @@ pub(crate) async fn play(
     show: &mut Show,
 ) -> Result<Played> {
     let mut server_events = desk.server.events();
-    let mut coverage = Coverage::new(1_000);
+    let mut coverage = Coverage::new(1_000, 0);
     let mut stage = Stage::set(desk, mistakes, show)?;
     let mut interrupted = pin!(interrupted());
     loop {
@@ -156,6 +157,11 @@ pub(crate) async fn play(
             happening = stage.board.next() => {
                 let happening = happening?;
                 stage.follow(&happening)?;
+                if let Happening::Life { at_ms, .. } = happening && limits.is_watched {
+                    // The operator has rebooted the device: what counts is the present life.
+                    coverage = Coverage::new(1_000, at_ms);
+                    stage.outcome.online_ms = None;
+                }
                 show.tell(happening)?;
             }
             event = server_events.next() => {
@@ -240,7 +246,7 @@ impl Stage {
     /// Does what the world does when that happens to the device.
     fn follow(&mut self, happening: &Happening) -> Result<()> {
         match happening {
-            Happening::Life(number) => {
+            Happening::Life { number, .. } => {
                 self.desk.record.lives = *number;
                 self.desk.folder.keep(&self.desk.record)?;
                 self.outcome.started.get_or_insert_with(Instant::now);
@@ -257,9 +263,9 @@ impl Stage {
                 }
             }
             Happening::Device(_, Event::Provisioned { .. }) => self.outcome.provisioned = true,
-            Happening::Device(_, Event::Online { .. }) if self.outcome.online.is_none() => {
-                self.outcome.online = Some(Instant::now());
-                self.outcome.online_ms = now_ms();
+            Happening::Device(_, Event::Online { .. }) => {
+                self.outcome.online.get_or_insert_with(Instant::now);
+                self.outcome.online_ms.get_or_insert_with(now_ms);
             }
             _ => {}
         }
@@ -268,26 +274,15 @@ impl Stage {
 
     /// Does what the operator wants; false if that is to end.
     async fn grant(&mut self, wish: Wish, show: &mut Show) -> Result<bool> {
-        let note = match wish {
-            Wish::Quit => return Ok(false),
-            Wish::Reboot => {
-                if let Some(phone) = self.phone.take() {
-                    phone.abort();
-                }
-                self.board.reboot().await;
-                "power off, power on".to_owned()
-            }
-            Wish::CutNetwork if self.board.cut_network() => {
-                format!("the network is gone for {} s", board::CUT.as_secs())
-            }
-            Wish::CutNetwork => return Ok(true),
-            Wish::FactoryReset => {
-                self.board.hold_button();
-                "the button is held for five seconds".to_owned()
-            }
-        };
-        show.tell(Happening::Demo(Note::plain(note)))?;
-        Ok(true)
+        if wish == Wish::Reboot
+            && let Some(phone) = self.phone.take()
+        {
+            phone.abort();
+        }
+        if let Some(note) = self.board.grant(wish).await {
+            show.tell(Happening::Demo(note))?;
+        }
+        Ok(wish != Wish::Quit)
     }
 }
 
@@ -301,8 +296,10 @@ impl Outcome {
                 .filter(|_| waiting)
                 .map(|started| started + PATIENCE);
         };
-        let end_ms = self.online_ms + millis(duration);
-        let has_all = coverage.latest().is_some_and(|latest| latest >= end_ms);
+        let has_all = match (coverage.latest(), self.online_ms) {
+            (Some(latest), Some(online_ms)) => latest >= online_ms + millis(duration),
+            _ => false,
+        };
         let grace = if has_all || limits.is_watched {
             Duration::ZERO
         } else {
@@ -315,11 +312,13 @@ impl Outcome {
     fn end(&mut self, limits: &Limits) {
         // What was taken in the last moments need not have arrived.
         let arrived_ms = now_ms() - millis(GRACE);
-        let asked_ms = limits
-            .duration
-            .map(|duration| self.online_ms + millis(duration));
-        let ended_by_itself = asked_ms.filter(|&asked_ms| now_ms() >= asked_ms);
-        self.until_ms = ended_by_itself.unwrap_or(arrived_ms).max(self.online_ms);
+        let asked_ms = self
+            .online_ms
+            .zip(limits.duration)
+            .map(|(online_ms, duration)| online_ms + millis(duration));
+        let ended_by_itself =
+            asked_ms.filter(|&asked_ms| !limits.is_watched && now_ms() >= asked_ms);
+        self.until_ms = ended_by_itself.unwrap_or(arrived_ms);
     }
 }
 
@@ -331,8 +330,8 @@ impl Played {
     /// The time in which a sample must have been taken every second, in milliseconds since 1970;
     /// none if the device was not online.
     pub(crate) fn window(&self) -> Option<Range<i64>> {
-        self.outcome.online?;
-        Some(self.outcome.online_ms..self.outcome.until_ms)
+        let online_ms = self.outcome.online_ms?;
+        Some(online_ms..self.outcome.until_ms.max(online_ms))
     }
 
     /// How long the device took from power to being online.

@@ -116,6 +116,8 @@ pub(crate) fn note(event: &Event) -> Option<Note> {
             ..
         } => Note::plain(format!("{device} left: {reason}")),
         Event::Disconnected { device, reason, .. } => {
+            // What the TLS library advises its programmers is of no use to the operator.
+            let reason = reason.split(": https://").next().unwrap_or_default();
             Note::bad(format!("{device} is gone: {reason}"))
         }
         Event::Telemetry { device, records } => {

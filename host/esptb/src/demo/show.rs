@@ -125,9 +125,14 @@ fn write_lines(
                 &format!("the page is at {}", place.page),
             )
         }
-        Happening::Life(1) => line(Who::Demo, "", Tone::Plain, "the first life begins"),
-        Happening::Life(2) => line(Who::Demo, "", Tone::Plain, "the second life begins"),
-        Happening::Life(n) => line(Who::Demo, "", Tone::Plain, &format!("life {n} begins")),
+        Happening::Life { number, .. } => {
+            let text = match number {
+                1 => "the first life begins".to_owned(),
+                2 => "the second life begins".to_owned(),
+                n => format!("life {n} begins"),
+            };
+            line(Who::Demo, "", Tone::Plain, &text)
+        }
         Happening::Stored(stored) => line(Who::Server, "", Tone::Plain, &stored.latest),
         Happening::Code(text) if with_code => {
             for row in code::lines(text).unwrap_or_default() {

@@ -394,11 +394,12 @@ fn wrap(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
-/// A duration for people: `0.4 s`, `12 s`, `3 min 20 s`.
+/// A duration for people: `32 ms`, `1.4 s`, `12 s`, `3 min 20 s`.
 fn short(time: Duration) -> String {
     let seconds = time.as_secs();
     match seconds {
-        0..=9 => format!("{:.1} s", time.as_secs_f32()),
+        0 => format!("{} ms", time.as_millis()),
+        1..=9 => format!("{:.1} s", time.as_secs_f32()),
         10..=99 => format!("{seconds} s"),
         _ => format!("{} min {} s", seconds / 60, seconds % 60),
     }

@@ -99,7 +99,7 @@ impl Default for Model {
             samples: VecDeque::new(),
             backlog: 0,
             dropped: 0,
-            coverage: Coverage::new(1_000),
+            coverage: Coverage::new(1_000, 0),
             stored_at: None,
             code: None,
             code_wanted: None,
@@ -118,7 +118,7 @@ impl Model {
         }
         match happening {
             Happening::Ready(place) => self.place = place.clone(),
-            Happening::Life(number) => self.begin(at, *number),
+            Happening::Life { number, at_ms } => self.begin(at, *number, *at_ms),
             Happening::Device(uptime_ms, event) => self.device(at, *uptime_ms, event),
             Happening::Code(code) => self.code = Some(code.clone()),
             Happening::Stored(stored) => {
@@ -132,7 +132,7 @@ impl Model {
         }
     }
 
-    fn begin(&mut self, at: Duration, number: u32) {
+    fn begin(&mut self, at: Duration, number: u32, at_ms: i64) {
         let (place, name) = (std::mem::take(&mut self.place), self.name.take());
         let journal = std::mem::take(&mut self.journal);
         let (code, code_wanted) = (self.code.take(), self.code_wanted);
@@ -145,6 +145,7 @@ impl Model {
             life: number,
             began: at,
             entered: at,
+            coverage: Coverage::new(1_000, at_ms),
             ..Self::default()
         };
     }
@@ -219,6 +220,10 @@ mod tests {
         Duration::from_secs(s)
     }
 
+    fn life(number: u32) -> Happening {
+        Happening::Life { number, at_ms: 500 }
+    }
+
     fn stored(stamps_ms: Vec<i64>) -> Happening {
         Happening::Stored(crate::demo::happening::Stored {
             stamps_ms,
@@ -233,7 +238,7 @@ mod tests {
     #[test]
     fn the_time_in_each_phase_adds_up() {
         let mut model = Model::default();
-        model.apply(seconds(0), &Happening::Life(1));
+        model.apply(seconds(0), &life(1));
         let reset = ResetReason::PowerOn;
         tell(
             &mut model,
@@ -269,11 +274,11 @@ mod tests {
                 ..Place::default()
             }),
         );
-        model.apply(seconds(0), &Happening::Life(1));
+        model.apply(seconds(0), &life(1));
         tell(&mut model, 1, Event::WifiLost);
         model.apply(seconds(1), &stored(vec![1_000, 2_000]));
         assert_eq!(model.verdict().unwrap().samples, 2);
-        model.apply(seconds(2), &Happening::Life(2));
+        model.apply(seconds(2), &life(2));
         assert_eq!(
             (model.life, model.place.serial.as_str(), model.journal.len()),
             (2, "SN-1", 1)
@@ -284,7 +289,7 @@ mod tests {
     #[test]
     fn the_code_is_shown_while_a_client_is_awaited_or_when_asked_for() {
         let mut model = Model::default();
-        model.apply(seconds(0), &Happening::Life(1));
+        model.apply(seconds(0), &life(1));
         model.apply(seconds(0), &Happening::Code("code".into()));
         assert_eq!(model.shown_code(), None);
         let reset = ResetReason::PowerOn;

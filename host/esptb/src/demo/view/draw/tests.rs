@@ -41,7 +41,13 @@ fn waiting() -> Model {
             page: "http://127.0.0.1:40123/".into(),
         }),
     );
-    apply(0, Happening::Life(1));
+    apply(
+        0,
+        Happening::Life {
+            number: 1,
+            at_ms: 0,
+        },
+    );
     let reset = ResetReason::PowerOn;
     apply(
         10,
@@ -187,7 +193,8 @@ fn long_texts_are_wrapped() {
 
 #[test]
 fn durations_are_short() {
-    assert_eq!(short(Duration::from_millis(420)), "0.4 s");
+    assert_eq!(short(Duration::from_millis(420)), "420 ms");
+    assert_eq!(short(Duration::from_millis(1_420)), "1.4 s");
     assert_eq!(short(Duration::from_secs(31)), "31 s");
     assert_eq!(short(Duration::from_secs(200)), "3 min 20 s");
 }

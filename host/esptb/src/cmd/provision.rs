@@ -1,0 +1,312 @@
+//! `esptb provision`: tells a device which network to join, as the phone app does.
+
+use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use provisioner::{
+    AccessPoint, AuthMode, Error, FailReason, Found, Outcome, Progress, Provisioner, Secrets,
+};
+use vhci::{ControllerConfig, HciSpec, SharedAir};
+
+use crate::arguments::duration;
+use crate::console::{BAD, FAINT, GOOD, STRONG, paint};
+use crate::demo::on_one_thread;
+
+/// Provision a device over Bluetooth or HTTP, as Espressif's app does
+///
+/// Works with any device that speaks ESP-IDF's unified provisioning. The session's security is
+/// the device's own. What is not given is asked for, secrets without echo.
+#[derive(Args)]
+#[command(after_help = AFTER_HELP)]
+pub(crate) struct Cmd {
+    /// The Bluetooth controller: hci0 (Linux), tcp:HOST:PORT (H4)
+    #[arg(long, default_value = "hci0", value_name = "CONTROLLER")]
+    hci: HciSpec,
+    /// Over HTTP instead: the device's address while it is an access point (192.168.4.1)
+    #[arg(long, value_name = "HOST[:PORT]", conflicts_with_all = ["hci", "name", "btsnoop"])]
+    http: Option<String>,
+    /// The device's name, if several are in the air
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// The proof of possession, from the device's label or QR code
+    #[arg(long, env = "ESPTB_POP", hide_env_values = true, value_name = "SECRET")]
+    pop: Option<String>,
+    /// The user name of security 2
+    #[arg(long, default_value = "wifiprov", value_name = "NAME")]
+    username: String,
+    /// Insist on a session security [default: the device's]
+    #[arg(long, value_parser = clap::value_parser!(u8).range(0..=2), value_name = "0|1|2")]
+    security: Option<u8>,
+    /// The network to join
+    #[arg(long, value_name = "NAME")]
+    ssid: Option<String>,
+    /// Its passphrase
+    #[arg(
+        long,
+        env = "ESPTB_PASSPHRASE",
+        hide_env_values = true,
+        requires = "ssid",
+        value_name = "SECRET"
+    )]
+    passphrase: Option<String>,
+    /// Only list the networks that the device hears
+    #[arg(long, conflicts_with = "ssid")]
+    list: bool,
+    /// How long to listen for the device
+    #[arg(long, default_value = "15s", value_parser = duration, value_name = "TIME")]
+    timeout: Duration,
+    /// Write what goes over HCI into this file, for Wireshark
+    #[arg(long, value_name = "FILE")]
+    btsnoop: Option<PathBuf>,
+}
+
+const AFTER_HELP: &str = "\
+Examples:
+  esptb provision                                            asks for all it needs
+  esptb provision --name PROV_1A2B3C --pop abcd1234 --ssid home
+  esptb provision --http 192.168.4.1 --pop abcd1234 --list
+  ESPTB_POP=abcd1234 ESPTB_PASSPHRASE='correct horse' esptb provision --ssid home
+
+A simulated device: `esptb simulate --flash flash.bin --air 127.0.0.1:6402` beside
+`esptb provision --hci tcp:127.0.0.1:6402`.
+
+The computer's own adapter must be down and takes root: systemctl stop bluetooth.";
+
+/// Provisions a device.
+pub(crate) fn run(cmd: Cmd) -> Result<()> {
+    on_one_thread(provision(cmd))
+}
+
+async fn provision(cmd: Cmd) -> Result<()> {
+    let mut client = cmd.client().await?.on_progress(teller());
+    let provisioned = cmd.steps(&mut client).await;
+    // Also after a failure: otherwise the device waits for a client that is gone.
+    client.disconnect().await;
+    provisioned
+}
+
+/// Tells the steps, each once where it comes in a row.
+fn teller() -> impl FnMut(&Progress) {
+    let mut last = String::new();
+    move |step| {
+        let text = step.to_string();
+        if text == last {
+            return;
+        }
+        match step {
+            Progress::SessionOpened { .. } => anstream::eprintln!("{}", paint(GOOD, &text)),
+            // The outcome is told by whoever knows what comes next.
+            Progress::Joined { .. } | Progress::Refused(_) => {}
+            _ => anstream::eprintln!("{}", paint(FAINT, &text)),
+        }
+        last = text;
+    }
+}
+
+impl Cmd {
+    async fn steps(&self, client: &mut Provisioner) -> Result<()> {
+        if self.http.is_none() {
+            let device = self.find(client).await?;
+            client.connect(&device).await?;
+        }
+        self.open_session(client).await?;
+        let networks = match (&self.ssid, self.list) {
+            (Some(_), false) => Vec::new(),
+            _ => client.scan_networks().await?,
+        };
+        print_networks(&networks);
+        if self.list {
+            return Ok(());
+        }
+        self.join(client, &networks).await
+    }
+
+    async fn client(&self) -> Result<Provisioner> {
+        if let Some(address) = &self.http {
+            return Ok(Provisioner::http(address));
+        }
+        if self.hci == HciSpec::Virtual {
+            bail!(
+                "there is nobody in the air of a virtual controller of this program's own: take one \
+                 of `esptb simulate --air ADDR:PORT` by --hci tcp:ADDR:PORT, or see `esptb demo`"
+            );
+        }
+        let config = ControllerConfig::default();
+        let mut transport = self.hci.open(&SharedAir::new(), config).await?;
+        if let Some(file) = &self.btsnoop {
+            transport = transport.with_log(file)?;
+        }
+        Ok(Provisioner::ble(transport))
+    }
+
+    /// Finds the device; where there are several, asks which.
+    async fn find(&self, client: &mut Provisioner) -> Result<Found> {
+        match client.find(self.name.as_deref(), self.timeout).await {
+            Err(Error::Ambiguous(names)) => {
+                let names_listed = names.join(", ");
+                if !can_ask() {
+                    bail!("several devices advertise: {names_listed}; name one of them by --name");
+                }
+                let name = ask(&format!("which of {names_listed}? "))?;
+                Ok(client.find(Some(&name), self.timeout).await?)
+            }
+            found => Ok(found?),
+        }
+    }
+
+    /// Opens a session, asking for the proof of possession where the device wants one.
+    async fn open_session(&self, client: &mut Provisioner) -> Result<()> {
+        let mut secrets = Secrets::proof(self.pop.as_deref().unwrap_or_default());
+        secrets.username.clone_from(&self.username);
+        secrets.security = self.security;
+        match client.open_session(&secrets).await {
+            Err(Error::ProofNeeded) if can_ask() => {
+                *secrets.proof = ask_secret("proof of possession: ")?;
+                client.open_session(&secrets).await?;
+            }
+            Err(Error::ProofNeeded) => {
+                bail!("the device wants a proof of possession: give it by --pop or ESPTB_POP");
+            }
+            opened => {
+                opened?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Has the device join: after a refusal again, as long as somebody is there to ask.
+    async fn join(&self, client: &mut Provisioner, networks: &[AccessPoint]) -> Result<()> {
+        let mut ssid = match &self.ssid {
+            Some(ssid) => ssid.clone(),
+            None if can_ask() => choose(networks)?,
+            None => bail!("which network? name it by --ssid, its passphrase by --passphrase"),
+        };
+        let mut passphrase = match &self.passphrase {
+            Some(passphrase) => passphrase.clone(),
+            None => passphrase_of(&ssid, networks)?,
+        };
+        loop {
+            match client.provision(&ssid, &passphrase).await? {
+                Outcome::Joined(network) => {
+                    let address = network.ip4;
+                    anstream::println!(
+                        "{}",
+                        paint(GOOD, format!("the device has joined {ssid:?} as {address}"))
+                    );
+                    return Ok(());
+                }
+                Outcome::Refused(reason) if !can_ask() => bail!("{}", refusal(reason, &ssid)),
+                Outcome::Refused(reason) => {
+                    anstream::eprintln!("{}", paint(BAD, refusal(reason, &ssid)));
+                    if reason == FailReason::NetworkNotFound {
+                        ssid = ask("network: ")?;
+                    }
+                    passphrase = ask_secret(&format!("passphrase of {ssid:?}: "))?;
+                }
+            }
+        }
+    }
+}
+
+fn refusal(reason: FailReason, ssid: &str) -> String {
+    match reason {
+        FailReason::AuthError => format!("{ssid:?} refused the device: the passphrase is wrong"),
+        FailReason::NetworkNotFound => {
+            format!("the device does not hear {ssid:?}: is it a 2.4 GHz network, in reach?")
+        }
+        FailReason::Unknown(code) => format!("the device could not join {ssid:?}: reason {code}"),
+    }
+}
+
+fn print_networks(networks: &[AccessPoint]) {
+    for (number, network) in (1..).zip(networks) {
+        let name = network.ssid.as_bytes().escape_ascii().to_string();
+        let name = network
+            .ssid
+            .as_str()
+            .map_or(name, |name| name.escape_debug().to_string());
+        let name = if name.is_empty() {
+            "(hidden)".to_owned()
+        } else {
+            name
+        };
+        anstream::println!(
+            "{number:>3}  {}  {:>4} dBm  channel {:<2}  {}",
+            paint(STRONG, format!("{name:<32}")),
+            network.rssi,
+            network.channel,
+            auth(network.auth),
+        );
+    }
+}
+
+fn auth(mode: AuthMode) -> String {
+    match mode {
+        AuthMode::Open => "open".into(),
+        AuthMode::Wep => "WEP".into(),
+        AuthMode::WpaPsk => "WPA".into(),
+        AuthMode::Wpa2Psk => "WPA2".into(),
+        AuthMode::WpaWpa2Psk => "WPA/WPA2".into(),
+        AuthMode::Wpa2Enterprise => "WPA2 Enterprise".into(),
+        AuthMode::Wpa3Psk => "WPA3".into(),
+        AuthMode::Wpa2Wpa3Psk => "WPA2/WPA3".into(),
+        AuthMode::Unknown(mode) => format!("mode {mode}"),
+    }
+}
+
+fn can_ask() -> bool {
+    io::stdin().is_terminal() && io::stderr().is_terminal()
+}
+
+/// Asks for a line.
+fn ask(question: &str) -> Result<String> {
+    eprint!("{question}");
+    io::stderr().flush()?;
+    let mut line = String::new();
+    if io::stdin().read_line(&mut line)? == 0 {
+        bail!("nothing was answered");
+    }
+    Ok(line.trim_end_matches(['\r', '\n']).to_owned())
+}
+
+/// Asks for a secret, without showing it.
+fn ask_secret(question: &str) -> Result<String> {
+    rpassword::prompt_password(question).context("the secret cannot be asked for")
+}
+
+/// Asks which of the networks, by number or name.
+fn choose(networks: &[AccessPoint]) -> Result<String> {
+    let answer = ask("network, by number or name: ")?;
+    let by_number = answer
+        .parse::<usize>()
+        .ok()
+        .and_then(|number| networks.get(number.checked_sub(1)?));
+    match by_number.and_then(|network| network.ssid.as_str()) {
+        Some(name) if !name.is_empty() => Ok(name.to_owned()),
+        _ if answer.is_empty() => bail!("no network was chosen"),
+        _ => Ok(answer),
+    }
+}
+
+/// Nothing for a network that is known to be open; otherwise asks.
+fn passphrase_of(ssid: &str, networks: &[AccessPoint]) -> Result<String> {
+    let mut heard = networks
+        .iter()
+        .filter(|network| network.ssid.as_str() == Some(ssid))
+        .peekable();
+    let open = heard.peek().is_some() && heard.all(|network| network.auth == AuthMode::Open);
+    if open {
+        Ok(String::new())
+    } else if can_ask() {
+        ask_secret(&format!(
+            "passphrase of {ssid:?} (empty for an open network): "
+        ))
+    } else {
+        bail!(
+            "the passphrase of {ssid:?}? give it by --passphrase or ESPTB_PASSPHRASE, empty for an open network"
+        )
+    }
+}

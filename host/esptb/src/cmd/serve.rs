@@ -1,0 +1,143 @@
+//! `esptb serve`: the local server, for devices on the desk.
+
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::pin::pin;
+
+use anyhow::{Context, Result};
+use clap::Args;
+use device::clock::Date;
+use devserver::{Config, Database, Event, Profile, Server, Tls};
+
+use crate::console::{BAD, FAINT, GOOD, STRONG, paint};
+use crate::demo::happening::Tone;
+use crate::demo::server::{MQTTS_PORT, note};
+use crate::demo::{interrupted, now_ms, on_one_thread};
+
+/// Run a light ThingsBoard-compatible server for the desk
+///
+/// Serves ThingsBoard's MQTT device API over TLS and a live page. Devices come by certificate: any
+/// whose chain holds the CA of the profile is created under its CN. It is no ThingsBoard: move on
+/// to one by pasting intermediate.crt into a device profile there.
+#[derive(Args)]
+#[command(after_help = AFTER_HELP)]
+pub(crate) struct Cmd {
+    /// Folder with server.crt, server.key and intermediate.crt, as `esptb pki` makes them
+    #[arg(long, default_value = "ca", value_name = "DIR")]
+    ca: PathBuf,
+    /// Where devices connect; port 0 takes a free one
+    #[arg(long, default_value_t = SocketAddr::from((Ipv4Addr::UNSPECIFIED, MQTTS_PORT)), value_name = "ADDR:PORT")]
+    mqtt: SocketAddr,
+    /// Where the page is. It has no login: keep it on this computer unless the network is trusted
+    #[arg(long, default_value_t = SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)), value_name = "ADDR:PORT")]
+    http: SocketAddr,
+    /// Host names under which the page may be opened, besides localhost and addresses
+    #[arg(long, value_name = "NAME")]
+    http_name: Vec<String>,
+    /// Where the data is kept
+    #[arg(long, default_value = "esptb.sqlite", value_name = "FILE")]
+    database: PathBuf,
+    /// The expression whose first group cuts the device's name from its CN
+    #[arg(long, default_value = "(.*)", value_name = "REGEX")]
+    cn_pattern: String,
+    /// Let in only devices that exist already
+    #[arg(long)]
+    no_create: bool,
+    /// Turn clients without a certificate away in the handshake, as Mosquitto does
+    #[arg(long)]
+    require_client_certificate: bool,
+    /// MQTT without TLS: for devices with access tokens, on a network that is trusted
+    #[arg(long, conflicts_with_all = ["ca", "cn_pattern", "no_create", "require_client_certificate"])]
+    plain: bool,
+    /// Print telemetry too
+    #[arg(long)]
+    telemetry: bool,
+}
+
+const AFTER_HELP: &str = "\
+Examples:
+  esptb pki init && esptb pki server 192.168.1.20 && esptb serve
+  esptb serve --mqtt 0.0.0.0:0 --http 127.0.0.1:0    on free ports, which are printed
+
+Devices find it by their settings.json: {\"broker\": \"mqtts://192.168.1.20\"}.
+Ctrl-C ends it; the data is kept.";
+
+/// Serves until it is told to end.
+pub(crate) fn run(cmd: Cmd) -> Result<()> {
+    on_one_thread(serve(cmd))
+}
+
+async fn serve(cmd: Cmd) -> Result<()> {
+    let server = Server::start(cmd.config()?).await?;
+    anstream::println!("devices   {}", paint(STRONG, server.mqtt_url()));
+    anstream::println!("page      {}", paint(STRONG, server.http_url()));
+    anstream::println!(
+        "{}",
+        paint(FAINT, format!("data      {}", cmd.database.display()))
+    );
+    let mut events = server.events();
+    let mut interrupted = pin!(interrupted());
+    loop {
+        tokio::select! {
+            event = events.next() => match event {
+                Some(event) => print(&event, cmd.telemetry),
+                None => break,
+            },
+            () = &mut interrupted => break,
+        }
+    }
+    server.stop().await;
+    Ok(())
+}
+
+impl Cmd {
+    fn config(&self) -> Result<Config> {
+        let (tls, profile) = if self.plain {
+            (None, None)
+        } else {
+            self.certificates()?
+        };
+        Ok(Config {
+            mqtt: self.mqtt,
+            tls,
+            profile,
+            http: self.http,
+            http_names: self.http_name.clone(),
+            database: Database::File(self.database.clone()),
+        })
+    }
+
+    fn certificates(&self) -> Result<(Option<Tls>, Option<Profile>)> {
+        let [chain, key, profile_ca] =
+            ["server.crt", "server.key", "intermediate.crt"].map(|name| read(&self.ca.join(name)));
+        let mut tls = Tls::from_pem(&chain?, &key?)?;
+        tls.require_client_certificate = self.require_client_certificate;
+        let mut profile = Profile::from_pem(&profile_ca?, &self.cn_pattern)?;
+        profile.allow_create = !self.no_create;
+        Ok((Some(tls), Some(profile)))
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    fs::read(path).with_context(|| {
+        format!(
+            "cannot read {} (`esptb pki init` and `esptb pki server NAME` make what the server needs)",
+            path.display()
+        )
+    })
+}
+
+fn print(event: &Event, telemetry: bool) {
+    if !telemetry && matches!(event, Event::Telemetry { .. }) {
+        return;
+    }
+    let Some(note) = note(event) else { return };
+    let now = Date::from_unix_s(u64::try_from(now_ms() / 1000).unwrap_or(0));
+    let time = paint(FAINT, now);
+    match note.tone {
+        Tone::Plain => anstream::println!("{time}  {}", note.text),
+        Tone::Good => anstream::println!("{time}  {}", paint(GOOD, note.text)),
+        Tone::Bad => anstream::println!("{time}  {}", paint(BAD, note.text)),
+    }
+}

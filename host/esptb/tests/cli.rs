@@ -1,0 +1,322 @@
+//! The command line from outside: what it prints, where, and with which exit code.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use tempfile::TempDir;
+
+/// The program with these arguments in a folder, without a terminal and without whatever the
+/// environment says about secrets and colours.
+fn esptb(folder: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_esptb"))
+        .args(arguments)
+        .current_dir(folder)
+        .env_remove("NO_COLOR")
+        .env_remove("CLICOLOR_FORCE")
+        .env_remove("ESPTB_POP")
+        .env_remove("ESPTB_PASSPHRASE")
+        .stdin(Stdio::null())
+        .output()
+        .expect("the program starts")
+}
+
+fn out(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).expect("text")
+}
+
+fn err(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).expect("text")
+}
+
+#[track_caller]
+fn done(output: &Output) -> String {
+    assert_eq!(
+        output.status.code(),
+        Some(0),
+        "{}{}",
+        out(output),
+        err(output)
+    );
+    out(output)
+}
+
+/// A failure: exit code 1, and an error that says this.
+#[track_caller]
+fn failed(output: &Output, text: &str) {
+    assert_eq!(output.status.code(), Some(1), "{}", err(output));
+    assert!(err(output).starts_with("error: "), "{}", err(output));
+    assert!(err(output).contains(text), "{}", err(output));
+}
+
+/// A folder with a CA and the files of a device.
+fn with_device() -> TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    done(&esptb(folder.path(), &["pki", "init"]));
+    done(&esptb(
+        folder.path(),
+        &["pki", "device", "SN-1", "--out", "."],
+    ));
+    fs::rename(
+        folder.path().join("SN-1"),
+        folder.path().join("spiffs_root"),
+    )
+    .expect("renames");
+    folder
+}
+
+/// The help is documentation: what stands in `tests/help` is what the program prints. To accept
+/// what it prints now, run the tests with `UPDATE_HELP=1` and look at the difference.
+#[test]
+fn the_help_is_what_was_agreed_on() {
+    let golden = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/help");
+    let here = Path::new(".");
+    let commands = [
+        "",
+        "demo",
+        "pki",
+        "pki init",
+        "pki server",
+        "pki device",
+        "pki show",
+        "pki check",
+        "image",
+        "simulate",
+        "provision",
+        "serve",
+        "completions",
+    ];
+    for command in commands {
+        let mut arguments: Vec<_> = command.split_whitespace().collect();
+        arguments.push("--help");
+        let help = done(&esptb(here, &arguments));
+        let name = if command.is_empty() { "esptb" } else { command };
+        let file = golden.join(format!("{}.txt", name.replace(' ', "-")));
+        if std::env::var_os("UPDATE_HELP").is_some() {
+            fs::create_dir_all(&golden).expect("a folder");
+            fs::write(&file, &help).expect("writes");
+        }
+        let agreed = fs::read_to_string(&file).unwrap_or_default();
+        assert_eq!(
+            help,
+            agreed,
+            "esptb {command} --help, against {}",
+            file.display()
+        );
+        assert!(
+            help.lines().all(|line| line.chars().count() <= 100),
+            "{command}: too wide"
+        );
+    }
+}
+
+#[test]
+fn wrong_arguments_are_told_from_failures() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for arguments in [
+        &["demo", "--for", "soon"][..],
+        &["demo", "--reboot", "--mistakes"],
+        &["simulate"],
+        &["provision", "--security", "3"],
+        &["provision", "--hci", "usb"],
+        &["provision", "--passphrase", "without a network"],
+        &["serve", "--mqtt", "8883"],
+        &["no-such-command"],
+    ] {
+        let output = esptb(folder.path(), arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert!(out(&output).is_empty() && !err(&output).is_empty());
+    }
+}
+
+#[test]
+fn every_error_says_what_to_do() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path();
+    failed(&esptb(path, &["pki", "device", "SN-1"]), "esptb pki init");
+    failed(&esptb(path, &["image"]), "--from");
+    failed(
+        &esptb(path, &["simulate", "--flash", "flash.bin"]),
+        "esptb image",
+    );
+    failed(&esptb(path, &["serve"]), "esptb pki server");
+    failed(&esptb(path, &["demo", "--reboot"]), "without --reboot");
+    failed(
+        &esptb(path, &["provision", "--hci", "virtual"]),
+        "esptb simulate --air",
+    );
+    failed(
+        &esptb(path, &["provision", "--hci", "tcp:127.0.0.1:1"]),
+        "check the address",
+    );
+    fs::write(path.join("noise.bin"), [0x55; 5000]).expect("writes");
+    failed(
+        &esptb(path, &["image", "--inspect", "noise.bin"]),
+        "nor SPIFFS",
+    );
+    failed(
+        &esptb(path, &["simulate", "--flash", "noise.bin"]),
+        "multiple of 4096",
+    );
+    fs::create_dir(path.join("demo")).expect("a folder");
+    fs::write(path.join("demo/thesis.txt"), "mine").expect("writes");
+    failed(&esptb(path, &["demo", "--headless"]), "--dir");
+}
+
+#[test]
+fn certificates_become_an_image_that_can_be_looked_into() {
+    let folder = with_device();
+    let path = folder.path();
+    let shown = done(&esptb(path, &["pki", "show", "spiffs_root/device.crt"]));
+    assert!(
+        shown.contains("CN=SN-1") && shown.contains("signed by the next one"),
+        "{shown}"
+    );
+    let checked = done(&esptb(path, &["pki", "check", "spiffs_root"]));
+    assert!(
+        checked.starts_with("good spiffs_root: CN SN-1, valid until 20"),
+        "{checked}"
+    );
+
+    done(&esptb(
+        path,
+        &["image", "--spiffs", "spiffs.bin", "--flash", "flash.bin"],
+    ));
+    let flash = done(&esptb(path, &["image", "--inspect", "flash.bin"]));
+    for text in [
+        "spiffs     data/spiffs",
+        "0x290000",
+        "/device.key",
+        "private key",
+        "CN=SN-1",
+    ] {
+        assert!(flash.contains(text), "{text}: {flash}");
+    }
+    let spiffs = done(&esptb(path, &["image", "--inspect", "spiffs.bin"]));
+    assert!(spiffs.contains("SPIFFS of 256 KiB") && spiffs.contains("/server_chain.pem"));
+    let key = fs::read_to_string(path.join("spiffs_root/device.key")).expect("a key");
+    let secret = key.lines().nth(1).expect("its first line");
+    assert!(!flash.contains(secret) && !spiffs.contains(secret));
+}
+
+#[test]
+fn nothing_is_replaced_unasked() {
+    let folder = with_device();
+    let path = folder.path();
+    let before = fs::read(path.join("ca/root.key")).expect("a key");
+    failed(&esptb(path, &["pki", "init"]), "--replace");
+    assert_eq!(fs::read(path.join("ca/root.key")).expect("a key"), before);
+    done(&esptb(path, &["pki", "init", "--replace"]));
+    assert_ne!(fs::read(path.join("ca/root.key")).expect("a key"), before);
+}
+
+#[test]
+fn what_the_device_would_refuse_makes_no_image() {
+    let folder = with_device();
+    let path = folder.path();
+    fs::write(
+        path.join("spiffs_root/settings.json"),
+        r#"{"broker":"mqtt://x"}"#,
+    )
+    .expect("writes");
+    failed(&esptb(path, &["image"]), "mqtts://");
+    assert!(!path.join("flash.bin").exists());
+    done(&esptb(path, &["image", "--unchecked"]));
+    assert!(path.join("flash.bin").exists());
+}
+
+#[test]
+fn colours_are_for_terminals() {
+    let folder = with_device();
+    let show = ["pki", "show", "ca/root.crt"];
+    assert!(!done(&esptb(folder.path(), &show)).contains('\x1b'));
+    let mut always = vec!["--color", "always"];
+    always.extend(show);
+    assert!(done(&esptb(folder.path(), &always)).contains('\x1b'));
+}
+
+#[test]
+fn shells_complete_every_command() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = done(&esptb(Path::new("."), &["completions", shell]));
+        for command in ["demo", "pki", "image", "simulate", "provision", "serve"] {
+            assert!(script.contains(command), "{shell}: {command}");
+        }
+    }
+}
+
+#[test]
+fn a_simulated_device_shows_its_code_and_keeps_its_flash() {
+    let folder = with_device();
+    let path = folder.path();
+    fs::write(
+        path.join("spiffs_root/settings.json"),
+        r#"{"provisioning":{"pop":"abcd1234"}}"#,
+    )
+    .expect("writes");
+    done(&esptb(path, &["image"]));
+    let simulate = [
+        "simulate",
+        "--flash",
+        "flash.bin",
+        "--mac",
+        "24:0A:C4:1A:2B:3C",
+        "--headless",
+    ];
+    let mut arguments = simulate.to_vec();
+    arguments.extend(["--for", "1s", "--broker", "mqtts://127.0.0.1:1"]);
+    let told = done(&esptb(path, &arguments));
+    for text in [
+        "boot ",
+        "no network is known yet",
+        "advertising as PROV_1A2B3C",
+        r#""pop":"abcd1234""#,
+    ] {
+        assert!(told.contains(text), "{text}: {told}");
+    }
+    // What was given by the command line is for the device's eyes only.
+    let flash = fs::read(path.join("flash.bin")).expect("a flash");
+    assert!(!flash.windows(11).any(|bytes| bytes == b"127.0.0.1:1"));
+}
+
+/// The whole of it: first life and second life, as a script would run them.
+#[test]
+fn the_demo_goes_from_blank_flash_to_telemetry_and_again_after_a_reboot() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path();
+    let first = done(&esptb(
+        path,
+        &["demo", "--headless", "--for", "3s", "--mistakes"],
+    ));
+    for text in [
+        "wifi.failed", // the passphrase that was mistyped
+        "provisioning.done",
+        "bluetooth.stopped",
+        "clock.set",
+        "cloud.tls",
+        "cloud.online",
+        "telemetry: temperature",
+        "one every second",
+    ] {
+        assert!(first.contains(text), "{text}: {first}");
+    }
+    let record = fs::read_to_string(path.join("demo/demo.json")).expect("a record");
+    let proof = record
+        .split("\"proof\": \"")
+        .nth(1)
+        .and_then(|rest| rest.split('"').next());
+    assert!(
+        !first.contains(proof.expect("a proof")),
+        "the proof of possession is in the lines"
+    );
+
+    let second = done(&esptb(
+        path,
+        &["demo", "--headless", "--for", "3s", "--reboot"],
+    ));
+    assert!(
+        second.contains("second life") && second.contains("one every second"),
+        "{second}"
+    );
+    assert!(!second.contains("provisioning.started"), "{second}");
+}
