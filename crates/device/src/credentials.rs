@@ -30,10 +30,16 @@ use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
 pub use error::{CredentialsError, Fault, File};
-use x509::{Certificate, Key, KeyKind};
+use x509::KeyKind;
+pub(crate) use x509::{Certificate, Key};
 
 /// The most certificates that a file may hold.
 pub const MOST_CERTIFICATES: usize = 10;
+
+/// The most that the certificates of `device.crt` may have, decoded, in bytes: they go out in one
+/// record, for which there are 8 KiB (`ssl-out-content-len-8192` in Cargo.toml), with a few bytes
+/// around each.
+pub const MOST_CHAIN_BYTES: usize = 8192 - 16 * (MOST_CERTIFICATES + 1);
 
 /// The three files, as they are in flash.
 #[derive(Clone, Copy)]
@@ -95,6 +101,9 @@ impl Bundle {
                 let number = number + 1;
                 return Err(File::Certificate.has(Fault::NotACa { number }));
             }
+        }
+        if own.iter().map(Certificate::length).sum::<usize>() > MOST_CHAIN_BYTES {
+            return Err(File::Certificate.has(Fault::ChainTooLong));
         }
         check_key(File::Certificate, leaf.key_kind())?;
         if !leaf.is_for_clients() {

@@ -1,118 +1,21 @@
 //! Connections with a broker that is played by hand, in no time.
 
 mod broker;
+mod fake;
 
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use core::cell::{Cell, RefCell};
 use core::convert::Infallible;
 
 use embassy_futures::join::join;
 use embassy_time::{Instant, Timer};
 
 use super::*;
-use crate::event::Sample;
-use crate::platform::{Heap, Identity, ResetReason};
-use crate::telemetry::SampleQueue;
 use crate::testing::run;
 use crate::tls::tests::pipe::pipe;
 use broker::{Broker, SUCCESS};
-
-/// When the fake device booted, in milliseconds since 1970.
-const BOOT: u64 = 1_800_000_000_000;
-
-struct Fake {
-    queue: SampleQueue,
-    certain: Cell<bool>,
-    interval_ms: Cell<u32>,
-    events: RefCell<Vec<Event>>,
-}
-
-impl Fake {
-    fn with_samples(count: u64) -> Self {
-        let this = Self {
-            queue: SampleQueue::new(600),
-            certain: Cell::new(true),
-            interval_ms: Cell::new(1_000),
-            events: RefCell::default(),
-        };
-        for number in 0..count {
-            this.push(number * 1_000);
-        }
-        this
-    }
-
-    fn push(&self, uptime_ms: u64) {
-        self.queue.push(Sample {
-            uptime_ms,
-            temperature_decicelsius: Some(-5),
-            humidity_permille: Some(451),
-            rssi_dbm: Some(-60),
-            heap_free: Some(123_456),
-            ..Sample::default()
-        });
-    }
-
-    fn acknowledged(&self) -> Vec<(u16, u16)> {
-        let events = self.events.borrow();
-        let each = events.iter().filter_map(|event| match event {
-            Event::Acknowledged { samples, backlog } => Some((*samples, *backlog)),
-            _ => None,
-        });
-        each.collect()
-    }
-
-    fn answered(&self) -> Vec<(String, bool)> {
-        let events = self.events.borrow();
-        let each = events.iter().filter_map(|event| match event {
-            Event::RpcAnswered { method, ok } => Some((method.to_string(), *ok)),
-            _ => None,
-        });
-        each.collect()
-    }
-}
-
-impl Device for Fake {
-    fn tell(&self, event: &Event) {
-        self.events.borrow_mut().push(event.clone());
-    }
-    fn queue(&self) -> &SampleQueue {
-        &self.queue
-    }
-    fn stamp(&self, uptime_ms: u64) -> Option<u64> {
-        self.certain.get().then_some(BOOT + uptime_ms)
-    }
-    fn uptime_ms(&self) -> u64 {
-        5_000
-    }
-    fn interval_ms(&self) -> u32 {
-        self.interval_ms.get()
-    }
-    fn change_interval(&self, ms: u32) -> bool {
-        self.interval_ms.set(ms);
-        true
-    }
-    fn identity(&self) -> Identity {
-        Identity {
-            chip: "host",
-            firmware_version: "1.2.3",
-            built_at_unix_s: 0,
-        }
-    }
-    fn reset_reason(&self) -> ResetReason {
-        ResetReason::PowerOn
-    }
-    fn mac(&self) -> [u8; 6] {
-        [2, 0, 0, 0xab, 0xcd, 0xef]
-    }
-    fn rssi_dbm(&self) -> Option<i8> {
-        Some(-61)
-    }
-    fn heap(&self) -> Option<Heap> {
-        None
-    }
-}
+use fake::{BOOT, Fake};
 
 type Outcome = Result<ConnectionEnd, Failure<Infallible>>;
 

@@ -68,6 +68,8 @@ pub enum Fault {
     },
     /// More than [`MOST_CERTIFICATES`](super::MOST_CERTIFICATES).
     TooMany,
+    /// More than [`MOST_CHAIN_BYTES`](super::MOST_CHAIN_BYTES), decoded.
+    ChainTooLong,
     /// No PEM, or not of the right kind.
     NotPem,
     /// PEM that cannot be decoded.
@@ -171,6 +173,10 @@ impl fmt::Display for CredentialsError {
                     "more than {most} certificates: leave those that are needed"
                 )
             }
+            Fault::ChainTooLong => f.write_str(
+                "more than the device can send: leave out the root, or have the certificates made \
+                 anew with P-256 keys",
+            ),
             Fault::NotPem => write!(f, "not PEM: it should hold {purpose}, as text"),
             Fault::Damaged { number } => {
                 self.item(f, number)?;

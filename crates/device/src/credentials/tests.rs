@@ -163,6 +163,14 @@ fn a_certificate_that_cannot_be_used_is_told_apart() {
             format!("{}{}", vector!("undernotca.crt"), vector!("notca.crt")),
             Fault::NotACa { number: 2 },
         ),
+        (
+            format!(
+                "{}{}",
+                vector!("underbig.crt"),
+                vector!("bigca.crt").repeat(7)
+            ),
+            Fault::ChainTooLong,
+        ),
         (chain(vector!("rsa1024.crt")), Fault::RsaSize { bits: 1024 }),
         (
             chain(vector!("ed25519.crt")),

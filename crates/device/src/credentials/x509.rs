@@ -29,7 +29,7 @@ pub(super) enum KeyKind {
 
 impl Certificate {
     /// Parses all certificates of a text in PEM, at least one.
-    pub(super) fn parse(pem: &CStr) -> Result<Self, Fault> {
+    pub(crate) fn parse(pem: &CStr) -> Result<Self, Fault> {
         let text = pem.to_bytes_with_nul();
         let mut this = Self(Owned::new());
         // SAFETY: the text is readable for its length, which includes the zero that MbedTLS asks
@@ -46,6 +46,11 @@ impl Certificate {
     /// The structure, with those that follow it.
     pub(crate) fn as_ptr(&self) -> *const sys::mbedtls_x509_crt {
         self.0.as_ptr()
+    }
+
+    /// Its length in DER.
+    pub(super) fn length(&self) -> usize {
+        self.0.raw.len
     }
 
     /// Whether the issuer's name is that certificate's own.
@@ -167,7 +172,7 @@ impl Certificate {
 
 impl Key {
     /// Parses a private key in PEM.
-    pub(super) fn parse(pem: &CStr, random: &mut dyn CryptoRng) -> Result<Self, Fault> {
+    pub(crate) fn parse(pem: &CStr, random: &mut dyn CryptoRng) -> Result<Self, Fault> {
         let text = pem.to_bytes_with_nul();
         let mut this = Self(Owned::new());
         let mut random = random;

@@ -72,6 +72,8 @@ key rsa1024 ${rsa}1024;     sign rsa1024 /CN=SN-1024 device intermediate
 key ed25519 -algorithm ED25519; sign ed25519 /CN=SN-2551 device intermediate
 key rsaca ${rsa}2048;       sign rsaca /CN=Test\ RSA\ CA root root
 key rsapss ${rsa}4096;      sign rsapss /CN=SN-4096 device rsaca -sigopt rsa_padding_mode:pss
+key bigca ${rsa}4096;       sign bigca /CN=Test\ Big\ CA root self
+key underbig $p256;         sign underbig /CN=SN-0001 device bigca
 cp p256.key nocn.key;       sign nocn /O=Test device intermediate
 cp p256.key blankcn.key;    sign blankcn "/CN= " device intermediate
 cp p256.key expired.key;    sign expired /CN=SN-0001 device intermediate -enddate 20210101000000Z
@@ -89,5 +91,5 @@ openssl rsa -traditional -in rsa2048.key -out rsa2048.pkcs1.key 2>/dev/null
 openssl pkcs8 -topk8 -in p256.key -passout pass:test -out p256.encrypted.key
 openssl ec -in p256.key -aes128 -passout pass:test -out p256.sec1-encrypted.key 2>/dev/null
 
-rm -f root.key rsaca.key intermediate.key \
-    nocn.key blankcn.key expired.key future.key serveronly.key notca.key
+rm -f root.key rsaca.key bigca.key intermediate.key \
+    underbig.key nocn.key blankcn.key expired.key future.key serveronly.key notca.key

@@ -1,0 +1,105 @@
+//! A device for the cloud session to serve.
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::cell::{Cell, RefCell};
+
+use super::super::device::Device;
+use crate::event::{Event, Sample};
+use crate::platform::{Heap, Identity, ResetReason};
+use crate::telemetry::SampleQueue;
+
+/// When the fake device booted, in milliseconds since 1970.
+pub(super) const BOOT: u64 = 1_800_000_000_000;
+
+pub(super) struct Fake {
+    pub(super) queue: SampleQueue,
+    pub(super) certain: Cell<bool>,
+    pub(super) interval_ms: Cell<u32>,
+    pub(super) events: RefCell<Vec<Event>>,
+}
+
+impl Fake {
+    pub(super) fn with_samples(count: u64) -> Self {
+        let this = Self {
+            queue: SampleQueue::new(600),
+            pub(super) certain: Cell::new(true),
+            pub(super) interval_ms: Cell::new(1_000),
+            pub(super) events: RefCell::default(),
+        };
+        for number in 0..count {
+            this.push(number * 1_000);
+        }
+        this
+    }
+
+    pub(super) fn push(&self, uptime_ms: u64) {
+        self.queue.push(Sample {
+            uptime_ms,
+            temperature_decicelsius: Some(-5),
+            humidity_permille: Some(451),
+            rssi_dbm: Some(-60),
+            heap_free: Some(123_456),
+            ..Sample::default()
+        });
+    }
+
+    pub(super) fn acknowledged(&self) -> Vec<(u16, u16)> {
+        let events = self.events.borrow();
+        let each = events.iter().filter_map(|event| match event {
+            Event::Acknowledged { samples, backlog } => Some((*samples, *backlog)),
+            _ => None,
+        });
+        each.collect()
+    }
+
+    pub(super) fn answered(&self) -> Vec<(String, bool)> {
+        let events = self.events.borrow();
+        let each = events.iter().filter_map(|event| match event {
+            Event::RpcAnswered { method, ok } => Some((method.to_string(), *ok)),
+            _ => None,
+        });
+        each.collect()
+    }
+}
+
+impl Device for Fake {
+    fn tell(&self, event: &Event) {
+        self.events.borrow_mut().push(event.clone());
+    }
+    fn queue(&self) -> &SampleQueue {
+        &self.queue
+    }
+    fn stamp(&self, uptime_ms: u64) -> Option<u64> {
+        self.certain.get().then_some(BOOT + uptime_ms)
+    }
+    fn uptime_ms(&self) -> u64 {
+        5_000
+    }
+    fn interval_ms(&self) -> u32 {
+        self.interval_ms.get()
+    }
+    fn change_interval(&self, ms: u32) -> bool {
+        self.interval_ms.set(ms);
+        true
+    }
+    fn identity(&self) -> Identity {
+        Identity {
+            chip: "host",
+            firmware_version: "1.2.3",
+            built_at_unix_s: 0,
+        }
+    }
+    fn reset_reason(&self) -> ResetReason {
+        ResetReason::PowerOn
+    }
+    fn mac(&self) -> [u8; 6] {
+        [2, 0, 0, 0xab, 0xcd, 0xef]
+    }
+    fn rssi_dbm(&self) -> Option<i8> {
+        Some(-61)
+    }
+    fn heap(&self) -> Option<Heap> {
+        None
+    }
+}
