@@ -28,6 +28,9 @@ use link::Link;
 /// How long the air is listened to after a first device was heard, in case there are more.
 const OTHERS: Duration = Duration::from_millis(1500);
 
+/// How often a link is set up that is lost at once.
+const CONNECT_TRIES: u32 = 3;
+
 /// The provisioning client: one device at a time, over Bluetooth or HTTP.
 ///
 /// The order of calls: [`find`](Self::find) and [`connect`](Self::connect) (not over HTTP), then
@@ -166,7 +169,7 @@ impl Provisioner {
         }
     }
 
-    /// Connects to a device that was found. Any session before is over.
+    /// Connects to a device that was found, in a few tries. Any session before is over.
     ///
     /// # Errors
     ///
@@ -181,7 +184,16 @@ impl Provisioner {
         };
         self.tell(&Progress::Connecting(name));
         if let Link::Ble(ble) = &self.link {
-            ble.connect(device.address).await?;
+            let mut tries = CONNECT_TRIES;
+            loop {
+                tries -= 1;
+                match ble.connect(device.address).await {
+                    Ok(()) => break,
+                    // Over the air, a link may fail to be established for no fault of anybody's.
+                    Err(LinkError::Lost) if tries > 0 => {}
+                    Err(e) => return Err(e.into()),
+                }
+            }
         }
         self.tell(&Progress::Connected);
         Ok(())

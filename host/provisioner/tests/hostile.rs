@@ -218,6 +218,22 @@ fn malformed_l2cap_frames_cost_at_most_the_link() {
     });
 }
 
+#[test]
+fn clients_that_leave_before_they_were_noticed_do_not_stop_the_advertising() {
+    run(async |air| {
+        for _ in 0..5 {
+            let central = Central::connect(air).await;
+            let [h0, h1] = central.link.to_le_bytes();
+            central.command(0x0406, &[h0, h1, 0x13]);
+        }
+        let central = Central::connect(air).await;
+        assert!(
+            central.is_answered().await,
+            "the device takes the next client"
+        );
+    });
+}
+
 /// Repeatable noise (splitmix64).
 struct Noise(u64);
 

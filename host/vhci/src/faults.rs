@@ -11,7 +11,8 @@ pub struct Faults {
     /// How much later every packet reaches this controller's host.
     pub delay: Duration,
     /// How many of the next connections to this controller fail to be established: the central's
-    /// host sees the link come up and end at once with reason 0x3E, this host sees nothing.
+    /// host sees the link come up and end after six intervals with reason 0x3E, this host sees
+    /// nothing.
     pub refused_connections: u32,
     /// After how many more ACL packets, sent or received, this controller's links are lost.
     pub drop_after: Option<u32>,

@@ -36,6 +36,9 @@ const ATTRIBUTES: usize = GAP_SERVICE_ATTRIBUTE_COUNT + 1 + 3 * Endpoint::STANDA
 const GAP_NAME: usize = 22;
 /// An offset beyond this is in no request; larger ones would overflow the host's arithmetic.
 const MOST_OFFSET: u16 = 1024;
+/// After this time advertising is begun anew. trouble-host overlooks a link that ends before it was
+/// accepted, and goes on waiting while nothing is advertised any more.
+const ADVERTISE: Duration = Duration::from_secs(20);
 /// How long the controller may take to confirm that a link is closed.
 const CLOSE: Duration = Duration::from_millis(900);
 
@@ -87,9 +90,11 @@ where
         });
         loop {
             let advertiser = advertise(&mut peripheral, name).await?;
-            let connection = match select(advertiser.accept(), service.closing()).await {
-                Either::First(Ok(connection)) => connection,
-                Either::First(Err(_)) => continue, // the controller ended it: once more
+            let accepted = with_timeout(ADVERTISE, advertiser.accept());
+            let connection = match select(accepted, service.closing()).await {
+                Either::First(Ok(Ok(connection))) => connection,
+                // Time is over, or the controller ended it: once more.
+                Either::First(Ok(Err(_)) | Err(_)) => continue,
                 Either::Second(()) => return Ok(()),
             };
             let link = connection

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::advertising::{AdvertisingSet, LEGACY_SET, property};
+use super::advertising::{AdvertisingSet, property};
 use super::node::Credit;
 use super::scanning::Initiator;
 use super::{Air, Port};
@@ -20,6 +20,8 @@ pub(crate) struct Link {
     pub(crate) timeout: u16,
     /// One end fell silent: the other notices at this time.
     pub(crate) lost: Option<Duration>,
+    /// The peripheral was never heard.
+    unheard: bool,
     /// Connection parameters that the peripheral asked for and the central's host has to judge.
     pub(crate) asked: Option<[u16; 4]>,
 }
@@ -204,25 +206,17 @@ impl Air {
             address,
             parameters,
         );
-        if refused {
-            self.disconnection_complete(central, central_handle, Status::FAILED_TO_ESTABLISH);
-            return;
-        }
         let peripheral_handle = self.free_handle(peripheral);
-        self.connection_complete(
-            peripheral,
-            Status::SUCCESS,
-            peripheral_handle,
-            1,
-            initiator.own,
-            parameters,
-        );
-        self.end_set(peripheral, set, Status::SUCCESS, Some(peripheral_handle));
-        if set == LEGACY_SET
-            && let Ok(node) = self.node(peripheral)
-            && let Some(set) = node.state.sets.get_mut(&LEGACY_SET)
-        {
-            set.running = None;
+        if !refused {
+            self.connection_complete(
+                peripheral,
+                Status::SUCCESS,
+                peripheral_handle,
+                1,
+                initiator.own,
+                parameters,
+            );
+            self.end_set(peripheral, set, Status::SUCCESS, Some(peripheral_handle));
         }
         let octets = |air: &mut Self, of: Port, to: Port| {
             let most = air.node(to).map_or(27, |n| n.config.data_length.max(27));
@@ -233,29 +227,33 @@ impl Air {
             octets(self, central, peripheral),
             octets(self, peripheral, central),
         );
-        let end = |port, handle, address, octets| End {
+        let end = |port, handle, address, octets, alive| End {
             port,
             handle,
             address,
             octets,
             outstanding: 0,
-            alive: true,
+            alive,
         };
         self.next_link += 1;
         let id = self.next_link;
         self.links.push(Link {
             id,
             ends: [
-                end(central, central_handle, initiator.own, down),
-                end(peripheral, peripheral_handle, address, up),
+                end(central, central_handle, initiator.own, down, true),
+                end(peripheral, peripheral_handle, address, up, !refused),
             ],
             interval: initiator.interval,
             latency: initiator.latency,
             timeout: initiator.timeout,
-            lost: None,
+            // Six intervals in which nothing is heard end the attempt (Core 5.4, Vol 6, Part B,
+            // section 4.5.2); an interval's unit is 1.25 ms.
+            lost: refused
+                .then(|| now + Duration::from_micros(u64::from(initiator.interval) * 1250 * 6)),
+            unheard: refused,
             asked: None,
         });
-        if (down, up) != (27, 27) {
+        if !refused && (down, up) != (27, 27) {
             self.data_length_changed(id, now);
         }
     }
@@ -361,8 +359,13 @@ impl Air {
     }
 
     fn announce_loss(&mut self, link: &Link) {
+        let reason = if link.unheard {
+            Status::FAILED_TO_ESTABLISH
+        } else {
+            Status::CONNECTION_TIMEOUT
+        };
         for end in link.ends.iter().filter(|e| e.alive) {
-            self.disconnection_complete(end.port, end.handle, Status::CONNECTION_TIMEOUT);
+            self.disconnection_complete(end.port, end.handle, reason);
         }
     }
 

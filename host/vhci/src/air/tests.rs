@@ -389,7 +389,7 @@ fn hosts_that_send_noise_do_no_harm() {
     for round in 0..200 {
         let (mut b, a, c) = Bench::linked();
         for _ in 0..200 {
-            let port = if noise(&mut state) % 2 == 0 { a } else { c };
+            let port = if noise(&mut state) & 1 == 0 { a } else { c };
             let length = noise(&mut state) as usize % 40;
             let mut packet: Vec<u8> = (0..length)
                 .map(|_| noise(&mut state) as u8 >> (noise(&mut state) % 8))
