@@ -128,7 +128,7 @@ fn run(test: impl AsyncFn(&SharedAir)) {
         .enable_all()
         .build()
         .unwrap();
-    hosttime::set_rate(10);
+    hosttime::set_rate(100);
     let whole = async {
         let air = SharedAir::new();
         let config = ControllerConfig::with_address([0xC0, 0, 0, 0, 0, 1]);
