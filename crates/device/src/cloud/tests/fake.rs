@@ -23,9 +23,9 @@ impl Fake {
     pub(super) fn with_samples(count: u64) -> Self {
         let this = Self {
             queue: SampleQueue::new(600),
-            pub(super) certain: Cell::new(true),
-            pub(super) interval_ms: Cell::new(1_000),
-            pub(super) events: RefCell::default(),
+            certain: Cell::new(true),
+            interval_ms: Cell::new(1_000),
+            events: RefCell::default(),
         };
         for number in 0..count {
             this.push(number * 1_000);
