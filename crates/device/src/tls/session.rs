@@ -13,13 +13,14 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::ffi::{CStr, c_int, c_uchar, c_void};
 use core::marker::PhantomData;
+use core::mem;
 use core::ops::Range;
 use core::ptr;
 
 use mbedtls_rs::sys;
 
 use super::{Alert, CertificateFault, TlsError};
-use crate::credentials::Credentials;
+use crate::credentials::{Certificate, Key};
 use crate::event::TlsVersion;
 use crate::mbedtls::Owned;
 
@@ -61,7 +62,6 @@ impl Bytes {
 
     /// So much came in; nothing, if the stream is at its end.
     pub(super) fn came_in(&mut self, length: usize) {
-        self.starved = false;
         self.untaken = 0..length.min(self.incoming.len());
         self.ended = length == 0;
     }
@@ -75,30 +75,25 @@ pub(super) enum Step<T> {
     NeedsInput,
 }
 
-/// A session of a client.
-pub(super) struct Session<'a> {
-    ssl: Owned<sys::mbedtls_ssl_context>,
-    // After `ssl`, which points to it: fields are dropped in order.
-    _config: Owned<sys::mbedtls_ssl_config>,
-    pub(super) bytes: Bytes,
-    // The configuration points to certificates and key.
-    _credentials: PhantomData<Credentials<'a>>,
+/// What a session goes by: who the one end is, and whom it trusts.
+pub(super) struct Config<'a> {
+    config: Owned<sys::mbedtls_ssl_config>,
+    // It points to certificates and key.
+    _identity: PhantomData<&'a Certificate>,
 }
 
-impl<'a> Session<'a> {
-    /// A session that is to be opened, or resumed, with the server of this name.
+impl<'a> Config<'a> {
+    /// For a client.
     pub(super) fn new(
-        credentials: Credentials<'a>,
-        server_name: &CStr,
-        resume: Option<&Saved>,
+        chain: &'a Certificate,
+        key: &'a Key,
+        trusted: &'a Certificate,
     ) -> Result<Self, TlsError> {
         let mut config = Owned::<sys::mbedtls_ssl_config>::new();
-        let mut ssl = Owned::<sys::mbedtls_ssl_context>::new();
-        let (conf, context) = (config.as_mut_ptr(), ssl.as_mut_ptr());
-        // SAFETY: both structures are initialised. What they keep pointers to, the certificates
-        // and the key for `'a` and the configuration as long as the context, outlives them; it is
-        // read only (what MbedTLS changes in a key, the blinding of RSA, lies behind a pointer of
-        // the key's own). The name and the session are copied.
+        let conf = config.as_mut_ptr();
+        // SAFETY: the structure is initialised. The certificates and the key that it keeps
+        // pointers to live for `'a`; they are read only (what MbedTLS changes in a key, the
+        // blinding of RSA, lies behind a pointer of the key's own).
         unsafe {
             check(sys::psa_crypto_init())?;
             check(sys::mbedtls_ssl_config_defaults(
@@ -116,14 +111,52 @@ impl<'a> Session<'a> {
                 conf,
                 sys::MBEDTLS_SSL_TLS1_3_SIGNAL_NEW_SESSION_TICKETS_ENABLED as c_int,
             );
-            check(sys::mbedtls_ssl_conf_own_cert(
+            // Never a ticket's key alone: whoever comes by it must not read what was recorded.
+            sys::mbedtls_ssl_conf_tls13_key_exchange_modes(
                 conf,
-                credentials.certificate().as_ptr().cast_mut(),
-                credentials.key().as_ptr().cast_mut(),
-            ))?;
-            let trusted = credentials.server_chain().as_ptr().cast_mut();
+                sys::MBEDTLS_SSL_TLS1_3_KEY_EXCHANGE_MODE_EPHEMERAL_ALL as c_int,
+            );
+            let (chain, key) = (chain.as_ptr().cast_mut(), key.as_ptr().cast_mut());
+            check(sys::mbedtls_ssl_conf_own_cert(conf, chain, key))?;
+            let trusted = trusted.as_ptr().cast_mut();
             sys::mbedtls_ssl_conf_ca_chain(conf, trusted, ptr::null_mut());
-            check(sys::mbedtls_ssl_setup(context, conf))?;
+        }
+        Ok(Self {
+            config,
+            _identity: PhantomData,
+        })
+    }
+
+    /// For a server in tests, which MbedTLS needs to be told.
+    #[cfg(test)]
+    pub(super) fn as_mut_ptr(&mut self) -> *mut sys::mbedtls_ssl_config {
+        self.config.as_mut_ptr()
+    }
+}
+
+/// One end's session.
+pub(super) struct Session<'a> {
+    ssl: Owned<sys::mbedtls_ssl_context>,
+    // After `ssl`, which points to it: fields are dropped in order.
+    _config: Config<'a>,
+    pub(super) bytes: Bytes,
+    /// Whether there is something that a later session can resume.
+    resumable: bool,
+}
+
+impl<'a> Session<'a> {
+    /// A session that is to be opened, or resumed, with the server of this name.
+    pub(super) fn new(
+        config: Config<'a>,
+        server_name: &CStr,
+        resume: Option<&Saved>,
+    ) -> Result<Self, TlsError> {
+        let mut ssl = Owned::<sys::mbedtls_ssl_context>::new();
+        let context = ssl.as_mut_ptr();
+        // SAFETY: the structure is initialised. The configuration that it keeps a pointer to is
+        // dropped after it. The name and the session are copied.
+        unsafe {
+            check(sys::mbedtls_ssl_setup(context, config.config.as_ptr()))?;
             check(sys::mbedtls_ssl_set_hostname(context, server_name.as_ptr()))?;
             if let Some(Saved(session)) = resume {
                 check(sys::mbedtls_ssl_set_session(context, session.as_ptr()))?;
@@ -133,17 +166,27 @@ impl<'a> Session<'a> {
             ssl,
             _config: config,
             bytes: Bytes::new(),
-            _credentials: PhantomData,
+            resumable: false,
         })
     }
 
-    /// Goes on with the handshake.
-    pub(super) fn handshake(&mut self) -> Result<Step<()>, TlsError> {
+    /// Takes the next step of the handshake, and returns whether it was the last. A step has one
+    /// message, so at most the arithmetic of one chain of certificates.
+    pub(super) fn handshake(&mut self) -> Result<Step<bool>, TlsError> {
         // SAFETY: the context was set up.
-        let step = self.call(|ssl| unsafe { sys::mbedtls_ssl_handshake(ssl) })?;
+        let step = self.call(|ssl| unsafe { sys::mbedtls_ssl_handshake_step(ssl) })?;
         Ok(match step {
-            Step::Done(_) => Step::Done(()),
             Step::NeedsInput => Step::NeedsInput,
+            Step::Done(_) => {
+                let over = sys::mbedtls_ssl_states_MBEDTLS_SSL_HANDSHAKE_OVER as c_int;
+                let over = self.ssl.private_state == over;
+                if over {
+                    // With TLS 1.3, what can be resumed comes later.
+                    self.resumable |= self.version() == TlsVersion::Tls12;
+                    self.forget_certificates();
+                }
+                Step::Done(over)
+            }
         })
     }
 
@@ -151,7 +194,14 @@ impl<'a> Session<'a> {
     pub(super) fn read(&mut self, buffer: &mut [u8]) -> Result<Step<usize>, TlsError> {
         let (start, length) = (buffer.as_mut_ptr(), buffer.len());
         // SAFETY: the context was set up; the buffer is writable for its length.
-        self.call(|ssl| unsafe { sys::mbedtls_ssl_read(ssl, start, length) })
+        self.call(|ssl| unsafe {
+            match sys::mbedtls_ssl_read(ssl, start, length) {
+                // Cut off without a word.
+                0 => sys::MBEDTLS_ERR_SSL_CONN_EOF,
+                sys::MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY => 0,
+                code => code,
+            }
+        })
     }
 
     /// Makes a record of the bytes, or of the first of them, and returns how many it took.
@@ -179,8 +229,11 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// What a later session can resume; none if nothing has come since the last time.
+    /// What a later session can resume; nothing if MbedTLS lost trust in this one.
     pub(super) fn save(&self) -> Option<Saved> {
+        if !self.resumable {
+            return None;
+        }
         let mut session = Owned::<sys::mbedtls_ssl_session>::new();
         // SAFETY: the context was set up, the session is initialised.
         let result =
@@ -188,13 +241,32 @@ impl<'a> Session<'a> {
         (result == 0).then_some(Saved(session))
     }
 
+    /// Frees the other end's chain, some KiB that MbedTLS keeps for callers who ask for it, and
+    /// that would be saved along.
+    fn forget_certificates(&mut self) {
+        let ssl = self.ssl.as_mut_ptr();
+        // SAFETY: after the handshake the context owns a session, in which null stands for no
+        // chain, or for none any more. So does MbedTLS itself (library/ssl_tls.c,
+        // ssl_clear_peer_cert, v3.6.5), and never uses it after the handshake but to renegotiate,
+        // which is off.
+        unsafe {
+            if let Some(session) = (*ssl).private_session.as_mut() {
+                let chain = mem::replace(&mut session.private_peer_cert, ptr::null_mut());
+                sys::mbedtls_x509_crt_free(chain);
+                sys::mbedtls_free(chain.cast());
+            }
+        }
+    }
+
+    /// Calls MbedTLS until it comes to something.
     fn call(
         &mut self,
         mut function: impl FnMut(*mut sys::mbedtls_ssl_context) -> c_int,
     ) -> Result<Step<usize>, TlsError> {
         let ssl = self.ssl.as_mut_ptr();
-        let bytes = ptr::from_mut(&mut self.bytes).cast();
         loop {
+            self.bytes.starved = false;
+            let bytes = ptr::from_mut(&mut self.bytes).cast();
             // SAFETY: the context was set up. It keeps the pointer to the bytes, but uses it only
             // within the call that follows, while nothing else does.
             unsafe { sys::mbedtls_ssl_set_bio(ssl, bytes, Some(send), Some(receive), None) };
@@ -205,14 +277,14 @@ impl<'a> Session<'a> {
                 // It stopped at a ticket, to be called again (library/ssl_msg.c,
                 // ssl_tls13_handle_hs_message_post_handshake, v3.6.5).
                 sys::MBEDTLS_ERR_SSL_WANT_READ => {}
-                sys::MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY => return Ok(Step::Done(0)),
                 // Not an error; `save` finds the ticket.
-                sys::MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET => {}
+                sys::MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET => self.resumable = true,
                 code => {
-                    return match usize::try_from(code) {
-                        Ok(length) => Ok(Step::Done(length)),
-                        Err(_) => Err(TlsError::from_code(code, self.fault(), self.alert(code))),
-                    };
+                    return usize::try_from(code).map(Step::Done).map_err(|_| {
+                        // Those that merely broke off can be resumed (RFC 5246, 7.2.1).
+                        self.resumable &= code == sys::MBEDTLS_ERR_SSL_CONN_EOF;
+                        TlsError::from_code(code, self.fault(), self.alert(code))
+                    });
                 }
             }
         }

@@ -3,10 +3,11 @@
 use alloc::ffi::CString;
 use alloc::vec::Vec;
 
+use embassy_futures::yield_now;
 use embassy_time::{Duration, Instant};
 use embedded_io_async::{ErrorType, Read, Write};
 
-use super::session::{Saved, Session, Step};
+use super::session::{Config, Saved, Session, Step};
 use super::{Library, TlsError, clock};
 use crate::credentials::Credentials;
 use crate::event::TlsVersion;
@@ -16,7 +17,7 @@ use crate::event::TlsVersion;
 const RESUME_FOR: Duration = Duration::from_secs(12 * 3600);
 
 /// What is kept of TLS sessions with one server, from connection to connection, so that the next
-/// one can spare the handshake. About 2 KiB of heap once there was a session.
+/// one can spare the handshake. Half a KiB of heap once there was a session, and the ticket.
 #[derive(Default)]
 pub struct Resumption {
     last: Option<Last>,
@@ -74,8 +75,8 @@ pub struct Stream<'a, IO: Read + Write> {
 impl<'a, IO: Read + Write> Stream<'a, IO> {
     /// Shakes hands over an open byte stream. Drop the stream, too, if this is dropped.
     ///
-    /// Arithmetic happens inside one poll, for as long as a signature takes: with P-256 some
-    /// hundred milliseconds on a chip, with RSA more.
+    /// A poll takes as long as the arithmetic for one message: with P-256 some hundred
+    /// milliseconds on a chip for a chain of certificates, with RSA more.
     ///
     /// # Errors
     ///
@@ -103,7 +104,12 @@ impl<'a, IO: Read + Write> Stream<'a, IO> {
             .take()
             .filter(|last| last.server_name == server_name && last.verified.elapsed() < RESUME_FOR);
         let saved = last.as_ref().map(|last| &last.saved);
-        let session = Session::new(credentials, &server_name, saved)?;
+        let config = Config::new(
+            credentials.certificate(),
+            credentials.key(),
+            credentials.server_chain(),
+        )?;
+        let session = Session::new(config, &server_name, saved)?;
         let mut this = Self {
             io,
             session,
@@ -128,10 +134,15 @@ impl<'a, IO: Read + Write> Stream<'a, IO> {
         loop {
             let (step, asked) = clock::during(unix_s, || self.session.handshake());
             verified |= asked;
+            if let Ok(Step::Done(false)) = step {
+                // Others want to get on, too. What is to go out is not complete.
+                yield_now().await;
+                continue;
+            }
             // An alert about what went wrong may have to go out, too.
             let sent = self.send().await;
             match step? {
-                Step::Done(()) => {
+                Step::Done(_) => {
                     sent?;
                     return Ok(verified);
                 }

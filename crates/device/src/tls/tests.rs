@@ -1,9 +1,11 @@
-//! Real handshakes in memory, with MbedTLS at the other end, too. TLS 1.2 and resumption need
-//! another server: see the end-to-end tests.
+//! Real handshakes in memory, with MbedTLS at the other end, too. Other servers are met by the
+//! end-to-end tests.
 
 extern crate std;
 
 pub(crate) mod pipe;
+mod resumption;
+mod server;
 
 use alloc::ffi::CString;
 use alloc::format;
@@ -40,6 +42,8 @@ macro_rules! vector {
 const NOW: u64 = 1_800_000_000;
 const ROOT: &str = vector!("root.crt");
 const INTERMEDIATE: &str = vector!("intermediate.crt");
+const SERVER: &str = vector!("server.crt");
+const SERVER_KEY: &str = vector!("server.key");
 
 /// Numbers that nobody needs to guess.
 #[derive(Default)]
@@ -104,8 +108,8 @@ async fn with_date<F: Future>(unix_s: u64, handshake: F) -> F::Output {
 
 /// A server that asks for a certificate from `client_ca`; none if the handshake failed.
 async fn serve(io: End, client_ca: &str, unix_s: u64) -> Option<Session<'static, End>> {
-    let chain = format!("{}{INTERMEDIATE}", vector!("server.crt"));
-    let key = PrivateKey::new(X509::PEM(&pem(vector!("server.key"))), None).unwrap();
+    let chain = format!("{SERVER}{INTERMEDIATE}");
+    let key = PrivateKey::new(X509::PEM(&pem(SERVER_KEY)), None).unwrap();
     let mut config = ServerSessionConfig::new(Credentials {
         certificate: certificate(&pem(&chain)),
         private_key: key,
