@@ -4,7 +4,7 @@
 //! While the processor sleeps nothing is counted. Instructions are exact if QEMU runs with
 //! `-icount`.
 
-use core::cell::RefCell;
+use core::{cell::RefCell, fmt::Display};
 
 use critical_section::Mutex;
 use device::event::Event;
@@ -133,32 +133,28 @@ impl Figures {
     }
 }
 
-/// Prints the table; instructions are the mean of all times, heap is the most.
+/// Prints the table; instructions are the mean of all times, heap is the most. The last two rows are
+/// of the whole life: how large heap and stack are, and how much of each was ever in use.
 pub(crate) fn print() {
-    println!(
-        "{:24} {:>6} {:>14} {:>10} {:>10}",
-        "figure", "times", "instructions", "heap-peak", "heap-kept"
+    let line = |what: &str, columns: [&dyn Display; 4]| {
+        let [times, instructions, peak, kept] = columns;
+        println!("{what:24} {times:>8} {instructions:>14} {peak:>10} {kept:>10}");
+    };
+    line(
+        "figure",
+        [&"times", &"instructions", &"heap-peak", &"heap-kept"],
     );
     critical_section::with(|cs| {
         for row in &FIGURES.borrow_ref(cs).rows {
-            println!(
-                "{:24} {:>6} {:>14} {:>10} {:>10}",
+            let mean = row.instructions / u64::from(row.times);
+            line(
                 row.what,
-                row.times,
-                row.instructions / u64::from(row.times),
-                row.heap_peak,
-                row.heap_kept,
+                [&row.times, &mean, &row.heap_peak, &row.heap_kept],
             );
         }
     });
-    println!(
-        "{:24} {:>6} {:>14} {:>10} {:>10}",
-        "heap",
-        heap::SIZE,
-        "",
-        heap::peak(),
-        heap::used()
-    );
+    line("figure", [&"", &"", &"size", &"most-used"]);
+    line("heap", [&"", &"", &heap::SIZE, &heap::peak()]);
     let (size, depth) = stack::size_and_depth();
-    println!("{:24} {size:>6} {:>14} {depth:>10}", "stack", "");
+    line("stack", [&"", &"", &size, &depth]);
 }

@@ -9,8 +9,9 @@ use core::{
 use critical_section::Mutex;
 use embedded_alloc::LlffHeap;
 
-/// Bytes of heap: no more than an ESP32-C3 leaves beside its radios.
-pub(crate) const SIZE: usize = 160 * 1024;
+/// Bytes of heap: no more than an ESP32-C3 leaves beside its radios. The firmware claims 168 KiB
+/// there, of which the Wi-Fi driver takes about 50.
+pub(crate) const SIZE: usize = 112 * 1024;
 
 #[repr(align(8))]
 struct Memory(UnsafeCell<MaybeUninit<[u8; SIZE]>>);

@@ -1,6 +1,7 @@
 //! The emulated board: the program of the folder `emulated`, on QEMU, with its serial lines,
 //! network and flash tied to the desk.
 
+use std::collections::HashMap;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -154,19 +155,97 @@ impl EmulatedBoard {
     /// # Panics
     ///
     /// If it does not end as it should.
-    pub async fn switch_off(mut self) -> String {
+    pub async fn switch_off(mut self) -> Figures {
         self.press('x').await;
-        let mut figures = String::new();
+        let mut figures = Figures::default();
         while let Some(line) = self.lines.next_line().await.expect("its console") {
             println!(" emulated {line}");
-            if line.starts_with("figure") || !figures.is_empty() {
-                figures.push_str(&line);
-                figures.push('\n');
-            }
+            figures.add(&line);
         }
         let status = self.process.wait().await.expect("QEMU ends");
         assert!(status.success(), "QEMU ended with {status}");
         figures
+    }
+}
+
+/// What a board counted in one life.
+#[derive(Debug, Default)]
+pub struct Figures {
+    phases: HashMap<String, Figure>,
+    extents: HashMap<String, Extent>,
+}
+
+/// A row of the board's table.
+#[derive(Debug, Clone, Copy)]
+pub struct Figure {
+    /// How often it was counted.
+    pub times: u64,
+    /// Instructions, the mean.
+    pub instructions: u64,
+    /// The most bytes of heap above those in use when the phase began.
+    pub heap_peak: u64,
+    /// Bytes of heap that were still in use at its end.
+    pub heap_kept: u64,
+}
+
+/// Memory of the board, in bytes.
+#[derive(Debug, Clone, Copy)]
+pub struct Extent {
+    /// As much as there is.
+    pub size: u64,
+    /// As much as was ever in use at once.
+    pub most_used: u64,
+}
+
+impl Figures {
+    /// What was counted of a phase; their names are in emulated/src/figures.rs.
+    ///
+    /// # Panics
+    ///
+    /// If there was no such phase.
+    #[must_use]
+    pub fn of(&self, phase: &str) -> Figure {
+        *self
+            .phases
+            .get(phase)
+            .unwrap_or_else(|| panic!("{phase} was not counted"))
+    }
+
+    /// How much of `heap` or `stack` was in use.
+    ///
+    /// # Panics
+    ///
+    /// If it is neither.
+    #[must_use]
+    pub fn memory(&self, kind: &str) -> Extent {
+        *self
+            .extents
+            .get(kind)
+            .unwrap_or_else(|| panic!("there is no {kind}"))
+    }
+
+    fn add(&mut self, line: &str) {
+        let mut words = line.split_whitespace();
+        let Some(name) = words.next() else { return };
+        let Ok(numbers) = words.map(str::parse).collect::<Result<Vec<u64>, _>>() else {
+            return;
+        };
+        match numbers[..] {
+            [times, instructions, heap_peak, heap_kept] => {
+                let figure = Figure {
+                    times,
+                    instructions,
+                    heap_peak,
+                    heap_kept,
+                };
+                self.phases.insert(name.to_owned(), figure);
+            }
+            [size, most_used] => {
+                self.extents
+                    .insert(name.to_owned(), Extent { size, most_used });
+            }
+            _ => {}
+        }
     }
 }
 

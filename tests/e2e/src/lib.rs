@@ -14,7 +14,7 @@ mod phone;
 pub use broker::{Mosquitto, TlsVersions};
 pub use desk::{Desk, NETWORK, PASSPHRASE, PROOF, RATE};
 pub use diary::Diary;
-pub use emulated::{EmulatedBoard, EmulatedFlash};
+pub use emulated::{EmulatedBoard, EmulatedFlash, Extent, Figure, Figures};
 pub use phone::Phone;
 
 /// Runs a scenario on one thread, where devices live, giving up after two real minutes.
