@@ -117,7 +117,6 @@ impl fmt::Display for CloudError {
                     }
                     0x84 => "allow MQTT 5 there",
                     0x85 => "allow the device's common name as client id there",
-                    0x8a => "take the device off the list of the banned there",
                     0x88 | 0x89 | 0x97 | 0x9f => "it is overloaded or starting; it may recover",
                     0x9c | 0x9d => "it has moved: correct broker in settings.json",
                     _ => "look into its log",
@@ -140,6 +139,7 @@ impl fmt::Display for CloudError {
                 )?;
                 f.write_str(match reason {
                     0x96 | 0x97 => "raise its limits, or the telemetry interval",
+                    0x9b => "allow QoS 1 there",
                     _ => "allow the device to publish to v1/devices/me/# there",
                 })
             }
@@ -186,7 +186,6 @@ impl fmt::Display for Reason {
             0x87 => "not authorized",
             0x88 => "server unavailable",
             0x89 => "server busy",
-            0x8a => "banned",
             0x8b => "server shutting down",
             0x8d => "keep-alive timeout",
             0x8e => "session taken over",
@@ -196,6 +195,7 @@ impl fmt::Display for Reason {
             0x96 => "message rate too high",
             0x97 => "quota exceeded",
             0x98 => "administrative action",
+            0x9b => "QoS not supported",
             0x9c => "use another server",
             0x9d => "server moved",
             0x9f => "connection rate exceeded",

@@ -205,7 +205,9 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, D, IO> {
         match published {
             Ok(Some(op)) => Ok(Outcome::Sent(op)),
             // A broker that knows no QoS 1 acknowledges nothing, and samples would never leave.
-            Ok(None) => Err(Failure::Known(CloudError::Protocol)),
+            Ok(None) => Err(Failure::Known(CloudError::NotTaken {
+                reason: minimq::ReasonCode::QoSNotSupported.into(),
+            })),
             Err(PubError::Session(minimq::Error::Resource(ResourceError::PacketTooLarge))) => {
                 Ok(Outcome::TooLarge)
             }

@@ -333,6 +333,13 @@ fn every_end_has_its_reason() {
         Timer::after_secs(1).await;
     });
     assert_eq!(not_taken, CloudError::NotTaken { reason: 0x97 });
+    let no_qos_1 = ended(async |mut broker| {
+        // Maximum QoS 0.
+        broker.accept(&[0x24, 0]).await;
+        broker.subscribed(0).await;
+        Timer::after_secs(1).await;
+    });
+    assert_eq!(no_qos_1, CloudError::NotTaken { reason: 0x9b });
     let kicked = ended(async |mut broker| {
         broker.welcome().await;
         broker.send(0xe0, &[0x8e]).await;
