@@ -51,24 +51,35 @@ struct Listener {
 }
 
 impl EventHandler for Reports {
+    // A malformed report makes the rest of its event unreadable; the next event comes soon.
+
     fn on_adv_reports(&self, reports: LeAdvReportsIter) {
-        let mut listener = self.listener.borrow_mut();
-        let Some(listener) = listener.as_mut() else {
-            return;
-        };
-        // A malformed report makes the rest of its event unreadable; the next event comes soon.
         for report in reports.map_while(Result::ok) {
-            let connectable = matches!(
+            if matches!(
                 report.event_kind,
                 LeAdvEventKind::AdvInd | LeAdvEventKind::ScanRsp
-            );
-            if connectable {
-                listener.hear(
-                    Address::new(report.addr_kind, report.addr),
-                    report.rssi,
-                    report.data,
-                );
+            ) {
+                let address = Address::new(report.addr_kind, report.addr);
+                self.hear(address, report.rssi, report.data);
             }
+        }
+    }
+
+    /// Some controllers report so whatever they were asked with.
+    fn on_ext_adv_reports(&self, reports: LeExtAdvReportsIter) {
+        for report in reports.map_while(Result::ok) {
+            if report.event_kind.connectable() || report.event_kind.scan_response() {
+                let address = Address::new(report.addr_kind, report.addr);
+                self.hear(address, report.rssi, report.data);
+            }
+        }
+    }
+}
+
+impl Reports {
+    fn hear(&self, address: Address, rssi: i8, data: &[u8]) {
+        if let Some(listener) = self.listener.borrow_mut().as_mut() {
+            listener.hear(address, rssi, data);
         }
     }
 }
