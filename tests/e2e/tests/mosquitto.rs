@@ -28,7 +28,7 @@ async fn live_against(versions: TlsVersions, expected: TlsVersion) {
         diary.until_named("wifi.lost").await;
         let tls = diary.until_named("cloud.tls").await;
         assert!(
-            matches!(tls, Event::TlsEstablished { version, .. } if version == expected),
+            matches!(tls, Event::TlsEstablished { version, resumed: true } if version == expected),
             "{tls:?}"
         );
         diary.until_named("cloud.online").await;

@@ -2,9 +2,15 @@
 //! over, what is to go out is collected.
 //!
 //! The only part of TLS with `unsafe`, but for installing the hooks. It is done here and not by
-//! `mbedtls-rs`, whose sessions (0.3.0) cannot be told to take the tickets of TLS 1.3, so that
-//! nothing would ever be resumed; do not give away the alert; and lose count of what they wrote
-//! when a write is dropped.
+//! the sessions of `mbedtls-rs` 0.3.0, which
+//! - cannot be told to take the tickets of TLS 1.3, so that nothing would ever be resumed: MbedTLS
+//!   ignores them until asked (library/ssl_tls.c, `mbedtls_ssl_config_defaults`, v3.6.5), and the
+//!   configuration is out of reach (src/session.rs, `SessionState`);
+//! - do not give away which alert came;
+//! - shake hands within one poll, and cannot bear that a write is dropped.
+//!
+//! That outweighs unsafe code of our own, as long as it stays this small: each block passes a
+//! structure that is initialised, and memory with its length.
 
 #![allow(unsafe_code)]
 
