@@ -32,7 +32,7 @@ struct Start {
     heap: usize,
 }
 
-/// From power-on, when nothing was used.
+/// When this life began, and nothing was used.
 const BOOT: Start = Start {
     instructions: 0,
     heap: 0,

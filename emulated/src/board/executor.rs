@@ -17,7 +17,8 @@ use static_cell::StaticCell;
 /// Whether a task has something to do since the tasks were last polled.
 static WORK: AtomicBool = AtomicBool::new(false);
 
-/// How much the counter went on while the processor slept.
+/// How much the counter went on while the processor slept, and before: a restart does not take it
+/// back to zero.
 static SLEPT: Mutex<Cell<u64>> = Mutex::new(Cell::new(0));
 
 #[unsafe(export_name = "__pender")]
@@ -29,6 +30,7 @@ fn work_to_do(_: *mut ()) {
 pub(crate) fn run(begin: impl FnOnce(Spawner)) -> ! {
     static EXECUTOR: StaticCell<raw::Executor> = StaticCell::new();
     let executor = EXECUTOR.init(raw::Executor::new(core::ptr::null_mut()));
+    critical_section::with(|cs| SLEPT.borrow(cs).set(minstret::read64()));
     begin(executor.spawner());
     loop {
         // SAFETY: it is called nowhere else.
@@ -49,7 +51,7 @@ pub(crate) fn run(begin: impl FnOnce(Spawner)) -> ! {
     }
 }
 
-/// Instructions that were executed since power-on, if QEMU runs with `-icount shift=N`; else some
+/// Instructions that were executed since this life began, if QEMU runs with `-icount shift=N`; else some
 /// measure of the host's time.
 ///
 /// QEMU's counter is its virtual clock (target/riscv/csr.c, `get_ticks`, v7.2.22), which advances

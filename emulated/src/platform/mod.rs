@@ -22,7 +22,7 @@ pub(crate) struct Emulated;
 impl Platform for Emulated {
     type Bluetooth = bluetooth::Controller;
     type Wifi = wifi::Station;
-    type Network = network::Sockets;
+    type Network = sockets::Sockets;
     type Flash = Flash;
     type Sensor = sensor::Dht11;
     type System = system::Machine;
@@ -40,7 +40,7 @@ pub(crate) fn bring_up(spawner: Spawner) -> Body<Emulated> {
         bluetooth: bluetooth::Controller,
         mailbox: None,
         wifi: wifi::Station::new(mac, stack),
-        network: network::Sockets::new(stack),
+        network: sockets::Sockets::new(stack),
         flash: Flash::take(),
         sensor: sensor::Dht11::default(),
         system: system::Machine,
