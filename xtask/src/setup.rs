@@ -72,6 +72,20 @@ const PACKAGES: &[Package] = &[
         reason: "the broker that the end-to-end tests start beside our own server",
     },
     Package {
+        debian: "mosquitto-clients",
+        brew: None, // comes with the broker
+        program: Some("mosquitto_sub"),
+        purposes: &[Purpose::Test],
+        reason: "listens to that broker in the tests",
+    },
+    Package {
+        debian: "openssl",
+        brew: Some("openssl@3"),
+        program: Some("openssl"),
+        purposes: &[Purpose::Test],
+        reason: "the TLS server with which the tests resume sessions",
+    },
+    Package {
         debian: "chromium",
         brew: None,
         program: Some("chromium"),
