@@ -24,7 +24,7 @@ pub(crate) struct Chip;
 impl Platform for Chip {
     type Bluetooth = bluetooth::Controller;
     type Wifi = wifi::Station;
-    type Network = network::Sockets;
+    type Network = sockets::Sockets;
     type Flash = FlashStorage<'static>;
     type Sensor = sensor::Dht;
     type System = system::Soc;
@@ -45,7 +45,7 @@ pub(crate) fn bring_up(board: Board, spawner: Spawner) -> Body<Chip> {
         bluetooth: bluetooth::Controller::new(board.bluetooth),
         mailbox: None,
         wifi: wifi::Station::new(controller, stack),
-        network: network::Sockets::new(stack),
+        network: sockets::Sockets::new(stack),
         flash: FlashStorage::new(board.flash),
         sensor: sensor::Dht::new(board.sensor),
         system,

@@ -66,7 +66,7 @@ impl TcpConnect for Stack {
     type Error = io::Error;
     type Connection<'a> = Stream;
 
-    async fn connect<'a>(&'a self, remote: SocketAddr) -> io::Result<Stream> {
+    async fn connect(&self, remote: SocketAddr) -> io::Result<Stream> {
         let stream = while_joined(&self.link, TcpStream::connect(remote)).await?;
         stream.set_nodelay(true)?;
         Ok(Stream {

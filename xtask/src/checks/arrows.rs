@@ -22,6 +22,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "crates/device",
         &["crates/spiffs", "crates/protocomm", "crates/thingsboard"],
     ),
+    ("crates/sockets", &["crates/device"]),
     ("host/hosttime", &[]),
     ("host/vhci", &[]),
     ("host/pki", &[]),
@@ -35,8 +36,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("host/esptb", &["crates/", "host/"]),
     ("tests/e2e", &["crates/", "host/"]),
     ("xtask", &[]),
-    ("firmware", &["crates/device"]),
-    ("emulated", &["crates/device"]),
+    ("firmware", &["crates/device", "crates/sockets"]),
+    ("emulated", &["crates/device", "crates/sockets"]),
 ];
 
 /// What the tests of a package may use beyond that.
