@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use super::link::check_parameters;
 use super::{Air, Port, info};
 use crate::wire::{Bytes, Params, Status, event_code, le_event};
 
@@ -191,5 +190,26 @@ impl Air {
             let parameters = Bytes::new().u8(0).u16(handle).u8(1).u8(1);
             node.le_event(now, le_event::PHY_UPDATE, parameters);
         }
+    }
+}
+
+/// Connection parameters as the specification bounds them: intervals in 1.25 ms, the timeout in
+/// 10 ms, and longer than the time between two chances to be heard.
+pub(super) fn check_parameters(
+    least: u16,
+    most: u16,
+    latency: u16,
+    timeout: u16,
+) -> Result<(), Status> {
+    let in_range = (6..=0x0C80).contains(&least)
+        && (6..=0x0C80).contains(&most)
+        && least <= most
+        && latency <= 0x01F3
+        && (0x0A..=0x0C80).contains(&timeout);
+    let heard_in_time = u32::from(timeout) * 4 > (u32::from(latency) + 1) * u32::from(most);
+    if in_range && heard_in_time {
+        Ok(())
+    } else {
+        Err(Status::INVALID_PARAMETERS)
     }
 }
