@@ -79,6 +79,13 @@ const PACKAGES: &[Package] = &[
         reason: "listens to that broker in the tests",
     },
     Package {
+        debian: "qemu-system-misc",
+        brew: Some("qemu"),
+        program: Some("qemu-system-riscv32"),
+        purposes: &[Purpose::Test],
+        reason: "the board without an operating system on which the tests run the device",
+    },
+    Package {
         debian: "openssl",
         brew: Some("openssl@3"),
         program: Some("openssl"),
