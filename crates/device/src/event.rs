@@ -77,6 +77,11 @@ pub enum Event {
         /// The network.
         ssid: Ssid,
     },
+    /// The chosen network does not work; the client is told, and may choose again.
+    NetworkRefused {
+        /// Why.
+        error: JoinError,
+    },
     /// The chosen network works and is kept in flash.
     Provisioned {
         /// The network.
@@ -275,6 +280,7 @@ impl Event {
             Self::ProofsLocked { .. } => "provisioning.locked",
             Self::NetworksScanned { .. } => "provisioning.scanned",
             Self::NetworkChosen { .. } => "provisioning.chosen",
+            Self::NetworkRefused { .. } => "provisioning.failed",
             Self::Provisioned { .. } => "provisioning.done",
             Self::BluetoothStopped => "bluetooth.stopped",
             Self::BluetoothFailed => "bluetooth.failed",

@@ -47,6 +47,7 @@ impl fmt::Display for Event {
             }
             Self::NetworksScanned { found } => write!(f, "{found} networks in the air"),
             Self::NetworkChosen { ssid } => write!(f, "the client chose \"{}\"", Shown(ssid)),
+            Self::NetworkRefused { error } => write!(f, "{error}; the client may try again"),
             Self::Provisioned { ssid } => {
                 write!(f, "\"{}\" works and is kept in flash", Shown(ssid))
             }

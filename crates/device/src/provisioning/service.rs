@@ -299,7 +299,7 @@ impl<'a, W: Wifi, R: CryptoRng> Service<'a, W, R> {
                 }
                 Err(error) => error,
             };
-            self.tell(&Event::JoinFailed { error, retry_ms: 0 });
+            self.tell(&Event::NetworkRefused { error });
             let last = attempt == TRIES;
             let reason = match error {
                 JoinError::WrongPassphrase | JoinError::Unsupported(_) => FailReason::AuthError,
