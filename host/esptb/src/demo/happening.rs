@@ -153,6 +153,7 @@ fn told(event: &Event) -> Option<Note> {
         | Event::ProofsLocked { .. }
         | Event::BluetoothFailed
         | Event::JoinFailed { .. }
+        | Event::NetworkRefused { .. }
         | Event::WifiLost
         | Event::ClockFailed { .. }
         | Event::ConnectionFailed { .. }
