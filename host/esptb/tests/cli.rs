@@ -289,7 +289,7 @@ fn the_demo_goes_from_blank_flash_to_telemetry_and_again_after_a_reboot() {
         &["demo", "--headless", "--for", "3s", "--mistakes"],
     ));
     for text in [
-        "wifi.failed", // the passphrase that was mistyped
+        "provisioning.failed", // the passphrase that was mistyped
         "provisioning.done",
         "bluetooth.stopped",
         "clock.set",

@@ -70,7 +70,7 @@ async fn play(cmd: Cmd) -> Result<()> {
     };
     let mut show = Show::start(cmd.headless, false, &desk.folder.path("esptb.log"))?;
     let limits = Limits {
-        is_watched: !cmd.headless,
+        is_watched: show.is_watched(),
         duration: cmd.duration,
     };
     let played = play::play(desk, cmd.mistakes, &limits, &mut show).await;
@@ -78,7 +78,7 @@ async fn play(cmd: Cmd) -> Result<()> {
     let ended = show.end();
     let played = played?;
     ended?;
-    conclude(played, &cmd).await
+    conclude(played, &cmd, limits.is_watched).await
 }
 
 /// A new device in a new world.
@@ -126,8 +126,8 @@ fn seat(folder: &Folder, mqtt_port: u16, page_port: u16) -> Seat {
     }
 }
 
-/// Tells how it went.
-async fn conclude(played: Played, cmd: &Cmd) -> Result<()> {
+/// Tells how it went. Where somebody watched, telemetry need not be complete: keys can cut it off.
+async fn conclude(played: Played, cmd: &Cmd, is_watched: bool) -> Result<()> {
     let folder = cmd.dir.display();
     let record = &played.desk.record;
     let row = |what: &str, text: String| {
@@ -162,7 +162,7 @@ async fn conclude(played: Played, cmd: &Cmd) -> Result<()> {
     );
     played.end().await;
     match verdict {
-        _ if !cmd.headless => Ok(()),
+        _ if is_watched => Ok(()),
         Some(verdict) if verdict.is_complete() => Ok(()),
         Some(verdict) => bail!("telemetry did not arrive every second: {verdict}"),
         None => bail!("the device did not come online"),

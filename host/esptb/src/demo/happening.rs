@@ -152,6 +152,7 @@ fn told(event: &Event) -> Option<Note> {
         | Event::ProofRefused { .. }
         | Event::ProofsLocked { .. }
         | Event::BluetoothFailed
+        | Event::NetworkRefused { .. }
         | Event::JoinFailed { .. }
         | Event::NetworkRefused { .. }
         | Event::WifiLost

@@ -55,7 +55,7 @@ pub(crate) async fn play(
     for network in &networks {
         let name = network.ssid.as_str().unwrap_or("a name that is no text");
         tell(Note::plain(format!(
-            "  {name}, {} dBm, channel {}",
+            "- {name}, {} dBm, channel {}",
             network.rssi, network.channel
         )));
     }

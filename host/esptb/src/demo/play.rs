@@ -251,16 +251,13 @@ impl Stage {
                 self.desk.folder.keep(&self.desk.record)?;
                 self.outcome.started.get_or_insert_with(Instant::now);
             }
-            Happening::Device(_, Event::ProvisioningStarted { name, .. }) => {
-                if self.phone.is_none() {
-                    let script = self.desk.script(name, std::mem::take(&mut self.mistakes));
-                    let play = phone::play(
-                        self.desk.world.bluetooth.clone(),
-                        script,
-                        self.report.clone(),
-                    );
-                    self.phone = Some(tokio::task::spawn_local(play));
-                }
+            Happening::Device(_, Event::ProvisioningStarted { name, .. })
+                if self.phone.is_none() =>
+            {
+                let script = self.desk.script(name, std::mem::take(&mut self.mistakes));
+                let air = self.desk.world.bluetooth.clone();
+                let play = phone::play(air, script, self.report.clone());
+                self.phone = Some(tokio::task::spawn_local(play));
             }
             Happening::Device(_, Event::Provisioned { .. }) => self.outcome.provisioned = true,
             Happening::Device(_, Event::Online { .. }) => {

@@ -52,6 +52,11 @@ impl Show {
         Ok(Self { start, how, wishes })
     }
 
+    /// Whether somebody watches the view and can press keys.
+    pub(crate) fn is_watched(&self) -> bool {
+        matches!(self.how, How::View(_))
+    }
+
     /// Shows what happened now.
     ///
     /// # Errors

@@ -77,7 +77,7 @@ fn boxed(title: &str) -> Block<'_> {
     Block::bordered()
         .border_type(BorderType::Rounded)
         .border_style(FAINT)
-        .title(Span::styled(format!(" {title} "), STRONG))
+        .title(Span::styled(format!(" {title} "), STRONG.fg(Color::Reset)))
 }
 
 fn draw_head(frame: &mut Frame<'_>, area: Rect, model: &Model, now: Duration) {
@@ -232,10 +232,10 @@ fn draw_values(frame: &mut Frame<'_>, area: Rect, model: &Model) {
     frame.render_widget(block, area);
     type Read = fn(&Sample) -> Option<f64>;
     let rows: [(&str, &str, usize, f64, Read); 5] = [
-        ("temperature", "°C", 1, 2.0, |s| {
+        ("temperature", "°C", 1, 1.0, |s| {
             Some(f64::from(s.temperature_decicelsius?) / 10.0)
         }),
-        ("humidity", "%", 0, 4.0, |s| {
+        ("humidity", "%", 0, 3.0, |s| {
             Some(f64::from(s.humidity_permille?) / 10.0)
         }),
         ("Wi-Fi", "dBm", 0, 10.0, |s| Some(s.rssi_dbm?.into())),
@@ -305,7 +305,7 @@ fn draw_server(frame: &mut Frame<'_>, area: Rect, model: &Model, now: Duration) 
             FAINT
         };
         lines.push(Line::styled(
-            format!(" the latest {} ago", short(ago)),
+            format!(" the latest {:.1} s ago", ago.as_secs_f32()),
             style,
         ));
     }

@@ -161,6 +161,9 @@ impl Model {
         }
         match event {
             Event::ProvisioningStarted { name, .. } => self.name = Some(name.to_string()),
+            Event::CredentialsProven { common_name, .. } if self.place.serial.is_empty() => {
+                self.place.serial = common_name.to_string();
+            }
             Event::Sampled(sample) => {
                 if self.samples.len() == CURVE {
                     self.samples.pop_front();
