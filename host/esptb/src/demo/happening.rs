@@ -154,7 +154,6 @@ fn told(event: &Event) -> Option<Note> {
         | Event::BluetoothFailed
         | Event::NetworkRefused { .. }
         | Event::JoinFailed { .. }
-        | Event::NetworkRefused { .. }
         | Event::WifiLost
         | Event::ClockFailed { .. }
         | Event::ConnectionFailed { .. }
