@@ -53,6 +53,21 @@ structure!(
     mbedtls_ssl_session_free
 );
 
+#[cfg(test)]
+structure!(mbedtls_mpi, mbedtls_mpi_init, mbedtls_mpi_free);
+#[cfg(test)]
+structure!(
+    mbedtls_ecp_point,
+    mbedtls_ecp_point_init,
+    mbedtls_ecp_point_free
+);
+#[cfg(test)]
+structure!(
+    mbedtls_ecp_group,
+    mbedtls_ecp_group_init,
+    mbedtls_ecp_group_free
+);
+
 /// An initialised structure, freed when dropped. Not shared between threads.
 pub(crate) struct Owned<T: Structure>(NonNull<T>);
 

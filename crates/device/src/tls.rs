@@ -16,6 +16,7 @@
 mod alert;
 mod clock;
 mod error;
+mod p256;
 mod session;
 mod stream;
 #[cfg(test)]
@@ -59,6 +60,7 @@ impl Library<'static> {
     pub fn install(random: &'static mut (dyn CryptoRng + Send)) -> Result<Self, AlreadyInstalled> {
         let tls = Tls::new(random).map_err(|_| AlreadyInstalled)?;
         clock::install();
+        p256::install();
         // It has no size, so that nothing is lost by never dropping it.
         let tls: &'static Tls<'static> = Box::leak(Box::new(tls));
         Ok(Self {

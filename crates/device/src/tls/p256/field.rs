@@ -1,0 +1,400 @@
+//! Numbers modulo the prime of secp256r1, p = 2^256 - 2^224 + 2^192 + 2^96 - 1, for cores of 32
+//! bits: in Montgomery's form, always below p, in time that does not depend on their values.
+//!
+//! Products are unrolled, for only so are the words kept in registers, and with
+//! `opt-level = "s"` the compiler would not do it.
+
+use core::hint::black_box;
+
+/// p, its least significant word first.
+const P: [u32; 8] = [
+    0xffff_ffff,
+    0xffff_ffff,
+    0xffff_ffff,
+    0,
+    0,
+    0,
+    1,
+    0xffff_ffff,
+];
+
+/// 2^512 mod p, which brings a number into Montgomery's form.
+const R_SQUARED: Element = Element([
+    3,
+    0,
+    0xffff_ffff,
+    0xffff_fffb,
+    0xffff_fffe,
+    0xffff_ffff,
+    0xffff_fffd,
+    4,
+]);
+
+/// An array of eight words, each from an expression with its index.
+macro_rules! eight {
+    ($i:ident => $word:expr) => {
+        [
+            eight!($i 0 $word), eight!($i 1 $word), eight!($i 2 $word), eight!($i 3 $word),
+            eight!($i 4 $word), eight!($i 5 $word), eight!($i 6 $word), eight!($i 7 $word),
+        ]
+    };
+    ($i:ident $index:literal $word:expr) => {{
+        const $i: usize = $index;
+        $word
+    }};
+}
+
+/// All ones or all zeros: a choice that is made without a branch.
+#[derive(Clone, Copy)]
+pub(super) struct Mask(u32);
+
+impl Mask {
+    /// All ones for 1, none for 0.
+    #[inline(always)]
+    pub(super) fn from_bit(bit: u32) -> Self {
+        // Hidden from the compiler, which would otherwise be free to branch.
+        Self(black_box(0_u32.wrapping_sub(bit)))
+    }
+
+    /// Whether the numbers are the same.
+    #[inline(always)]
+    pub(super) fn equal(a: u32, b: u32) -> Self {
+        let difference = a ^ b;
+        Self::from_bit(1 ^ ((difference | difference.wrapping_neg()) >> 31))
+    }
+
+    #[inline(always)]
+    fn word(self, no: u32, yes: u32) -> u32 {
+        no ^ (self.0 & (no ^ yes))
+    }
+}
+
+/// Chooses between two of the same.
+pub(super) trait Choose: Sized {
+    /// `yes` where the mask is set, otherwise `no`.
+    fn choose(mask: Mask, no: &Self, yes: &Self) -> Self;
+}
+
+/// `yes` where the mask is set, otherwise `no`.
+#[inline(always)]
+pub(super) fn choose_words(mask: Mask, no: &[u32; 8], yes: &[u32; 8]) -> [u32; 8] {
+    eight!(I => mask.word(no[I], yes[I]))
+}
+
+/// a + b + carry, and the carry of it.
+#[inline(always)]
+fn add_word(a: u32, b: u32, carry: u32) -> (u32, u32) {
+    let (sum, first) = a.overflowing_add(b);
+    let (sum, second) = sum.overflowing_add(carry);
+    (sum, u32::from(first) | u32::from(second))
+}
+
+/// a - b - borrow, and the borrow of it.
+#[inline(always)]
+fn subtract_word(a: u32, b: u32, borrow: u32) -> (u32, u32) {
+    let (difference, first) = a.overflowing_sub(b);
+    let (difference, second) = difference.overflowing_sub(borrow);
+    (difference, u32::from(first) | u32::from(second))
+}
+
+/// a + b modulo 2^256, and bit 256 of it.
+#[inline(always)]
+fn add_words(a: &[u32; 8], b: &[u32; 8]) -> ([u32; 8], u32) {
+    let mut carry = 0;
+    let sum = eight!(I => {
+        let (word, next) = add_word(a[I], b[I], carry);
+        carry = next;
+        word
+    });
+    (sum, carry)
+}
+
+/// a - b modulo 2^256, and whether it was negative.
+#[inline(always)]
+pub(super) fn subtract_words(a: &[u32; 8], b: &[u32; 8]) -> ([u32; 8], u32) {
+    let mut borrow = 0;
+    let difference = eight!(I => {
+        let (word, next) = subtract_word(a[I], b[I], borrow);
+        borrow = next;
+        word
+    });
+    (difference, borrow)
+}
+
+/// The sum of the products of one column of a long multiplication.
+#[derive(Default)]
+struct Column {
+    low: u32,
+    middle: u32,
+    high: u32,
+}
+
+impl Column {
+    #[inline(always)]
+    fn add(&mut self, a: u32, b: u32) {
+        let product = u64::from(a) * u64::from(b);
+        let (low, carry) = self.low.overflowing_add(product as u32);
+        // The upper half of a product is never all ones.
+        let upper = ((product >> 32) as u32).wrapping_add(carry.into());
+        let (middle, carry) = self.middle.overflowing_add(upper);
+        self.low = low;
+        self.middle = middle;
+        self.high = self.high.wrapping_add(carry.into());
+    }
+
+    /// Doubles the sum and adds to it.
+    #[inline(always)]
+    fn doubled_onto(self, other: Self) -> Self {
+        let (low, first) = add_word(self.low, self.low, 0);
+        let (middle, second) = add_word(self.middle, self.middle, first);
+        let high = self.high + self.high + second;
+        let (low, first) = add_word(low, other.low, 0);
+        let (middle, second) = add_word(middle, other.middle, first);
+        Self {
+            low,
+            middle,
+            high: high + other.high + second,
+        }
+    }
+
+    /// The column's word; what is left belongs to the next.
+    #[inline(always)]
+    fn take(&mut self) -> u32 {
+        let word = self.low;
+        self.low = self.middle;
+        self.middle = self.high;
+        self.high = 0;
+        word
+    }
+}
+
+/// One column of `$a * $b`.
+macro_rules! column {
+    ($sum:ident, $a:ident, $b:ident; $($i:literal $j:literal),+) => {{
+        $($sum.add($a[$i], $b[$j]);)+
+        $sum.take()
+    }};
+}
+
+/// One column of the square of `$a`: the products that occur twice, and the one that does not.
+macro_rules! square_column {
+    ($sum:ident, $a:ident; $($i:literal $j:literal),+ $(; $d:literal)?) => {{
+        let mut twice = Column::default();
+        $(twice.add($a[$i], $a[$j]);)+
+        $sum = twice.doubled_onto($sum);
+        $($sum.add($a[$d], $a[$d]);)?
+        $sum.take()
+    }};
+}
+
+/// A number modulo p.
+#[derive(Clone, Copy)]
+pub(super) struct Element([u32; 8]);
+
+impl Element {
+    pub(super) const ZERO: Self = Self([0; 8]);
+    pub(super) const ONE: Self = Self::from_montgomery([
+        1,
+        0,
+        0,
+        0xffff_ffff,
+        0xffff_ffff,
+        0xffff_ffff,
+        0xffff_fffe,
+        0,
+    ]);
+
+    /// Of words that are in Montgomery's form already, and below p.
+    pub(super) const fn from_montgomery(words: [u32; 8]) -> Self {
+        Self(words)
+    }
+
+    /// Of a number, most significant byte first; none if it is not below p.
+    pub(super) fn from_bytes(bytes: &[u8; 32]) -> Option<Self> {
+        let words = words(bytes);
+        let (_, below) = subtract_words(&words, &P);
+        (below == 1).then(|| Self(words).multiply(&R_SQUARED))
+    }
+
+    /// The number, most significant byte first.
+    pub(super) fn to_bytes(self) -> [u8; 32] {
+        let mut product = [0; 16];
+        product[..8].copy_from_slice(&self.0);
+        let words = reduce(&product).0;
+        let mut bytes = [0; 32];
+        for (bytes, word) in bytes.chunks_exact_mut(4).zip(words.iter().rev()) {
+            bytes.copy_from_slice(&word.to_be_bytes());
+        }
+        bytes
+    }
+
+    #[inline(never)]
+    pub(super) fn add(&self, other: &Self) -> Self {
+        let (sum, carry) = add_words(&self.0, &other.0);
+        below_p(sum, carry)
+    }
+
+    #[inline(never)]
+    pub(super) fn subtract(&self, other: &Self) -> Self {
+        let (difference, borrow) = subtract_words(&self.0, &other.0);
+        Self(add_words(&difference, &p_if(Mask::from_bit(borrow))).0)
+    }
+
+    pub(super) fn double(&self) -> Self {
+        self.add(self)
+    }
+
+    /// The number of which this is the double.
+    pub(super) fn halve(&self) -> Self {
+        let odd = Mask::from_bit(self.0[0] & 1);
+        let (even, carry) = add_words(&self.0, &p_if(odd));
+        Self(eight!(I => even[I] >> 1 | if I < 7 { even[(I + 1) % 8] } else { carry } << 31))
+    }
+
+    #[inline(never)]
+    pub(super) fn multiply(&self, other: &Self) -> Self {
+        let (a, b) = (&self.0, &other.0);
+        let mut s = Column::default();
+        reduce(&[
+            column!(s, a, b; 0 0),
+            column!(s, a, b; 0 1, 1 0),
+            column!(s, a, b; 0 2, 1 1, 2 0),
+            column!(s, a, b; 0 3, 1 2, 2 1, 3 0),
+            column!(s, a, b; 0 4, 1 3, 2 2, 3 1, 4 0),
+            column!(s, a, b; 0 5, 1 4, 2 3, 3 2, 4 1, 5 0),
+            column!(s, a, b; 0 6, 1 5, 2 4, 3 3, 4 2, 5 1, 6 0),
+            column!(s, a, b; 0 7, 1 6, 2 5, 3 4, 4 3, 5 2, 6 1, 7 0),
+            column!(s, a, b; 1 7, 2 6, 3 5, 4 4, 5 3, 6 2, 7 1),
+            column!(s, a, b; 2 7, 3 6, 4 5, 5 4, 6 3, 7 2),
+            column!(s, a, b; 3 7, 4 6, 5 5, 6 4, 7 3),
+            column!(s, a, b; 4 7, 5 6, 6 5, 7 4),
+            column!(s, a, b; 5 7, 6 6, 7 5),
+            column!(s, a, b; 6 7, 7 6),
+            column!(s, a, b; 7 7),
+            s.low,
+        ])
+    }
+
+    #[inline(never)]
+    pub(super) fn square(&self) -> Self {
+        let a = &self.0;
+        let mut s = Column::default();
+        reduce(&[
+            column!(s, a, a; 0 0),
+            square_column!(s, a; 0 1),
+            square_column!(s, a; 0 2; 1),
+            square_column!(s, a; 0 3, 1 2),
+            square_column!(s, a; 0 4, 1 3; 2),
+            square_column!(s, a; 0 5, 1 4, 2 3),
+            square_column!(s, a; 0 6, 1 5, 2 4; 3),
+            square_column!(s, a; 0 7, 1 6, 2 5, 3 4),
+            square_column!(s, a; 1 7, 2 6, 3 5; 4),
+            square_column!(s, a; 2 7, 3 6, 4 5),
+            square_column!(s, a; 3 7, 4 6; 5),
+            square_column!(s, a; 4 7, 5 6),
+            square_column!(s, a; 5 7; 6),
+            square_column!(s, a; 6 7),
+            column!(s, a, a; 7 7),
+            s.low,
+        ])
+    }
+
+    /// Squares `times` times.
+    fn squared(&self, times: usize) -> Self {
+        (0..times).fold(*self, |power, _| power.square())
+    }
+
+    /// 1 / x; 0 for 0. It is x^(p - 2), by Fermat.
+    pub(super) fn invert(&self) -> Self {
+        // x_n is x to the power of 2^n - 1, n ones in binary.
+        let x1 = *self;
+        let x2 = x1.square().multiply(&x1);
+        let x4 = x2.squared(2).multiply(&x2);
+        let x8 = x4.squared(4).multiply(&x4);
+        let x16 = x8.squared(8).multiply(&x8);
+        let x32 = x16.squared(16).multiply(&x16);
+        // p - 2 in words: ffffffff 00000001 00000000 00000000 00000000 ffffffff ffffffff fffffffd.
+        let upper = x32.squared(32).multiply(&x1);
+        let upper = upper.squared(128).multiply(&x32);
+        let upper = upper.squared(32).multiply(&x32);
+        // fffffffd has 30 ones, a zero and a one.
+        let x24 = x16.squared(8).multiply(&x8);
+        let x28 = x24.squared(4).multiply(&x4);
+        let x30 = x28.squared(2).multiply(&x2);
+        upper.squared(30).multiply(&x30).squared(2).multiply(&x1)
+    }
+
+    /// Whether it is 0.
+    pub(super) fn is_zero(&self) -> bool {
+        self.0.iter().fold(0, |all, word| all | word) == 0
+    }
+}
+
+impl Choose for Element {
+    #[inline(always)]
+    fn choose(mask: Mask, no: &Self, yes: &Self) -> Self {
+        Self(choose_words(mask, &no.0, &yes.0))
+    }
+}
+
+/// The words of a number, the least significant first.
+pub(super) fn words(bytes: &[u8; 32]) -> [u32; 8] {
+    let mut words = [0; 8];
+    for (word, chunk) in words.iter_mut().rev().zip(bytes.chunks_exact(4)) {
+        *word = chunk
+            .iter()
+            .fold(0, |word, &byte| word << 8 | u32::from(byte));
+    }
+    words
+}
+
+/// p where the mask is set, otherwise 0.
+#[inline(always)]
+fn p_if(mask: Mask) -> [u32; 8] {
+    eight!(I => P[I] & mask.0)
+}
+
+/// A number below 2p, made one below p; `carry` is its bit 256.
+#[inline(always)]
+fn below_p(number: [u32; 8], carry: u32) -> Element {
+    let (reduced, borrow) = subtract_words(&number, &P);
+    // It was below p if p could not be subtracted.
+    let mask = Mask::from_bit(borrow & (carry ^ 1));
+    Element(choose_words(mask, &reduced, &number))
+}
+
+/// A product below p^2, divided by 2^256 modulo p.
+#[inline(always)]
+fn reduce(product: &[u32; 16]) -> Element {
+    let [t0, t1, t2, t3, t4, t5, t6, t7, rest @ ..] = *product;
+    let window = ([t0, t1, t2, t3, t4, t5, t6, t7], 0);
+    let window = divide_by_word(window, rest[0]);
+    let window = divide_by_word(window, rest[1]);
+    let window = divide_by_word(window, rest[2]);
+    let window = divide_by_word(window, rest[3]);
+    let window = divide_by_word(window, rest[4]);
+    let window = divide_by_word(window, rest[5]);
+    let window = divide_by_word(window, rest[6]);
+    let (number, carry) = divide_by_word(window, rest[7]);
+    below_p(number, carry)
+}
+
+/// Adds to eight words, which the word `next` and a carry onto it follow, the multiple of p that
+/// makes the lowest 0, and leaves that out. It is `m * p` with `m` the lowest word, since p is -1
+/// modulo 2^32.
+#[inline(always)]
+fn divide_by_word((t, carry_in): ([u32; 8], u32), next: u32) -> ([u32; 8], u32) {
+    let m = t[0];
+    // (2^32 - 1) m at 2^224; 2^96 m and 2^192 m; and -m, which cancels the lowest word.
+    let low = m.wrapping_neg();
+    let high = m.wrapping_sub(u32::from(m != 0));
+    let (t3, carry) = add_word(t[3], m, 0);
+    let (t4, carry) = add_word(t[4], 0, carry);
+    let (t5, carry) = add_word(t[5], 0, carry);
+    let (t6, carry) = add_word(t[6], m, carry);
+    let (t7, carry) = add_word(t[7], low, carry);
+    // At most 2^33 - 1 in all, so that one bit is carried.
+    let (t8, first) = add_word(next, high, carry);
+    let (t8, second) = add_word(t8, 0, carry_in);
+    ([t[1], t[2], t3, t4, t5, t6, t7, t8], first + second)
+}
