@@ -7,8 +7,8 @@
 //!
 //! It is our own because nothing that fits was found. Counted for RV32IMC with
 //! `opt-level = "s"`: a product of `p256` 0.13 takes 6.2 million instructions, one of MbedTLS 11,
-//! this one 4, with the base point 1.2. A product of numbers takes 1480 with `fiat-crypto` 0.3, and
-//! 1030 in [`field`]. `crrl` 0.9 does not build without `std`.
+//! this one 3.4, with the base point 1.1. A product of numbers takes 1480 with `fiat-crypto` 0.3,
+//! and 860 in [`field`]. `crrl` 0.9 does not build without `std`.
 
 mod field;
 mod hook;

@@ -2,7 +2,8 @@
 //! bits: in Montgomery's form, always below p, in time that does not depend on their values.
 //!
 //! Products are unrolled, for only so are the words kept in registers, and with
-//! `opt-level = "s"` the compiler would not do it.
+//! `opt-level = "s"` the compiler would not do it. Their rows are held apart by [`black_box`]:
+//! otherwise it multiplies everything first, and spends a fifth of the time on storing that.
 
 use core::hint::black_box;
 
@@ -121,72 +122,6 @@ pub(super) fn subtract_words(a: &[u32; 8], b: &[u32; 8]) -> ([u32; 8], u32) {
     (difference, borrow)
 }
 
-/// The sum of the products of one column of a long multiplication.
-#[derive(Default)]
-struct Column {
-    low: u32,
-    middle: u32,
-    high: u32,
-}
-
-impl Column {
-    #[inline(always)]
-    fn add(&mut self, a: u32, b: u32) {
-        let product = u64::from(a) * u64::from(b);
-        let (low, carry) = self.low.overflowing_add(product as u32);
-        // The upper half of a product is never all ones.
-        let upper = ((product >> 32) as u32).wrapping_add(carry.into());
-        let (middle, carry) = self.middle.overflowing_add(upper);
-        self.low = low;
-        self.middle = middle;
-        self.high = self.high.wrapping_add(carry.into());
-    }
-
-    /// Doubles the sum and adds to it.
-    #[inline(always)]
-    fn doubled_onto(self, other: Self) -> Self {
-        let (low, first) = add_word(self.low, self.low, 0);
-        let (middle, second) = add_word(self.middle, self.middle, first);
-        let high = self.high + self.high + second;
-        let (low, first) = add_word(low, other.low, 0);
-        let (middle, second) = add_word(middle, other.middle, first);
-        Self {
-            low,
-            middle,
-            high: high + other.high + second,
-        }
-    }
-
-    /// The column's word; what is left belongs to the next.
-    #[inline(always)]
-    fn take(&mut self) -> u32 {
-        let word = self.low;
-        self.low = self.middle;
-        self.middle = self.high;
-        self.high = 0;
-        word
-    }
-}
-
-/// One column of `$a * $b`.
-macro_rules! column {
-    ($sum:ident, $a:ident, $b:ident; $($i:literal $j:literal),+) => {{
-        $($sum.add($a[$i], $b[$j]);)+
-        $sum.take()
-    }};
-}
-
-/// One column of the square of `$a`: the products that occur twice, and the one that does not.
-macro_rules! square_column {
-    ($sum:ident, $a:ident; $($i:literal $j:literal),+ $(; $d:literal)?) => {{
-        let mut twice = Column::default();
-        $(twice.add($a[$i], $a[$j]);)+
-        $sum = twice.doubled_onto($sum);
-        $($sum.add($a[$d], $a[$d]);)?
-        $sum.take()
-    }};
-}
-
 /// A number modulo p.
 #[derive(Clone, Copy)]
 pub(super) struct Element([u32; 8]);
@@ -253,50 +188,57 @@ impl Element {
 
     #[inline(never)]
     pub(super) fn multiply(&self, other: &Self) -> Self {
-        let (a, b) = (&self.0, &other.0);
-        let mut s = Column::default();
-        reduce(&[
-            column!(s, a, b; 0 0),
-            column!(s, a, b; 0 1, 1 0),
-            column!(s, a, b; 0 2, 1 1, 2 0),
-            column!(s, a, b; 0 3, 1 2, 2 1, 3 0),
-            column!(s, a, b; 0 4, 1 3, 2 2, 3 1, 4 0),
-            column!(s, a, b; 0 5, 1 4, 2 3, 3 2, 4 1, 5 0),
-            column!(s, a, b; 0 6, 1 5, 2 4, 3 3, 4 2, 5 1, 6 0),
-            column!(s, a, b; 0 7, 1 6, 2 5, 3 4, 4 3, 5 2, 6 1, 7 0),
-            column!(s, a, b; 1 7, 2 6, 3 5, 4 4, 5 3, 6 2, 7 1),
-            column!(s, a, b; 2 7, 3 6, 4 5, 5 4, 6 3, 7 2),
-            column!(s, a, b; 3 7, 4 6, 5 5, 6 4, 7 3),
-            column!(s, a, b; 4 7, 5 6, 6 5, 7 4),
-            column!(s, a, b; 5 7, 6 6, 7 5),
-            column!(s, a, b; 6 7, 7 6),
-            column!(s, a, b; 7 7),
-            s.low,
-        ])
+        let b = &other.0;
+        let mut t = [0; 8];
+        let mut carry = 0;
+        macro_rules! row { ($i:literal: $($j:literal)+) => {{
+            let (a, carry_in) = black_box((self.0[$i], carry));
+            let mut next = 0;
+            $((t[$j], next) = multiply_add(a, b[$j], t[$j], next);)+
+            (t, carry) = divide_by_word((t, carry_in), next);
+        }} }
+        row!(0: 0 1 2 3 4 5 6 7);
+        row!(1: 0 1 2 3 4 5 6 7);
+        row!(2: 0 1 2 3 4 5 6 7);
+        row!(3: 0 1 2 3 4 5 6 7);
+        row!(4: 0 1 2 3 4 5 6 7);
+        row!(5: 0 1 2 3 4 5 6 7);
+        row!(6: 0 1 2 3 4 5 6 7);
+        row!(7: 0 1 2 3 4 5 6 7);
+        below_p(t, carry)
     }
 
     #[inline(never)]
     pub(super) fn square(&self) -> Self {
         let a = &self.0;
-        let mut s = Column::default();
-        reduce(&[
-            column!(s, a, a; 0 0),
-            square_column!(s, a; 0 1),
-            square_column!(s, a; 0 2; 1),
-            square_column!(s, a; 0 3, 1 2),
-            square_column!(s, a; 0 4, 1 3; 2),
-            square_column!(s, a; 0 5, 1 4, 2 3),
-            square_column!(s, a; 0 6, 1 5, 2 4; 3),
-            square_column!(s, a; 0 7, 1 6, 2 5, 3 4),
-            square_column!(s, a; 1 7, 2 6, 3 5; 4),
-            square_column!(s, a; 2 7, 3 6, 4 5),
-            square_column!(s, a; 3 7, 4 6; 5),
-            square_column!(s, a; 4 7, 5 6),
-            square_column!(s, a; 5 7; 6),
-            square_column!(s, a; 6 7),
-            column!(s, a, a; 7 7),
-            s.low,
-        ])
+        let mut t = [0; 16];
+        macro_rules! row { ($i:literal: $($j:literal)+) => {{
+            let (word, first) = black_box((a[$i], t[$i + 7]));
+            t[$i + 7] = first;
+            let mut next = 0;
+            $((t[$i + $j], next) = multiply_add(word, a[$j], t[$i + $j], next);)+
+            t[$i + 8] = next;
+        }} }
+        row!(0: 1 2 3 4 5 6 7);
+        row!(1: 2 3 4 5 6 7);
+        row!(2: 3 4 5 6 7);
+        row!(3: 4 5 6 7);
+        row!(4: 5 6 7);
+        row!(5: 6 7);
+        row!(6: 7);
+        let mut carry = 0;
+        let mut above = 0;
+        macro_rules! twice { ($($i:literal)+) => {$(
+            let (word, held) = black_box((a[$i], above));
+            let square = u64::from(word) * u64::from(word);
+            let (low, high) = (t[2 * $i], t[2 * $i + 1]);
+            (t[2 * $i], carry) = add_word(low << 1 | held, square as u32, carry);
+            (t[2 * $i + 1], carry) = add_word(high << 1 | low >> 31, (square >> 32) as u32, carry);
+            above = high >> 31;
+        )+} }
+        twice!(0 1 2 3 4 5 6 7);
+        let _ = (carry, above);
+        reduce(&t)
     }
 
     /// Squares `times` times.
@@ -335,6 +277,13 @@ impl Choose for Element {
     fn choose(mask: Mask, no: &Self, yes: &Self) -> Self {
         Self(choose_words(mask, &no.0, &yes.0))
     }
+}
+
+/// a * b + c + d, which two words hold: the lower and the upper one.
+#[inline(always)]
+fn multiply_add(a: u32, b: u32, c: u32, d: u32) -> (u32, u32) {
+    let sum = u64::from(a) * u64::from(b) + u64::from(c) + u64::from(d);
+    (sum as u32, (sum >> 32) as u32)
 }
 
 /// The words of a number, the least significant first.
