@@ -36,6 +36,18 @@ pub(super) struct Saved(Owned<sys::mbedtls_ssl_session>);
 /// How much is read from the stream at once.
 const CHUNK: usize = 1024;
 
+/// What MbedTLS is built with, in order of preference: AES-128 with SHA-256 first, which no server
+/// lacks, for without hardware SHA-384 and AES-256 cost more, and give these connections nothing.
+static CIPHER_SUITES: [c_int; 7] = [
+    sys::MBEDTLS_TLS1_3_AES_128_GCM_SHA256 as c_int,
+    sys::MBEDTLS_TLS1_3_AES_256_GCM_SHA384 as c_int,
+    sys::MBEDTLS_TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256 as c_int,
+    sys::MBEDTLS_TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256 as c_int,
+    sys::MBEDTLS_TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384 as c_int,
+    sys::MBEDTLS_TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384 as c_int,
+    0, // the end
+];
+
 /// The bytes between MbedTLS and the stream.
 pub(super) struct Bytes {
     /// Room for what comes in.
@@ -97,7 +109,8 @@ impl<'a> Config<'a> {
     ) -> Result<Self, TlsError> {
         let mut config = Owned::<sys::mbedtls_ssl_config>::new();
         let conf = config.as_mut_ptr();
-        // SAFETY: the structure is initialised. The certificates and the key that it keeps
+        // SAFETY: the structure is initialised. The suites are a static with a 0 at its end, as
+        // MbedTLS wants. The certificates and the key that it keeps
         // pointers to live for `'a`; they are read only (what MbedTLS changes in a key, the
         // blinding of RSA, lies behind a pointer of the key's own).
         unsafe {
@@ -112,6 +125,7 @@ impl<'a> Config<'a> {
                 sys::mbedtls_ssl_protocol_version_MBEDTLS_SSL_VERSION_TLS1_2;
             sys::mbedtls_ssl_conf_authmode(conf, sys::MBEDTLS_SSL_VERIFY_REQUIRED as c_int);
             sys::mbedtls_ssl_conf_rng(conf, Some(random), ptr::null_mut());
+            sys::mbedtls_ssl_conf_ciphersuites(conf, CIPHER_SUITES.as_ptr());
             // Off by default, for the sake of programs that do not know of it.
             sys::mbedtls_ssl_conf_tls13_enable_signal_new_session_tickets(
                 conf,
