@@ -16,7 +16,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-use field::{Choose, Element, Mask};
+use field::{Element, Entry, Mask};
 pub(super) use hook::install;
 use zeroize::Zeroizing;
 
@@ -70,23 +70,17 @@ impl Affine {
         let point = Self { x, y };
         y.square().subtract(&right).is_zero().then_some(point)
     }
-
-    /// -P where the mask is set, otherwise P.
-    fn negated_if(&self, mask: Mask) -> Self {
-        let negative = Element::ZERO.subtract(&self.y);
-        Self {
-            x: self.x,
-            y: Element::choose(mask, &self.y, &negative),
-        }
-    }
 }
 
-impl Choose for Affine {
-    fn choose(mask: Mask, no: &Self, yes: &Self) -> Self {
-        Self {
-            x: Element::choose(mask, &no.x, &yes.x),
-            y: Element::choose(mask, &no.y, &yes.y),
-        }
+impl Entry for Affine {
+    const BLANK: Self = Self {
+        x: Element::BLANK,
+        y: Element::BLANK,
+    };
+
+    fn take_if(&mut self, mask: Mask, entry: &Self) {
+        self.x.take_if(mask, &entry.x);
+        self.y.take_if(mask, &entry.y);
     }
 }
 
@@ -169,15 +163,6 @@ impl Jacobian {
         }
     }
 
-    /// -P where the mask is set, otherwise P.
-    fn negated_if(&self, mask: Mask) -> Self {
-        let negative = Element::ZERO.subtract(&self.y);
-        Self {
-            y: Element::choose(mask, &self.y, &negative),
-            ..*self
-        }
-    }
-
     /// None for z = 0.
     fn coordinates(self) -> Option<Coordinates> {
         if self.z.is_zero() {
@@ -194,21 +179,25 @@ impl Jacobian {
     }
 }
 
-impl Choose for Jacobian {
-    fn choose(mask: Mask, no: &Self, yes: &Self) -> Self {
-        Self {
-            x: Element::choose(mask, &no.x, &yes.x),
-            y: Element::choose(mask, &no.y, &yes.y),
-            z: Element::choose(mask, &no.z, &yes.z),
-        }
+impl Entry for Jacobian {
+    const BLANK: Self = Self {
+        x: Element::BLANK,
+        y: Element::BLANK,
+        z: Element::BLANK,
+    };
+
+    fn take_if(&mut self, mask: Mask, entry: &Self) {
+        self.x.take_if(mask, &entry.x);
+        self.y.take_if(mask, &entry.y);
+        self.z.take_if(mask, &entry.z);
     }
 }
 
 /// The entry of a table, with all of them read.
-fn look_up<T: Choose + Copy>(table: &[T; 16], index: u32) -> T {
-    let mut found = table[0];
+fn look_up<T: Entry>(table: &[T; 16], index: u32) -> T {
+    let mut found = T::BLANK;
     for (i, entry) in (0..).zip(table) {
-        found = T::choose(Mask::equal(i, index), &found, entry);
+        found.take_if(Mask::equal(i, index), entry);
     }
     found
 }
@@ -286,9 +275,12 @@ fn multiply(scalar: &[u32; 8], point: &Affine, blind: &Element) -> Option<Coordi
             sum = sum.double();
         }
         let (index, negative) = signs.five(5 * window, 1);
-        sum = sum.add(&look_up(&table, index).negated_if(negative));
+        let mut multiple = look_up(&table, index);
+        multiple.y.negate_if(negative);
+        sum = sum.add(&multiple);
     }
-    sum.negated_if(negated).coordinates()
+    sum.y.negate_if(negated);
+    sum.coordinates()
 }
 
 /// The scalar times the base point; `blind` is random, and not 0.
@@ -301,7 +293,9 @@ fn multiply_base(scalar: &[u32; 8], blind: &Element) -> Option<Coordinates> {
     let (signs, negated) = Signs::of(scalar);
     let entry = |row: usize, column: usize| {
         let (index, negative) = signs.five(row * HALF + column, TEETH);
-        look_up(&table::BASE[row], index).negated_if(negative)
+        let mut multiple = look_up(&table::BASE[row], index);
+        multiple.y.negate_if(negative);
+        multiple
     };
     let first = entry(0, HALF - 1);
     let first = Jacobian {
@@ -315,5 +309,6 @@ fn multiply_base(scalar: &[u32; 8], blind: &Element) -> Option<Coordinates> {
         sum = sum.add_affine(&entry(0, column));
         sum = sum.add_affine(&entry(1, column));
     }
-    sum.negated_if(negated).coordinates()
+    sum.y.negate_if(negated);
+    sum.coordinates()
 }

@@ -70,10 +70,13 @@ impl Mask {
     }
 }
 
-/// Chooses between two of the same.
-pub(super) trait Choose: Sized {
-    /// `yes` where the mask is set, otherwise `no`.
-    fn choose(mask: Mask, no: &Self, yes: &Self) -> Self;
+/// What a table holds.
+pub(super) trait Entry {
+    /// All words 0.
+    const BLANK: Self;
+
+    /// Takes over the entry where the mask is set. It must be blank yet.
+    fn take_if(&mut self, mask: Mask, entry: &Self);
 }
 
 /// `yes` where the mask is set, otherwise `no`.
@@ -266,16 +269,24 @@ impl Element {
         upper.squared(30).multiply(&x30).squared(2).multiply(&x1)
     }
 
+    /// -x where the mask is set, otherwise x.
+    pub(super) fn negate_if(&mut self, mask: Mask) {
+        let negative = Self::ZERO.subtract(self);
+        self.0 = choose_words(mask, &self.0, &negative.0);
+    }
+
     /// Whether it is 0.
     pub(super) fn is_zero(&self) -> bool {
         self.0.iter().fold(0, |all, word| all | word) == 0
     }
 }
 
-impl Choose for Element {
+impl Entry for Element {
+    const BLANK: Self = Self::ZERO;
+
     #[inline(always)]
-    fn choose(mask: Mask, no: &Self, yes: &Self) -> Self {
-        Self(choose_words(mask, &no.0, &yes.0))
+    fn take_if(&mut self, mask: Mask, entry: &Self) {
+        eight!(I => self.0[I] |= mask.0 & entry.0[I]);
     }
 }
 
