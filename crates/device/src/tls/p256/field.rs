@@ -156,9 +156,8 @@ impl Element {
 
     /// The number, most significant byte first.
     pub(super) fn to_bytes(self) -> [u8; 32] {
-        let mut product = [0; 16];
-        product[..8].copy_from_slice(&self.0);
-        let words = reduce(&product).0;
+        // The product with 1 that is not in Montgomery's form leaves it.
+        let words = self.multiply(&Self([1, 0, 0, 0, 0, 0, 0, 0])).0;
         let mut bytes = [0; 32];
         for (bytes, word) in bytes.chunks_exact_mut(4).zip(words.iter().rev()) {
             bytes.copy_from_slice(&word.to_be_bytes());
