@@ -1,7 +1,7 @@
 //! A client's session of MbedTLS 3.6, without input or output of its own: what came in is handed
 //! over, what is to go out is collected.
 //!
-//! The only part of TLS with `unsafe`, but for installing the hooks. It is done here and not by
+//! The only part of TLS with `unsafe`, but for the hooks. It is done here and not by
 //! the sessions of `mbedtls-rs` 0.3.0, which
 //! - cannot be told to take the tickets of TLS 1.3, so that nothing would ever be resumed: MbedTLS
 //!   ignores them until asked (library/ssl_tls.c, `mbedtls_ssl_config_defaults`, v3.6.5), and the
