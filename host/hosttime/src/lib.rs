@@ -10,8 +10,8 @@
 
 #![warn(missing_docs)]
 
-use std::collections::BTreeMap;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -54,9 +54,28 @@ struct Epoch {
 
 struct State {
     epoch: Option<Epoch>,
-    /// Keyed by instant and a running number, since two timers may share an instant.
-    timers: BTreeMap<(u64, u64), Waker>,
-    next_number: u64,
+    /// Keyed by instant and task, since two tasks may wake at one instant.
+    timers: BTreeMap<(u64, Task), Waker>,
+    /// When each task wakes first. There is one timer for each, as with embassy-time's own queue:
+    /// a task polls all its timers whenever it is polled, and so sets the later ones again.
+    /// Without this an hour's timer would be here once for each poll within that hour.
+    first: HashMap<Task, u64>,
+}
+
+/// What a waker wakes. As long as a timer holds the waker, nothing else has the same address.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Task {
+    data: usize,
+    vtable: usize,
+}
+
+impl Task {
+    fn of(waker: &Waker) -> Self {
+        Self {
+            data: waker.data().addr(),
+            vtable: std::ptr::from_ref(waker.vtable()).addr(),
+        }
+    }
 }
 
 impl State {
@@ -77,6 +96,19 @@ impl State {
     fn now(&mut self) -> u64 {
         let epoch = self.epoch();
         epoch.micros + epoch.real.elapsed().as_micros() as u64 * u64::from(epoch.rate)
+    }
+
+    /// Removes the timers up to `now`.
+    fn take_due(&mut self, now: u64) -> Vec<Waker> {
+        let mut due = Vec::new();
+        while let Some(timer) = self.timers.first_entry()
+            && timer.key().0 <= now
+        {
+            let ((_, task), waker) = timer.remove_entry();
+            self.first.remove(&task);
+            due.push(waker);
+        }
+        due
     }
 
     /// How long to really sleep until device instant `at`.
@@ -114,13 +146,19 @@ impl Driver for HostTime {
             waker.wake_by_ref();
             return;
         }
+        let task = Task::of(waker);
+        if let Some(&known) = state.first.get(&task) {
+            if known <= at {
+                return;
+            }
+            state.timers.remove(&(known, task));
+        }
         let first = state
             .timers
             .first_key_value()
             .is_none_or(|(&(next, _), _)| at < next);
-        let number = state.next_number;
-        state.next_number += 1;
-        state.timers.insert((at, number), waker.clone());
+        state.first.insert(task, at);
+        state.timers.insert((at, task), waker.clone());
         drop(state);
         if first {
             self.changed.notify_one();
@@ -128,14 +166,14 @@ impl Driver for HostTime {
     }
 }
 
-static DRIVER: HostTime = HostTime {
+static DRIVER: LazyLock<HostTime> = LazyLock::new(|| HostTime {
     state: Mutex::new(State {
         epoch: None,
         timers: BTreeMap::new(),
-        next_number: 0,
+        first: HashMap::new(),
     }),
     changed: Condvar::new(),
-};
+});
 
 #[allow(unsafe_code)] // The macro exports the driver under the link names that embassy-time calls.
 mod exported {
@@ -161,12 +199,11 @@ fn wake_sleepers() {
     let mut state = DRIVER.lock();
     loop {
         let now = state.now();
-        let later = state.timers.split_off(&(now + 1, 0));
-        let due = std::mem::replace(&mut state.timers, later);
+        let due = state.take_due(now);
         if !due.is_empty() {
             // A waker may come back for the lock.
             drop(state);
-            due.into_values().for_each(Waker::wake);
+            due.into_iter().for_each(Waker::wake);
             state = DRIVER.lock();
             continue;
         }
@@ -216,6 +253,28 @@ mod tests {
         let woken: Vec<_> = order.iter().take(3).collect();
         assert_eq!(woken, ["now", "half", "hour"]);
         assert!(DRIVER.now() >= start + 3_600_000_000);
+    }
+
+    #[test]
+    fn a_task_has_one_timer_however_often_it_is_set() {
+        let (woken, order) = mpsc::channel();
+        let waker = Waker::from(Arc::new(Flag(woken, "task")));
+        let far = DRIVER.now() + (1 << 60);
+        let timers = || {
+            let state = DRIVER.lock();
+            let task = Task::of(&waker);
+            let of_task = state.timers.keys().filter(|(_, other)| *other == task);
+            (of_task.count(), state.first.get(&task).copied())
+        };
+        for later in 0..100 {
+            DRIVER.schedule_wake(far + later, &waker);
+        }
+        assert_eq!(timers(), (1, Some(far)));
+        DRIVER.schedule_wake(far - 1, &waker);
+        assert_eq!(timers(), (1, Some(far - 1)));
+        DRIVER.schedule_wake(DRIVER.now() + 1, &waker);
+        assert_eq!(order.recv(), Ok("task"));
+        assert_eq!(timers(), (0, None));
     }
 
     #[test]
