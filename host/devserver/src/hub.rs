@@ -15,6 +15,7 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 use crate::config::Profile;
 use crate::error::CallError;
 use crate::event::{Event, Events};
+use crate::recent::Recent;
 use crate::store::{DeviceId, Scope, Store, StoreError};
 use crate::value::Datum;
 
@@ -28,6 +29,7 @@ pub(crate) struct Hub {
     pub(crate) store: Store,
     pub(crate) profile: Option<Profile>,
     events: broadcast::Sender<Arc<Event>>,
+    pub(crate) recent: Recent,
     live: Mutex<Live>,
     /// Telemetry messages stored since the start.
     pub(crate) messages: AtomicU64,
@@ -100,6 +102,7 @@ impl Hub {
             store,
             profile,
             events: broadcast::channel(EVENTS).0,
+            recent: Recent::default(),
             live: Mutex::default(),
             messages: AtomicU64::new(0),
         }
@@ -123,8 +126,10 @@ impl Hub {
             Event::Telemetry { .. } => log::trace!("{event:?}"),
             _ => log::info!("{event:?}"),
         }
+        let event = Arc::new(event);
+        self.recent.add(now_ms(), &event);
         // Nobody may be listening.
-        let _ = self.events.send(Arc::new(event));
+        let _ = self.events.send(event);
     }
 
     /// Tells of stored telemetry.

@@ -10,6 +10,7 @@ mod http;
 mod hub;
 mod identity;
 mod mqtt;
+mod recent;
 mod server;
 mod store;
 mod tls;

@@ -21,6 +21,7 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 use super::Page;
 use crate::event::{Event, Events};
 use crate::hub::{Hub, now_ms};
+use crate::recent::Past;
 
 /// How many devices are named in each summary.
 const HEARD: usize = 500;
@@ -38,6 +39,8 @@ struct Feed {
     device: Option<String>,
     messages: u64,
     told_ms: i64,
+    /// What happened before, to be told first.
+    past: Option<Vec<Past>>,
 }
 
 pub(super) async fn events(
@@ -53,6 +56,7 @@ pub(super) async fn events(
         device: watch.device,
         messages: page.hub.messages.load(Ordering::Relaxed),
         told_ms: now_ms(),
+        past: Some(page.hub.recent.all()),
         hub: page.hub,
     };
     let stream = unfold(feed, async |mut feed| Some((Ok(feed.next().await?), feed)));
@@ -61,6 +65,10 @@ pub(super) async fn events(
 
 impl Feed {
     async fn next(&mut self) -> Option<SseEvent> {
+        if let Some(past) = self.past.take() {
+            let past = json!({ "type": "past", "events": past });
+            return SseEvent::default().json_data(past).ok();
+        }
         loop {
             let event = tokio::select! {
                 event = self.events.next() => event?,

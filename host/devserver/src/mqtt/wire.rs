@@ -65,7 +65,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
 
     /// Waits for bytes and takes them in; `Ok(false)` if the client has closed. Cancel-safe.
     pub(super) async fn receive(&mut self) -> io::Result<bool> {
-        let length = self.stream.read(&mut self.buffer).await?;
+        let length = match self.stream.read(&mut self.buffer).await {
+            // What rustls says of a peer that closes TCP without taking leave in TLS.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => 0,
+            read => read?,
+        };
         // Taken out for the time of the loop, which has no await in it.
         let buffer = std::mem::take(&mut self.buffer);
         let mut cursor = Cursor::new(buffer.get(..length).unwrap_or_default());

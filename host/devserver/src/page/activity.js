@@ -27,13 +27,20 @@ export class Activity {
     this.#empty = empty;
   }
 
-  event(event) {
+  event(event, at = new Date()) {
     const words = WORDS[event.type]?.(event);
-    if (words) this.add(...words);
+    if (words) this.add(...words, at);
   }
 
-  add(kind, words) {
-    const time = node("time", {}, new Date().toLocaleTimeString([], { hour12: false }));
+  /** What happened before the page listened, oldest first; it takes the place of what was listed. */
+  past(events) {
+    this.#list.replaceChildren();
+    this.#empty.hidden = false;
+    for (const event of events) this.event(event, new Date(event.at_ms));
+  }
+
+  add(kind, words, at = new Date()) {
+    const time = node("time", {}, at.toLocaleTimeString([], { hour12: false }));
     this.#list.prepend(node("li", { "data-kind": kind }, time, words));
     while (this.#list.children.length > KEPT) this.#list.lastChild.remove();
     this.#empty.hidden = true;

@@ -257,6 +257,9 @@ function heard(event) {
       drawList();
       drawTelemetry();
       return;
+    case "past":
+      activity.past(event.events);
+      return;
     case "telemetry":
       for (const record of event.records) {
         for (const [key, value] of Object.entries(record.values)) take(key, [{ ts_ms: record.ts_ms, value }]);

@@ -176,10 +176,13 @@ async fn what_strangers_choose_stays_text() {
     browser.until("document.querySelector('#device-name').innerText.length > 0");
     assert_eq!(browser.text("#device-name"), HOSTILE);
     browser.until("document.querySelector('#client td')");
+    // What happened before the page was opened is told as well, and once, however often it listens.
+    let refusals = "document.querySelectorAll('#activity [data-kind=bad]').length";
+    browser.until(&format!("{refusals} === 1"));
     browser.until("document.querySelector('#values dd')");
     client.publish("v1/devices/me/telemetry", &value).await;
     client.publish("v1/nonsense", &value).await;
-    browser.until("document.querySelector('#activity [data-kind=bad]')");
+    browser.until(&format!("{refusals} === 2"));
     assert_eq!(
         browser.run("return document.querySelectorAll('main img, aside img, .chart img').length"),
         0
