@@ -10,7 +10,7 @@
 
 use core::{
     cell::{RefCell, RefMut},
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
 };
 
 use device::platform::Network;
@@ -24,7 +24,7 @@ use embassy_net::{
     },
     udp::{PacketMetadata, UdpSocket},
 };
-use embassy_time::Duration;
+use embassy_time::{Duration, with_timeout};
 use embedded_nal_async::{AddrType, Dns, TcpConnect};
 use static_cell::StaticCell;
 
@@ -39,6 +39,9 @@ const TRANSMIT: usize = 2 * 1460;
 const RECEIVE: usize = 2 * 1460;
 /// How long data may stay unacknowledged before the connection counts as dead.
 const TCP_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long DHCP may take. Its first answer usually comes within two seconds; some access points
+/// hold packets back until they have learnt the new station.
+const DHCP: Duration = Duration::from_secs(15);
 /// An NTP packet is 48 bytes.
 const UDP_BUFFER: usize = 128;
 
@@ -59,6 +62,16 @@ pub fn stack<D: Driver>(interface: D, seed: u64) -> (Stack<'static>, Runner<'sta
         RESOURCES.init(StackResources::new()),
         seed,
     )
+}
+
+/// The address that DHCP gives, once the link is up; `None` if none comes in time.
+pub async fn address(stack: Stack<'_>) -> Option<Ipv4Addr> {
+    let given = async {
+        stack.wait_link_up().await;
+        stack.wait_config_up().await;
+        stack.config_v4().map(|config| config.address.address())
+    };
+    with_timeout(DHCP, given).await.ok().flatten()
 }
 
 /// The device's sockets.

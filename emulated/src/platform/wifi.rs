@@ -8,7 +8,7 @@ use device::platform::{
     AccessPoint, AuthMode, Bssid, JoinError, ScanRequest, Ssid, Wifi, WifiCredentials,
 };
 use embassy_net::Stack;
-use embassy_time::{Duration, Timer, with_timeout};
+use embassy_time::{Duration, Timer};
 
 use crate::board::{ethernet, options};
 
@@ -18,8 +18,8 @@ const AIR: &str = "-48\tworkshop\tcorrect horse\n-61\tguests";
 
 /// Channels of the 2.4 GHz band that a scan visits.
 const CHANNELS: u32 = 13;
-/// How long DHCP may take, as in the firmware.
-const DHCP: Duration = Duration::from_secs(15);
+/// How long it stays on a channel unless the client says otherwise, as ESP-IDF's driver does.
+const PROBING_MS: u32 = 120;
 
 struct Network {
     seen: AccessPoint,
@@ -85,12 +85,8 @@ impl Wifi for Station {
         request: ScanRequest,
         found: &mut dyn FnMut(AccessPoint),
     ) -> Result<(), u16> {
-        let dwell_ms = if request.dwell_ms == 0 {
-            120
-        } else {
-            request.dwell_ms.min(1_500)
-        };
-        Timer::after(Duration::from_millis((dwell_ms * CHANNELS).into())).await;
+        let scan_ms = request.dwell_ms_or(PROBING_MS) * CHANNELS;
+        Timer::after(Duration::from_millis(scan_ms.into())).await;
         self.air
             .iter()
             .map(|network| network.seen.clone())
@@ -114,14 +110,7 @@ impl Wifi for Station {
             return Err(JoinError::WrongPassphrase);
         }
         ethernet::plug(true);
-        let address = async {
-            self.stack.wait_link_up().await;
-            self.stack.wait_config_up().await;
-            self.stack
-                .config_v4()
-                .map(|config| config.address.address())
-        };
-        if let Ok(Some(address)) = with_timeout(DHCP, address).await {
+        if let Some(address) = sockets::address(self.stack).await {
             self.joined.replace(Some(network.seen.clone()));
             return Ok(address);
         }

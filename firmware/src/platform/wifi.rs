@@ -26,11 +26,6 @@ const MOST_FOUND: usize = 32;
 /// Milliseconds on a channel where the client leaves it to us: ESP-IDF's defaults.
 const PROBING_MS: u32 = 120;
 const LISTENING_MS: u32 = 360;
-/// Longer than this on a channel, and a joined station is dropped by its access point.
-const LONGEST_DWELL_MS: u32 = 1500;
-/// How long DHCP may take. Its first answer usually comes within two seconds; some access points
-/// hold packets back until they have learnt the new station.
-const DHCP: Duration = Duration::from_secs(15);
 /// How long the driver may take to join; it gives up by itself before.
 const ASSOCIATION: Duration = Duration::from_secs(20);
 /// How long leaving may take.
@@ -123,14 +118,7 @@ impl Wifi for Station {
                 return Err(JoinError::Other(code(DisconnectReason::Timeout)));
             }
         }
-        let address = async {
-            self.stack.wait_link_up().await;
-            self.stack.wait_config_up().await;
-            self.stack
-                .config_v4()
-                .map(|config| config.address.address())
-        };
-        if let Ok(Some(address)) = with_timeout(DHCP, address).await {
+        if let Some(address) = sockets::address(self.stack).await {
             return Ok(address);
         }
         let lost = !controller.is_connected();
@@ -234,14 +222,8 @@ async fn look(
     request: ScanRequest,
     only: Option<&WifiCredentials>,
 ) -> Result<Vec<AccessPointInfo>, WifiError> {
-    let dwell = |default: u32| {
-        let ms = if request.dwell_ms == 0 {
-            default
-        } else {
-            request.dwell_ms
-        };
-        esp_hal::time::Duration::from_millis(ms.min(LONGEST_DWELL_MS).into())
-    };
+    let dwell =
+        |default_ms| esp_hal::time::Duration::from_millis(request.dwell_ms_or(default_ms).into());
     let kind = if request.passive {
         ScanTypeConfig::Passive(dwell(LISTENING_MS))
     } else {

@@ -15,6 +15,8 @@ use tokio::sync::watch;
 
 /// Channels of the 2.4 GHz band that a scan visits.
 const CHANNELS: u32 = 13;
+/// How long it stays on a channel unless the client says otherwise, as ESP-IDF's driver does.
+const PROBING_MS: u32 = 120;
 
 /// An access point of the simulated air.
 #[derive(Clone)]
@@ -126,9 +128,12 @@ impl Station {
 
     fn still_there(&self) -> bool {
         self.joined.borrow().as_ref().is_some_and(|joined| {
-            self.air
-                .find(&joined.network)
-                .is_some_and(|network| opens(&network, &joined.network) && network.dhcp)
+            self.air.find(&joined.network).is_some_and(|network| {
+                // An access point that changed its channel is heard there no more.
+                network.seen.channel == joined.seen.channel
+                    && opens(&network, &joined.network)
+                    && network.dhcp
+            })
         })
     }
 }
@@ -147,12 +152,8 @@ impl Wifi for Station {
         request: ScanRequest,
         found: &mut dyn FnMut(AccessPoint),
     ) -> Result<(), u16> {
-        let dwell_ms = if request.dwell_ms == 0 {
-            120
-        } else {
-            request.dwell_ms.min(1_500)
-        };
-        Timer::after(Duration::from_millis((dwell_ms * CHANNELS).into())).await;
+        let scan_ms = request.dwell_ms_or(PROBING_MS) * CHANNELS;
+        Timer::after(Duration::from_millis(scan_ms.into())).await;
         let mut heard: Vec<_> = self.air.0.borrow().iter().map(|n| n.seen.clone()).collect();
         heard.sort_by_key(|network| -i16::from(network.rssi));
         heard.into_iter().for_each(found);

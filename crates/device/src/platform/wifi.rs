@@ -40,6 +40,21 @@ pub struct ScanRequest {
     pub dwell_ms: u32,
 }
 
+impl ScanRequest {
+    /// The longest time on a channel that is granted, in milliseconds: longer than that,
+    /// and a joined station is dropped by its access point.
+    pub const LONGEST_DWELL_MS: u32 = 1_500;
+
+    /// Milliseconds on each channel, `default_ms` if the client leaves it to the driver.
+    #[must_use]
+    pub fn dwell_ms_or(&self, default_ms: u32) -> u32 {
+        match self.dwell_ms {
+            0 => default_ms,
+            asked => asked.min(Self::LONGEST_DWELL_MS),
+        }
+    }
+}
+
 /// Why joining did not work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JoinError {
