@@ -13,7 +13,7 @@ use anyhow::{Result, bail};
 
 use crate::{
     firmware::{self, chips},
-    process, setup, size, terminal, workspace,
+    interop, process, setup, size, terminal, workspace,
 };
 
 /// The options of `cargo xtask test`.
@@ -116,6 +116,11 @@ const STEPS: &[Step] = &[
         name: "scenarios",
         about: "the tests of whole crates and of the whole: first life to last, real peers",
         run: |options| cargo_test(options, &["--test", "*"]),
+    },
+    Step {
+        name: "interop",
+        about: "Bumble provisions the simulated device, and ESP-IDF's NVS generator and our NVS agree",
+        run: |_| done(interop::test()),
     },
     Step {
         name: "doctests",

@@ -5,6 +5,7 @@
 mod checks;
 mod demo;
 mod firmware;
+mod interop;
 mod process;
 mod setup;
 mod size;

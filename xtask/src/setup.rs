@@ -9,7 +9,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 
-use crate::{process, terminal};
+use crate::{interop, process, terminal};
 
 /// What the machine is being prepared for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -93,6 +93,13 @@ const PACKAGES: &[Package] = &[
         reason: "the TLS server with which the tests resume sessions",
     },
     Package {
+        debian: "python3-venv",
+        brew: Some("python"),
+        program: Some("python3"),
+        purposes: &[Purpose::Test],
+        reason: "runs the foreign peers of tests/interop",
+    },
+    Package {
         debian: "chromium",
         brew: None,
         program: Some("chromium"),
@@ -120,17 +127,24 @@ pub(crate) fn run(purpose: Purpose) -> Result<()> {
     let packages = missing_packages(purpose);
     if rust.is_empty() && packages.is_empty() {
         terminal::remark("setup: everything is there");
-        return Ok(());
     }
     install_rust(&rust)?;
-    if packages.is_empty() {
-        return Ok(());
+    if !packages.is_empty() {
+        provide(&packages)?;
     }
-    for package in &packages {
+    if purpose == Purpose::Test {
+        interop::setup()?;
+    }
+    Ok(())
+}
+
+/// Installs packages of the system, or says exactly how to.
+fn provide(packages: &[&Package]) -> Result<()> {
+    for package in packages {
         terminal::remark(format!("missing: {} ({})", package.debian, package.reason));
     }
     if cfg!(target_os = "macos") {
-        return macos(&packages);
+        return macos(packages);
     }
     let names: Vec<_> = packages.iter().map(|package| package.debian).collect();
     if process::installed("apt-get") && is_root() {

@@ -1,0 +1,74 @@
+"""A simulated device: flash made by `esptb`, life by `esptb simulate`."""
+
+import json
+import os
+import re
+import subprocess
+import tempfile
+from pathlib import Path
+
+ESPTB = os.environ.get('ESPTB', str(Path(__file__).parents[3] / 'target/debug/esptb'))
+PROOF = b'abcd1234'
+USERNAME = b'wifiprov'
+NETWORK, PASSPHRASE = b'interop', b'correct horse'
+OPEN_NETWORK = b'o'
+# No test waits longer for a device: its console ends then.
+LIFE = '60s'
+# partitions.csv
+NVS = slice(0x9000, 0xd000)
+
+
+def esptb(*arguments, cwd):
+    subprocess.run([ESPTB, *arguments], cwd=cwd, check=True, capture_output=True, text=True)
+
+
+def desk():
+    """A folder with a CA and one device's credentials; for any number of devices."""
+    folder = tempfile.TemporaryDirectory(prefix='interop-')
+    esptb('pki', 'init', cwd=folder.name)
+    esptb('pki', 'device', 'INTEROP-1', cwd=folder.name)
+    return folder
+
+
+class Device:
+    """A blank device with this session security; `boot` it, and `stop` it in the end."""
+
+    def __init__(self, desk_path, name, security, nvs=None, proof=PROOF):
+        self.folder = Path(desk_path)
+        self.flash = self.folder / f'{name}.bin'
+        provisioning = {'security': security}
+        if security:
+            provisioning['pop'] = proof.decode()
+        settings = {'broker': 'mqtts://127.0.0.1:1', 'provisioning': provisioning}
+        files = self.folder / 'devices/INTEROP-1'
+        (files / 'settings.json').write_text(json.dumps(settings))
+        esptb('image', '--from', str(files), '--flash', str(self.flash), cwd=self.folder)
+        if nvs is not None:
+            flash = bytearray(self.flash.read_bytes())
+            flash[NVS] = nvs
+            self.flash.write_bytes(flash)
+
+    def boot(self, *arguments):
+        command = [ESPTB, 'simulate', '--flash', str(self.flash), '--headless', '--color', 'never',
+                   '--for', LIFE,
+                   '--wifi', (NETWORK + b':' + PASSPHRASE).decode(), '--wifi', OPEN_NETWORK.decode()]
+        self.process = subprocess.Popen([*command, *arguments], stdout=subprocess.PIPE,
+                                        stderr=subprocess.STDOUT, text=True, cwd=self.folder)
+        self.lines = []
+        return self
+
+    def wait_for(self, pattern):
+        """Reads its console up to a line that matches; returns the match."""
+        for line in self.process.stdout:
+            self.lines.append(line)
+            if match := re.search(pattern, line):
+                return match
+        raise AssertionError(f'the device never said {pattern!r}:\n' + ''.join(self.lines))
+
+    def stop(self):
+        self.process.terminate()
+        self.process.stdout.close()
+        self.process.wait()
+
+    def nvs(self):
+        return self.flash.read_bytes()[NVS]

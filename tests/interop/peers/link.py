@@ -1,0 +1,119 @@
+"""Ways to a device's endpoints: Bluetooth by Bumble's host, and HTTP by Python's own client."""
+
+import asyncio
+import http.client
+
+from bumble import att
+from bumble.core import UUID, AdvertisingData
+from bumble.device import Peer
+from bumble.hci import Address
+
+# components/wifi_provisioning/src/scheme_ble.c at 4c2820d.
+SERVICE = UUID('1775244d-6b43-439b-877c-060f2d9bed07')
+DESCRIPTION = UUID.from_16_bits(0x2901)
+
+
+class Refused(Exception):
+    """The device refused the request; `code` is the ATT error or the HTTP status."""
+
+    def __init__(self, code):
+        super().__init__(f'refused with {code:#04x}')
+        self.code = code
+
+
+class TooLong(Exception):
+    """The message does not fit one Write Request, and long writes are off."""
+
+
+class Bluetooth:
+    """A connection to the provisioning service of the one device in the air.
+
+    `writes`: 'plain' for Write Requests only, 'long' for Prepare and Execute Write always, 'auto'
+    for long writes where a message does not fit.
+    """
+
+    def __init__(self, central, writes='auto'):
+        self.central, self.writes = central, writes
+        self.long_writes = self.plain_writes = 0
+
+    async def find(self):
+        """The address of a device that advertises the service."""
+        found = asyncio.get_running_loop().create_future()
+
+        def heard(advertisement):
+            services = []
+            kind = AdvertisingData.Type.COMPLETE_LIST_OF_128_BIT_SERVICE_CLASS_UUIDS
+            services += advertisement.data.get(kind) or []
+            if SERVICE in services and not found.done():
+                found.set_result(advertisement.address)
+
+        self.central.on('advertisement', heard)
+        await self.central.start_scanning(active=True)
+        try:
+            return await asyncio.wait_for(found, 20)
+        finally:
+            await self.central.stop_scanning()
+            self.central.remove_listener('advertisement', heard)
+
+    async def connect(self, mtu):
+        self.connection = await self.central.connect(Address(str(await self.find())))
+        self.peer = Peer(self.connection)
+        self.mtu = await self.peer.request_mtu(mtu) if mtu > 23 else 23
+        await self.peer.discover_services()
+        service, = (s for s in self.peer.services if s.uuid == SERVICE)
+        await service.discover_characteristics()
+        self.endpoints = {}
+        for characteristic in service.characteristics:
+            await characteristic.discover_descriptors()
+            for descriptor in characteristic.descriptors:
+                if descriptor.type == DESCRIPTION:
+                    name = bytes(await descriptor.read_value()).decode()
+                    self.endpoints[name] = characteristic
+
+    async def exchange(self, endpoint, request):
+        characteristic = self.endpoints[endpoint]
+        try:
+            if self.writes == 'long' or (self.writes == 'auto' and len(request) > self.mtu - 3):
+                self.long_writes += 1
+                await self.peer.gatt_client.write_long_value(characteristic.handle, request)
+            elif len(request) > self.mtu - 3:
+                raise TooLong(f'{len(request)} bytes at an MTU of {self.mtu}')
+            else:
+                self.plain_writes += 1
+                await characteristic.write_value(request, with_response=True)
+            return bytes(await characteristic.read_value())
+        except att.ATT_Error as error:
+            raise Refused(error.error_code) from None
+
+    async def close(self):
+        await self.connection.disconnect()
+
+
+class Http:
+    """ESP-IDF's SoftAP scheme: each endpoint a `POST`, the session known by a cookie."""
+
+    def __init__(self, port):
+        self.connection = http.client.HTTPConnection('127.0.0.1', port, timeout=30)
+        self.cookie = None
+
+    async def connect(self, _mtu=None):
+        pass
+
+    def _post(self, endpoint, request):
+        headers = {'Content-Type': 'application/x-www-form-urlencoded', 'Accept': 'text/plain'}
+        if self.cookie:
+            headers['Cookie'] = self.cookie
+        self.connection.request('POST', f'/{endpoint}', request, headers)
+        response = self.connection.getresponse()
+        body = response.read()
+        if cookie := response.getheader('Set-Cookie'):
+            self.cookie = cookie.split(';')[0]
+        if response.status != 200:
+            raise Refused(response.status)
+        return body
+
+    async def exchange(self, endpoint, request):
+        return await asyncio.to_thread(self._post, endpoint, request)
+
+    async def close(self):
+        self.connection.close()

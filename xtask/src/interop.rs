@@ -1,0 +1,68 @@
+//! The tests with peers from PyPI, in a Python environment of their own under `target/`.
+//!
+//! What the peers are is in tests/interop/requirements.txt; what they test, in the README there.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context, Result};
+
+use crate::{process, terminal, workspace};
+
+/// What the environment was made from, kept inside it.
+const STAMP: &str = "requirements.txt";
+
+fn folder() -> PathBuf {
+    workspace::root().join("tests/interop")
+}
+
+fn environment() -> PathBuf {
+    workspace::root().join("target/interop")
+}
+
+fn python() -> PathBuf {
+    environment().join("bin/python")
+}
+
+/// Makes the environment, if it is not there or was made from other requirements.
+///
+/// # Errors
+///
+/// There is no Python with `venv`, or the package registry is not reached.
+pub(crate) fn setup() -> Result<()> {
+    let requirements = folder().join(STAMP);
+    let wanted = fs::read_to_string(&requirements)
+        .with_context(|| format!("cannot read {}", requirements.display()))?;
+    let stamp = environment().join(STAMP);
+    if python().exists() && fs::read_to_string(&stamp).is_ok_and(|made| made == wanted) {
+        return Ok(());
+    }
+    let mut venv = Command::new("python3");
+    venv.args(["-m", "venv", "--clear"]).arg(environment());
+    process::run(&mut venv).context("Debian's package for it is python3-venv")?;
+    let mut pip = Command::new(python());
+    pip.args(["-m", "pip", "install", "--quiet", "--requirement"]);
+    process::run(pip.arg(&requirements)).context("is the package registry reachable?")?;
+    fs::write(&stamp, wanted).with_context(|| format!("cannot write {}", stamp.display()))
+}
+
+/// Builds `esptb` and lets the peers at it.
+///
+/// # Errors
+///
+/// A test failed; what is said above tells which.
+pub(crate) fn test() -> Result<()> {
+    let mut build = process::cargo();
+    process::run(build.args(["build", "--locked", "--package", "esptb"]))?;
+    let esptb: &Path = &workspace::root().join("target/debug/esptb");
+    let mut unittest = Command::new(python());
+    unittest
+        .current_dir(folder())
+        .env("ESPTB", esptb)
+        .env("PYTHONDONTWRITEBYTECODE", "1");
+    terminal::remark("in tests/interop:");
+    process::run(unittest.args(["-m", "unittest", "discover", "--verbose"]))
+}
