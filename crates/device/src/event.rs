@@ -27,8 +27,17 @@ pub enum Event {
         /// Whether a network to join was found in flash.
         provisioned: bool,
     },
-    /// The flash is not laid out as it must be.
+    /// Lives before this one ended in crashes: the next begins after a pause.
+    BootPaused {
+        /// How many in a row.
+        crashes: u8,
+        /// The pause in milliseconds.
+        ms: u32,
+    },
+    /// The flash is not laid out as it must be, or does not work.
     StorageFailed(StorageError),
+    /// The flash did not take what was to be kept: it is kept in memory until the next restart.
+    KeptInMemory(StorageError),
     /// `settings.json` was refused; the built-in defaults hold.
     SettingsRefused(SettingsError),
     /// The three files are there, belong together, and are good at this time.
@@ -268,7 +277,9 @@ impl Event {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Booted { .. } => "boot",
+            Self::BootPaused { .. } => "boot.paused",
             Self::StorageFailed(_) => "storage.failed",
+            Self::KeptInMemory(_) => "storage.memory",
             Self::SettingsRefused(_) => "settings.refused",
             Self::CredentialsProven { .. } => "credentials.proven",
             Self::CredentialsRefused(_) => "credentials.refused",

@@ -11,6 +11,7 @@
 //! - [`storage`], [`settings`], [`credentials`]: what is in flash, and whether it is any good.
 //! - [`provisioning`]: the client that tells the device which network to join.
 //! - [`clock`], [`telemetry`]: time, and samples until they are acknowledged.
+//! - [`retained`]: what outlives a crash: the last panic, and the pause before the next life.
 //! - [`tls`], [`cloud`]: one connection to the broker, and what outlives it.
 
 #![no_std]
@@ -29,6 +30,7 @@ pub mod lifecycle;
 mod mbedtls;
 pub mod platform;
 pub mod provisioning;
+pub mod retained;
 mod run;
 pub mod settings;
 pub mod storage;

@@ -38,7 +38,10 @@ pub struct Life<'a, P: Platform> {
     pub settings: Settings,
     interval_ms: Cell<u32>,
     interval_changed: Signal<NoopRawMutex, ()>,
+    next_sample: Cell<Instant>,
     state: Cell<State>,
+    /// When the state last changed.
+    since: Cell<Instant>,
     action: Signal<NoopRawMutex, Action>,
 }
 
@@ -67,7 +70,9 @@ impl<'a, P: Platform> Life<'a, P> {
             settings,
             interval_ms: Cell::new(interval),
             interval_changed: Signal::new(),
+            next_sample: Cell::new(Instant::now()),
             state: Cell::new(State::Starting),
+            since: Cell::new(Instant::now()),
             action: Signal::new(),
         }
     }
@@ -76,8 +81,11 @@ impl<'a, P: Platform> Life<'a, P> {
     /// another action.
     pub fn tell(&self, event: &Event) {
         self.observer.notice(self.clock.uptime_ms(), event);
-        let (state, action) = self.state.get().step(event, Instant::now());
-        self.state.set(state);
+        let now = Instant::now();
+        let (state, action) = self.state.get().step(event, now);
+        if state != self.state.replace(state) {
+            self.since.set(now);
+        }
         if let Some(action) = action {
             self.action.signal(action);
         }
@@ -86,6 +94,22 @@ impl<'a, P: Platform> Life<'a, P> {
     /// Where the device is in its life.
     pub fn state(&self) -> State {
         self.state.get()
+    }
+
+    /// Whether the device has been in one state for longer than it can be, if it works.
+    pub fn is_stuck(&self, now: Instant) -> bool {
+        let patience = self.state().patience();
+        patience.is_some_and(|patience| now > self.since.get() + patience)
+    }
+
+    /// Tells when the next sample is due.
+    pub fn plan_sample(&self, due: Instant) {
+        self.next_sample.set(due);
+    }
+
+    /// When the next sample is due.
+    pub fn next_sample(&self) -> Instant {
+        self.next_sample.get()
     }
 
     /// Milliseconds to pause before the next try, should the present one fail now.

@@ -20,7 +20,7 @@
 //!                                   v
 //!                   credentials   Connecting <---+ failed or cut off: again, after a growing
 //!        Halted <---------------    |            | random pause, also when the connection
-//!      (waits for the operator)     v            | lasted less than a minute
+//!      (looks again every minute)   v            | lasted less than a minute
 //!                                 Online --------+
 //!
 //!   from everywhere:  network lost --> Joining;  restart or factory reset --> Restarting
@@ -46,6 +46,14 @@ pub const CLOCK_TRIES: u32 = 3;
 /// How long to wait after a certificate's date did not fit the clock, before the time server is
 /// asked again: if it is the certificate's fault, nothing will change soon.
 pub const DOUBT: Duration = Duration::from_secs(60);
+
+/// How soon credentials that cannot be used are read again, and what is wrong with them is said
+/// again.
+pub const REMINDER: Duration = Duration::from_secs(60);
+
+/// How long an attempt can take at most, with its pause: each of its steps has a limit of its own,
+/// the sum of which is less than half of this.
+pub const PATIENCE: Duration = Duration::from_secs(600);
 
 /// How long provisioning stays open for a device whose network refuses it.
 pub const RESCUE_WINDOW: Duration = Duration::from_secs(300);
@@ -86,7 +94,8 @@ pub enum State {
         /// Which try it was.
         attempt: u32,
     },
-    /// The credentials cannot be used: the operator must bring others, or reset.
+    /// The credentials cannot be used: the operator must bring others, or reset. They are looked at
+    /// again from time to time.
     Halted,
     /// About to restart.
     Restarting,
@@ -117,8 +126,6 @@ pub enum Action {
         /// The pause.
         after: Duration,
     },
-    /// Do nothing until the button, or for ever.
-    Wait,
     /// Forget the network, then restart.
     EraseAndRestart,
     /// Restart.
@@ -138,6 +145,27 @@ impl State {
         }
     }
 
+    /// How long this state can last; none if for ever.
+    #[must_use]
+    pub fn patience(self) -> Option<Duration> {
+        match self {
+            Self::Joining { .. } | Self::SettingClock { .. } | Self::Connecting { .. } => {
+                Some(PATIENCE)
+            }
+            Self::Starting
+            | Self::Provisioning { .. }
+            | Self::Online { .. }
+            | Self::Halted
+            | Self::Restarting => None,
+        }
+    }
+
+    /// Whether the device has been online for long enough to call its life a good one.
+    #[must_use]
+    pub fn is_steady(self, now: Instant) -> bool {
+        matches!(self, Self::Online { since, .. } if now.saturating_duration_since(since) >= STEADY)
+    }
+
     /// How long to pause before the next try, should the present one fail now: random between a
     /// quarter of a second and a bound that doubles with each try, from 1 s up to a minute
     /// ("full jitter", so that ten thousand devices do not come back together).
@@ -146,7 +174,7 @@ impl State {
         const LEAST_MS: u32 = 250;
         const MOST_MS: u32 = 60_000;
         let attempt = match self {
-            Self::Online { since, .. } if now.saturating_duration_since(since) >= STEADY => 1,
+            state if state.is_steady(now) => 1,
             state => state.attempt().max(1),
         };
         let bound = 1_000u32
@@ -241,7 +269,10 @@ impl State {
             }
 
             (
-                Self::SettingClock { .. } | Self::Connecting { .. } | Self::Online { .. },
+                Self::SettingClock { .. }
+                | Self::Connecting { .. }
+                | Self::Online { .. }
+                | Self::Halted,
                 Event::WifiLost,
             ) => join_afresh(),
 
@@ -260,12 +291,12 @@ impl State {
                 )
             }
 
-            (Self::Connecting { .. } | Self::Online { .. }, Event::CredentialsRefused(error))
-                if !error.doubts_clock() =>
-            {
-                (Self::Halted, Some(Action::Wait))
-            }
-            (Self::Connecting { .. }, Event::CredentialsRefused(_)) => doubt_clock(),
+            (
+                Self::Connecting { .. } | Self::Online { .. } | Self::Halted,
+                Event::CredentialsRefused(error),
+            ) if !error.doubts_clock() => (Self::Halted, Some(Action::Connect { after: REMINDER })),
+            (Self::Connecting { .. } | Self::Halted, Event::CredentialsRefused(_)) => doubt_clock(),
+            (Self::Halted, Event::Connecting { .. }) => (Self::Connecting { attempt: 1 }, None),
             (Self::Connecting { .. }, Event::ConnectionFailed { error, .. })
                 if error.doubts_clock() =>
             {
@@ -284,9 +315,8 @@ impl State {
                     after: millis(*retry_ms),
                 }),
             ),
-            (Self::Online { since, attempt }, Event::ConnectionFailed { retry_ms, .. }) => {
-                let steady = now.saturating_duration_since(since) >= STEADY;
-                let next = if steady {
+            (Self::Online { attempt, .. }, Event::ConnectionFailed { retry_ms, .. }) => {
+                let next = if self.is_steady(now) {
                     Self::Connecting { attempt: 1 }
                 } else {
                     connecting_after(attempt)

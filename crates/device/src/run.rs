@@ -8,25 +8,22 @@ mod activities;
 mod provision;
 mod sampling;
 mod timekeeping;
+mod watching;
 
-use embassy_futures::select::{Either, Either3, select, select3};
-use embassy_time::{Duration, Timer};
+use embassy_futures::select::{Either, Either4, select, select4};
 
 use crate::clock::Clock;
 use crate::event::{Event, RestartReason};
 use crate::life::Life;
 use crate::lifecycle::Action;
-use crate::platform::{Body, Observer, Platform, System};
-use crate::settings::Settings;
-use crate::storage::{FileError, Storage, StorageError};
+use crate::platform::{Body, Platform, System};
+use crate::settings::{Settings, SettingsError};
+use crate::storage::{FileError, Storage};
 use crate::tls;
 use activities::Activities;
 
 /// The most that `settings.json` may have, in bytes.
 const SETTINGS_LIMIT: u32 = 4096;
-
-/// How often a device that cannot live says why.
-const REMINDER: Duration = Duration::from_secs(60);
 
 /// Lives one life in `body`, from boot to restart.
 ///
@@ -44,28 +41,24 @@ pub async fn run<P: Platform>(body: Body<P>, tls: tls::Library<'_>) -> RestartRe
         observer,
     } = body;
     let clock = Clock::boot();
-    let storage = match Storage::open(flash) {
-        Ok((storage, erased)) => {
-            if erased {
-                let event = Event::StorageFailed(StorageError::NvsUnreadable);
-                observer.notice(clock.uptime_ms(), &event);
-            }
-            storage
-        }
-        Err(error) => return mourn(&clock, &system, &observer, error).await,
-    };
+    let (storage, faults) = Storage::open(flash);
     let (settings, refused) = match storage.read_file("settings.json", SETTINGS_LIMIT) {
         Ok(file) => match Settings::parse(&file) {
             Ok(settings) => (settings, None),
             Err(error) => (Settings::default(), Some(error)),
         },
-        Err(FileError::Missing) => (Settings::default(), None),
-        // The certificates will not be readable either, and tell the same.
-        Err(_) => (Settings::default(), None),
+        // Without a volume there are no certificates either, which tell the same.
+        Err(FileError::Missing | FileError::NoVolume | FileError::NoPartition(_)) => {
+            (Settings::default(), None)
+        }
+        Err(error) => (Settings::default(), Some(SettingsError::Unreadable(error))),
     };
     let life = Life::<P>::begin(
         &wifi, &network, &system, &observer, &storage, settings, clock,
     );
+    for fault in faults {
+        life.tell(&Event::StorageFailed(fault));
+    }
     let provisioned = match storage.wifi() {
         Ok(network) => network.is_some(),
         Err(error) => {
@@ -82,15 +75,16 @@ pub async fn run<P: Platform>(body: Body<P>, tls: tls::Library<'_>) -> RestartRe
     }
 
     let mut activities = Activities::new(&life, &mut bluetooth, mailbox, tls);
-    match select3(
+    match select4(
         follow(&life, &mut activities),
         sampling::sample_steadily(&life, &mut sensor),
         button(&life),
+        watching::watch(&life),
     )
     .await
     {
-        Either3::First(why) => why,
-        Either3::Second(never) | Either3::Third(never) => match never {},
+        Either4::First(why) => why,
+        Either4::Second(never) | Either4::Third(never) | Either4::Fourth(never) => match never {},
     }
 }
 
@@ -112,7 +106,6 @@ async fn follow<P: Platform>(
                 });
                 return RestartReason::FactoryReset;
             }
-            Action::Wait => action = life.next_action().await,
             _ => {
                 action = match select(life.next_action(), activities.perform(action)).await {
                     Either::First(action) => action,
@@ -128,21 +121,5 @@ async fn button<P: Platform>(life: &Life<'_, P>) -> core::convert::Infallible {
     loop {
         life.system.button_held().await;
         life.tell(&Event::FactoryReset);
-    }
-}
-
-/// A device whose flash is not laid out cannot live: it says so from time to time, until the
-/// button asks it to try again.
-async fn mourn<S: System, O: Observer>(
-    clock: &Clock,
-    system: &S,
-    observer: &O,
-    error: StorageError,
-) -> RestartReason {
-    loop {
-        observer.notice(clock.uptime_ms(), &Event::StorageFailed(error));
-        if let Either::First(()) = select(system.button_held(), Timer::after(REMINDER)).await {
-            return RestartReason::FactoryReset;
-        }
     }
 }

@@ -4,13 +4,18 @@
 //! that a board changes firmware without being provisioned anew. SPIFFS is only read: a power cut
 //! in the middle of a write can corrupt it. Each value is one NVS entry, so after a power cut it
 //! is either the old or the new one, never a part.
+//!
+//! Nothing here keeps a device from living: what cannot be kept in flash (no such partition, no
+//! room, a faulty chip) is kept in memory until the next restart, and the caller is told.
 
 mod error;
+mod memory;
 mod nvs;
 mod partitions;
 
 use core::cell::RefCell;
 
+use alloc::string::String;
 use alloc::vec::Vec;
 use embedded_storage::nor_flash::NorFlash;
 use esp_nvs::Key;
@@ -18,6 +23,7 @@ use zeroize::Zeroizing;
 
 use crate::platform::{Passphrase, Ssid, WifiCredentials};
 pub use error::{FileError, StorageError};
+use memory::Memory;
 use nvs::Hal;
 pub use partitions::{Partition, Partitions, TABLE_OFFSET, TABLE_SIZE};
 
@@ -53,31 +59,40 @@ mod idf {
 pub struct Storage<F> {
     flash: RefCell<F>,
     partitions: Partitions,
+    /// What could not be kept in flash.
+    memory: RefCell<Memory>,
 }
 
 impl<F: NorFlash> Storage<F> {
     /// Reads the partition table, and makes NVS ready: one that cannot be read is erased, as
     /// ESP-IDF's own examples do, since a device that keeps a broken NVS could never be
-    /// provisioned again. Returns whether that happened.
+    /// provisioned again.
     ///
-    /// # Errors
-    ///
-    /// [`StorageError`] if a partition is missing or the flash does not work.
-    pub fn open(mut flash: F) -> Result<(Self, bool), StorageError> {
-        let partitions = Partitions::read(&mut flash)?;
-        let storage = Self {
+    /// Returns what is wrong, for a person; the device lives with it.
+    pub fn open(mut flash: F) -> (Self, heapless::Vec<StorageError, 2>) {
+        let partitions = Partitions::read(&mut flash);
+        let mut storage = Self {
             flash: RefCell::new(flash),
             partitions,
+            memory: RefCell::default(),
         };
-        let erased = match storage.with_nvs(|_| Ok(())) {
-            Ok(()) => false,
-            Err(StorageError::NvsUnreadable) => {
-                storage.erase_nvs()?;
-                true
-            }
-            Err(error) => return Err(error),
-        };
-        Ok((storage, erased))
+        let nvs = storage.make_nvs_ready();
+        if let Err(error) = nvs
+            && error != StorageError::NvsUnreadable
+        {
+            storage.partitions.nvs = Err(error);
+        }
+        // Without a table both say the same.
+        let spiffs = partitions.spiffs.err().filter(|error| nvs != Err(*error));
+        (storage, nvs.err().into_iter().chain(spiffs).collect())
+    }
+
+    fn make_nvs_ready(&self) -> Result<(), StorageError> {
+        let opened = self.with_nvs(|_| Ok(()));
+        if opened == Err(StorageError::NvsUnreadable) {
+            self.erase_nvs()?;
+        }
+        opened
     }
 
     /// Gives the flash back.
@@ -96,7 +111,10 @@ impl<F: NorFlash> Storage<F> {
     ///
     /// [`StorageError`] from the flash; a stored network that makes no sense is none.
     pub fn wifi(&self) -> Result<Option<WifiCredentials>, StorageError> {
-        self.with_nvs(|nvs| {
+        if let Some(network) = &self.memory.borrow().wifi {
+            return Ok(Some(network.clone()));
+        }
+        self.look_up(|nvs| {
             if let Some(blob) = nvs.blob(&keys::NAMESPACE, &keys::WIFI)? {
                 return Ok(parse_wifi(&blob));
             }
@@ -110,14 +128,16 @@ impl<F: NorFlash> Storage<F> {
     ///
     /// # Errors
     ///
-    /// [`StorageError`] if NVS is full or the flash does not work.
+    /// [`StorageError`] if it is kept in memory only.
     pub fn keep_wifi(&self, network: &WifiCredentials) -> Result<(), StorageError> {
         let ssid = network.ssid.as_bytes();
         let mut blob = Zeroizing::new(Vec::with_capacity(97));
         blob.push(ssid.len() as u8);
         blob.extend_from_slice(ssid);
         blob.extend_from_slice(network.passphrase.as_bytes());
-        self.with_nvs(|nvs| nvs.set_blob(&keys::NAMESPACE, &keys::WIFI, &blob))
+        let kept = self.with_nvs(|nvs| nvs.set_blob(&keys::NAMESPACE, &keys::WIFI, &blob));
+        self.memory.borrow_mut().wifi = kept.is_err().then(|| network.clone());
+        kept
     }
 
     /// Forgets the network, ours and ESP-IDF's, wiping their bytes from flash.
@@ -126,6 +146,10 @@ impl<F: NorFlash> Storage<F> {
     ///
     /// [`StorageError`] if the flash does not work.
     pub fn erase_wifi(&self) -> Result<(), StorageError> {
+        self.memory.borrow_mut().wifi = None;
+        if self.partitions.nvs.is_err() {
+            return Ok(());
+        }
         self.with_nvs(|nvs| {
             // ESP-IDF's first: should the power fail in between, our own still holds, and the
             // next try begins where this one ended.
@@ -141,16 +165,22 @@ impl<F: NorFlash> Storage<F> {
     ///
     /// [`StorageError`] from the flash.
     pub fn last_good_time(&self) -> Result<Option<u64>, StorageError> {
-        self.with_nvs(|nvs| nvs.number(&keys::NAMESPACE, &keys::LAST_GOOD_TIME))
+        if let Some(unix_s) = self.memory.borrow().last_good_time {
+            return Ok(Some(unix_s));
+        }
+        self.look_up(|nvs| nvs.number(&keys::NAMESPACE, &keys::LAST_GOOD_TIME))
     }
 
     /// Keeps a time known to be right, in seconds since 1970 UTC.
     ///
     /// # Errors
     ///
-    /// [`StorageError`] if NVS is full or the flash does not work.
+    /// [`StorageError`] if it is kept in memory only.
     pub fn keep_last_good_time(&self, unix_s: u64) -> Result<(), StorageError> {
-        self.with_nvs(|nvs| nvs.set_number(&keys::NAMESPACE, &keys::LAST_GOOD_TIME, unix_s))
+        let kept =
+            self.with_nvs(|nvs| nvs.set_number(&keys::NAMESPACE, &keys::LAST_GOOD_TIME, unix_s));
+        self.memory.borrow_mut().last_good_time = kept.is_err().then_some(unix_s);
+        kept
     }
 
     /// The telemetry interval that the server asked for, in milliseconds.
@@ -159,14 +189,14 @@ impl<F: NorFlash> Storage<F> {
     ///
     /// [`StorageError`] from the flash.
     pub fn interval_ms(&self) -> Result<Option<u32>, StorageError> {
-        self.with_nvs(|nvs| nvs.number(&keys::NAMESPACE, &keys::INTERVAL))
+        self.look_up(|nvs| nvs.number(&keys::NAMESPACE, &keys::INTERVAL))
     }
 
     /// Keeps the telemetry interval that the server asked for.
     ///
     /// # Errors
     ///
-    /// [`StorageError`] if NVS is full or the flash does not work.
+    /// [`StorageError`] if it is not kept; the server tells it again.
     pub fn keep_interval_ms(&self, ms: u32) -> Result<(), StorageError> {
         self.with_nvs(|nvs| nvs.set_number(&keys::NAMESPACE, &keys::INTERVAL, ms))
     }
@@ -176,19 +206,22 @@ impl<F: NorFlash> Storage<F> {
     /// # Errors
     ///
     /// [`StorageError`] from the flash.
-    pub fn proof_of_possession(
-        &self,
-    ) -> Result<Option<Zeroizing<alloc::string::String>>, StorageError> {
-        self.with_nvs(|nvs| nvs.string(&keys::NAMESPACE, &keys::POP))
+    pub fn proof_of_possession(&self) -> Result<Option<Zeroizing<String>>, StorageError> {
+        if let Some(pop) = &self.memory.borrow().pop {
+            return Ok(Some(pop.clone()));
+        }
+        self.look_up(|nvs| nvs.string(&keys::NAMESPACE, &keys::POP))
     }
 
     /// Keeps the proof of possession that the device made for itself.
     ///
     /// # Errors
     ///
-    /// [`StorageError`] if NVS is full or the flash does not work.
+    /// [`StorageError`] if it is kept in memory only.
     pub fn keep_proof_of_possession(&self, pop: &str) -> Result<(), StorageError> {
-        self.with_nvs(|nvs| nvs.set_string(&keys::NAMESPACE, &keys::POP, pop))
+        let kept = self.with_nvs(|nvs| nvs.set_string(&keys::NAMESPACE, &keys::POP, pop));
+        self.memory.borrow_mut().pop = kept.is_err().then(|| Zeroizing::new(pop.into()));
+        kept
     }
 
     /// Reads a whole file of the SPIFFS partition, of at most `limit` bytes, wiped when dropped.
@@ -198,7 +231,7 @@ impl<F: NorFlash> Storage<F> {
     /// [`FileError`] if there is no such file, it is larger, or the volume is damaged.
     pub fn read_file(&self, name: &str, limit: u32) -> Result<Zeroizing<Vec<u8>>, FileError> {
         let mut flash = self.flash.borrow_mut();
-        let Partition { offset, size } = self.partitions.spiffs;
+        let Partition { offset, size } = self.partitions.spiffs.map_err(FileError::NoPartition)?;
         let mut volume =
             spiffs::Spiffs::mount(&mut *flash, spiffs::Partition { offset, size }, None)
                 .map_err(|error| FileError::from_spiffs(&error))?;
@@ -219,7 +252,7 @@ impl<F: NorFlash> Storage<F> {
     }
 
     fn erase_nvs(&self) -> Result<(), StorageError> {
-        let Partition { offset, size } = self.partitions.nvs;
+        let Partition { offset, size } = self.partitions.nvs?;
         self.flash
             .borrow_mut()
             .erase(offset, offset + size)
@@ -232,9 +265,21 @@ impl<F: NorFlash> Storage<F> {
         &self,
         use_it: impl FnOnce(&mut nvs::Nvs<'_, F>) -> Result<T, StorageError>,
     ) -> Result<T, StorageError> {
+        let partition = self.partitions.nvs?;
         let mut flash = self.flash.borrow_mut();
-        let mut nvs = nvs::Nvs::open(Hal(&mut *flash), self.partitions.nvs)?;
+        let mut nvs = nvs::Nvs::open(Hal(&mut *flash), partition)?;
         use_it(&mut nvs)
+    }
+
+    /// Reads from NVS. Where there is none, nothing is in it; that was told when it was opened.
+    fn look_up<T>(
+        &self,
+        read: impl FnOnce(&mut nvs::Nvs<'_, F>) -> Result<Option<T>, StorageError>,
+    ) -> Result<Option<T>, StorageError> {
+        match self.partitions.nvs {
+            Ok(_) => self.with_nvs(read),
+            Err(_) => Ok(None),
+        }
     }
 }
 

@@ -7,6 +7,7 @@
 use core::cell::Cell;
 
 use critical_section::Mutex;
+use device::retained;
 use embassy_time::Instant;
 
 use super::Register;
@@ -33,6 +34,24 @@ static mut REMEMBERED: Remembered = Remembered {
     mark: 0,
     unix_ms: 0,
 };
+
+#[unsafe(link_section = ".uninit.retained")]
+static mut RETAINED: [u8; retained::BYTES] = [0; retained::BYTES];
+
+/// Memory that outlives a restart.
+pub(crate) struct Retained;
+
+impl retained::Memory for Retained {
+    fn read(&self) -> [u8; retained::BYTES] {
+        // SAFETY: there is one thread, no interrupt touches it, and any bytes are a valid value.
+        unsafe { (&raw const RETAINED).read_volatile() }
+    }
+
+    fn write(&self, bytes: &[u8; retained::BYTES]) {
+        // SAFETY: as above.
+        unsafe { (&raw mut RETAINED).write_volatile(*bytes) };
+    }
+}
 
 /// Milliseconds between 1970 UTC and this life's boot, once known.
 static EPOCH: Mutex<Cell<Option<u64>>> = Mutex::new(Cell::new(None));

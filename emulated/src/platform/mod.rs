@@ -10,6 +10,7 @@ mod system;
 mod wifi;
 
 use device::platform::{Body, Platform};
+use device::retained;
 use device::tls::Library;
 use embassy_executor::Spawner;
 use static_cell::StaticCell;
@@ -30,8 +31,9 @@ impl Platform for Emulated {
 }
 
 /// Starts the tasks beneath the device.
-pub(crate) fn bring_up(spawner: Spawner) -> Body<Emulated> {
+pub(crate) async fn bring_up(spawner: Spawner) -> Body<Emulated> {
     console::start_log();
+    let reset = retained::begin(&power::Retained, system::cause(), &console::Console).await;
     let card = Ethernet::start();
     let mac = card.mac();
     let stack = network::start(card, spawner);
@@ -43,7 +45,7 @@ pub(crate) fn bring_up(spawner: Spawner) -> Body<Emulated> {
         network: sockets::Sockets::new(stack),
         flash: Flash::take(),
         sensor: sensor::Dht11::default(),
-        system: system::Machine,
+        system: system::Machine { reset },
         observer: console::Console,
     }
 }

@@ -1,12 +1,24 @@
 //! The system around the device: who it is, its clock, randomness, button and memory.
 
 use device::platform::{Heap, Identity, ResetReason, System};
+use device::retained;
 
 use super::keys;
 use crate::board::{heap, power, random::Random};
 
 /// The emulated machine.
-pub(crate) struct Machine;
+pub(crate) struct Machine {
+    pub(super) reset: ResetReason,
+}
+
+/// Why the machine started. A panic ends QEMU, and there is no watchdog.
+pub(super) fn cause() -> ResetReason {
+    if power::restarted() {
+        ResetReason::Software
+    } else {
+        ResetReason::PowerOn
+    }
+}
 
 impl System for Machine {
     fn identity(&self) -> Identity {
@@ -18,13 +30,14 @@ impl System for Machine {
     }
 
     fn reset_reason(&self) -> ResetReason {
-        // A panic ends QEMU, and there is no watchdog.
-        if power::restarted() {
-            ResetReason::Software
-        } else {
-            ResetReason::PowerOn
-        }
+        self.reset
     }
+
+    fn retained(&self) -> &dyn retained::Memory {
+        &power::Retained
+    }
+
+    fn feed_watchdog(&self) {}
 
     fn unix_ms(&self) -> Option<u64> {
         power::unix_ms()

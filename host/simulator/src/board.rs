@@ -98,6 +98,7 @@ impl Simulator {
 
     /// Lives one life, from boot to restart; dropping the future cuts the power.
     pub async fn live(&self) -> RestartReason {
+        self.chip.begin(&self.watchers).await;
         let body = Body::<Desk> {
             mailbox: self.mailbox.clone(),
             bluetooth: Controller {

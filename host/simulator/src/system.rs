@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use device::event::Event;
 use device::platform::{Heap, Identity, Observer, ResetReason, System};
+use device::retained::{self, PanicRecord, note_panic};
 use embassy_time::Instant;
 use rand::TryRng;
 use rand::rngs::SysRng;
@@ -17,6 +18,7 @@ pub struct Chip {
     epoch: Rc<Cell<Option<u64>>>,
     reset: Rc<Cell<ResetReason>>,
     button: Rc<Notify>,
+    retained: Rc<Ram>,
     heap: Option<fn() -> Heap>,
     built_at_unix_s: u64,
 }
@@ -29,6 +31,7 @@ impl Chip {
             epoch: Rc::default(),
             reset: Rc::new(Cell::new(ResetReason::PowerOn)),
             button: Rc::new(Notify::new()),
+            retained: Rc::default(),
             heap: None,
             built_at_unix_s,
         }
@@ -46,15 +49,29 @@ impl Chip {
         self.button.notify_one();
     }
 
-    /// Takes the power away and brings it back: the clock is lost.
+    /// Takes the power away and brings it back: the clock is lost, and whatever outlives a restart.
     pub fn power_cycle(&self) {
         self.epoch.set(None);
+        self.retained.lose();
         self.reset.set(ResetReason::PowerOn);
     }
 
     /// Marks a restart by the device itself: the clock runs on.
     pub fn restart(&self) {
         self.reset.set(ResetReason::Software);
+    }
+
+    /// Ends the present life as a panic does; whoever runs it must drop it. The next one finds the
+    /// record.
+    pub fn panic(&self, record: PanicRecord) {
+        note_panic(&*self.retained, record);
+        self.restart();
+    }
+
+    /// Begins a life: pauses if the ones before ended in crashes.
+    pub(crate) async fn begin(&self, observer: &Watchers) {
+        let cause = retained::begin(&*self.retained, self.reset.get(), observer).await;
+        self.reset.set(cause);
     }
 }
 
@@ -70,6 +87,13 @@ impl System for Chip {
     fn reset_reason(&self) -> ResetReason {
         self.reset.get()
     }
+
+    fn retained(&self) -> &dyn retained::Memory {
+        &*self.retained
+    }
+
+    // A host has no watchdog: what hangs, hangs where it can be looked at.
+    fn feed_watchdog(&self) {}
 
     fn unix_ms(&self) -> Option<u64> {
         Some(self.epoch.get()? + Instant::now().as_millis())
@@ -96,6 +120,31 @@ impl System for Chip {
 
     async fn button_held(&self) {
         self.button.notified().await;
+    }
+}
+
+/// Memory that outlives restarts; after power-on it holds whatever it holds.
+struct Ram(Cell<[u8; retained::BYTES]>);
+
+impl Default for Ram {
+    fn default() -> Self {
+        Self(Cell::new([0xa5; retained::BYTES]))
+    }
+}
+
+impl Ram {
+    fn lose(&self) {
+        self.0.set([0x5a; retained::BYTES]);
+    }
+}
+
+impl retained::Memory for Ram {
+    fn read(&self) -> [u8; retained::BYTES] {
+        self.0.get()
+    }
+
+    fn write(&self, bytes: &[u8; retained::BYTES]) {
+        self.0.set(*bytes);
     }
 }
 

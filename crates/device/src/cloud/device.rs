@@ -3,6 +3,7 @@
 use crate::event::Event;
 use crate::life::Life;
 use crate::platform::{Heap, Identity, Platform, ResetReason, System, Wifi};
+use crate::retained::{self, PanicRecord};
 use crate::telemetry::SampleQueue;
 
 /// The device, as the cloud sees it. [`Life`] is one.
@@ -24,6 +25,10 @@ pub(super) trait Device {
     fn identity(&self) -> Identity;
     /// Why it started.
     fn reset_reason(&self) -> ResetReason;
+    /// The last panic that the server has not been told yet.
+    fn panic(&self) -> Option<PanicRecord>;
+    /// The server has been told the panic.
+    fn forget_panic(&self);
     /// The station's address.
     fn mac(&self) -> [u8; 6];
     /// Strength of the access point in dBm.
@@ -63,6 +68,14 @@ impl<P: Platform> Device for Life<'_, P> {
 
     fn reset_reason(&self) -> ResetReason {
         self.system.reset_reason()
+    }
+
+    fn panic(&self) -> Option<PanicRecord> {
+        retained::panic(self.system.retained())
+    }
+
+    fn forget_panic(&self) {
+        retained::forget_panic(self.system.retained());
     }
 
     fn mac(&self) -> [u8; 6] {

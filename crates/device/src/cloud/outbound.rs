@@ -8,6 +8,7 @@ use thingsboard::{Decimal, Value, attributes, telemetry};
 
 use super::device::Device;
 use crate::event::Sample;
+use crate::retained::PanicRecord;
 
 /// Named values, as many as there may be.
 type Values<'a> = Vec<(&'static str, Value<'a>), 8>;
@@ -28,19 +29,24 @@ pub(super) fn write_attributes<D: Device>(
         // Six bytes fit.
         let _ = write!(mac, "{colon}{byte:02x}");
     }
-    attributes::write_values(
-        buffer,
-        &[
-            ("online", true.into()),
-            ("serial", name.into()),
-            ("mac", mac.as_str().into()),
-            ("chip", identity.chip.into()),
-            ("firmware_version", identity.firmware_version.into()),
-            ("reset_reason", device.reset_reason().name().into()),
-            ("telemetry_interval_ms", device.interval_ms().into()),
-        ],
-    )
-    .map(<[u8]>::len)
+    let panic = device.panic();
+    let backtrace = panic.as_ref().map(PanicRecord::backtrace);
+    let values: Vec<(&str, Value<'_>), 10> = [
+        ("online", Some(true.into())),
+        ("serial", Some(name.into())),
+        ("mac", Some(mac.as_str().into())),
+        ("chip", Some(identity.chip.into())),
+        ("firmware_version", Some(identity.firmware_version.into())),
+        ("reset_reason", Some(device.reset_reason().name().into())),
+        ("telemetry_interval_ms", Some(device.interval_ms().into())),
+        ("panic", panic.as_ref().map(|p| p.message.as_str().into())),
+        ("panic_at", panic.as_ref().map(|p| p.place.as_str().into())),
+        ("panic_backtrace", backtrace.as_deref().map(Into::into)),
+    ]
+    .into_iter()
+    .filter_map(|(name, value)| Some((name, value?)))
+    .collect();
+    attributes::write_values(buffer, &values).map(<[u8]>::len)
 }
 
 /// Writes the request for the shared attributes. Returns the length.

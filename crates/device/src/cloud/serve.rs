@@ -102,6 +102,7 @@ pub(super) async fn serve<D: Device, IO: Read + Write>(
         connection,
         line,
         subscribing: None,
+        introduction: None,
         batch: None,
         farewell: None,
         next_message: Instant::MIN,
@@ -139,6 +140,8 @@ struct Serving<'a, 's, 'b, 'l, D, IO> {
     connection: Connection<'s, 'b, Wire<'l, IO>>,
     line: &'l Line,
     subscribing: Option<Sent>,
+    /// The client attributes, with which the last panic is reported.
+    introduction: Option<Sent>,
     /// Samples under way, with the number after the last of them.
     batch: Option<(Sent, u64)>,
     /// The reply that has to arrive before the connection ends.
@@ -232,6 +235,12 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, D, IO> {
                 backlog: queue.len().try_into().unwrap_or(u16::MAX),
             });
         }
+        if let Some(sent) = &self.introduction
+            && self.connection.is_complete(&sent.op)
+        {
+            self.introduction = None;
+            self.device.forget_panic();
+        }
         if let Some(sent) = &self.subscribing
             && self.connection.is_complete(&sent.op)
         {
@@ -253,8 +262,12 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, D, IO> {
         let asked = self
             .publish(request, MOST_PAYLOAD, outbound::write_request)
             .await?;
-        if !matches!((attributes, asked), (Outcome::Sent(_), Outcome::Sent(_))) {
-            log::warn!("the broker's packet limit leaves no room for the client attributes");
+        match attributes {
+            Outcome::Sent(op) => self.introduction = Some(Sent::now(op)),
+            _ => log::warn!("the broker's packet limit leaves no room for the client attributes"),
+        }
+        if !matches!(asked, Outcome::Sent(_)) {
+            log::warn!("the broker's packet limit leaves no room to ask for shared attributes");
         }
         Ok(())
     }
@@ -321,6 +334,7 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, D, IO> {
         };
         let awaited = [
             self.subscribing.as_ref(),
+            self.introduction.as_ref(),
             self.batch.as_ref().map(|(sent, _)| sent),
             self.farewell.as_ref().map(|(sent, _)| sent),
         ];

@@ -12,6 +12,7 @@ use embassy_futures::join::join;
 use embassy_time::{Instant, Timer};
 
 use super::*;
+use crate::retained::PanicRecord;
 use crate::testing::run;
 use crate::tls::tests::pipe::pipe;
 use broker::{Broker, SUCCESS};
@@ -37,6 +38,30 @@ fn failed(result: &Outcome) -> CloudError {
         Err(Failure::Known(error)) => *error,
         other => panic!("{other:?}"),
     }
+}
+
+#[test]
+fn a_panic_is_reported_until_the_broker_has_it() {
+    let device = Fake::with_samples(0);
+    let record = PanicRecord::new("\"x\" is not 1", "src/a.rs:1:2", [0x4200_0010, 0x4200_0020]);
+    device.panic.replace(Some(record));
+    let (_, ()) = connection(&device, 4096, async |mut broker| {
+        broker.accept(&[]).await;
+        broker.subscribed(1).await;
+        let attributes = broker.published().await.unwrap();
+        let reported = r#","panic":"\"x\" is not 1","panic_at":"src/a.rs:1:2","panic_backtrace":"0x42000010 0x42000020"}"#;
+        assert!(
+            attributes.payload.ends_with(reported),
+            "{}",
+            attributes.payload
+        );
+        assert!(broker.published_soon().await.is_some());
+        assert!(broker.published_soon().await.is_none());
+        assert!(device.panic.borrow().is_some(), "not yet heard");
+        broker.acknowledge(&attributes, SUCCESS).await;
+        assert!(broker.published_soon().await.is_none());
+    });
+    assert_eq!(*device.panic.borrow(), None);
 }
 
 #[test]

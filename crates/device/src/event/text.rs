@@ -21,7 +21,15 @@ impl fmt::Display for Event {
             } => {
                 write!(f, "started ({}), no network is known yet", reset.name())
             }
+            Self::BootPaused { crashes, ms } => write!(
+                f,
+                "{crashes} lives in a row ended in a crash; waiting {} s",
+                ms / 1000
+            ),
             Self::StorageFailed(error) => error.fmt(f),
+            Self::KeptInMemory(error) => {
+                write!(f, "kept in memory, and lost at a restart: {error}")
+            }
             Self::SettingsRefused(error) => write!(f, "{error}; using the defaults"),
             Self::CredentialsProven {
                 common_name,
@@ -49,7 +57,7 @@ impl fmt::Display for Event {
             Self::NetworkChosen { ssid } => write!(f, "the client chose \"{}\"", Shown(ssid)),
             Self::NetworkRefused { error } => write!(f, "{error}; the client may try again"),
             Self::Provisioned { ssid } => {
-                write!(f, "\"{}\" works and is kept in flash", Shown(ssid))
+                write!(f, "\"{}\" works and is kept", Shown(ssid))
             }
             Self::BluetoothStopped => f.write_str("Bluetooth is down, its memory given back"),
             Self::BluetoothFailed => f.write_str("Bluetooth does not work; trying again"),

@@ -231,7 +231,22 @@ fn bad_credentials_halt_and_a_reset_gets_out_of_everything() {
         ),
         at(1),
     );
-    assert_eq!((state, action), (State::Halted, Some(Action::Wait)));
+    let look_again = Some(Action::Connect { after: REMINDER });
+    assert_eq!((state, action), (State::Halted, look_again));
+    // Somebody has flashed others in the meantime.
+    let connecting = Event::Connecting {
+        host: Default::default(),
+        port: 1,
+        attempt: 1,
+    };
+    assert_eq!(
+        state.step(&connecting, at(70)),
+        (State::Connecting { attempt: 1 }, None)
+    );
+    assert!(matches!(
+        state.step(&Event::WifiLost, at(70)),
+        (State::Joining { attempt: 1, .. }, Some(Action::Join { .. }))
+    ));
     let (state, action) = state.step(&Event::FactoryReset, at(2));
     assert_eq!(
         (state, action),

@@ -5,6 +5,7 @@ use core::convert::Infallible;
 use rand_core::{TryCryptoRng, TryRng};
 
 use crate::event::Event;
+use crate::retained;
 
 /// Who this device is, before it has read anything from flash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +62,14 @@ pub trait System {
 
     /// Why it started.
     fn reset_reason(&self) -> ResetReason;
+
+    /// What outlives a restart.
+    fn retained(&self) -> &dyn retained::Memory;
+
+    /// Keeps the watchdog from restarting the device, for a minute at least. The device asks for it
+    /// every few seconds as long as its life goes on; no other may. Nothing where there is no
+    /// watchdog.
+    fn feed_watchdog(&self);
 
     /// The wall clock in milliseconds since 1970 UTC; none until it has been set since power-on.
     fn unix_ms(&self) -> Option<u64>;

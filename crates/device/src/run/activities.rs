@@ -82,13 +82,17 @@ impl<'a, 'b, P: Platform> Activities<'a, 'b, P> {
                 })
                 .await;
             }
-            Action::Wait | Action::EraseAndRestart | Action::Restart(_) => {}
+            Action::EraseAndRestart | Action::Restart(_) => {}
         }
     }
 
     /// Connects to the broker and serves until the connection ends.
     async fn connect(&mut self) {
         let life = self.life;
+        if self.bundle.is_err() {
+            // Somebody may have flashed others, and a flash may read better another time.
+            self.bundle = read_bundle(life, &mut life.entropy());
+        }
         let now_unix_s = life.clock.now_unix_ms().unwrap_or(0) / 1_000;
         let credentials = self.bundle.as_ref().map_err(|error| *error);
         let credentials = match credentials.and_then(|bundle| bundle.at(now_unix_s)) {

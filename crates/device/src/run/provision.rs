@@ -13,7 +13,6 @@ use crate::life::Life;
 use crate::platform::{Bluetooth, Observer, Platform, System, Wifi};
 use crate::provisioning::{self, Mailbox, Proven, Service};
 use crate::settings::{Proof, Security};
-use crate::storage::StorageError;
 
 /// How long to wait before a controller that did not start is tried again.
 const PAUSE: Duration = Duration::from_secs(10);
@@ -46,23 +45,19 @@ async fn serve<P: Platform>(
     bluetooth: &mut P::Bluetooth,
     mailbox: Option<&Rc<Mailbox>>,
 ) {
-    let proof = match proof(life) {
-        Ok(proof) => proof,
-        Err(error) => {
-            life.tell(&Event::StorageFailed(error));
-            return Timer::after(PAUSE).await;
-        }
-    };
+    let proof = proof(life);
     let settings = &life.settings.provisioning;
     let name = device_name(&settings.name_prefix, &life.wifi.mac());
     let security = security(life, proof.as_deref().map_or("", String::as_str));
 
     let tell = |event: &Event| life.tell(event);
-    let keep = |proven: &Proven| match life.storage.keep_wifi(&proven.credentials) {
-        Ok(()) => life.tell(&Event::Provisioned {
+    let keep = |proven: &Proven| {
+        if let Err(error) = life.storage.keep_wifi(&proven.credentials) {
+            life.tell(&Event::KeptInMemory(error));
+        }
+        life.tell(&Event::Provisioned {
             ssid: proven.credentials.ssid.clone(),
-        }),
-        Err(error) => life.tell(&Event::StorageFailed(error)),
+        });
     };
     let service = Service::new(security, life.wifi, life.entropy(), &tell, &keep);
     let transport = match bluetooth.start().await {
@@ -85,19 +80,21 @@ async fn serve<P: Platform>(
 
 /// The proof that clients must have, none if they need not have any; made and kept if this is the
 /// first time that it is needed.
-fn proof<P: Platform>(life: &Life<'_, P>) -> Result<Option<Zeroizing<String>>, StorageError> {
+fn proof<P: Platform>(life: &Life<'_, P>) -> Option<Zeroizing<String>> {
     let settings = &life.settings.provisioning;
     match &settings.pop {
-        _ if settings.security == Security::None => Ok(None),
-        Proof::None => Ok(None),
+        _ if settings.security == Security::None => None,
+        Proof::None => None,
         Proof::Given(given) => {
             // Settings are JSON, so this is text.
             let text = core::str::from_utf8(given.expose()).unwrap_or_default();
-            Ok(Some(Zeroizing::new(text.into())))
+            Some(Zeroizing::new(text.into()))
         }
         Proof::MadeByDevice => {
-            if let Some(kept) = life.storage.proof_of_possession()? {
-                return Ok(Some(kept));
+            match life.storage.proof_of_possession() {
+                Ok(Some(kept)) => return Some(kept),
+                Ok(None) => {}
+                Err(error) => life.tell(&Event::StorageFailed(error)),
             }
             let mut random = Zeroizing::new([0; PROOF_LETTERS]);
             life.system.fill_random(&mut *random);
@@ -105,8 +102,10 @@ fn proof<P: Platform>(life: &Life<'_, P>) -> Result<Option<Zeroizing<String>>, S
                 .iter()
                 .map(|byte| char::from(ALPHABET[usize::from(byte % 32)]));
             let made = Zeroizing::new(letters.collect::<String>());
-            life.storage.keep_proof_of_possession(&made)?;
-            Ok(Some(made))
+            if let Err(error) = life.storage.keep_proof_of_possession(&made) {
+                life.tell(&Event::KeptInMemory(error));
+            }
+            Some(made)
         }
     }
 }

@@ -26,6 +26,7 @@ pub(super) async fn sample_steadily<P: Platform>(
         while next + interval <= Instant::now() {
             next += interval;
         }
+        life.plan_sample(next);
         if let Either::First(()) = select(life.interval_change(), Timer::at(next)).await {
             next = Instant::now();
             continue;

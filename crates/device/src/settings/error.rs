@@ -4,9 +4,13 @@ use core::fmt;
 
 use thingsboard::json::ParseError;
 
+use crate::storage::FileError;
+
 /// Why `settings.json` was refused. Whoever made the SPIFFS image must act.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SettingsError {
+    /// The file is there, but cannot be read.
+    Unreadable(FileError),
     /// Not a JSON object.
     NotJson(ParseError),
     /// The value of a key cannot be used.
@@ -72,6 +76,7 @@ impl Fault {
 impl fmt::Display for SettingsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Unreadable(error) => write!(f, "settings.json {error}"),
             Self::NotJson(error) => {
                 write!(f, "settings.json: {error}: make it one JSON object")
             }

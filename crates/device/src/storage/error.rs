@@ -46,6 +46,8 @@ impl fmt::Display for StorageError {
 /// Why a file of the SPIFFS partition could not be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileError {
+    /// There is no partition to read it from.
+    NoPartition(StorageError),
     /// The partition holds no SPIFFS volume.
     NoVolume,
     /// There is no such file.
@@ -77,6 +79,7 @@ impl FileError {
 impl fmt::Display for FileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::NoPartition(error) => write!(f, "cannot be read: {error}"),
             Self::NoVolume => {
                 f.write_str("the spiffs partition holds no SPIFFS volume: build and flash one")
             }

@@ -38,22 +38,26 @@ pub struct Partition {
     pub size: u32,
 }
 
-/// The partitions that the device uses.
+/// The partitions that the device uses, or why it cannot use one: it lives without either, as well
+/// as it can.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Partitions {
     /// Label `nvs`: what the device keeps.
-    pub nvs: Partition,
+    pub nvs: Result<Partition, StorageError>,
     /// Label `spiffs`: what it is given.
-    pub spiffs: Partition,
+    pub spiffs: Result<Partition, StorageError>,
 }
 
 impl Partitions {
-    /// Reads the table.
-    ///
-    /// # Errors
-    ///
-    /// [`StorageError`] if there is none, or it lacks a partition.
-    pub fn read<F: NorFlash>(flash: &mut F) -> Result<Self, StorageError> {
+    /// Reads the table. Where there is none, neither partition can be used.
+    pub fn read<F: NorFlash>(flash: &mut F) -> Self {
+        Self::find(flash).unwrap_or_else(|error| Self {
+            nvs: Err(error),
+            spiffs: Err(error),
+        })
+    }
+
+    fn find<F: NorFlash>(flash: &mut F) -> Result<Self, StorageError> {
         let capacity = flash.capacity();
         let (mut nvs, mut spiffs) = (None, None);
         for index in 0..TABLE_SIZE as usize / ENTRY_SIZE {
@@ -86,8 +90,8 @@ impl Partitions {
             });
         }
         Ok(Self {
-            nvs: within::<F>(nvs, capacity, "nvs")?,
-            spiffs: within::<F>(spiffs, capacity, "spiffs")?,
+            nvs: within::<F>(nvs, capacity, "nvs"),
+            spiffs: within::<F>(spiffs, capacity, "spiffs"),
         })
     }
 }

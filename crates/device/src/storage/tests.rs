@@ -27,9 +27,7 @@ fn flash(entries: &[(&str, Partition)]) -> MemFlash {
 }
 
 fn storage() -> Storage<MemFlash> {
-    Storage::open(flash(&[("nvs", NVS), ("spiffs", SPIFFS)]))
-        .unwrap()
-        .0
+    Storage::open(flash(&[("nvs", NVS), ("spiffs", SPIFFS)])).0
 }
 
 /// What is kept, in a form that can be compared.
@@ -123,7 +121,7 @@ fn a_foreign_nvs_does_not_keep_the_device_from_being_provisioned() {
         noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         *byte = (noise >> 24) as u8;
     }
-    let (storage, _) = Storage::open(MemFlash::from_bytes(bytes)).unwrap();
+    let (storage, _) = Storage::open(MemFlash::from_bytes(bytes));
     assert_eq!(kept(&storage), None);
     storage.keep_wifi(&home(b"secret")).unwrap();
     assert_eq!(kept(&storage), pair(b"home", b"secret"));
@@ -131,28 +129,75 @@ fn a_foreign_nvs_does_not_keep_the_device_from_being_provisioned() {
 
 #[test]
 fn a_flash_laid_out_wrongly_says_what_is_missing() {
-    let opened = |entries: &[_]| Storage::open(flash(entries)).err();
-    assert_eq!(opened(&[]), Some(StorageError::NoPartitionTable));
+    let faults = |entries: &[_]| Storage::open(flash(entries)).1;
+    assert_eq!(faults(&[("nvs", NVS), ("spiffs", SPIFFS)]), []);
+    assert_eq!(faults(&[]), [StorageError::NoPartitionTable]);
     assert_eq!(
-        opened(&[("nvs", NVS)]),
-        Some(StorageError::NoPartition("spiffs"))
+        faults(&[("other", NVS)]),
+        [
+            StorageError::NoPartition("nvs"),
+            StorageError::NoPartition("spiffs")
+        ]
+    );
+    assert_eq!(
+        faults(&[("nvs", NVS)]),
+        [StorageError::NoPartition("spiffs")]
     );
     let beyond = Partition {
         offset: 0xF000,
         size: 0x2000,
     };
     assert_eq!(
-        opened(&[("nvs", NVS), ("spiffs", beyond)]),
-        Some(StorageError::PartitionOutside("spiffs"))
+        faults(&[("nvs", NVS), ("spiffs", beyond)]),
+        [StorageError::PartitionOutside("spiffs")]
     );
     let askew = Partition {
         offset: 0x9001,
         size: 0x4000,
     };
     assert_eq!(
-        opened(&[("nvs", askew), ("spiffs", SPIFFS)]),
-        Some(StorageError::PartitionOutside("nvs"))
+        faults(&[("nvs", askew), ("spiffs", SPIFFS)]),
+        [StorageError::PartitionOutside("nvs")]
     );
+}
+
+#[test]
+fn without_nvs_everything_is_kept_in_memory_and_said_so() {
+    let (storage, _) = Storage::open(flash(&[("spiffs", SPIFFS)]));
+    let missing = StorageError::NoPartition("nvs");
+    assert_eq!(kept(&storage), None);
+    assert_eq!(storage.keep_wifi(&home(b"secret")), Err(missing));
+    assert_eq!(kept(&storage), pair(b"home", b"secret"));
+    assert_eq!(storage.keep_proof_of_possession("k3Jx"), Err(missing));
+    let proof = storage.proof_of_possession().unwrap();
+    assert_eq!(proof.unwrap().as_str(), "k3Jx");
+    assert_eq!(storage.keep_last_good_time(7), Err(missing));
+    assert_eq!(storage.last_good_time(), Ok(Some(7)));
+    assert_eq!(storage.interval_ms(), Ok(None));
+    storage.erase_wifi().unwrap();
+    assert_eq!(kept(&storage), None);
+}
+
+#[test]
+fn what_a_full_nvs_does_not_take_is_kept_in_memory() {
+    let storage = storage();
+    storage.keep_wifi(&home(b"old")).unwrap();
+    // As small as what is to be kept, so that nothing of its size fits any more.
+    let full = (1..=255).find_map(|index| {
+        let mut name = *b"filler--";
+        name[7] = index;
+        let key = Key::from_slice(&name);
+        storage
+            .with_nvs(|nvs| nvs.set_blob(&keys::NAMESPACE, &key, &[7; 60]))
+            .err()
+    });
+    assert_eq!(full, Some(StorageError::NvsFull));
+    let new = home(&[b'x'; 60]);
+    assert_eq!(storage.keep_wifi(&new), Err(StorageError::NvsFull));
+    assert_eq!(kept(&storage), pair(b"home", &[b'x'; 60]));
+    let (reopened, faults) = Storage::open(storage.release());
+    assert_eq!(faults, []);
+    assert_eq!(kept(&reopened), pair(b"home", b"old"));
 }
 
 #[test]
@@ -160,5 +205,10 @@ fn files_that_cannot_be_read_say_why() {
     assert_eq!(
         storage().read_file("device.crt", 100).err(),
         Some(FileError::NoVolume)
+    );
+    let (storage, _) = Storage::open(flash(&[("nvs", NVS)]));
+    assert_eq!(
+        storage.read_file("device.crt", 100).err(),
+        Some(FileError::NoPartition(StorageError::NoPartition("spiffs")))
     );
 }

@@ -146,7 +146,9 @@ fn told(event: &Event) -> Option<Note> {
         | Event::ClockSet { .. }
         | Event::TlsEstablished { .. }
         | Event::Online { .. } => Tone::Good,
-        Event::StorageFailed(_)
+        Event::BootPaused { .. }
+        | Event::StorageFailed(_)
+        | Event::KeptInMemory(_)
         | Event::SettingsRefused(_)
         | Event::CredentialsRefused(_)
         | Event::ProofRefused { .. }

@@ -7,6 +7,7 @@ use core::cell::{Cell, RefCell};
 use super::super::device::Device;
 use crate::event::{Event, Sample};
 use crate::platform::{Heap, Identity, ResetReason};
+use crate::retained::PanicRecord;
 use crate::telemetry::SampleQueue;
 
 /// When the fake device booted, in milliseconds since 1970.
@@ -17,6 +18,7 @@ pub(super) struct Fake {
     pub(super) certain: Cell<bool>,
     pub(super) interval_ms: Cell<u32>,
     pub(super) events: RefCell<Vec<Event>>,
+    pub(super) panic: RefCell<Option<PanicRecord>>,
 }
 
 impl Fake {
@@ -26,6 +28,7 @@ impl Fake {
             certain: Cell::new(true),
             interval_ms: Cell::new(1_000),
             events: RefCell::default(),
+            panic: RefCell::default(),
         };
         for number in 0..count {
             this.push(number * 1_000);
@@ -92,6 +95,12 @@ impl Device for Fake {
     }
     fn reset_reason(&self) -> ResetReason {
         ResetReason::PowerOn
+    }
+    fn panic(&self) -> Option<PanicRecord> {
+        self.panic.borrow().clone()
+    }
+    fn forget_panic(&self) {
+        self.panic.take();
     }
     fn mac(&self) -> [u8; 6] {
         [2, 0, 0, 0xab, 0xcd, 0xef]

@@ -1,0 +1,281 @@
+//! What outlives a restart, but not a loss of power: the last panic until it is reported, and how
+//! many lives in a row ended in a crash, from which the pause before the next one grows.
+//!
+//! A body brings [`Memory`] that no start code clears, calls [`begin`] before it powers anything
+//! up, and [`note_panic`] from its panic handler. Memory may hold anything after power-on:
+//!
+//! ```text
+//! offset   0   magic
+//!          4   CRC-32 of all that follows
+//!          8   lives in a row that ended in a crash
+//!          9   flags: 1 there is a panic, 2 it ended the life before this one
+//!         10   how many callers, how long the message, how long the place: one byte each
+//!         16   callers: eight addresses, 32-bit little-endian
+//!         48   message, UTF-8
+//!        176   place, UTF-8
+//! ```
+
+use core::fmt::{self, Display, Write};
+
+use embassy_time::{Duration, Timer};
+use esp_nvs::platform::software_crc32;
+use heapless::{String, Vec};
+
+use crate::clock::Clock;
+use crate::event::Event;
+use crate::platform::{Observer, ResetReason};
+
+/// How much memory is needed, in bytes.
+pub const BYTES: usize = 256;
+
+/// The longest pause before a life.
+pub const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// Of this layout: another has another magic.
+const MAGIC: [u8; 4] = *b"LIV1";
+const CRC: core::ops::Range<usize> = 4..8;
+const CRASHES: usize = 8;
+const FLAGS: usize = 9;
+const LENGTHS: core::ops::Range<usize> = 10..13;
+const CALLERS: usize = 16;
+const MESSAGE: usize = 48;
+const PLACE: usize = 176;
+
+const MOST_CALLERS: usize = 8;
+const MOST_MESSAGE: usize = PLACE - MESSAGE;
+const MOST_PLACE: usize = BYTES - PLACE;
+
+const THERE_IS_A_PANIC: u8 = 1;
+const IT_IS_NEW: u8 = 2;
+
+/// Memory that keeps its content through a restart.
+pub trait Memory {
+    /// All of it; anything after power-on.
+    fn read(&self) -> [u8; BYTES];
+
+    /// Overwrites all of it.
+    fn write(&self, bytes: &[u8; BYTES]);
+}
+
+/// A panic, as it is reported once the device is online again.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PanicRecord {
+    /// What it said, cut where it is too long.
+    pub message: String<MOST_MESSAGE>,
+    /// File, line and column; its end, where it is too long.
+    pub place: String<MOST_PLACE>,
+    /// Addresses of the callers, the innermost first; to be looked up in the ELF file.
+    pub callers: Vec<u32, MOST_CALLERS>,
+}
+
+impl PanicRecord {
+    /// A record of what a panic handler knows; what does not fit is cut.
+    #[must_use]
+    pub fn new(message: impl Display, place: &str, callers: impl IntoIterator<Item = u32>) -> Self {
+        let mut cut = Cut(String::new());
+        // It never fails.
+        let _ = write!(cut, "{message}");
+        let least = place.len().saturating_sub(MOST_PLACE);
+        let start = (least..=place.len()).find(|at| place.is_char_boundary(*at));
+        let end = place.get(start.unwrap_or_default()..).unwrap_or_default();
+        Self {
+            message: cut.0,
+            place: String::try_from(end).unwrap_or_default(),
+            callers: callers.into_iter().take(MOST_CALLERS).collect(),
+        }
+    }
+
+    /// The callers as text: hexadecimal, a blank between two.
+    #[must_use]
+    pub fn backtrace(&self) -> String<88> {
+        let mut text = String::new();
+        for (index, caller) in self.callers.iter().enumerate() {
+            let blank = if index == 0 { "" } else { " " };
+            // Eight of eleven bytes fit.
+            let _ = write!(text, "{blank}{caller:#010x}");
+        }
+        text
+    }
+}
+
+/// Text that is cut rather than refused.
+struct Cut(String<MOST_MESSAGE>);
+
+impl Write for Cut {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for character in text.chars() {
+            if self.0.push(character).is_err() {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The content of the memory.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+struct Retained {
+    crashes: u8,
+    panic: Option<PanicRecord>,
+    /// Whether the panic ended the life before this one.
+    new: bool,
+}
+
+impl Retained {
+    /// What was encoded; nothing if this is something else.
+    fn decode(bytes: &[u8; BYTES]) -> Self {
+        Self::parse(bytes).unwrap_or_default()
+    }
+
+    fn parse(bytes: &[u8; BYTES]) -> Option<Self> {
+        let (head, body) = bytes.split_at(CRASHES);
+        let sum = u32::from_le_bytes(head.get(CRC)?.try_into().ok()?);
+        if !head.starts_with(&MAGIC) || sum != software_crc32(0, body) {
+            return None;
+        }
+        let flags = bytes[FLAGS];
+        let [callers, message, place] = bytes.get(LENGTHS)?.try_into().ok()?;
+        let text = |from: usize, length: u8| {
+            core::str::from_utf8(bytes.get(from..from + usize::from(length))?).ok()
+        };
+        let panic = if flags & THERE_IS_A_PANIC == 0 {
+            None
+        } else {
+            let addresses = bytes.get(CALLERS..MESSAGE)?.chunks_exact(4);
+            Some(PanicRecord {
+                message: String::try_from(text(MESSAGE, message)?).ok()?,
+                place: String::try_from(text(PLACE, place)?).ok()?,
+                callers: addresses
+                    .take(callers.into())
+                    .filter_map(|address| Some(u32::from_le_bytes(address.try_into().ok()?)))
+                    .collect(),
+            })
+        };
+        Some(Self {
+            crashes: bytes[CRASHES],
+            new: panic.is_some() && flags & IT_IS_NEW != 0,
+            panic,
+        })
+    }
+
+    fn encode(&self) -> [u8; BYTES] {
+        let mut bytes = [0; BYTES];
+        bytes[CRASHES] = self.crashes;
+        if let Some(PanicRecord {
+            message,
+            place,
+            callers,
+        }) = &self.panic
+        {
+            bytes[FLAGS] = THERE_IS_A_PANIC | if self.new { IT_IS_NEW } else { 0 };
+            // All three are bounded by what an array of fewer than 256 bytes holds.
+            bytes[LENGTHS].copy_from_slice(&[
+                callers.len() as u8,
+                message.len() as u8,
+                place.len() as u8,
+            ]);
+            for (slot, caller) in bytes[CALLERS..MESSAGE].chunks_exact_mut(4).zip(callers) {
+                slot.copy_from_slice(&caller.to_le_bytes());
+            }
+            bytes[MESSAGE..][..message.len()].copy_from_slice(message.as_bytes());
+            bytes[PLACE..][..place.len()].copy_from_slice(place.as_bytes());
+        }
+        bytes[..4].copy_from_slice(&MAGIC);
+        let sum = software_crc32(0, &bytes[CRASHES..]);
+        bytes[CRC].copy_from_slice(&sum.to_le_bytes());
+        bytes
+    }
+
+    fn change(memory: &dyn Memory, change: impl FnOnce(&mut Self)) {
+        let mut retained = Self::decode(&memory.read());
+        change(&mut retained);
+        memory.write(&retained.encode());
+    }
+}
+
+/// Keeps a panic for the next life. For a panic handler: neither waits nor allocates.
+pub fn note_panic(memory: &dyn Memory, panic: PanicRecord) {
+    Retained::change(memory, |retained| {
+        retained.panic = Some(panic);
+        retained.new = true;
+    });
+}
+
+/// The last panic that nobody has heard of yet.
+#[must_use]
+pub fn panic(memory: &dyn Memory) -> Option<PanicRecord> {
+    Retained::decode(&memory.read()).panic
+}
+
+/// Forgets the panic: it has been reported.
+pub fn forget_panic(memory: &dyn Memory) {
+    Retained::change(memory, |retained| retained.panic = None);
+}
+
+/// The present life has lasted: what comes after it comes without a pause.
+pub fn settle(memory: &dyn Memory) {
+    Retained::change(memory, |retained| retained.crashes = 0);
+}
+
+/// The first thing in a life, before the radio is powered up: pauses if the lives before this one
+/// ended in crashes, and tells so. `reset` is what the chip says; returns why the device really
+/// started, for a panic restarts it like software does.
+///
+/// Should the pause be dropped, it counts as done.
+pub async fn begin(
+    memory: &dyn Memory,
+    reset: ResetReason,
+    observer: &impl Observer,
+) -> ResetReason {
+    let clock = Clock::boot();
+    let mut cause = reset;
+    let mut crashes = 0;
+    Retained::change(memory, |retained| {
+        if core::mem::take(&mut retained.new) && reset == ResetReason::Software {
+            cause = ResetReason::Panic;
+        }
+        retained.crashes = if is_crash(cause) {
+            retained.crashes.saturating_add(1)
+        } else {
+            0
+        };
+        crashes = retained.crashes;
+    });
+    let pause = pause_after(crashes);
+    if pause > Duration::from_ticks(0) {
+        let event = Event::BootPaused {
+            crashes,
+            ms: pause.as_millis() as u32,
+        };
+        observer.notice(clock.uptime_ms(), &event);
+        Timer::after(pause).await;
+    }
+    cause
+}
+
+/// Whether a life that follows this reset comes after a crash, rather than after somebody's wish.
+fn is_crash(reset: ResetReason) -> bool {
+    match reset {
+        ResetReason::Panic | ResetReason::Watchdog | ResetReason::Brownout => true,
+        ResetReason::PowerOn
+        | ResetReason::Software
+        | ResetReason::DeepSleep
+        | ResetReason::Other => false,
+    }
+}
+
+/// The pause after so many crashes in a row: none after the first, then a second, doubled each
+/// time, up to [`LONGEST_PAUSE`].
+#[must_use]
+pub fn pause_after(crashes: u8) -> Duration {
+    match crashes.checked_sub(2) {
+        None => Duration::from_ticks(0),
+        Some(doublings) => {
+            let seconds = 1u64.checked_shl(doublings.into()).unwrap_or(u64::MAX);
+            Duration::from_secs(seconds.min(LONGEST_PAUSE.as_secs()))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
