@@ -109,6 +109,13 @@ impl Device {
         self.session.take_if(|owner| owner.id == session);
     }
 
+    /// Whether this connection has the session, proven or not.
+    pub fn has_session(&self, session: SessionId) -> bool {
+        self.session
+            .as_ref()
+            .is_some_and(|owner| owner.id == session)
+    }
+
     /// Makes sure that this connection has the session.
     pub(super) fn claim(&mut self, now: Instant, id: SessionId) -> Result<(), Refusal> {
         if let Some(session) = &self.session {

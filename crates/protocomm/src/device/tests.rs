@@ -6,7 +6,7 @@ use core::net::Ipv4Addr;
 
 use super::*;
 use crate::security::{IvMode, ProofDigest, Salt, SrpVerifier};
-use crate::testing::Noise;
+use crate::testing::noise;
 use crate::wifi::{AuthMode, Bssid, Ssid};
 use crate::wire::Status;
 use crate::wire::config::{Request, Response, SetConfig, StationState};
@@ -58,7 +58,7 @@ impl Bench {
             endpoint,
             &mut buffer[..request.len()],
             &mut self.response,
-            &mut Noise::new(7),
+            &mut noise(7),
         )?;
         Ok(match outcome {
             Outcome::Reply(len) => Some(&self.response[..len]),

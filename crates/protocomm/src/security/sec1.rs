@@ -180,14 +180,14 @@ impl ClientProof {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::Noise;
+    use crate::testing::noise;
 
     fn both(device_proof: &[u8], client_proof: &[u8]) -> (DeviceHandshake, ClientProof) {
-        let client = ClientStart::new(ProofDigest::new(client_proof), &mut Noise::new(1));
+        let client = ClientStart::new(ProofDigest::new(client_proof), &mut noise(1));
         let device = DeviceHandshake::new(
             ProofDigest::new(device_proof).as_ref(),
             &client.client_key(),
-            &mut Noise::new(2),
+            &mut noise(2),
         )
         .unwrap();
         let proof = client.answer(device.device_key(), device.random()).unwrap();
@@ -196,7 +196,7 @@ mod tests {
 
     #[test]
     fn the_public_key_is_the_librarys() {
-        let secret = secret(&mut Noise::new(5));
+        let secret = secret(&mut noise(5));
         assert_eq!(public_key(&secret), PublicKey::from(&secret).to_bytes());
     }
 
@@ -229,7 +229,7 @@ mod tests {
     #[test]
     fn keys_of_small_order_and_odd_lengths_are_refused() {
         for key in [&[0; 32][..], &[0; 31], &[0; 33], &[]] {
-            let device = DeviceHandshake::new(None, key, &mut Noise::new(3));
+            let device = DeviceHandshake::new(None, key, &mut noise(3));
             assert_eq!(device.err(), Some(Rejected::Invalid));
         }
         let (device, _) = both(b"x", b"x");

@@ -1,7 +1,5 @@
 //! Both ends of this crate, joined without a transport.
 
-use std::convert::Infallible;
-
 use protocomm::client::{Client, Error, Login, Progress, Reply, Request};
 use protocomm::device::{Command, Config, Device, Outcome, RESPONSE_CAPACITY, SessionId};
 use protocomm::endpoint::Endpoint;
@@ -9,47 +7,16 @@ use protocomm::refusal::{Refusal, Refused};
 use protocomm::security::{IvMode, ProofDigest, Salt, Security, SrpVerifier};
 use protocomm::time::Instant;
 use protocomm::wifi::{AccessPoint, AuthMode, Bssid, Ssid};
-use rand_core::{TryCryptoRng, TryRng};
+use rand::{SeedableRng, rngs::StdRng};
 
 pub(crate) const USERNAME: &[u8] = b"wifiprov";
 pub(crate) const PROOF: &[u8] = b"abcd1234";
 pub(crate) const PHONE: SessionId = SessionId(1);
 
-/// Numbers from a seed (SplitMix64). Good for tests and for nothing else.
-pub(crate) struct Noise(pub(crate) u64);
-
-impl Noise {
-    pub(crate) fn below(&mut self, bound: usize) -> usize {
-        let Ok(number) = self.try_next_u64();
-        (number % bound as u64) as usize
-    }
+/// Numbers from a seed: the same in every run.
+pub(crate) fn noise(seed: u64) -> StdRng {
+    StdRng::seed_from_u64(seed)
 }
-
-impl TryRng for Noise {
-    type Error = Infallible;
-
-    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
-        self.try_next_u64().map(|number| number as u32)
-    }
-
-    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        Ok(z ^ (z >> 31))
-    }
-
-    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
-        for chunk in bytes.chunks_mut(8) {
-            let number = self.try_next_u64()?.to_le_bytes();
-            chunk.copy_from_slice(&number[..chunk.len()]);
-        }
-        Ok(())
-    }
-}
-
-impl TryCryptoRng for Noise {}
 
 /// Every way to be secure, and the login that fits.
 pub(crate) fn securities() -> Vec<(Security, Login)> {
@@ -78,7 +45,7 @@ pub(crate) fn securities() -> Vec<(Security, Login)> {
 pub(crate) struct Bench {
     pub(crate) device: Device,
     pub(crate) now: Instant,
-    pub(crate) rng: Noise,
+    pub(crate) rng: StdRng,
 }
 
 impl Bench {
@@ -86,7 +53,7 @@ impl Bench {
         Self {
             device: Device::new(config),
             now: Instant::from_millis(0),
-            rng: Noise(99),
+            rng: noise(99),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use crate::bench::{Bench, Noise, PHONE, PROOF, USERNAME, air, securities};
+use crate::bench::{self, Bench, PHONE, PROOF, USERNAME, air, securities};
 use protocomm::client::{Client, Error, Login, Progress, Reply, Request};
 use protocomm::device::{Command, Config, Event, SessionId, Station};
 use protocomm::endpoint::Endpoint;
@@ -322,7 +322,7 @@ fn replays_and_messages_of_an_older_session_are_refused() {
 fn forged(login: &Login, replies: &[Handshake<'_>]) -> Result<Progress, Error> {
     let mut message = [0; 512];
     let mut reply = [0; 512];
-    let (mut client, _) = Client::start(login.clone(), &mut Noise(1), &mut message).unwrap();
+    let (mut client, _) = Client::start(login.clone(), &mut bench::noise(1), &mut message).unwrap();
     let mut progress = Ok(Progress::Established);
     for forged in replies {
         let len = forged.encode(&mut reply).unwrap();

@@ -1,7 +1,7 @@
 //! Bytes that nobody should send. The device and the client must not panic, and must not do what
 //! was not asked for by a client that has proven itself.
 
-use crate::bench::{Bench, Noise, PHONE, USERNAME, securities};
+use crate::bench::{self, Bench, PHONE, USERNAME, securities};
 use protocomm::client::{Client, Reply, Request};
 use protocomm::device::{Command, Config, SessionId};
 use protocomm::endpoint::Endpoint;
@@ -10,7 +10,8 @@ use protocomm::refusal::Refusal;
 use protocomm::wire::session::Handshake;
 use protocomm::wire::version::Version;
 use protocomm::wire::{config, control, scan};
-use rand_core::Rng;
+use rand::rngs::StdRng;
+use rand::{Rng, RngExt};
 
 const ENDPOINTS: [Endpoint; 7] = [
     Endpoint::Control,
@@ -47,21 +48,21 @@ fn seeds() -> Vec<Vec<u8>> {
 }
 
 /// A seed, changed a little or a lot.
-fn mutate(noise: &mut Noise, seeds: &[Vec<u8>]) -> Vec<u8> {
-    let mut bytes = seeds[noise.below(seeds.len())].clone();
-    for _ in 0..1 + noise.below(4) {
-        let at = noise.below(bytes.len() + 1);
-        match noise.below(6) {
-            0 if at < bytes.len() => bytes[at] ^= 1 << noise.below(8),
-            1 if at < bytes.len() => bytes[at] = noise.below(256) as u8,
+fn mutate(noise: &mut StdRng, seeds: &[Vec<u8>]) -> Vec<u8> {
+    let mut bytes = seeds[noise.random_range(0..seeds.len())].clone();
+    for _ in 0..1 + noise.random_range(0..4) {
+        let at = noise.random_range(0..=bytes.len());
+        match noise.random_range(0..6) {
+            0 if at < bytes.len() => bytes[at] ^= 1 << noise.random_range(0..8),
+            1 if at < bytes.len() => bytes[at] = noise.random(),
             2 => bytes.truncate(at),
-            3 => bytes.insert(at, [0, 1, 0x7F, 0x80, 0xFF][noise.below(5)]),
+            3 => bytes.insert(at, [0, 1, 0x7F, 0x80, 0xFF][noise.random_range(0..5)]),
             4 => {
-                let other = &seeds[noise.below(seeds.len())];
-                let from = noise.below(other.len() + 1);
+                let other = &seeds[noise.random_range(0..seeds.len())];
+                let from = noise.random_range(0..=other.len());
                 bytes.splice(at.., other[from..].iter().copied());
             }
-            _ => bytes.extend((0..noise.below(40)).map(|n| (n * 7) as u8)),
+            _ => bytes.extend((0..noise.random_range(0..40)).map(|n| (n * 7) as u8)),
         }
     }
     // As much as a transport lets through.
@@ -72,7 +73,7 @@ fn mutate(noise: &mut Noise, seeds: &[Vec<u8>]) -> Vec<u8> {
 #[test]
 fn decoders_take_anything() {
     let seeds = seeds();
-    let mut noise = Noise(1);
+    let mut noise = bench::noise(1);
     let mut understood = 0;
     for _ in 0..60_000 {
         let bytes = mutate(&mut noise, &seeds);
@@ -143,20 +144,20 @@ fn a_device_takes_anything_in_any_state() {
             custom_endpoints: 1,
             ..Config::new(security.clone())
         });
-        let mut noise = Noise(2);
+        let mut noise = bench::noise(2);
         for round in 0..rounds {
             // Now and then a real client, so that all states are visited.
             if round % 100 == 50 {
                 let _ = bench.login(PHONE, login.clone());
             }
-            let session = SessionId(noise.below(3) as u32);
-            let endpoint = ENDPOINTS[noise.below(ENDPOINTS.len())];
+            let session = SessionId(noise.random_range(0..3));
+            let endpoint = ENDPOINTS[noise.random_range(0..ENDPOINTS.len())];
             let bytes = mutate(&mut noise, &seeds);
             let result = bench.send(session, endpoint, &bytes);
             if let (Endpoint::Version, Ok(reply)) = (endpoint, &result) {
                 assert!(Version::decode(reply).is_ok());
             }
-            match noise.below(20) {
+            match noise.random_range(0..20) {
                 0 => bench.device.disconnected(session),
                 1 => bench.now = bench.now + std::time::Duration::from_secs(400),
                 _ => {}
@@ -204,8 +205,8 @@ fn a_changed_message_is_never_taken_by_security_2() {
 #[test]
 fn a_client_takes_anything() {
     let seeds = seeds();
-    let mut noise = Noise(3);
-    let mut rng = Noise(4);
+    let mut noise = bench::noise(3);
+    let mut rng = bench::noise(4);
     let mut message = [0; 512];
     for (_, login) in securities() {
         for _ in 0..150 {
@@ -230,7 +231,7 @@ fn a_client_takes_anything() {
             },
         ];
         for _ in 0..5_000 {
-            let request = &requests[noise.below(requests.len())];
+            let request = &requests[noise.random_range(0..requests.len())];
             client.request(request, &mut message).unwrap();
             let mut reply = mutate(&mut noise, &seeds);
             if let Ok(Reply::Scan(scan::Response::Results { entries, .. })) =
@@ -246,7 +247,7 @@ fn a_client_takes_anything() {
 fn random_public_keys_open_nothing() {
     let (security, _) = securities().remove(4);
     let mut bench = Bench::new(Config::new(security));
-    let mut noise = Noise(5);
+    let mut noise = bench::noise(5);
     let mut message = [0; 512];
     for _ in 0..4 {
         let mut client_key = [0; 384];

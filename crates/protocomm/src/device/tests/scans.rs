@@ -120,7 +120,7 @@ fn a_page_shrinks_to_the_response_buffer() {
             Endpoint::Scan,
             &mut message[..len],
             &mut response[..room],
-            &mut Noise::new(1),
+            &mut noise(1),
         )?;
         let Outcome::Reply(len) = outcome else {
             panic!("{outcome:?}");

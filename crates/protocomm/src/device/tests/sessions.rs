@@ -285,7 +285,7 @@ fn requests_are_wiped() {
         Endpoint::Config,
         &mut request[..len],
         &mut response,
-        &mut Noise::new(1),
+        &mut noise(1),
     );
     assert!(matches!(outcome, Ok(Outcome::Reply(_))));
     assert_eq!(request, [0; 64]);

@@ -127,13 +127,13 @@ pub(super) fn padded_generator() -> Number {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::Noise;
+    use crate::testing::noise;
     use rand_core::Rng;
 
     #[test]
     fn powers_are_the_librarys() {
         let g = Element::new(&padded_generator());
-        let mut noise = Noise::new(1);
+        let mut noise = noise(1);
         for len in [1, 2, 32, 64] {
             let mut exponent = [0; 64];
             noise.fill_bytes(&mut exponent[64 - len..]);

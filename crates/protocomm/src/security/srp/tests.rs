@@ -1,12 +1,12 @@
 use super::*;
-use crate::testing::{Noise, hex};
+use crate::testing::{hex, noise};
 
 fn verifier() -> SrpVerifier {
     SrpVerifier::generate(b"wifiprov", b"abcd1234", Salt::new(&[9; 16]).unwrap())
 }
 
-fn client(noise: u64) -> Client {
-    Client::new(&mut Noise::new(noise)).unwrap()
+fn client(seed: u64) -> Client {
+    Client::new(&mut noise(seed)).unwrap()
 }
 
 fn identity_of(proof_of_possession: &[u8]) -> Zeroizing<Hash> {
@@ -17,7 +17,7 @@ fn identity_of(proof_of_possession: &[u8]) -> Zeroizing<Hash> {
 fn both_ends_agree() {
     let verifier = verifier();
     let client = client(1);
-    let device = Device::new(&verifier, b"wifiprov", client.public(), &mut Noise::new(2)).unwrap();
+    let device = Device::new(&verifier, b"wifiprov", client.public(), &mut noise(2)).unwrap();
     let answer = client
         .answer(
             b"wifiprov",
@@ -36,7 +36,7 @@ fn a_wrong_name_or_proof_is_a_mismatch() {
     let verifier = verifier();
     let client = client(1);
     for (username, pop) in [(&b"wifiprov"[..], b"abcd1235"), (b"wifiproV", b"abcd1234")] {
-        let device = Device::new(&verifier, username, client.public(), &mut Noise::new(2)).unwrap();
+        let device = Device::new(&verifier, username, client.public(), &mut noise(2)).unwrap();
         let answer = client
             .answer(
                 username,
@@ -58,7 +58,7 @@ fn public_values_that_betray_the_secret_are_refused() {
     let n = modulus();
     for a in [&[][..], &[0], &[0; 384], &n, &[0xFF; 384], &[1; 385]] {
         assert_eq!(
-            Device::new(&verifier, b"x", a, &mut Noise::new(1)).err(),
+            Device::new(&verifier, b"x", a, &mut noise(1)).err(),
             Some(Rejected::Invalid),
             "{a:?}"
         );
@@ -74,7 +74,7 @@ fn public_values_that_betray_the_secret_are_refused() {
 fn a_short_public_value_is_hashed_as_it_was_sent() {
     // A = g = 5, a = 1: the client's computation is done by hand here.
     let verifier = verifier();
-    let device = Device::new(&verifier, b"wifiprov", &[5], &mut Noise::new(2)).unwrap();
+    let device = Device::new(&verifier, b"wifiprov", &[5], &mut noise(2)).unwrap();
     let mut a = [0; 384];
     a[383] = 5;
     let u = scrambler(&a, device.public()).unwrap();
@@ -96,7 +96,7 @@ fn a_short_public_value_is_hashed_as_it_was_sent() {
 #[test]
 fn proofs_of_odd_lengths_are_refused() {
     let verifier = verifier();
-    let device = Device::new(&verifier, b"x", client(1).public(), &mut Noise::new(2)).unwrap();
+    let device = Device::new(&verifier, b"x", client(1).public(), &mut noise(2)).unwrap();
     for proof in [&[][..], &[0; 63], &[0; 65]] {
         assert_eq!(
             device.finish(&verifier, proof).err(),
@@ -139,7 +139,7 @@ fn salts() {
     assert_eq!(Salt::new(&[0, 1]), Err(InvalidSalt));
     assert_eq!(Salt::new(&[1; 33]), Err(InvalidSalt));
     assert_eq!(Salt::new(&[1; 32]).unwrap().as_bytes(), [1; 32]);
-    assert_eq!(Salt::random(&mut Noise::new(1)).as_bytes().len(), 16);
+    assert_eq!(Salt::random(&mut noise(1)).as_bytes().len(), 16);
 }
 
 /// The salt and the verifier of Espressif's example, for `wifiprov` and `abcd1234`.
