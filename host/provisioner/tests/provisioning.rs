@@ -365,3 +365,27 @@ fn a_device_is_provisioned_over_http() {
         );
     });
 }
+
+#[test]
+fn a_client_over_http_does_not_keep_one_over_bluetooth_out() {
+    local(async {
+        let bench = device(security(1, IvMode::Counter)).await;
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        tokio::task::spawn_local(http_server::serve(listener, Post(bench.mailbox.clone())));
+        let mut gone = Provisioner::http(&address);
+        gone.open_session(&Secrets::proof(PROOF)).await.unwrap();
+        // Nothing tells that it has gone; it might as well be idle for minutes.
+        let mut phone = phone(&bench, 517).await;
+        find_and_connect(&mut phone).await;
+        phone.open_session(&Secrets::proof(PROOF)).await.unwrap();
+        // The other way round, the one who is still connected keeps the session.
+        let busy = gone.scan_networks().await.unwrap_err();
+        assert!(
+            matches!(busy, Error::Session(client::Error::Busy)),
+            "{busy:?}"
+        );
+        provision_with_a_mistake(&mut phone).await;
+        bench.done.await.unwrap();
+    });
+}

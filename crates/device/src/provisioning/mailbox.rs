@@ -120,7 +120,7 @@ impl Mailbox {
             if let Some(over) = session.take_if(|_| letter.fresh) {
                 service.disconnected(over);
             }
-            let session = *session.get_or_insert_with(|| service.connected());
+            let session = *session.get_or_insert_with(|| service.connected_replaceably());
             let result = match Endpoint::from_name(&letter.endpoint, &[]) {
                 Some(endpoint) => {
                     let body = letter.body.as_mut_slice();

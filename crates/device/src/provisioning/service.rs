@@ -38,6 +38,8 @@ pub struct Service<'a, W, R> {
     tell: &'a dyn Fn(&Event),
     keep: &'a dyn Fn(&Proven),
     next_session: Cell<u32>,
+    /// The client of a carrier that cannot tell when a client has gone.
+    replaceable: Cell<Option<SessionId>>,
     /// There may be commands to perform.
     work: Signal<NoopRawMutex, ()>,
     /// The next deadline may have changed.
@@ -69,6 +71,7 @@ impl<'a, W: Wifi, R: CryptoRng> Service<'a, W, R> {
             tell,
             keep,
             next_session: Cell::new(1),
+            replaceable: Cell::new(None),
             work: Signal::new(),
             moved: Signal::new(),
             late: Signal::new(),
@@ -98,6 +101,14 @@ impl<'a, W: Wifi, R: CryptoRng> Service<'a, W, R> {
         SessionId(id)
     }
 
+    /// As [`connected`](Self::connected), for a carrier that is not told when its client has gone:
+    /// whoever comes next has the session, as with ESP-IDF over HTTP. There is one such carrier.
+    pub(super) fn connected_replaceably(&self) -> SessionId {
+        let session = self.connected();
+        self.replaceable.set(Some(session));
+        session
+    }
+
     /// A connection is gone, and with it its session.
     pub fn disconnected(&self, session: SessionId) {
         self.with(|device| device.disconnected(session));
@@ -121,6 +132,13 @@ impl<'a, W: Wifi, R: CryptoRng> Service<'a, W, R> {
     ) -> Result<Vec<u8>, Refusal> {
         let mut response = vec![0; capacity];
         let handled = self.with(|device| {
+            // Anybody may ask for the version, without becoming the client.
+            if let Some(replaced) = self.replaceable.get()
+                && replaced != session
+                && endpoint != Endpoint::Version
+            {
+                device.disconnected(replaced);
+            }
             let rng = &mut *self.rng.borrow_mut();
             match device.handle(now(), session, endpoint, request, &mut response, rng)? {
                 Outcome::Reply(length) => Ok(Some(length)),
@@ -133,8 +151,10 @@ impl<'a, W: Wifi, R: CryptoRng> Service<'a, W, R> {
             Some(length) => length,
             None => loop {
                 self.late.wait().await;
-                match self.device.borrow_mut().poll_reply(&mut response) {
+                let mut device = self.device.borrow_mut();
+                match device.poll_reply(&mut response) {
                     Some(late) if late.session == session => break late.result?,
+                    _ if !device.has_session(session) => return Err(Refusal::NoSession),
                     _ => {}
                 }
             },
