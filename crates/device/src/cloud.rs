@@ -206,6 +206,27 @@ async fn speak<D: Device, IO: Read + Write>(
     serve(device, name, connection, &line).await
 }
 
+/// Speaks MQTT over a stream as after the TLS handshake, to a broker that may do anything. For the
+/// fuzz targets.
+///
+/// # Errors
+///
+/// Why the connection ended, if not as the server wished.
+#[cfg(feature = "fuzzing")]
+pub async fn speak_in_the_clear<P: Platform, IO: Read + Write>(
+    life: &Life<'_, P>,
+    name: &str,
+    io: IO,
+) -> Result<ConnectionEnd, CloudError> {
+    match speak(life, name, life.settings.keep_alive_s, io).await {
+        Ok(end) => Ok(end),
+        Err(Failure::Known(error)) => Err(error),
+        Err(Failure::Transport { error, .. }) => {
+            Err(CloudError::Lost(embedded_io_async::Error::kind(&error)))
+        }
+    }
+}
+
 async fn resolve<S: Dns>(stack: &S, host: &str) -> Result<IpAddr, CloudError> {
     let lookup = async {
         // IPv4 first: few access points for things have working IPv6, and names like localhost
