@@ -1,12 +1,16 @@
-//! A time server for the desk: SNTP (RFC 4330), from the host's clock, off by as much as a test
-//! likes.
+//! A time server for the desk: SNTP (RFC 4330), off by as much as a test likes.
+//!
+//! Its clock begins with the host's, and then runs at the rate of `hosttime`, as the devices' do:
+//! a device that lives hours in minutes finds hours gone by when it asks again.
 
 use std::cell::Cell;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::OnceLock;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use embassy_time::Instant;
 use tokio::net::UdpSocket;
 
 /// Seconds from 1900, where NTP counts from, to 1970.
@@ -82,11 +86,20 @@ async fn serve(socket: UdpSocket, offset_ms: Rc<Cell<i64>>, silent: Rc<Cell<bool
     }
 }
 
+/// The calendar time of the desk, in milliseconds since 1970 UTC.
+#[must_use]
+pub fn now_unix_ms() -> u64 {
+    static AT_INSTANT_0: OnceLock<u64> = OnceLock::new();
+    let now = Instant::now().as_millis();
+    let at_instant_0 = AT_INSTANT_0.get_or_init(|| {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH);
+        (since.unwrap_or_default().as_millis() as u64).saturating_sub(now)
+    });
+    at_instant_0 + now
+}
+
 fn answer(request: &[u8; 128], offset_ms: i64) -> [u8; 48] {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    let unix_ms = (since.as_millis() as u64).saturating_add_signed(offset_ms);
+    let unix_ms = now_unix_ms().saturating_add_signed(offset_ms);
     let seconds = (unix_ms / 1000 + ERA) as u32;
     let fraction = ((unix_ms % 1000) << 32) / 1000;
     let mut now = [0; 8];

@@ -1,4 +1,5 @@
-//! A DHT11 in a room: the temperature follows the day, the humidity the temperature.
+//! A DHT11 in a room: the temperature follows the day, the humidity the temperature. Or, for who
+//! wants to know what becomes of each reading, a sensor that numbers them.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -6,10 +7,22 @@ use std::rc::Rc;
 use device::platform::{Reading, Sensor, SensorError};
 use embassy_time::{Duration, Instant, Timer};
 
+/// Temperatures that tell readings apart, in tenths of a degree: what is beyond goes into the
+/// humidity.
+const TEMPERATURES: u64 = 60_000;
+
+/// The lowest of them.
+const LOWEST: i64 = -30_000;
+
+/// How many readings can be told apart.
+pub const NUMBERS: u64 = TEMPERATURES * 1_001;
+
 /// The sensor. Clones are the same one.
 #[derive(Clone, Default)]
 pub struct Dht11 {
     fault: Rc<Cell<Option<SensorError>>>,
+    /// How many readings were given, if they are numbered.
+    numbered: Rc<Cell<Option<u64>>>,
 }
 
 impl Dht11 {
@@ -17,17 +30,57 @@ impl Dht11 {
     pub fn set_fault(&self, fault: Option<SensorError>) {
         self.fault.set(fault);
     }
+
+    /// Makes every reading from now on another one, by which [`number_of`] knows it: the first is
+    /// number 0.
+    pub fn number_readings(&self) {
+        self.numbered.set(Some(0));
+    }
+
+    /// How many numbered readings were given so far.
+    #[must_use]
+    pub fn readings(&self) -> u64 {
+        self.numbered.get().unwrap_or(0)
+    }
 }
 
 impl Sensor for Dht11 {
     async fn read(&mut self) -> Result<Reading, SensorError> {
         // As long as its forty bits take.
         Timer::after(Duration::from_millis(23)).await;
-        match self.fault.get() {
-            Some(fault) => Err(fault),
-            None => Ok(climate(Instant::now().as_secs())),
+        if let Some(fault) = self.fault.get() {
+            return Err(fault);
         }
+        Ok(match self.numbered.get() {
+            None => climate(Instant::now().as_secs()),
+            Some(number) => {
+                self.numbered.set(Some(number + 1));
+                numbered(number)
+            }
+        })
     }
+}
+
+/// The reading of this number. Beyond [`NUMBERS`] they begin again.
+fn numbered(number: u64) -> Reading {
+    let number = number % NUMBERS;
+    Reading {
+        temperature_decicelsius: (LOWEST + (number % TEMPERATURES) as i64) as i16,
+        humidity_permille: Some((number / TEMPERATURES) as u16),
+    }
+}
+
+/// Which numbered reading this is, in degrees and percent as the device tells them; none if it is
+/// no numbered one.
+#[must_use]
+pub fn number_of(temperature: f64, humidity: f64) -> Option<u64> {
+    let tenths = |value: f64| {
+        let tenths = (value * 10.0).round();
+        ((tenths / 10.0 - value).abs() < 1e-6).then_some(tenths as i64)
+    };
+    let low = u64::try_from(tenths(temperature)? - LOWEST).ok()?;
+    let high = u64::try_from(tenths(humidity)?).ok()?;
+    (low < TEMPERATURES && high <= 1_000).then(|| high * TEMPERATURES + low)
 }
 
 /// The room's climate: two waves, one of ten minutes and one of a minute, so that a chart shows
@@ -39,5 +92,23 @@ fn climate(second: u64) -> Reading {
         temperature_decicelsius: (220.0 + 10.0 * warmth).round() as i16,
         // A DHT11 resolves whole percents.
         humidity_permille: Some(((45.0 - 1.5 * warmth).round() * 10.0) as u16),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbered_readings_are_told_apart() {
+        for number in [0, 1, 29_999, 30_000, 59_999, 60_000, 1_234_567, NUMBERS - 1] {
+            let reading = numbered(number);
+            let temperature = f64::from(reading.temperature_decicelsius) / 10.0;
+            let humidity = f64::from(reading.humidity_permille.unwrap()) / 10.0;
+            assert_eq!(number_of(temperature, humidity), Some(number));
+        }
+        assert_eq!(number_of(21.55, 40.0), None);
+        assert_eq!(number_of(21.5, 100.1), None);
+        assert_eq!(number_of(-4_000.0, 40.0), None);
     }
 }

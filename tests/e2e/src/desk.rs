@@ -82,19 +82,29 @@ impl Desk {
     /// The same, with a certificate of one's own choice. `more` is further JSON for
     /// `settings.json`, beginning with a comma, or nothing.
     pub fn flash_of(&self, identity: &Identity, broker_port: u16, more: &str) -> Flash {
+        Flash::from_bytes(self.image_of(&identity.chain_pem(), identity, broker_port, more))
+    }
+
+    /// The image of such a flash, with a chain of certificates (PEM) that need not be the key's.
+    pub fn image_of(
+        &self,
+        chain: &str,
+        identity: &Identity,
+        broker_port: u16,
+        more: &str,
+    ) -> Vec<u8> {
         let settings = format!(
             r#"{{"broker":"mqtts://127.0.0.1:{broker_port}","server_name":"localhost",
                 "sntp_server":"{}","provisioning":{{"pop":"{PROOF}"}}{more}}}"#,
             self.time.address(),
         );
-        let image = FlashImage::builder()
-            .file("device.crt", identity.chain_pem())
+        FlashImage::builder()
+            .file("device.crt", chain)
             .file("device.key", identity.key_pem())
             .file("server_chain.pem", identity.trust_pem())
             .file("settings.json", settings)
             .build()
-            .expect("a flash image");
-        Flash::from_bytes(image)
+            .expect("a flash image")
     }
 
     /// A board with this flash, switched off.

@@ -5,17 +5,21 @@
 //! Device time runs [`RATE`] times as fast as real time, so that a scenario over minutes takes
 //! seconds; sockets and cryptography do not notice.
 
+pub mod chaos;
+
 mod broker;
 mod desk;
 mod diary;
 mod emulated;
 mod phone;
+mod secrets;
 
 pub use broker::{Mosquitto, TlsVersions};
 pub use desk::{Desk, NETWORK, PASSPHRASE, PROOF, RATE};
 pub use diary::Diary;
 pub use emulated::{EmulatedBoard, EmulatedFlash, Extent, Figure, Figures};
 pub use phone::Phone;
+pub use secrets::{Secrets, logged_secrets, search_logs};
 
 /// Runs a scenario on one thread, where devices live, giving up after two real minutes.
 ///

@@ -1,0 +1,186 @@
+//! The network between the access point and the server: a relay of TCP connections that can be
+//! cut, silenced, delayed.
+
+use std::cell::Cell;
+use std::io;
+use std::net::Ipv4Addr;
+use std::rc::Rc;
+
+use embassy_time::{Duration, Timer};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+/// How the network is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Weather {
+    /// As it should be.
+    Fair,
+    /// Connections are refused.
+    Refusing,
+    /// Connections are taken, and nothing comes through.
+    Silent,
+    /// Everything comes later by this many milliseconds of the device's time.
+    Slow(u32),
+    /// Everything comes byte by byte.
+    Trickling,
+}
+
+struct State {
+    weather: watch::Sender<Weather>,
+    /// Where the server is, if it is up.
+    server: Cell<Option<u16>>,
+    /// Counts how often all connections were cut.
+    cuts: watch::Sender<u64>,
+    /// Bytes until the next cut.
+    bytes_left: Cell<Option<u32>>,
+}
+
+/// The relay; it stops when dropped. Runs on the present `LocalSet`.
+pub struct Line {
+    /// Where devices connect to.
+    pub port: u16,
+    state: Rc<State>,
+    task: JoinHandle<()>,
+}
+
+impl Line {
+    /// Lays a line that leads nowhere yet.
+    ///
+    /// # Errors
+    ///
+    /// If there is no free port.
+    pub async fn lay() -> io::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let port = listener.local_addr()?.port();
+        let state = Rc::new(State {
+            weather: watch::Sender::new(Weather::Fair),
+            server: Cell::new(None),
+            cuts: watch::Sender::new(0),
+            bytes_left: Cell::new(None),
+        });
+        let task = tokio::task::spawn_local(relay(listener, state.clone()));
+        Ok(Self { port, state, task })
+    }
+
+    /// Leads to the server at this port from now on, or nowhere.
+    pub fn lead_to(&self, server: Option<u16>) {
+        self.state.server.set(server);
+    }
+
+    /// Changes the weather, for connections that stand as well.
+    pub fn be(&self, weather: Weather) {
+        self.state.weather.send_replace(weather);
+    }
+
+    /// Breaks all connections.
+    pub fn cut(&self) {
+        self.state.cut();
+    }
+
+    /// Breaks all connections after as many more bytes, both ways together.
+    pub fn cut_after(&self, bytes: u32) {
+        self.state.bytes_left.set(Some(bytes));
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        self.task.abort();
+        self.cut();
+    }
+}
+
+impl State {
+    fn cut(&self) {
+        self.cuts.send_modify(|cuts| *cuts += 1);
+    }
+}
+
+async fn relay(listener: TcpListener, state: Rc<State>) {
+    while let Ok((device, _)) = listener.accept().await {
+        if *state.weather.borrow() != Weather::Refusing {
+            tokio::task::spawn_local(carry(device, state.clone()));
+        }
+    }
+}
+
+/// Carries one connection until either end closes it, or it is cut.
+async fn carry(device: TcpStream, state: Rc<State>) {
+    let mut cuts = state.cuts.subscribe();
+    let carrying = async {
+        // Whoever is silenced never reaches the server.
+        state.while_silent().await;
+        let port = state.server.get().ok_or(io::ErrorKind::ConnectionRefused)?;
+        let server = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await?;
+        device.set_nodelay(true)?;
+        server.set_nodelay(true)?;
+        let (from_device, to_device) = device.into_split();
+        let (from_server, to_server) = server.into_split();
+        tokio::try_join!(
+            pump(from_device, to_server, &state),
+            pump(from_server, to_device, &state),
+        )?;
+        Ok::<(), io::Error>(())
+    };
+    tokio::select! {
+        // Either end is free to hang up.
+        _ = carrying => {}
+        _ = cuts.changed() => {}
+    }
+}
+
+async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, state: &State) -> io::Result<()> {
+    let mut buffer = [0; 4096];
+    loop {
+        let length = from.read(&mut buffer).await?;
+        if length == 0 {
+            // One end's goodbye ends both ways: a device does not wait for half a connection.
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        state.while_silent().await;
+        let weather = *state.weather.borrow();
+        if let Weather::Slow(ms) = weather {
+            Timer::after(Duration::from_millis(ms.into())).await;
+        }
+        let step = if weather == Weather::Trickling {
+            1
+        } else {
+            length
+        };
+        for chunk in buffer[..length].chunks(step) {
+            let allowed = state.spend(chunk.len());
+            to.write_all(&chunk[..allowed]).await?;
+            if allowed < chunk.len() {
+                state.cut();
+                return Ok(());
+            }
+            if step == 1 {
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+}
+
+impl State {
+    async fn while_silent(&self) {
+        // The sender lives as long as the state.
+        let mut weather = self.weather.subscribe();
+        let _ = weather
+            .wait_for(|weather| *weather != Weather::Silent)
+            .await;
+    }
+
+    /// How many of so many bytes come through before the line is cut.
+    fn spend(&self, bytes: usize) -> usize {
+        let Some(left) = self.bytes_left.get() else {
+            return bytes;
+        };
+        let allowed = bytes.min(left as usize);
+        let left = left - allowed as u32;
+        self.bytes_left.set((allowed == bytes).then_some(left));
+        allowed
+    }
+}

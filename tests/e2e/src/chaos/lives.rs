@@ -1,0 +1,195 @@
+//! The device in the middle of it: one life after the other, and what is seen of them.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+
+use device::event::{Event, TlsVersion};
+use simulator::Simulator;
+use simulator::system::Notice;
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::watch;
+
+use super::ledger::{End, Life};
+use crate::secrets::Secrets;
+
+/// How many events are kept, to be shown if something goes wrong.
+const LAST_WORDS: usize = 60;
+
+/// What the world does with the device's supply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Power {
+    /// The number tells apart what comes before and after the power was off for a moment.
+    On(u64),
+    Off,
+    /// On, but the device must begin anew, as by a watchdog.
+    Reset(u64),
+}
+
+/// How the device is, for who waits for something.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Seen {
+    /// Advertising, and waiting for a client.
+    pub(super) provisioning: bool,
+    pub(super) online: bool,
+    /// Samples that waited when the broker last acknowledged, since it is online.
+    pub(super) backlog: Option<u16>,
+}
+
+/// What a run counts besides samples.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Boots.
+    pub boots: u32,
+    /// Times that the broker accepted the device.
+    pub connections: u32,
+    /// Connections by TLS 1.3.
+    pub tls_1_3: u32,
+    /// Connections that resumed a TLS session.
+    pub resumed: u32,
+    /// Tries to connect that failed, or connections that broke.
+    pub failures: u32,
+    /// Times that a client chose a network that worked.
+    pub provisioned: u32,
+}
+
+/// All that was seen of the device so far.
+pub(super) struct Lives {
+    pub(super) power: watch::Sender<Power>,
+    pub(super) seen: watch::Sender<Seen>,
+    pub(super) lives: RefCell<Vec<Life>>,
+    pub(super) counts: RefCell<Counts>,
+    pub(super) last_words: RefCell<VecDeque<String>>,
+    /// Lines that gave a secret away.
+    pub(super) leaks: RefCell<Vec<String>>,
+    secrets: RefCell<Secrets>,
+}
+
+/// What one life tells of its samples.
+#[derive(Default)]
+struct Told {
+    dropped: u64,
+    acknowledged: u64,
+}
+
+impl Lives {
+    pub(super) fn new(secrets: Secrets) -> Self {
+        Self {
+            power: watch::Sender::new(Power::On(0)),
+            seen: watch::Sender::default(),
+            lives: RefCell::default(),
+            counts: RefCell::default(),
+            last_words: RefCell::default(),
+            leaks: RefCell::default(),
+            secrets: RefCell::new(secrets),
+        }
+    }
+
+    pub(super) fn another_secret(&self, secret: &str) {
+        self.secrets.borrow_mut().add(secret);
+    }
+
+    /// Lives on and on. Ends when the power is off and `power` is told so for the last time, which
+    /// is when its future is dropped: so drop it only while the power is off.
+    pub(super) async fn live_on(&self, board: &Simulator) -> std::convert::Infallible {
+        let mut notices = board.watch();
+        let mut power = self.power.subscribe();
+        loop {
+            let _ = power.wait_for(|power| *power != Power::Off).await;
+            let now = *power.borrow_and_update();
+            board.flash.restore_power();
+            let first = board.sensor.readings();
+            let mut told = Told::default();
+            let end = {
+                let life = board.live();
+                tokio::pin!(life);
+                loop {
+                    tokio::select! {
+                        biased;
+                        changed = power.wait_for(|power| *power != now) => {
+                            // The sender lives as long as this.
+                            break match changed.map(|power| *power) {
+                                Ok(Power::Reset(_)) => End::Restart,
+                                _ => End::Power,
+                            };
+                        }
+                        notice = notices.recv() => {
+                            if let Some(notice) = notice {
+                                self.hear(&notice, &mut told);
+                            }
+                        }
+                        _ = &mut life => break End::Restart,
+                    }
+                }
+            };
+            self.drain(&mut notices, &mut told);
+            match end {
+                End::Power => board.chip.power_cycle(),
+                End::Restart => board.chip.restart(),
+            }
+            self.seen.send_replace(Seen::default());
+            self.lives.borrow_mut().push(Life {
+                taken: first..board.sensor.readings(),
+                dropped_told: told.dropped,
+                acknowledged_told: told.acknowledged,
+                end,
+            });
+        }
+    }
+
+    fn drain(&self, notices: &mut UnboundedReceiver<Notice>, told: &mut Told) {
+        while let Ok(notice) = notices.try_recv() {
+            self.hear(&notice, told);
+        }
+    }
+
+    fn hear(&self, notice: &Notice, told: &mut Told) {
+        // The provisioning code is for the label; it holds the proof, as it must.
+        let Notice::Event(at_ms, event) = notice else {
+            return;
+        };
+        self.count(event, told);
+        let line = format!("{:>9.1} {:<24} {event}", *at_ms as f64 / 1e3, event.name());
+        if self.secrets.borrow().are_in(&line) {
+            self.leaks.borrow_mut().push(event.name().to_owned());
+        }
+        if !matches!(event, Event::Sampled(_)) {
+            let mut last_words = self.last_words.borrow_mut();
+            if last_words.len() == LAST_WORDS {
+                last_words.pop_front();
+            }
+            last_words.push_back(line);
+        }
+    }
+
+    fn count(&self, event: &Event, told: &mut Told) {
+        let mut counts = self.counts.borrow_mut();
+        let see = |change: &dyn Fn(&mut Seen)| self.seen.send_modify(|seen| change(seen));
+        match event {
+            Event::Booted { .. } => counts.boots += 1,
+            Event::ProvisioningStarted { .. } => see(&|seen| seen.provisioning = true),
+            Event::BluetoothStopped => see(&|seen| seen.provisioning = false),
+            Event::Provisioned { .. } => counts.provisioned += 1,
+            Event::TlsEstablished { version, resumed } => {
+                counts.tls_1_3 += u32::from(*version == TlsVersion::Tls13);
+                counts.resumed += u32::from(*resumed);
+            }
+            Event::Online { .. } => {
+                counts.connections += 1;
+                see(&|seen| {
+                    seen.online = true;
+                    seen.backlog = None;
+                });
+            }
+            Event::ConnectionFailed { .. } | Event::WifiLost => {
+                counts.failures += 1;
+                see(&|seen| seen.online = false);
+            }
+            Event::Acknowledged { samples, backlog } => {
+                told.acknowledged += u64::from(*samples);
+                see(&|seen| seen.backlog = Some(*backlog));
+            }
+            Event::SamplesDropped { total } => told.dropped = u64::from(*total),
+            _ => {}
+        }
+    }
+}
