@@ -2,6 +2,7 @@
 //!
 //! Everything here works from a fresh clone with Rust and a C compiler; `setup` brings the rest.
 
+mod chaos;
 mod checks;
 mod demo;
 mod firmware;
@@ -59,6 +60,12 @@ enum Chore {
     /// Prints a heading for each step, and at the end a table with the time each took and a line
     /// `N passed, N failed, N skipped`. Exits with 0 only if nothing failed.
     Test(checks::Options),
+    /// Let hundreds of faults happen to a device, and account for every sample
+    ///
+    /// Server killed, network cut, Wi-Fi lost, power cut, clock wrong, certificates renewed: drawn
+    /// from a seed, over hours of the device's time, in minutes. Prints every fault, and a ledger
+    /// that must balance to zero.
+    Chaos(chaos::Options),
     /// Build the firmware for a chip and show what fills its flash and its RAM
     ///
     /// Fails if the image does not fit the app slot of the partition table.
@@ -75,6 +82,7 @@ fn main() -> ExitCode {
         Chore::Setup { purpose } => setup::run(purpose),
         Chore::Demo { arguments } => demo::run(&arguments),
         Chore::Test(options) => checks::run(&options),
+        Chore::Chaos(options) => chaos::run(&options),
         Chore::Firmware(options) => firmware::run(&options),
         Chore::Size(options) => size::run(&options),
     };
