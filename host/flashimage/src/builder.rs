@@ -6,10 +6,9 @@ use spiffs::Geometry;
 use zeroize::Zeroize;
 
 use crate::{
-    Error, NvsEntry, Partition, PartitionTable,
-    app::APP_MAGIC,
+    App, Error, NvsEntry, Partition, PartitionTable, app,
     files::read_folder,
-    nvs,
+    nvs, otadata,
     table::{TABLE_LEN, TABLE_OFFSET},
 };
 
@@ -20,12 +19,10 @@ pub const FLASH_SIZE: usize = 0x40_0000;
 const NVS: &str = "nvs";
 /// The partition that holds the device's files.
 const SPIFFS: &str = "spiffs";
-/// The slot that the bootloader starts while `otadata` is blank.
-const APP: &str = "ota_0";
 
 /// Collects what a flash is to hold, and makes the image. The same contents always make the same
-/// image. What nothing is put into stays blank (0xFF), `otadata` among it: the bootloader then
-/// starts `ota_0`.
+/// image. What nothing is put into stays blank (0xFF), `otadata` among it, as ESP-IDF ships it: the
+/// bootloader then starts the factory app, or else `ota_0`, and that is where the app is put.
 #[derive(Clone)]
 pub struct FlashImage {
     table: PartitionTable,
@@ -33,7 +30,7 @@ pub struct FlashImage {
     geometry: Geometry,
     nvs: Vec<NvsEntry>,
     files: Vec<(String, Vec<u8>)>,
-    app: Option<Vec<u8>>,
+    app: Option<App>,
     bootloader: Option<(usize, Vec<u8>)>,
 }
 
@@ -51,7 +48,8 @@ impl FlashImage {
         }
     }
 
-    /// Uses other partitions. What is put in is found a place by name: `nvs`, `spiffs`, `ota_0`.
+    /// Uses other partitions. What is put in is found a place by name: `nvs`, `spiffs`; the
+    /// app by its type.
     #[must_use]
     pub fn table(mut self, table: PartitionTable) -> Self {
         self.table = table;
@@ -96,18 +94,11 @@ impl FlashImage {
         Ok(self)
     }
 
-    /// Puts an application image into `ota_0`.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NotAnApp`].
-    pub fn app(mut self, image: impl Into<Vec<u8>>) -> Result<Self, Error> {
-        let image = image.into();
-        if image.first() != Some(&APP_MAGIC) {
-            return Err(Error::NotAnApp);
-        }
-        self.app = Some(image);
-        Ok(self)
+    /// Puts an app in, and its chip's bootloader unless another is given.
+    #[must_use]
+    pub fn app(mut self, app: App) -> Self {
+        self.app = Some(app);
+        self
     }
 
     /// Puts a bootloader at `offset`: 0 on the ESP32-C3 and most others, 0x1000 on the ESP32.
@@ -122,23 +113,21 @@ impl FlashImage {
     /// # Errors
     ///
     /// [`Error::Table`] if the partitions do not fit the flash, [`Error::PartitionMissing`] and
-    /// [`Error::TooLarge`] for contents without a place, and what NVS and SPIFFS refuse.
+    /// [`Error::NoSlot`] and [`Error::TooLarge`] for contents without a place, [`Error::App`] if
+    /// the app's chip has no bootloader for this flash, and what NVS and SPIFFS refuse.
     pub fn build(&self) -> Result<Vec<u8>, Error> {
         self.table.check_within(self.flash_size)?;
         let mut image = vec![0xFF; self.flash_size];
         put(&mut image, TABLE_OFFSET, &self.table.to_bytes()?);
-        if let Some((offset, bootloader)) = &self.bootloader {
-            check_room(
-                "the bootloader",
-                bootloader,
-                TABLE_OFFSET.saturating_sub(*offset),
-            )?;
-            put(&mut image, *offset, bootloader);
+        if let Some((offset, bootloader)) = self.loader()? {
+            let limit = TABLE_OFFSET.saturating_sub(offset);
+            check_room("the bootloader", &bootloader, limit)?;
+            put(&mut image, offset, &bootloader);
         }
         if let Some(app) = &self.app {
-            let partition = self.partition(APP, "the firmware")?;
-            check_room("the firmware", app, partition.size as usize)?;
-            put(&mut image, partition.offset as usize, app);
+            let slot = otadata::first_app(&self.table).ok_or(Error::NoSlot)?;
+            check_room("the app", app.image(), slot.size as usize)?;
+            put(&mut image, slot.offset as usize, app.image());
         }
         if !self.nvs.is_empty() {
             let partition = self.partition(NVS, "the settings")?;
@@ -160,6 +149,19 @@ impl FlashImage {
             });
         }
         Ok(image)
+    }
+
+    /// The bootloader that was given, or else the one of the app's chip.
+    fn loader(&self) -> Result<Option<(usize, Vec<u8>)>, Error> {
+        match (&self.bootloader, &self.app) {
+            (Some(given), _) => Ok(Some(given.clone())),
+            (None, Some(app)) => {
+                let size = u32::try_from(self.flash_size).unwrap_or(u32::MAX);
+                let (offset, image) = app::bootloader(app.chip(), size)?;
+                Ok(Some((offset as usize, image)))
+            }
+            (None, None) => Ok(None),
+        }
     }
 
     fn spiffs(&self, partition: &Partition) -> Result<Vec<u8>, Error> {
@@ -186,6 +188,7 @@ impl std::fmt::Debug for FlashImage {
         let files: Vec<_> = self.files.iter().map(|(name, _)| name).collect();
         f.debug_struct("FlashImage")
             .field("flash_size", &self.flash_size)
+            .field("app", &self.app)
             .field("nvs", &self.nvs)
             .field("files", &files)
             .finish_non_exhaustive()

@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf};
 
-use crate::TableError;
+use crate::{AppError, TableError};
 
 /// Why an image cannot be built or looked into.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +19,9 @@ pub enum Error {
         /// What it was to hold.
         purpose: &'static str,
     },
+    /// There is no partition for an app.
+    #[error("the partition table has no app/factory and no app/ota_0 to hold the app: add one")]
+    NoSlot,
     /// Something does not fit where it belongs.
     #[error(
         "{what} has {size} bytes, {} more than the {limit} there is room for: make it smaller, or \
@@ -32,9 +35,9 @@ pub enum Error {
         /// The room there is in bytes.
         limit: usize,
     },
-    /// The firmware is not an application image.
-    #[error("the firmware does not start with 0xE9: give an image as `espflash save-image` makes")]
-    NotAnApp,
+    /// The app cannot boot.
+    #[error(transparent)]
+    App(#[from] AppError),
     /// A name cannot be one of NVS.
     #[error("{0:?} cannot be a namespace or key of NVS: use 1 to 15 ASCII characters")]
     NvsName(String),

@@ -2,21 +2,30 @@
 //!
 //! Any bytes give a report or an error; what cannot be read is reported in its place.
 
-use std::fmt;
+mod text;
 
+use serde::{Serialize, Serializer};
 use spiffs::{Image, Spiffs};
 use time::OffsetDateTime;
 use x509_parser::prelude::{Pem, X509Certificate};
+use zeroize::Zeroize;
 
-use crate::{Error, NvsItem, PartitionTable, TableError, app::AppInfo, nvs};
+use crate::{Boot, Error, NvsItem, PartitionTable, Program, TableError, nvs, otadata};
+
+/// Where a bootloader can lie, by chip.
+const BOOTLOADERS: [usize; 3] = [0, 0x1000, 0x2000];
 
 /// What a flash image holds.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Report {
     /// The partition table.
     pub table: PartitionTable,
-    /// The applications.
-    pub apps: Vec<AppInfo>,
+    /// The bootloader.
+    pub bootloader: Option<PlacedProgram>,
+    /// Which app the bootloader starts; none if there is no slot for one.
+    pub boot: Option<Boot>,
+    /// The apps.
+    pub apps: Vec<PlacedProgram>,
     /// What NVS holds, without the values.
     pub nvs: Vec<NvsItem>,
     /// The files in SPIFFS.
@@ -25,19 +34,33 @@ pub struct Report {
     pub faults: Vec<String>,
 }
 
+/// A program and where it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PlacedProgram {
+    /// The partition; `bootloader` for the bootloader.
+    pub partition: String,
+    /// Its offset in flash.
+    pub offset: u32,
+    /// The program.
+    #[serde(flatten)]
+    pub program: Program,
+}
+
 /// A file in SPIFFS.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct FileInfo {
     /// Its name.
     pub name: String,
     /// Its length in bytes.
     pub size: u32,
     /// What is inside, as far as it is known.
+    #[serde(flatten)]
     pub contents: FileContents,
 }
 
 /// What a file holds.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", content = "certificates", rename_all = "snake_case")]
 pub enum FileContents {
     /// Certificates in PEM, in their order.
     Certificates(Vec<CertificateInfo>),
@@ -48,15 +71,17 @@ pub enum FileContents {
 }
 
 /// A certificate.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct CertificateInfo {
     /// The subject, such as `CN=SN-000001`.
     pub subject: String,
     /// The issuer.
     pub issuer: String,
     /// The first moment of its validity.
+    #[serde(serialize_with = "rfc3339")]
     pub not_before: OffsetDateTime,
     /// The last moment of its validity.
+    #[serde(serialize_with = "rfc3339")]
     pub not_after: OffsetDateTime,
 }
 
@@ -69,6 +94,8 @@ pub struct CertificateInfo {
 pub fn inspect(image: &[u8]) -> Result<Report, Error> {
     let table = PartitionTable::from_image(image)?;
     let mut report = Report {
+        boot: otadata::choice(&table, image),
+        bootloader: bootloader(image),
         table,
         apps: Vec::new(),
         nvs: Vec::new(),
@@ -86,7 +113,13 @@ pub fn inspect(image: &[u8]) -> Result<Report, Error> {
         let is_blank = bytes.iter().all(|&byte| byte == 0xFF);
         match partition.kind.as_str() {
             kind if kind.starts_with("app/") => {
-                report.apps.extend(AppInfo::read(partition.name, bytes));
+                report
+                    .apps
+                    .extend(Program::read(bytes).map(|program| PlacedProgram {
+                        partition: partition.name,
+                        offset: partition.offset,
+                        program,
+                    }));
             }
             "data/nvs" if !is_blank => match nvs::list(bytes) {
                 Ok(mut items) => report.nvs.append(&mut items),
@@ -96,38 +129,117 @@ pub fn inspect(image: &[u8]) -> Result<Report, Error> {
             _ => {}
         }
     }
+    report.programs();
     Ok(report)
 }
 
+/// The first bootloader where one can lie.
+fn bootloader(image: &[u8]) -> Option<PlacedProgram> {
+    BOOTLOADERS.into_iter().find_map(|offset| {
+        Some(PlacedProgram {
+            partition: "bootloader".to_owned(),
+            offset: offset as u32,
+            program: Program::read(image.get(offset..)?)?,
+        })
+    })
+}
+
 impl Report {
+    /// Faults of the programs, and between them.
+    fn programs(&mut self) {
+        for placed in self.bootloader.iter().chain(&self.apps) {
+            let faults = placed.program.faults.iter();
+            let faults = faults.map(|fault| format!("{}: {fault}", placed.partition));
+            self.faults.extend(faults);
+        }
+        if let Some(bootloader) = &self.bootloader {
+            for app in &self.apps {
+                if app.program.chip_id != bootloader.program.chip_id {
+                    let (name, chip) = (&app.partition, app.program.chip_name());
+                    let other = bootloader.program.chip_name();
+                    let fault = format!("{name}: it is for {chip}, the bootloader for {other}");
+                    self.faults.push(fault);
+                }
+            }
+        }
+    }
+
     fn spiffs(&mut self, partition: &str, bytes: &[u8]) {
-        let whole = spiffs::Partition::whole(bytes.len() as u32);
-        let mut volume = match Spiffs::mount(Image(bytes), whole, None) {
-            Ok(volume) => volume,
-            Err(error) => return self.faults.push(format!("{partition}: {error}")),
+        match Volume::inspect(bytes) {
+            Ok(mut volume) => {
+                self.files.append(&mut volume.files);
+                let faults = volume.faults.iter();
+                let faults = faults.map(|fault| format!("{partition}: {fault}"));
+                self.faults.extend(faults);
+            }
+            Err(error) => self.faults.push(format!("{partition}: {error}")),
+        }
+    }
+}
+
+/// What a SPIFFS partition holds.
+#[derive(Clone, Debug, Serialize)]
+pub struct Volume {
+    /// Its length in bytes.
+    pub size: usize,
+    /// Bytes in a page.
+    pub page_size: u32,
+    /// Bytes in a block.
+    pub block_size: u32,
+    /// Bytes of a name, the zero at the end included.
+    pub name_len: u32,
+    /// Bytes of metadata.
+    pub meta_len: u32,
+    /// The files, by name.
+    pub files: Vec<FileInfo>,
+    /// What is damaged, each in a sentence.
+    pub faults: Vec<String>,
+}
+
+impl Volume {
+    /// Looks into the image of a SPIFFS partition.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot be mounted.
+    pub fn inspect(bytes: &[u8]) -> Result<Self, String> {
+        let size = u32::try_from(bytes.len()).map_err(|_| "it is larger than any flash")?;
+        let mut mounted = Spiffs::mount(Image(bytes), spiffs::Partition::whole(size), None)
+            .map_err(|error| error.to_string())?;
+        let geometry = mounted.geometry();
+        let mut volume = Self {
+            size: bytes.len(),
+            page_size: geometry.page_size,
+            block_size: geometry.block_size,
+            name_len: geometry.name_len,
+            meta_len: geometry.meta_len,
+            files: Vec::new(),
+            faults: Vec::new(),
         };
-        let faults = &mut self.faults;
-        if let Err(error) = volume.check(|fault| faults.push(format!("{partition}: {fault}"))) {
-            faults.push(format!("{partition}: {error}"));
+        let faults = &mut volume.faults;
+        if let Err(error) = mounted.check(|fault| faults.push(fault.to_string())) {
+            faults.push(error.to_string());
         }
         // What a listing finds damaged, the check has told already.
-        let listed: Vec<_> = volume.files().flatten().collect();
+        let listed: Vec<_> = mounted.files().flatten().collect();
         for file in listed {
             let (name, size) = (file.name().to_string(), file.size());
             let mut contents = vec![0; size as usize];
-            let read = volume.read(&mut file.into_file(), 0, &mut contents);
-            let contents = if read.is_ok() {
-                contents_of(&contents)
-            } else {
-                FileContents::Other
+            let read = mounted.read(&mut file.into_file(), 0, &mut contents);
+            let kind = match read {
+                Ok(_) => contents_of(&contents),
+                Err(_) => FileContents::Other,
             };
-            self.files.push(FileInfo {
+            contents.zeroize();
+            let contents = kind;
+            volume.files.push(FileInfo {
                 name,
                 size,
                 contents,
             });
         }
-        self.files.sort_by(|a, b| a.name.cmp(&b.name));
+        volume.files.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(volume)
     }
 }
 
@@ -159,63 +271,8 @@ fn certificate(block: &Pem) -> Option<CertificateInfo> {
     })
 }
 
-impl fmt::Display for Report {
-    /// Several lines for people.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "Partitions")?;
-        for line in self.table.to_string().lines() {
-            writeln!(f, "  {line}")?;
-        }
-        for AppInfo {
-            partition,
-            project,
-            version,
-        } in &self.apps
-        {
-            writeln!(f, "Firmware in {partition}: {project} {version}")?;
-        }
-        if !self.nvs.is_empty() {
-            writeln!(f, "NVS")?;
-        }
-        for NvsItem {
-            namespace,
-            key,
-            kind,
-        } in &self.nvs
-        {
-            writeln!(f, "  {namespace:<15} {key:<15} {kind}")?;
-        }
-        if !self.files.is_empty() {
-            writeln!(f, "Files")?;
-        }
-        for FileInfo {
-            name,
-            size,
-            contents,
-        } in &self.files
-        {
-            write!(f, "  {name:<31} {size:>7} bytes")?;
-            match contents {
-                FileContents::Certificates(certificates) => {
-                    writeln!(f)?;
-                    for certificate in certificates {
-                        writeln!(f, "    {certificate}")?;
-                    }
-                }
-                FileContents::PrivateKey => writeln!(f, "  private key")?,
-                FileContents::Other => writeln!(f)?,
-            }
-        }
-        for fault in &self.faults {
-            writeln!(f, "Damage: {fault}")?;
-        }
-        Ok(())
-    }
-}
-
-impl fmt::Display for CertificateInfo {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (from, to) = (self.not_before.date(), self.not_after.date());
-        write!(f, "{} by {}, {from} to {to}", self.subject, self.issuer)
-    }
+fn rfc3339<S: Serializer>(time: &OffsetDateTime, serializer: S) -> Result<S::Ok, S::Error> {
+    let (date, time) = (time.date(), time.time());
+    let (hour, minute, second) = time.as_hms();
+    serializer.collect_str(&format_args!("{date}T{hour:02}:{minute:02}:{second:02}Z"))
 }

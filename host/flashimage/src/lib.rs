@@ -8,11 +8,18 @@ mod error;
 mod files;
 mod inspect;
 mod nvs;
+mod otadata;
+mod program;
 mod table;
 
-pub use app::AppInfo;
+pub use app::{App, AppError, bootloader};
 pub use builder::{FLASH_SIZE, FlashImage};
 pub use error::Error;
-pub use inspect::{CertificateInfo, FileContents, FileInfo, Report, inspect};
+pub use espflash::target::Chip;
+pub use inspect::{
+    CertificateInfo, FileContents, FileInfo, PlacedProgram, Report, Volume, inspect,
+};
 pub use nvs::{NvsEntry, NvsItem, NvsValue};
+pub use otadata::Boot;
+pub use program::{AppDescription, BootloaderDescription, Program};
 pub use table::{Partition, PartitionTable, TableError};

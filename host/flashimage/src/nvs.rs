@@ -5,6 +5,7 @@
 use std::{collections::HashSet, fmt};
 
 use esp_nvs::{ItemType, Key, MAX_KEY_LENGTH, Nvs, mem_flash::MemFlash};
+use serde::Serialize;
 use zeroize::Zeroizing;
 
 use crate::Error;
@@ -78,7 +79,7 @@ pub struct NvsEntry {
 }
 
 /// A value that is stored, without the value.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct NvsItem {
     /// The namespace.
     pub namespace: String,

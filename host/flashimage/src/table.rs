@@ -7,6 +7,7 @@
 use std::fmt;
 
 use esp_idf_part::{AppType, DataType, SubType, Type};
+use serde::{Serialize, Serializer};
 
 /// Where the table lies in flash (`CONFIG_PARTITION_TABLE_OFFSET`).
 pub(crate) const TABLE_OFFSET: usize = 0x8000;
@@ -66,7 +67,7 @@ impl From<esp_idf_part::Error> for TableError {
 }
 
 /// One partition.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Partition {
     /// Its name: up to 16 bytes.
     pub name: String,
@@ -172,6 +173,12 @@ impl Default for PartitionTable {
     /// The layout of `partitions.csv`, which is that of the C firmware.
     fn default() -> Self {
         Self::from_csv(DEFAULT_CSV).expect("partitions.csv of the repository is a sound table")
+    }
+}
+
+impl Serialize for PartitionTable {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.partitions())
     }
 }
 

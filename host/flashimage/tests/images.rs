@@ -1,11 +1,14 @@
 //! Whole images: built, looked into, refused. NVS is held against Espressif's own generator.
 
+mod common;
+
 use std::fs;
 
+use common::{CHIP_ID, app_bytes, chip};
 use esp_nvs::{Key, Nvs, mem_flash::MemFlash};
 use flashimage::{
-    Error, FLASH_SIZE, FileContents, FlashImage, NvsEntry, NvsItem, NvsValue, PartitionTable,
-    Report, inspect,
+    App, AppError, Error, FLASH_SIZE, FileContents, FlashImage, NvsEntry, NvsItem, NvsValue,
+    PartitionTable, Report, inspect,
 };
 use pki::{Existing, Options, Pki};
 use spiffs::{BuildError, Image, Partition, Spiffs};
@@ -39,14 +42,8 @@ fn generated_nvs() -> Vec<u8> {
     unpack(include_bytes!("vectors/nvs.bin.z"))
 }
 
-/// An application image's first bytes, with its description.
-fn app(len: usize) -> Vec<u8> {
-    let mut app = vec![0; len];
-    app[0] = 0xE9;
-    app[32..36].copy_from_slice(&0xABCD_5432_u32.to_le_bytes());
-    app[48..53].copy_from_slice(b"1.2.3");
-    app[80..85].copy_from_slice(b"esptb");
-    app
+fn app(len: usize) -> App {
+    App::new(&app_bytes(len), Some(chip()), 0x40_0000).expect("an app")
 }
 
 #[test]
@@ -71,21 +68,24 @@ fn a_device_is_built_and_looked_into() {
         ))
         .nvs(entry("other", "bytes", NvsValue::blob([1; 5000])))
         .app(app(0x14_0000))
-        .expect("an app")
-        .bootloader(0, [0xE9; 100])
         .build()
         .expect("builds");
     assert_eq!(image.len(), FLASH_SIZE);
-    assert_eq!(image[..100], [0xE9; 100]);
-    assert_eq!(image[OTA_0..][..0x14_0000], app(0x14_0000));
+    assert_eq!(image[OTA_0..][..0x14_0000], *app(0x14_0000).image());
 
     let report = report(&image);
     assert_eq!(report.faults, [""; 0]);
     assert_eq!(report.table, PartitionTable::default());
+    let told = report.apps[0].program.app.as_ref().expect("a description");
+    assert_eq!((&*told.project, &*told.version), ("esptb", "1.2.3"));
+    let bootloader = report.bootloader.as_ref().expect("a bootloader");
     assert_eq!(
-        (&*report.apps[0].project, &*report.apps[0].version),
-        ("esptb", "1.2.3")
+        (bootloader.offset, bootloader.program.chip_id),
+        (0, CHIP_ID)
     );
+    assert_eq!(bootloader.program.flash_size, Some(0x40_0000));
+    let boot = report.boot.as_ref().expect("an app");
+    assert_eq!(boot.partition, "ota_0");
     let item = |namespace: &str, key: &str, kind| NvsItem {
         namespace: namespace.into(),
         key: key.into(),
@@ -120,7 +120,7 @@ fn a_device_is_built_and_looked_into() {
     let shown = report.to_string();
     for part in [
         "ota_0",
-        "Firmware in ota_0: esptb 1.2.3",
+        "ota_0, started: otadata is blank\n  esptb 1.2.3\n",
         "CN=SN-000001",
         "pop",
         "private key",
@@ -178,23 +178,25 @@ fn an_empty_image_has_a_table_and_a_volume_and_nothing_else() {
 
 #[test]
 fn what_does_not_fit_is_refused_with_the_size() {
-    let app = FlashImage::builder()
-        .app(app(0x14_0001))
-        .expect("an app")
+    let large = FlashImage::builder()
+        .app(app(0x14_0010))
         .build()
         .unwrap_err();
     assert!(
         matches!(
-            &app,
+            &large,
             Error::TooLarge {
-                size: 0x14_0001,
+                size: 0x14_0010,
                 limit: 0x14_0000,
                 ..
             }
         ),
-        "{app}"
+        "{large}"
     );
-    assert!(app.to_string().contains("1 more than the 1310720"), "{app}");
+    assert!(
+        large.to_string().contains("16 more than the 1310720"),
+        "{large}"
+    );
     let loader = FlashImage::builder()
         .bootloader(0x1000, [0; 0x7001])
         .build()
@@ -235,15 +237,18 @@ fn what_does_not_fit_is_refused_with_the_size() {
         flash.to_string().contains("\"ota_1\" does not lie between"),
         "{flash}"
     );
-    assert!(matches!(
-        FlashImage::builder().app([0x7F; 64]),
-        Err(Error::NotAnApp)
-    ));
+    let table = PartitionTable::from_csv("ota_0,app,ota_0,0x10000,1M\n").expect("a table");
+    let flash = FlashImage::builder().table(table).flash_size(0x20_1000);
+    let odd = flash.app(app(0x200)).build().unwrap_err();
+    assert!(
+        matches!(odd, Error::App(AppError::FlashSize(0x20_1000))),
+        "{odd}"
+    );
 }
 
 #[test]
 fn what_has_no_place_is_refused_with_the_partition() {
-    let table = PartitionTable::from_csv("ota_1,app,ota_1,0x10000,1M\n").expect("a table");
+    let table = PartitionTable::from_csv("t,app,test,0x10000,1M\n").expect("a table");
     let image = || FlashImage::builder().table(table.clone());
     let missing = |image: FlashImage| match image.build() {
         Err(Error::PartitionMissing { name, .. }) => name,
@@ -254,7 +259,8 @@ fn what_has_no_place_is_refused_with_the_partition() {
         missing(image().nvs(entry("n", "k", NvsValue::U8(1)))),
         "nvs"
     );
-    assert_eq!(missing(image().app(app(200)).expect("an app")), "ota_0");
+    let homeless = image().app(app(0x200)).build();
+    assert!(matches!(homeless, Err(Error::NoSlot)), "{homeless:?}");
     image().build().expect("nothing to place");
 }
 
@@ -360,8 +366,7 @@ fn any_bytes_give_a_report_or_an_error() {
             "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
         )
         .file("b", vec![7; 30_000])
-        .app(app(200))
-        .expect("an app")
+        .app(app(0x200))
         .build()
         .expect("builds");
     sound[NVS].copy_from_slice(&generated_nvs());
@@ -370,7 +375,14 @@ fn any_bytes_give_a_report_or_an_error() {
     for round in 0..300 {
         let mut image = sound.clone();
         for _ in 0..=next() % 30 {
-            let range = [NVS, SPIFFS.start..SPIFFS.start + 0xA000][next() % 2].clone();
+            let range = [
+                NVS,
+                SPIFFS.start..SPIFFS.start + 0xA000,
+                0..0x6000,
+                OTA_0..OTA_0 + 0x200,
+                0xD000..0xF000,
+            ][next() % 5]
+                .clone();
             image[range.start + next() % range.len()] ^= 1 << (next() % 8);
         }
         if round % 10 == 0 {
