@@ -10,7 +10,7 @@ use alloc::boxed::Box;
 use core::ops::Deref;
 use core::ptr::NonNull;
 
-use mbedtls_rs::sys;
+use mbedtls_rs_sys as sys;
 
 /// A structure with MbedTLS's pair of functions for beginning and end.
 ///

@@ -14,18 +14,19 @@
 //! MbedTLS is not built for threads: all devices of a process live on one.
 
 mod alert;
+mod buffers;
 mod clock;
 mod error;
 mod p256;
+mod random;
 mod session;
 mod stream;
 #[cfg(test)]
 pub(crate) mod tests;
 
-use alloc::boxed::Box;
 use core::fmt;
+use core::marker::PhantomData;
 
-use mbedtls_rs::{Tls, TlsReference};
 use rand_core::CryptoRng;
 
 pub use alert::Alert;
@@ -35,7 +36,7 @@ pub use stream::{Client, Resumption, Stream};
 /// MbedTLS, set up. Copies are the same library.
 #[derive(Clone, Copy)]
 pub struct Library<'a> {
-    reference: TlsReference<'a>,
+    _installed: PhantomData<&'a ()>,
 }
 
 /// The library was installed before, in this process.
@@ -58,13 +59,11 @@ impl Library<'static> {
     ///
     /// [`AlreadyInstalled`], for there is one source only.
     pub fn install(random: &'static mut (dyn CryptoRng + Send)) -> Result<Self, AlreadyInstalled> {
-        let tls = Tls::new(random).map_err(|_| AlreadyInstalled)?;
+        random::install(random)?;
         clock::install();
         p256::install();
-        // It has no size, so that nothing is lost by never dropping it.
-        let tls: &'static Tls<'static> = Box::leak(Box::new(tls));
         Ok(Self {
-            reference: tls.reference(),
+            _installed: PhantomData,
         })
     }
 }

@@ -7,7 +7,7 @@
 use core::ffi::{CStr, c_int, c_uchar, c_void};
 use core::ptr;
 
-use mbedtls_rs::sys;
+use mbedtls_rs_sys as sys;
 use rand_core::CryptoRng;
 
 use super::{Fault, Validity};

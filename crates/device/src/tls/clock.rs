@@ -7,9 +7,9 @@ use core::cell::Cell;
 
 use embassy_sync::blocking_mutex::CriticalSectionMutex;
 use embassy_time::Instant;
-use mbedtls_rs::sys::hook::timer::{MbedtlsTimer, hook_timer};
-use mbedtls_rs::sys::hook::wall_clock::{MbedtlsWallClock, hook_wall_clock};
-use mbedtls_rs::sys::{mbedtls_ms_time_t, tm};
+use mbedtls_rs_sys::hook::timer::{MbedtlsTimer, hook_timer};
+use mbedtls_rs_sys::hook::wall_clock::{MbedtlsWallClock, hook_wall_clock};
+use mbedtls_rs_sys::{mbedtls_ms_time_t, tm};
 
 use crate::clock;
 

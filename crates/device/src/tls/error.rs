@@ -3,7 +3,7 @@
 use core::fmt;
 
 use embedded_io_async::ErrorKind;
-use mbedtls_rs::sys;
+use mbedtls_rs_sys as sys;
 
 use super::Alert;
 

@@ -1,13 +1,14 @@
 //! A client's session of MbedTLS 3.6, without input or output of its own: what came in is handed
 //! over, what is to go out is collected.
 //!
-//! The only part of TLS with `unsafe`, but for the hooks. It is done here and not by
-//! the sessions of `mbedtls-rs` 0.3.0, which
+//! With `unsafe`, as all that calls MbedTLS. It is done here and not by the sessions of
+//! `mbedtls-rs` 0.3.0, which
 //! - cannot be told to take the tickets of TLS 1.3, so that nothing would ever be resumed: MbedTLS
 //!   ignores them until asked (library/ssl_tls.c, `mbedtls_ssl_config_defaults`, v3.6.5), and the
 //!   configuration is out of reach (src/session.rs, `SessionState`);
 //! - do not give away which alert came;
-//! - shake hands within one poll, and cannot bear that a write is dropped.
+//! - shake hands within one poll, and cannot bear that a write is dropped;
+//! - need a server's half of MbedTLS, though nobody calls it: 20 KB of flash.
 //!
 //! That outweighs unsafe code of our own, as long as it stays this small: each block passes a
 //! structure that is initialised, and memory with its length.
@@ -23,8 +24,9 @@ use core::mem;
 use core::ops::Range;
 use core::ptr;
 
-use mbedtls_rs::sys;
+use mbedtls_rs_sys as sys;
 
+use super::buffers::{Buffers, OutOfMemory};
 use super::{Alert, CertificateFault, TlsError};
 use crate::credentials::{Certificate, Key};
 use crate::event::TlsVersion;
@@ -56,6 +58,10 @@ pub(super) struct Bytes {
     untaken: Range<usize>,
     /// Whether MbedTLS asked for more than there is.
     starved: bool,
+    /// Where MbedTLS's buffer for incoming records ends.
+    end: *const c_uchar,
+    /// How many bytes it is too short for the record that is coming in.
+    missing: usize,
     /// Whether nothing more will come in.
     ended: bool,
     /// What is to go out.
@@ -68,6 +74,8 @@ impl Bytes {
             incoming: vec![0; CHUNK].into_boxed_slice(),
             untaken: 0..0,
             starved: false,
+            end: ptr::null(),
+            missing: 0,
             ended: false,
             outgoing: Vec::new(),
         }
@@ -159,6 +167,7 @@ pub(super) struct Session<'a> {
     ssl: Owned<sys::mbedtls_ssl_context>,
     // After `ssl`, which points to it: fields are dropped in order.
     _config: Config<'a>,
+    buffers: Buffers,
     pub(super) bytes: Bytes,
     /// Whether there is something that a later session can resume.
     resumable: bool,
@@ -174,20 +183,26 @@ impl<'a> Session<'a> {
         let mut ssl = Owned::<sys::mbedtls_ssl_context>::new();
         let context = ssl.as_mut_ptr();
         // SAFETY: the structure is initialised. The configuration that it keeps a pointer to is
-        // dropped after it. The name and the session are copied.
-        unsafe {
+        // dropped after it.
+        let buffers = unsafe {
             check(sys::mbedtls_ssl_setup(context, config.config.as_ptr()))?;
+            Buffers::new(&mut *context)?
+        };
+        let session = Self {
+            ssl,
+            _config: config,
+            buffers,
+            bytes: Bytes::new(),
+            resumable: false,
+        };
+        // SAFETY: the context was set up. The name and the session are copied.
+        unsafe {
             check(sys::mbedtls_ssl_set_hostname(context, server_name.as_ptr()))?;
             if let Some(Saved(session)) = resume {
                 check(sys::mbedtls_ssl_set_session(context, session.as_ptr()))?;
             }
         }
-        Ok(Self {
-            ssl,
-            _config: config,
-            bytes: Bytes::new(),
-            resumable: false,
-        })
+        Ok(session)
     }
 
     /// Takes the next step of the handshake, and returns whether it was the last. A step has one
@@ -210,6 +225,12 @@ impl<'a> Session<'a> {
         })
     }
 
+    /// Gives back the memory that only a handshake needs.
+    pub(super) fn settle(&mut self) {
+        // SAFETY: the context was set up; nothing else refers to it.
+        unsafe { self.buffers.shrink_outgoing(&mut *self.ssl.as_mut_ptr()) };
+    }
+
     /// Reads what the server sent; 0 bytes once it said that nothing more will come.
     pub(super) fn read(&mut self, buffer: &mut [u8]) -> Result<Step<usize>, TlsError> {
         let (start, length) = (buffer.as_mut_ptr(), buffer.len());
@@ -226,8 +247,8 @@ impl<'a> Session<'a> {
 
     /// Makes a record of the bytes, or of the first of them, and returns how many it took.
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<Step<usize>, TlsError> {
-        let (start, length) = (bytes.as_ptr(), bytes.len());
-        // SAFETY: the context was set up; the bytes are readable for their length.
+        let (start, length) = (bytes.as_ptr(), bytes.len().min(self.buffers.most_text()));
+        // SAFETY: the context was set up; the bytes are readable for that length.
         self.call(|ssl| unsafe { sys::mbedtls_ssl_write(ssl, start, length) })
     }
 
@@ -286,12 +307,21 @@ impl<'a> Session<'a> {
         let ssl = self.ssl.as_mut_ptr();
         loop {
             self.bytes.starved = false;
+            self.bytes.missing = 0;
+            self.bytes.end = self.buffers.end(&self.ssl);
             let bytes = ptr::from_mut(&mut self.bytes).cast();
             // SAFETY: the context was set up. It keeps the pointer to the bytes, but uses it only
             // within the call that follows, while nothing else does.
             unsafe { sys::mbedtls_ssl_set_bio(ssl, bytes, Some(send), Some(receive), None) };
             match function(ssl) {
+                sys::MBEDTLS_ERR_SSL_WANT_READ if self.bytes.missing > 0 => {
+                    // SAFETY: the context was set up, and no call is under way.
+                    self.buffers
+                        .grow(unsafe { &mut *ssl }, self.bytes.missing)?;
+                }
                 sys::MBEDTLS_ERR_SSL_WANT_READ if self.bytes.starved => {
+                    // SAFETY: as above.
+                    self.buffers.shrink(unsafe { &mut *ssl });
                     return Ok(Step::NeedsInput);
                 }
                 // It stopped at a ticket, to be called again (library/ssl_msg.c,
@@ -329,6 +359,19 @@ impl<'a> Session<'a> {
     }
 }
 
+impl Drop for Session<'_> {
+    fn drop(&mut self) {
+        // SAFETY: the context was set up, and is dropped next.
+        unsafe { self.buffers.release(&mut *self.ssl.as_mut_ptr()) };
+    }
+}
+
+impl From<OutOfMemory> for TlsError {
+    fn from(OutOfMemory: OutOfMemory) -> Self {
+        Self::OutOfMemory
+    }
+}
+
 /// MbedTLS's way to send: everything is collected.
 unsafe extern "C" fn send(bytes: *mut c_void, data: *const c_uchar, length: usize) -> c_int {
     // SAFETY: `call` passes a pointer to `Bytes` that is not used elsewhere meanwhile; MbedTLS
@@ -348,6 +391,11 @@ unsafe extern "C" fn send(bytes: *mut c_void, data: *const c_uchar, length: usiz
 unsafe extern "C" fn receive(bytes: *mut c_void, data: *mut c_uchar, length: usize) -> c_int {
     // SAFETY: as in `send`; the memory is writable.
     let bytes = unsafe { &mut *bytes.cast::<Bytes>() };
+    let room = (bytes.end as usize).saturating_sub(data as usize);
+    if length > room {
+        bytes.missing = length - room;
+        return sys::MBEDTLS_ERR_SSL_WANT_READ;
+    }
     let rest = bytes
         .incoming
         .get(bytes.untaken.clone())

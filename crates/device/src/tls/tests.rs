@@ -7,31 +7,26 @@ pub(crate) mod pipe;
 mod resumption;
 mod server;
 
+use alloc::boxed::Box;
 use alloc::ffi::CString;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::convert::Infallible;
-use core::ffi::CStr;
-use core::future::{Future, poll_fn};
-use core::pin::pin;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use embassy_futures::join::join;
 use embassy_futures::select::{Either, select};
 use embassy_time::Timer;
 use embedded_io_async::{Read, Write};
-use mbedtls_rs::{
-    AuthMode, Certificate, Credentials, PrivateKey, ServerSessionConfig, Session, SessionConfig,
-    X509,
-};
 use rand_core::{TryCryptoRng, TryRng};
 
 use super::*;
 use crate::credentials::{Bundle, Files};
 use crate::event::TlsVersion;
 use crate::testing::run;
-use pipe::{End, pipe};
+use pipe::pipe;
+use server::{Ending, Server};
 
 macro_rules! vector {
     ($name:literal) => {
@@ -96,45 +91,6 @@ fn pem(text: &str) -> CString {
     CString::new(text).unwrap()
 }
 
-fn certificate(text: &CStr) -> Certificate<'static> {
-    Certificate::new(X509::PEM(text)).unwrap()
-}
-
-/// Polls the server's handshake with the date lent to MbedTLS.
-async fn with_date<F: Future>(unix_s: u64, handshake: F) -> F::Output {
-    let mut handshake = pin!(handshake);
-    poll_fn(|context| clock::during(unix_s, || handshake.as_mut().poll(context)).0).await
-}
-
-/// A server that asks for a certificate from `client_ca`; none if the handshake failed.
-async fn serve(io: End, client_ca: &str, unix_s: u64) -> Option<Session<'static, End>> {
-    let chain = format!("{SERVER}{INTERMEDIATE}");
-    let key = PrivateKey::new(X509::PEM(&pem(SERVER_KEY)), None).unwrap();
-    let mut config = ServerSessionConfig::new(Credentials {
-        certificate: certificate(&pem(&chain)),
-        private_key: key,
-    });
-    config.auth_mode = AuthMode::Required;
-    config.ca_chain = Some(certificate(&pem(client_ca)));
-    let config = SessionConfig::Server(config);
-    let mut session = Session::new(library().reference, io, &config).unwrap();
-    let handshake = with_date(unix_s, session.connect()).await;
-    handshake.is_ok().then_some(session)
-}
-
-/// Echoes one message and hangs up. Returns whether it accepted the client.
-async fn echo(io: End, client_ca: &str, unix_s: u64) -> bool {
-    let Some(mut session) = serve(io, client_ca, unix_s).await else {
-        return false;
-    };
-    let mut buffer = [0; 64];
-    let length = session.read(&mut buffer).await.unwrap();
-    session.write(&buffer[..length]).await.unwrap();
-    session.flush().await.unwrap();
-    session.close().await.unwrap();
-    true
-}
-
 struct Scene<'a> {
     server_chain: &'a str,
     server_name: &'a str,
@@ -179,7 +135,10 @@ fn talk(scene: &Scene<'_>, room: usize) -> (Result<String, TlsError>, bool) {
             stream.close().await;
             Ok(text)
         },
-        echo(there, scene.client_ca, NOW),
+        async {
+            let mut server = Server::trusting(scene.client_ca);
+            server.serve(there, Ending::Closes).await.is_ok()
+        },
     ))
 }
 
@@ -295,7 +254,7 @@ fn what_speaks_no_tls_is_told_from_a_broken_connection() {
 #[test]
 fn a_flush_or_a_read_that_is_dropped_loses_nothing() {
     let _alone = alone();
-    let (here, there) = pipe(7);
+    let (here, mut there) = pipe(7);
     let bundle = bundle(ROOT);
     let client = Client {
         library: library(),
@@ -331,19 +290,72 @@ fn a_flush_or_a_read_that_is_dropped_loses_nothing() {
             received
         },
         async {
-            let mut session = serve(there, ROOT, NOW).await.unwrap();
+            let mut server = Server::trusting(ROOT);
+            let (mut session, _) = server.accept(&mut there).await.unwrap();
             let mut buffer = [0; 64];
             let mut echoed = 0;
             while echoed < 40 {
-                let length = session.read(&mut buffer).await.unwrap();
-                session.write(&buffer[..length]).await.unwrap();
-                session.flush().await.unwrap();
+                let length = server::read(&mut session, &mut there, &mut buffer)
+                    .await
+                    .unwrap();
+                server::write(&mut session, &mut there, &buffer[..length]).await;
                 echoed += length;
                 Timer::after_micros(5).await;
             }
         },
     ));
     assert!(received.iter().copied().eq(0..40), "{received:?}");
+}
+
+#[test]
+fn records_of_any_length_come_in() {
+    let _alone = alone();
+    for (version, room) in [(TlsVersion::Tls12, 100), (TlsVersion::Tls13, 65_536)] {
+        let (here, mut there) = pipe(room);
+        let bundle = bundle(ROOT);
+        let client = Client {
+            library: library(),
+            credentials: bundle.at(NOW).unwrap(),
+            server_name: "broker.test",
+            unix_s: NOW,
+        };
+        let mut resumption = Resumption::new();
+        // The server's own buffer ends the records at 8 KiB. The last fits the smallest one.
+        let lengths = [1, 970, 1024, 1500, 8192, 3, 20_000, 5];
+        let text = |length| (0..length).map(|n: usize| (n % 251) as u8);
+        run(join(
+            async {
+                let mut stream = Stream::connect(here, client, &mut resumption)
+                    .await
+                    .unwrap();
+                for length in lengths {
+                    // Ask for it with as many bytes, which are cut into short records.
+                    let question: Vec<u8> = text(length).collect();
+                    stream.write_all(&question).await.unwrap();
+                    stream.flush().await.unwrap();
+                    let mut answer = alloc::vec![0; length];
+                    stream.read_exact(&mut answer).await.unwrap();
+                    assert!(answer.iter().copied().eq(text(length)), "{length}");
+                }
+            },
+            async {
+                let mut server = Server::new(version);
+                let (mut session, _) = server.accept(&mut there).await.unwrap();
+                for length in lengths {
+                    let mut question = alloc::vec![0; length];
+                    let mut come = 0;
+                    while come < length {
+                        let rest = &mut question[come..];
+                        let piece = server::read(&mut session, &mut there, rest).await.unwrap();
+                        assert!(piece <= 1024, "{piece}");
+                        come += piece;
+                    }
+                    assert!(question.iter().copied().eq(text(length)), "{length}");
+                    server::write(&mut session, &mut there, &question).await;
+                }
+            },
+        ));
+    }
 }
 
 #[test]

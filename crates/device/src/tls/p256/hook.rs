@@ -5,10 +5,10 @@
 use core::ffi::c_void;
 use core::ptr;
 
-use mbedtls_rs::sys::hook::ecp::{
+use mbedtls_rs_sys::hook::ecp::{
     MbedtlsEcpMul, MbedtlsEcpRestartCtx, MbedtlsFRng, ecp_mul_soft, hook_ecp_mul,
 };
-use mbedtls_rs::sys::{
+use mbedtls_rs_sys::{
     MbedtlsError, mbedtls_ecp_group, mbedtls_ecp_group_id_MBEDTLS_ECP_DP_SECP256R1 as SECP256R1,
     mbedtls_ecp_point, mbedtls_mpi, mbedtls_mpi_cmp_int, mbedtls_mpi_lset, mbedtls_mpi_read_binary,
     mbedtls_mpi_write_binary, merr,

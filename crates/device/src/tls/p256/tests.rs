@@ -1,7 +1,7 @@
 use core::ptr;
 
-use mbedtls_rs::sys;
-use mbedtls_rs::sys::hook::ecp::{MbedtlsEcpMul, ecp_mul_soft};
+use mbedtls_rs_sys as sys;
+use mbedtls_rs_sys::hook::ecp::{MbedtlsEcpMul, ecp_mul_soft};
 use rand_core::TryRng;
 
 use super::field::{subtract_words, words};

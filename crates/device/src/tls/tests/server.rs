@@ -1,4 +1,4 @@
-//! A server that hands out tickets, which the one of mbedtls-rs cannot.
+//! A server: the same sessions, told to be the other end.
 
 #![allow(unsafe_code)]
 
@@ -8,7 +8,7 @@ use core::ffi::c_int;
 use core::{mem, ptr};
 
 use embedded_io_async::{Read, Write};
-use mbedtls_rs::sys;
+use mbedtls_rs_sys as sys;
 
 use super::pipe::End;
 use super::{Counter, INTERMEDIATE, NOW, ROOT, SERVER, SERVER_KEY, bundle, library, pem};
@@ -36,7 +36,8 @@ pub(super) enum Ending {
 }
 
 pub(super) struct Server {
-    version: TlsVersion,
+    /// The only version it speaks; none for both.
+    version: Option<TlsVersion>,
     chain: Certificate,
     key: Key,
     trusted: Certificate,
@@ -49,6 +50,14 @@ pub(super) struct Server {
 impl Server {
     /// One that speaks this version only.
     pub(super) fn new(version: TlsVersion) -> Self {
+        Self {
+            version: Some(version),
+            ..Self::trusting(ROOT)
+        }
+    }
+
+    /// One that speaks both versions, and trusts devices of this CA.
+    pub(super) fn trusting(ca: &str) -> Self {
         library();
         let chain = format!("{SERVER}{INTERMEDIATE}");
         let mut tickets = Owned::<sys::mbedtls_ssl_ticket_context>::new();
@@ -66,20 +75,20 @@ impl Server {
         };
         assert_eq!(result, 0);
         Self {
-            version,
+            version: None,
             chain: Certificate::parse(&pem(&chain)).ok().unwrap(),
             key: Key::parse(&pem(SERVER_KEY), &mut Counter::default())
                 .ok()
                 .unwrap(),
-            trusted: Certificate::parse(&pem(ROOT)).ok().unwrap(),
+            trusted: Certificate::parse(&pem(ca)).ok().unwrap(),
             tickets,
             client: pem(bundle(ROOT).common_name()),
         }
     }
 
-    /// Shakes hands, echoes one message and ends. Returns whether it resumed a session: then
-    /// it does not look at the client's certificate.
-    pub(super) async fn serve(&mut self, mut io: End, ending: Ending) -> Result<bool, TlsError> {
+    /// Shakes hands. Returns whether it resumed a session, too: then it does not look at the
+    /// client's certificate.
+    pub(super) async fn accept(&mut self, io: &mut End) -> Result<(Session<'_>, bool), TlsError> {
         let mut config = Config::new(&self.chain, &self.key, &self.trusted)?;
         // SAFETY: the configuration is not in use yet; the keys of tickets outlive it.
         unsafe {
@@ -90,8 +99,9 @@ impl Server {
                 sys::mbedtls_ssl_protocol_version_MBEDTLS_SSL_VERSION_TLS1_3,
             );
             match self.version {
-                TlsVersion::Tls12 => (*conf).private_max_tls_version = tls12,
-                TlsVersion::Tls13 => (*conf).private_min_tls_version = tls13,
+                Some(TlsVersion::Tls12) => (*conf).private_max_tls_version = tls12,
+                Some(TlsVersion::Tls13) => (*conf).private_min_tls_version = tls13,
+                None => {}
             }
             // As many servers do: two at once.
             sys::mbedtls_ssl_conf_new_session_tickets(conf, 2);
@@ -106,24 +116,51 @@ impl Server {
         let mut verified = false;
         let mut over = false;
         while !over {
-            over = settle(&mut session, &mut io, |session| {
+            over = settle(&mut session, io, |session| {
                 let (step, asked) = clock::during(NOW, || session.handshake());
                 verified |= asked;
                 step
             })
             .await?;
         }
+        Ok((session, !verified))
+    }
+
+    /// Shakes hands, echoes one message and ends. Returns whether it resumed a session.
+    pub(super) async fn serve(&mut self, mut io: End, ending: Ending) -> Result<bool, TlsError> {
+        let (mut session, resumed) = self.accept(&mut io).await?;
         let mut buffer = [0; 64];
-        let length = settle(&mut session, &mut io, |session| session.read(&mut buffer)).await?;
-        let text = &buffer[..length];
-        session.write(text)?;
+        let length = read(&mut session, &mut io, &mut buffer).await?;
+        session.write(&buffer[..length])?;
         match ending {
             Ending::Closes => session.close()?,
             Ending::HangsUp => {}
             Ending::Garbles => *session.bytes.outgoing.last_mut().unwrap() ^= 1,
         }
         io.write_all(&session.bytes.outgoing).await.unwrap();
-        Ok(!verified)
+        Ok(resumed)
+    }
+}
+
+/// Waits for text.
+pub(super) async fn read(
+    session: &mut Session<'_>,
+    io: &mut End,
+    buffer: &mut [u8],
+) -> Result<usize, TlsError> {
+    settle(session, io, |session| session.read(buffer)).await
+}
+
+/// Sends text, in as few records as it can.
+pub(super) async fn write(session: &mut Session<'_>, io: &mut End, text: &[u8]) {
+    let mut rest = text;
+    while !rest.is_empty() {
+        let Ok(Step::Done(length)) = session.write(rest) else {
+            panic!("the server cannot write");
+        };
+        rest = &rest[length..];
+        let outgoing = mem::take(&mut session.bytes.outgoing);
+        io.write_all(&outgoing).await.unwrap();
     }
 }
 
