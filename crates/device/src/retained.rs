@@ -71,16 +71,19 @@ pub struct PanicRecord {
 impl PanicRecord {
     /// A record of what a panic handler knows; what does not fit is cut.
     #[must_use]
-    pub fn new(message: impl Display, place: &str, callers: impl IntoIterator<Item = u32>) -> Self {
-        let mut cut = Cut(String::new());
-        // It never fails.
-        let _ = write!(cut, "{message}");
-        let least = place.len().saturating_sub(MOST_PLACE);
-        let start = (least..=place.len()).find(|at| place.is_char_boundary(*at));
-        let end = place.get(start.unwrap_or_default()..).unwrap_or_default();
+    pub fn new(
+        message: impl Display,
+        place: impl Display,
+        callers: impl IntoIterator<Item = u32>,
+    ) -> Self {
+        let mut head = Head(String::new());
+        let mut tail = Tail(String::new());
+        // Neither fails.
+        let _ = write!(head, "{message}");
+        let _ = write!(tail, "{place}");
         Self {
-            message: cut.0,
-            place: String::try_from(end).unwrap_or_default(),
+            message: head.0,
+            place: tail.0,
             callers: callers.into_iter().take(MOST_CALLERS).collect(),
         }
     }
@@ -98,10 +101,24 @@ impl PanicRecord {
     }
 }
 
-/// Text that is cut rather than refused.
-struct Cut(String<MOST_MESSAGE>);
+/// Text whose end is cut off, where it is too long.
+struct Head(String<MOST_MESSAGE>);
 
-impl Write for Cut {
+/// Text whose beginning is cut off.
+struct Tail(String<MOST_PLACE>);
+
+impl Write for Tail {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for character in text.chars() {
+            while self.0.push(character).is_err() {
+                self.0.remove(0);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Write for Head {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         for character in text.chars() {
             if self.0.push(character).is_err() {

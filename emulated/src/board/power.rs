@@ -5,6 +5,7 @@
 //! content.
 
 use core::cell::Cell;
+use core::hint::black_box;
 
 use critical_section::Mutex;
 use device::retained;
@@ -44,12 +45,14 @@ pub(crate) struct Retained;
 impl retained::Memory for Retained {
     fn read(&self) -> [u8; retained::BYTES] {
         // SAFETY: there is one thread, no interrupt touches it, and any bytes are a valid value.
-        unsafe { (&raw const RETAINED).read_volatile() }
+        // The compiler must not know that it is the variable above, which seems to be zero at the
+        // start.
+        unsafe { *black_box(&raw const RETAINED) }
     }
 
     fn write(&self, bytes: &[u8; retained::BYTES]) {
         // SAFETY: as above.
-        unsafe { (&raw mut RETAINED).write_volatile(*bytes) };
+        unsafe { *black_box(&raw mut RETAINED) = *bytes };
     }
 }
 

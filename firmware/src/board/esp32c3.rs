@@ -8,6 +8,8 @@ use esp_hal::{
     time::Rate,
 };
 
+use mbedtls_rs_sys::hook::backend::esp::EspAccel;
+
 use super::{Board, Button, Light, SensorPort};
 use crate::platform::{light, sensor};
 
@@ -45,6 +47,10 @@ impl Board {
             flash: peripherals.FLASH,
             wifi: peripherals.WIFI,
             bluetooth: peripherals.BT,
+            accelerators: EspAccel::new()
+                .with_sha(peripherals.SHA)
+                .with_aes(peripherals.AES)
+                .with_rsa(peripherals.RSA),
             thermometer: peripherals.TSENS,
             sensor: SensorPort { wire, receiver },
             // The BOOT button.

@@ -25,6 +25,7 @@ use esp_hal::{
     peripherals::{BT, FLASH, FROM_CPU_INTR0, RTC_TIMER, TIMG0, TSENS, WIFI},
     rmt::{Channel, Rx, Tx},
 };
+use mbedtls_rs_sys::hook::backend::esp::EspAccel;
 
 /// What is soldered on, and the parts of the chip that the device uses.
 pub(crate) struct Board {
@@ -34,6 +35,8 @@ pub(crate) struct Board {
     pub(crate) flash: FLASH<'static>,
     pub(crate) wifi: WIFI<'static>,
     pub(crate) bluetooth: BT<'static>,
+    /// What of TLS the chip computes in hardware.
+    pub(crate) accelerators: EspAccel<'static>,
     pub(crate) thermometer: TSENS<'static>,
     pub(crate) sensor: SensorPort,
     pub(crate) button: Button,

@@ -12,6 +12,7 @@ mod tls;
 mod wifi;
 
 use device::platform::{Body, Platform};
+use device::{retained, tls::Library};
 use embassy_executor::Spawner;
 use esp_hal::{rtc_cntl::Rtc, timer::timg::TimerGroup};
 use esp_storage::FlashStorage;
@@ -31,17 +32,21 @@ impl Platform for Chip {
     type Observer = console::Console;
 }
 
-/// Starts the scheduler, the radio and the tasks beneath the device.
-pub(crate) fn bring_up(board: Board, spawner: Spawner) -> Body<Chip> {
+/// Starts the scheduler, the watchdog, the radio and the tasks beneath the device; after a pause, if
+/// the lives before this one ended in crashes.
+pub(crate) async fn bring_up(board: Board, spawner: Spawner) -> (Body<Chip>, Library<'static>) {
     console::start_log();
     let timers = TimerGroup::new(board.timers);
     esp_rtos::start(timers.timer0, board.context_switch);
     light::start(board.light, spawner);
+    let reset = retained::begin(&panic::Retained, system::cause(), &console::Console).await;
+    let mut clock = Rtc::new(board.clock);
+    system::watch(&mut clock);
     // Wi-Fi comes up before anything asks for randomness: the radio is the source of it.
     let (controller, interface) = wifi::power_up(board.wifi);
-    let system = system::Soc::new(Rtc::new(board.clock), board.thermometer, board.button);
+    let system = system::Soc::new(clock, board.thermometer, board.button, reset);
     let stack = network::start(interface, &system, spawner);
-    Body {
+    let body = Body {
         bluetooth: bluetooth::Controller::new(board.bluetooth),
         mailbox: None,
         wifi: wifi::Station::new(controller, stack),
@@ -50,11 +55,12 @@ pub(crate) fn bring_up(board: Board, spawner: Spawner) -> Body<Chip> {
         sensor: sensor::Dht::new(board.sensor),
         system,
         observer: console::Console,
-    }
+    };
+    (body, tls::install(board.accelerators))
 }
 
 /// Lives until the device asks for a restart, and restarts.
-pub(crate) async fn live(body: Body<Chip>) -> ! {
-    device::run(body, tls::install()).await;
+pub(crate) async fn live(body: Body<Chip>, tls: Library<'static>) -> ! {
+    device::run(body, tls).await;
     esp_hal::system::software_reset()
 }

@@ -1,34 +1,56 @@
-//! What a panic leaves behind: a mark that survives the restart.
+//! What a panic leaves behind: lines on the console, and a record that survives the restart.
 
+use core::hint::black_box;
+use core::panic::PanicInfo;
+
+use device::retained::{self, BYTES, PanicRecord};
+use esp_backtrace::Backtrace;
 use esp_hal::ram;
-// The panic handler itself, which prints the message and the addresses of the callers.
-use esp_backtrace as _;
-
-/// Says that the mark was made by us: memory holds anything after power-on.
-const PANICKED: u32 = 0x70a1_c0de;
+use esp_println::println;
 
 /// In memory that keeps its content through a restart, and that no start code clears.
 #[ram(unstable(rtc_fast, persistent))]
-static mut MARK: u32 = 0;
+static mut RETAINED: [u8; BYTES] = [0; BYTES];
 
-/// Called by the panic handler when it has printed everything.
-#[unsafe(no_mangle)]
-#[expect(unsafe_code, reason = "the symbol that esp-backtrace calls")]
-extern "Rust" fn custom_halt() -> ! {
-    // SAFETY: nothing else runs any more, and a u32 has no invalid values.
-    unsafe { (&raw mut MARK).write_volatile(PANICKED) };
-    esp_hal::system::software_reset()
-}
+/// Memory that outlives a restart.
+pub(crate) struct Retained;
 
-/// Whether the last life ended in a panic. Forgets it.
 #[expect(
     unsafe_code,
     reason = "memory that the start code leaves alone is only reached so"
 )]
-pub(crate) fn take_mark() -> bool {
-    // SAFETY: read once at the start, before any other task runs; a u32 has no invalid values.
-    let mark = unsafe { (&raw mut MARK).read_volatile() };
-    // SAFETY: as above.
-    unsafe { (&raw mut MARK).write_volatile(0) };
-    mark == PANICKED
+impl retained::Memory for Retained {
+    fn read(&self) -> [u8; BYTES] {
+        // SAFETY: only the device's task touches it, and a panic, after which nothing else runs;
+        // any bytes are a valid value. The compiler must not know that it is the variable above,
+        // which seems to be zero at the start (and reads a volatile array byte by byte, in 4 KiB
+        // of code).
+        unsafe { *black_box(&raw const RETAINED) }
+    }
+
+    fn write(&self, bytes: &[u8; BYTES]) {
+        // SAFETY: as above.
+        unsafe { *black_box(&raw mut RETAINED) = *bytes };
+    }
+}
+
+#[panic_handler]
+fn panicked(info: &PanicInfo<'_>) -> ! {
+    let backtrace = Backtrace::capture();
+    let callers = backtrace
+        .frames()
+        .iter()
+        .map(|frame| frame.program_counter() as u32);
+    // Before anything that could fail in its turn.
+    let record = match info.location() {
+        Some(place) => PanicRecord::new(info.message(), place, callers.clone()),
+        None => PanicRecord::new(info.message(), "", callers.clone()),
+    };
+    retained::note_panic(&Retained, record);
+    // As esp-backtrace prints it, for the monitors that decode it.
+    println!("\n====================== PANIC ======================\n{info}\n\nBacktrace:\n");
+    for caller in callers {
+        println!("{caller:#x}");
+    }
+    esp_hal::system::software_reset()
 }

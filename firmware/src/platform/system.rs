@@ -1,27 +1,34 @@
 //! The system around the device: who it is, its clock, randomness, button and memory.
 
+use core::cell::RefCell;
+
 use device::platform::{Heap, Identity, ResetReason, System};
+use device::retained;
 use embassy_sync::{blocking_mutex::raw::NoopRawMutex, mutex::Mutex};
 use embassy_time::{Duration, with_timeout};
 use esp_hal::{
     gpio::Level,
     peripherals::TSENS,
     rng::Trng,
-    rtc_cntl::{Rtc, SocResetReason},
+    rtc_cntl::{Rtc, RwdtStage, RwdtStageAction, SocResetReason},
     system::reset_reason,
     tsens::{Config, TemperatureSensor},
 };
 
-use super::panic;
+use super::panic::Retained;
 use crate::board::{self, Button};
 
 /// How long the button has to be held.
 const HELD: Duration = Duration::from_secs(5);
 
+/// The watchdog bites when it was not fed for so long. The longest that computing takes at a
+/// stretch is a handshake with RSA-4096, in software on most chips.
+const PATIENCE: esp_hal::time::Duration = esp_hal::time::Duration::from_secs(60);
+
 /// The system on the chip.
 pub(crate) struct Soc {
     /// Runs on through a restart, but not through a loss of power.
-    clock: Rtc<'static>,
+    clock: RefCell<Rtc<'static>>,
     random: Trng,
     thermometer: TemperatureSensor<'static>,
     button: Mutex<NoopRawMutex, Button>,
@@ -29,26 +36,38 @@ pub(crate) struct Soc {
 }
 
 impl Soc {
-    /// Takes the parts. The radio must be up, for it is the source of randomness.
-    pub(crate) fn new(clock: Rtc<'static>, thermometer: TSENS<'static>, button: Button) -> Self {
+    /// Takes the parts, and `reset` for the reason of the start. The radio must be up, for it is
+    /// the source of randomness.
+    pub(crate) fn new(
+        clock: Rtc<'static>,
+        thermometer: TSENS<'static>,
+        button: Button,
+        reset: ResetReason,
+    ) -> Self {
         let thermometer = TemperatureSensor::new(thermometer, Config::default())
             .expect("the crystal is a clock of the thermometer");
         Self {
-            clock,
+            clock: RefCell::new(clock),
             random: Trng::try_new().expect("the radio is up"),
             thermometer,
             button: Mutex::new(button),
-            reset: why(),
+            reset,
         }
     }
 }
 
-fn why() -> ResetReason {
-    // Always asked, so that a mark is not found by a later life.
-    let panicked = panic::take_mark();
+/// Starts the watchdog. It resets the core, not the memory that a panic leaves its record in.
+pub(crate) fn watch(clock: &mut Rtc<'static>) {
+    clock.rwdt.set_timeout(RwdtStage::Stage0, PATIENCE);
+    clock.rwdt.enable();
+    let reset = RwdtStageAction::ResetCore;
+    clock.rwdt.set_stage_action(RwdtStage::Stage0, reset);
+}
+
+/// Why the chip started, as it says itself.
+pub(crate) fn cause() -> ResetReason {
     match reset_reason() {
         Some(SocResetReason::ChipPowerOn) => ResetReason::PowerOn,
-        Some(SocResetReason::CoreSw | SocResetReason::Cpu0Sw) if panicked => ResetReason::Panic,
         Some(SocResetReason::CoreSw | SocResetReason::Cpu0Sw) => ResetReason::Software,
         Some(SocResetReason::CoreDeepSleep) => ResetReason::DeepSleep,
         Some(SocResetReason::SysBrownOut) => ResetReason::Brownout,
@@ -79,14 +98,23 @@ impl System for Soc {
         self.reset
     }
 
+    fn retained(&self) -> &dyn retained::Memory {
+        &Retained
+    }
+
+    fn feed_watchdog(&self) {
+        self.clock.borrow_mut().rwdt.feed();
+    }
+
     fn unix_ms(&self) -> Option<u64> {
         // After power-on the clock starts at 1970; set, it cannot be before this was built.
-        let ms = self.clock.current_time_us() / 1000;
+        let ms = self.clock.borrow().current_time_us() / 1000;
         (ms / 1000 >= built_at_unix_s()).then_some(ms)
     }
 
     fn set_unix_ms(&self, unix_ms: u64) {
-        self.clock.set_current_time_us(unix_ms.saturating_mul(1000));
+        let clock = self.clock.borrow();
+        clock.set_current_time_us(unix_ms.saturating_mul(1000));
     }
 
     fn fill_random(&self, bytes: &mut [u8]) {
