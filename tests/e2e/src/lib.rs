@@ -10,15 +10,19 @@ pub mod chaos;
 mod broker;
 mod desk;
 mod diary;
+mod dice;
 mod emulated;
 mod phone;
+mod rude;
 mod secrets;
 
 pub use broker::{Mosquitto, TlsVersions};
 pub use desk::{Desk, NETWORK, PASSPHRASE, PROOF, RATE};
 pub use diary::Diary;
+pub use dice::Dice;
 pub use emulated::{EmulatedBoard, EmulatedFlash, Extent, Figure, Figures};
 pub use phone::Phone;
+pub use rude::{Answer, Rude, RudeBroker, Step};
 pub use secrets::{Secrets, logged_secrets, search_logs};
 
 /// Runs a scenario on one thread, where devices live, giving up after two real minutes.

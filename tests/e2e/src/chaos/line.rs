@@ -34,8 +34,17 @@ struct State {
     server: Cell<Option<u16>>,
     /// Counts how often all connections were cut.
     cuts: watch::Sender<u64>,
-    /// Bytes until the next cut.
-    bytes_left: Cell<Option<u32>>,
+    /// Bytes until the next mischief, and which.
+    mischief: Cell<Option<(u32, Mischief)>>,
+}
+
+/// What happens to a byte.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mischief {
+    /// It does not arrive, and nothing after it.
+    Cut,
+    /// One of its bits is another.
+    Spoil,
 }
 
 /// The relay; it stops when dropped. Runs on the present `LocalSet`.
@@ -59,7 +68,7 @@ impl Line {
             weather: watch::Sender::new(Weather::Fair),
             server: Cell::new(None),
             cuts: watch::Sender::new(0),
-            bytes_left: Cell::new(None),
+            mischief: Cell::new(None),
         });
         let task = tokio::task::spawn_local(relay(listener, state.clone()));
         Ok(Self { port, state, task })
@@ -82,7 +91,12 @@ impl Line {
 
     /// Breaks all connections after as many more bytes, both ways together.
     pub fn cut_after(&self, bytes: u32) {
-        self.state.bytes_left.set(Some(bytes));
+        self.state.mischief.set(Some((bytes, Mischief::Cut)));
+    }
+
+    /// Changes the byte after as many more, both ways together.
+    pub fn spoil_after(&self, bytes: u32) {
+        self.state.mischief.set(Some((bytes, Mischief::Spoil)));
     }
 }
 
@@ -150,8 +164,8 @@ async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, state: &State) ->
         } else {
             length
         };
-        for chunk in buffer[..length].chunks(step) {
-            let allowed = state.spend(chunk.len());
+        for chunk in buffer[..length].chunks_mut(step) {
+            let allowed = state.interfere(chunk);
             to.write_all(&chunk[..allowed]).await?;
             if allowed < chunk.len() {
                 state.cut();
@@ -173,14 +187,23 @@ impl State {
             .await;
     }
 
-    /// How many of so many bytes come through before the line is cut.
-    fn spend(&self, bytes: usize) -> usize {
-        let Some(left) = self.bytes_left.get() else {
-            return bytes;
+    /// Does to these bytes what is due, and returns how many of them come through.
+    fn interfere(&self, bytes: &mut [u8]) -> usize {
+        let Some((left, mischief)) = self.mischief.get() else {
+            return bytes.len();
         };
-        let allowed = bytes.min(left as usize);
-        let left = left - allowed as u32;
-        self.bytes_left.set((allowed == bytes).then_some(left));
-        allowed
+        let Some(byte) = bytes.get_mut(left as usize) else {
+            self.mischief
+                .set(Some((left - bytes.len() as u32, mischief)));
+            return bytes.len();
+        };
+        self.mischief.set(None);
+        match mischief {
+            Mischief::Cut => left as usize,
+            Mischief::Spoil => {
+                *byte ^= 0x10;
+                bytes.len()
+            }
+        }
     }
 }

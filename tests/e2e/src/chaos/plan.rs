@@ -5,35 +5,10 @@
 
 use std::fmt;
 
+use crate::dice::Dice;
+
 /// The intervals between two samples that a server asks for in a run, in milliseconds.
 pub(super) const INTERVALS_MS: [u32; 3] = [250, 500, 1_000];
-
-/// Numbers from a seed: SplitMix64, of which a run needs nothing but that it stays the same
-/// (Steele, Lea, Flood, "Fast splittable pseudorandom number generators", 2014).
-pub(super) struct Dice(u64);
-
-impl Dice {
-    pub(super) fn from_seed(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    pub(super) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// A number from `least` to `most`, both included.
-    fn between(&mut self, least: u64, most: u64) -> u64 {
-        least + self.next() % (most - least + 1)
-    }
-
-    fn one_of<T: Copy>(&mut self, of: &[T]) -> T {
-        of[self.between(0, of.len() as u64 - 1) as usize]
-    }
-}
 
 /// Something bad. Those that last are over after [`Planned::lasting_ms`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,0 +1,266 @@
+//! Servers that hang up, talk nonsense, or refuse, at every step.
+
+use std::net::Ipv4Addr;
+
+use device::cloud::{CloudError, Phase};
+use device::event::Event;
+use device::tls::TlsError;
+use e2e::chaos::{Line, Weather};
+use e2e::{Answer, Desk, Diary, Dice, RudeBroker, Step, scenario};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+use crate::{failure, play};
+
+/// Pauses between tries grow to a minute; there are many of them here.
+const FAST: u32 = 150;
+
+/// The tries of one boot: each is one more than the last, pauses stay within bounds that double up
+/// to a minute, and are random.
+fn assert_sensible_tries(diary: &Diary) {
+    let mut attempts = Vec::new();
+    let mut pauses = Vec::new();
+    for (_, event) in &diary.read {
+        match event {
+            Event::Connecting { attempt, .. } => attempts.push(*attempt),
+            Event::ConnectionFailed { retry_ms, .. } => pauses.push(*retry_ms),
+            _ => {}
+        }
+    }
+    assert!(
+        attempts.windows(2).all(|pair| pair[1] == pair[0] + 1),
+        "{attempts:?}"
+    );
+    for (index, pause) in pauses.iter().enumerate() {
+        let most = 1_000u32 << index.min(6);
+        assert!(
+            (250..=most.min(60_000)).contains(pause),
+            "try {index}: {pauses:?}"
+        );
+    }
+    if pauses.len() > 15 {
+        let late = &pauses[8..];
+        let mean = late.iter().sum::<u32>() as usize / late.len();
+        assert!(mean > 12_000, "pauses do not grow: {pauses:?}");
+    }
+}
+
+#[test]
+fn what_is_no_tls_server_is_told_apart() {
+    scenario(async {
+        hosttime::set_rate(FAST);
+        let desk = Desk::set().await;
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+            .await
+            .expect("a port");
+        let port = listener.local_addr().expect("its number").port();
+        let noise = Dice::from_seed(1).bytes(600);
+        let answers: [Option<Vec<u8>>; 6] = [
+            Some(Vec::new()),
+            Some(b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec()),
+            Some(noise),
+            // A handshake record that never ends, and one longer than any may be.
+            Some(vec![0x16, 0x03, 0x03, 0x40, 0x00, 0x02]),
+            Some(vec![0x16, 0x03, 0x03, 0xff, 0xff, 0x02]),
+            None,
+        ];
+        let count = answers.len();
+        tokio::task::spawn_local(async move {
+            for answer in answers {
+                let Ok((mut socket, _)) = listener.accept().await else {
+                    return;
+                };
+                let Some(answer) = answer else {
+                    // Silence, until the device hangs up.
+                    let _ = socket.read_to_end(&mut Vec::new()).await;
+                    continue;
+                };
+                let _ = socket.read(&mut [0; 16]).await;
+                let _ = socket.write_all(&answer).await;
+                let _ = socket.shutdown().await;
+            }
+        });
+        let board = desk.board(desk.flash("SN-60", port, ""), 60);
+        play(&desk, &board, 60, async |diary| {
+            let mut errors = Vec::new();
+            for _ in 0..count {
+                errors.push(failure(diary).await.0);
+            }
+            assert!(matches!(
+                errors[0],
+                CloudError::HungUp | CloudError::Tls(TlsError::Broken(_))
+            ));
+            assert_eq!(errors[1], CloudError::Tls(TlsError::NotTls));
+            assert_eq!(errors[2], CloudError::Tls(TlsError::NotTls));
+            assert!(
+                matches!(errors[3], CloudError::Tls(TlsError::Broken(_))),
+                "{errors:?}"
+            );
+            assert_eq!(errors[4], CloudError::Tls(TlsError::NotTls));
+            assert_eq!(errors[5], CloudError::TimedOut(Phase::Tls));
+            // Nobody listens any more.
+            assert!(matches!(failure(diary).await.0, CloudError::Unreachable(_)));
+            assert_sensible_tries(diary);
+            board.chip.hold_button();
+            diary.until_named("provisioning.started").await;
+        })
+        .await;
+    });
+}
+
+/// A device behind a line on which something happens after more and more bytes: in each flight of
+/// the handshake, in CONNECT, SUBSCRIBE and PUBLISH.
+async fn at_every_byte(number: u8, step: usize, mischief: impl Fn(&Line, u32)) {
+    hosttime::set_rate(FAST);
+    let desk = Desk::set().await;
+    let server = desk.server().await;
+    let line = Line::lay().await.expect("a line");
+    line.lead_to(Some(server.mqtt_addr().port()));
+    let board = desk.board(desk.flash("SN-61", line.port, ""), number);
+    mischief(&line, 0);
+    play(&desk, &board, number, async |diary| {
+        let mut kinds = std::collections::BTreeSet::new();
+        // The first is under way.
+        for after in (step..4_500).step_by(step) {
+            let (error, _) = failure(diary).await;
+            assert_ne!(error, CloudError::Bug);
+            kinds.insert(format!("{error:?}"));
+            mischief(&line, after as u32);
+        }
+        println!("{kinds:#?}");
+        failure(diary).await;
+        // Nothing was harmed.
+        diary.until_named("cloud.online").await;
+        diary.until_named("telemetry.acknowledged").await;
+    })
+    .await;
+}
+
+#[test]
+fn a_server_that_hangs_up_at_any_byte_is_tried_again() {
+    scenario(at_every_byte(61, 113, Line::cut_after));
+}
+
+#[test]
+fn a_byte_spoilt_anywhere_costs_the_connection_and_no_more() {
+    scenario(at_every_byte(62, 127, Line::spoil_after));
+}
+
+#[test]
+fn a_server_may_answer_byte_by_byte() {
+    scenario(async {
+        let desk = Desk::set().await;
+        let broker = RudeBroker::start(&desk, [(Step::Connect, Answer::ByteByByte)]).await;
+        let line = Line::lay().await.expect("a line");
+        line.lead_to(Some(broker.port));
+        line.be(Weather::Trickling);
+        let board = desk.board(desk.flash("SN-63", line.port, ""), 63);
+        play(&desk, &board, 63, async |diary| {
+            diary.until_named("cloud.online").await;
+            diary.until_named("telemetry.acknowledged").await;
+            assert!(!diary.names().contains(&"cloud.failed"));
+        })
+        .await;
+    });
+}
+
+/// Lives with a broker that is rude in each of these ways in turn, and returns what the device
+/// said to each. In the end it is online.
+async fn with_rudeness(number: u8, plan: Vec<(Step, Answer)>) -> Vec<CloudError> {
+    hosttime::set_rate(FAST);
+    let desk = Desk::set().await;
+    let count = plan.len();
+    let broker = RudeBroker::start(&desk, plan).await;
+    let board = desk.board(desk.flash("SN-64", broker.port, ""), number);
+    let mut errors = Vec::new();
+    play(&desk, &board, number, async |diary| {
+        for _ in 0..count {
+            let (error, _) = failure(diary).await;
+            assert_ne!(error, CloudError::Bug);
+            errors.push(error);
+        }
+        assert_sensible_tries(diary);
+        diary.until_named("cloud.online").await;
+        diary.until_named("telemetry.acknowledged").await;
+    })
+    .await;
+    errors
+}
+
+/// The reasons with which CONNACK may refuse: MQTT 5, table 3-1.
+const CONNACK: [u8; 21] = [
+    0x80, 0x81, 0x82, 0x83, 0x84, 0x85, 0x86, 0x87, 0x88, 0x89, 0x8a, 0x8c, 0x90, 0x95, 0x97, 0x99,
+    0x9a, 0x9b, 0x9c, 0x9d, 0x9f,
+];
+
+#[test]
+fn every_refusal_of_mqtt_5_is_told_with_its_code() {
+    let plan = CONNACK.map(|code| (Step::Connect, Answer::Reason(code)));
+    scenario(async {
+        let errors = with_rudeness(64, plan.to_vec()).await;
+        for (code, error) in CONNACK.into_iter().zip(errors) {
+            assert_eq!(error, CloudError::Refused { reason: code });
+            let text = error.to_string();
+            assert!(text.contains(": "), "no remedy: {text}");
+        }
+    });
+}
+
+#[test]
+fn every_refusal_of_mqtt_3_1_1_is_told() {
+    scenario(async {
+        let plan = (1..=5).map(|code| (Step::Connect, Answer::OldCode(code)));
+        for error in with_rudeness(65, plan.collect()).await {
+            assert!(error.to_string().contains("MQTT 5"), "{error}");
+        }
+    });
+}
+
+#[test]
+fn a_broker_that_is_rude_at_any_step_is_tried_again() {
+    let mut dice = Dice::from_seed(3);
+    let mut plan = Vec::new();
+    for step in [Step::Connect, Step::Subscribe, Step::Publish] {
+        plan.push((step, Answer::HangUp));
+        plan.push((step, Answer::Nothing));
+        plan.push((step, Answer::Bytes(vec![0xff; 64])));
+        plan.push((step, Answer::Bytes(dice.bytes(200))));
+        plan.push((step, Answer::Disconnect(0x8b)));
+    }
+    plan.push((Step::Subscribe, Answer::Reason(0x87)));
+    plan.push((Step::Publish, Answer::Reason(0x97)));
+    scenario(async {
+        let errors = with_rudeness(66, plan).await;
+        println!("{errors:#?}");
+        let kicked = CloudError::Kicked { reason: Some(0x8b) };
+        assert_eq!(errors[0], CloudError::HungUp);
+        assert_eq!(errors[1], CloudError::TimedOut(Phase::Mqtt));
+        assert_eq!(errors[2], CloudError::Protocol);
+        assert_eq!(errors[4], kicked, "accepted, then kicked");
+        for step in [5, 10] {
+            assert!(
+                matches!(
+                    errors[step],
+                    CloudError::Kicked { reason: None } | CloudError::Lost(_)
+                ),
+                "{:?}",
+                errors[step]
+            );
+            assert_eq!(errors[step + 1], CloudError::Silent);
+            assert_eq!(errors[step + 2], CloudError::Protocol);
+            assert_eq!(errors[step + 4], kicked);
+        }
+        assert_eq!(errors[15], CloudError::NotSubscribed { reason: 0x87 });
+        assert_eq!(errors[16], CloudError::NotTaken { reason: 0x97 });
+    });
+}
+
+#[test]
+fn a_broker_that_always_kicks_after_accepting_is_tried_ever_more_slowly() {
+    scenario(async {
+        let kick = (Step::Subscribe, Answer::Disconnect(0x98));
+        let errors = with_rudeness(67, vec![kick; 24]).await;
+        let kicked = CloudError::Kicked { reason: Some(0x98) };
+        assert!(errors.iter().all(|error| *error == kicked), "{errors:?}");
+    });
+}
