@@ -8,9 +8,13 @@ use esp_hal::{
     time::Rate,
 };
 
+#[cfg(feature = "hci-uart")]
+use esp_hal::uart::Uart;
 use mbedtls_rs_sys::hook::backend::esp::EspAccel;
 
 use super::{Board, Button, Light, SensorPort};
+#[cfg(feature = "hci-uart")]
+use crate::platform::bluetooth;
 use crate::platform::{light, sensor};
 
 /// The chip, as its maker writes it.
@@ -46,7 +50,16 @@ impl Board {
             clock: peripherals.RTC_TIMER,
             flash: peripherals.FLASH,
             wifi: peripherals.WIFI,
+            #[cfg(not(feature = "hci-uart"))]
             bluetooth: peripherals.BT,
+            #[cfg(feature = "hci-uart")]
+            bluetooth: Uart::new(peripherals.UART1, bluetooth::line_config())
+                .expect("the speed can be had")
+                .with_tx(peripherals.GPIO6)
+                .with_rx(peripherals.GPIO7)
+                .with_rts(peripherals.GPIO10)
+                .with_cts(peripherals.GPIO5)
+                .into_async(),
             accelerators: EspAccel::new()
                 .with_sha(peripherals.SHA)
                 .with_aes(peripherals.AES)

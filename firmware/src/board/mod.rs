@@ -22,10 +22,12 @@ compile_error!("two boards: choose one chip, with --no-default-features");
 use esp_hal::{
     Async,
     gpio::{Flex, Input, Level},
-    peripherals::{BT, FLASH, FROM_CPU_INTR0, RTC_TIMER, TIMG0, TSENS, WIFI},
+    peripherals::{FLASH, FROM_CPU_INTR0, RTC_TIMER, TIMG0, TSENS, WIFI},
     rmt::{Channel, Rx, Tx},
 };
 use mbedtls_rs_sys::hook::backend::esp::EspAccel;
+
+use crate::platform::bluetooth;
 
 /// What is soldered on, and the parts of the chip that the device uses.
 pub(crate) struct Board {
@@ -34,7 +36,8 @@ pub(crate) struct Board {
     pub(crate) clock: RTC_TIMER<'static>,
     pub(crate) flash: FLASH<'static>,
     pub(crate) wifi: WIFI<'static>,
-    pub(crate) bluetooth: BT<'static>,
+    /// The chip's radio, or the line to a controller beside it.
+    pub(crate) bluetooth: bluetooth::Port,
     /// What of TLS the chip computes in hardware.
     pub(crate) accelerators: EspAccel<'static>,
     pub(crate) thermometer: TSENS<'static>,

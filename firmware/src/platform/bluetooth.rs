@@ -7,14 +7,17 @@ use esp_radio::ble::{
     controller::{BleConnector, BleInitError},
 };
 
+/// What the board connects: the chip's radio.
+pub(crate) type Port = BT<'static>;
+
 /// The controller while it is down. Powered up, it is esp-radio's connector; dropping that gives
 /// all its memory back.
 pub(crate) struct Controller {
-    bt: BT<'static>,
+    bt: Port,
 }
 
 impl Controller {
-    pub(crate) fn new(bt: BT<'static>) -> Self {
+    pub(crate) fn new(bt: Port) -> Self {
         Self { bt }
     }
 }

@@ -1,7 +1,8 @@
 //! The body of the device on a chip: `device::platform`'s traits over esp-hal, esp-radio and
 //! embassy. No chip is named here; what differs between them comes from [`Board`].
 
-mod bluetooth;
+#[cfg_attr(feature = "hci-uart", path = "hci_uart.rs")]
+pub(crate) mod bluetooth;
 mod console;
 pub(crate) mod light;
 mod network;
