@@ -2,6 +2,7 @@
 #![warn(missing_docs)]
 
 mod ble;
+pub mod conformance;
 mod error;
 mod http;
 pub mod http_server;
@@ -57,7 +58,8 @@ impl Provisioner {
         Self::ble_with_mtu(transport, LARGEST_MTU)
     }
 
-    /// As [`Provisioner::ble`], with an ATT MTU of 517 or, for anything less, of 23.
+    /// As [`Provisioner::ble`], with an ATT MTU of 517, 247, 185 or 23: the largest of these that is
+    /// not above `mtu`.
     ///
     /// # Panics
     ///

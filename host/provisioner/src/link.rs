@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use protocomm::refusal::Refused;
 
-use crate::ble::Ble;
+use crate::ble::{Ble, Writes};
 use crate::http::Http;
 
 /// A way to a device.
@@ -75,7 +75,7 @@ impl Link {
         request: &[u8],
     ) -> Result<Vec<u8>, LinkError> {
         match self {
-            Self::Ble(ble) => ble.exchange(endpoint, request).await,
+            Self::Ble(ble) => ble.exchange(endpoint, request, Writes::AsNeeded).await,
             Self::Http(http) => http.exchange(endpoint, request).await,
         }
     }

@@ -220,7 +220,7 @@ impl Provisioner {
     }
 
     /// Asks how joining goes until it is over.
-    async fn follow(&mut self) -> Result<Outcome, Error> {
+    pub(crate) async fn follow(&mut self) -> Result<Outcome, Error> {
         let give_up = Instant::now() + embassy_time::Duration::from_secs(JOIN.as_secs());
         let mut told = None;
         while Instant::now() < give_up {
@@ -257,7 +257,7 @@ impl Provisioner {
         Err(Error::StillJoining(JOIN))
     }
 
-    async fn config<R>(
+    pub(crate) async fn config<R>(
         &mut self,
         request: config::Request<'_>,
         read: impl FnOnce(config::Response) -> Result<R, Error>,
@@ -285,7 +285,7 @@ impl Provisioner {
         .await
     }
 
-    async fn ask<R>(
+    pub(crate) async fn ask<R>(
         &mut self,
         request: &Request<'_>,
         read: impl FnOnce(Reply<'_>) -> Result<R, Error>,

@@ -1,19 +1,17 @@
 //! One link to a device: its endpoints, requests and replies.
 
-use std::collections::HashMap;
-
 use bt_hci::cmd::le::{LeAddDeviceToFilterAcceptList, LeClearFilterAcceptList, LeCreateConn};
 use bt_hci::controller::{ControllerCmdAsync, ControllerCmdSync};
 use embassy_futures::select::{Either, select};
 use embassy_time::{Duration, with_timeout};
-use protocomm::endpoint::Endpoint;
 use protocomm::gatt;
 use protocomm::refusal::Refused;
 use tokio::sync::{mpsc, oneshot};
 use trouble_host::prelude::*;
 
-use super::Command;
+use super::survey::{Survey, SurveyedCharacteristic};
 use super::tap::{LongWriteError, Tap};
+use super::{Command, Writes};
 use crate::link::LinkError;
 
 /// How long a device may take to accept a connection. It advertises every 160 ms.
@@ -55,10 +53,14 @@ pub(super) async fn serve<'s, C, P>(
             Err(e) => return drop(done.send(Err(fault(e)))),
         };
         let requests = async {
-            match endpoints(&client).await {
-                Ok(endpoints) => {
+            match survey(&client).await {
+                Ok(survey) => {
                     let _ = done.send(Ok(()));
-                    serve_requests(&client, &connection, tap, &endpoints, commands).await;
+                    let survey = Survey {
+                        mtu: usize::from(connection.att_mtu()),
+                        ..survey
+                    };
+                    serve_requests(&client, &connection, tap, &survey, commands).await;
                 }
                 Err(e) => drop(done.send(Err(e))),
             }
@@ -119,10 +121,10 @@ where
     }
 }
 
-/// Finds the provisioning service and the handle of each of its endpoints, by name.
-async fn endpoints<C: Controller, P: PacketPool>(
+/// Finds the provisioning service, and what there is in it.
+async fn survey<C: Controller, P: PacketPool>(
     client: &Client<'_, C, P>,
-) -> Result<HashMap<String, u16>, LinkError>
+) -> Result<Survey, LinkError>
 where
     C::Error: core::fmt::Debug,
 {
@@ -130,19 +132,30 @@ where
     for service in client.services().await.map_err(fault)? {
         let uuid = service.uuid();
         let Uuid::Uuid128(bytes) = uuid else { continue };
-        let service_uuid = u128::from_le_bytes(bytes);
-        let mut found = HashMap::new();
+        let mut survey = Survey {
+            service: u128::from_le_bytes(bytes),
+            characteristics: Vec::new(),
+            mtu: 0,
+        };
         let characteristics = client
             .characteristics::<CHARACTERISTICS>(&service)
             .await
             .map_err(fault)?;
         for characteristic in &characteristics {
-            if let Some(name) = endpoint_name(client, characteristic, service_uuid).await? {
-                found.insert(name, characteristic.handle);
-            }
+            let surveyed = SurveyedCharacteristic {
+                uuid: match characteristic.uuid {
+                    Uuid::Uuid128(bytes) => u128::from_le_bytes(bytes),
+                    _ => 0,
+                },
+                handle: characteristic.handle,
+                read: characteristic.props.any(&[CharacteristicProp::Read]),
+                write: characteristic.props.any(&[CharacteristicProp::Write]),
+                description: description(client, characteristic).await?,
+            };
+            survey.characteristics.push(surveyed);
         }
-        if found.contains_key("prov-session") || found.contains_key("prov-config") {
-            return Ok(found);
+        if survey.handle("prov-session").is_some() || survey.handle("prov-config").is_some() {
+            return Ok(survey);
         }
         last = Some(uuid);
     }
@@ -152,11 +165,10 @@ where
     }))
 }
 
-/// An endpoint's name: from its user description, or, where a device has none, from its UUID.
-async fn endpoint_name<C: Controller, P: PacketPool>(
+/// What a characteristic's user description says, if it has one.
+async fn description<C: Controller, P: PacketPool>(
     client: &Client<'_, C, P>,
     characteristic: &Characteristic<[u8]>,
-    service: u128,
 ) -> Result<Option<String>, LinkError>
 where
     C::Error: core::fmt::Debug,
@@ -166,29 +178,22 @@ where
         .await
         .map_err(fault)?;
     let description = Uuid::from(gatt::NAME_DESCRIPTOR_UUID);
-    if let Some(descriptor) = descriptors.iter().find(|d| *d.uuid() == description) {
-        let mut name = [0; 64];
-        let n = client
-            .read_handle(descriptor.handle(), &mut name)
-            .await
-            .map_err(fault)?;
-        return Ok(Some(String::from_utf8_lossy(&name[..n]).into_owned()));
-    }
-    let Uuid::Uuid128(bytes) = characteristic.uuid else {
+    let Some(descriptor) = descriptors.iter().find(|d| *d.uuid() == description) else {
         return Ok(None);
     };
-    let uuid = u128::from_le_bytes(bytes);
-    let endpoint = Endpoint::STANDARD
-        .into_iter()
-        .find(|e| gatt::characteristic_uuid(service, *e) == uuid);
-    Ok(endpoint.and_then(|e| e.name(&[])).map(str::to_owned))
+    let mut name = [0; 64];
+    let n = client
+        .read_handle(descriptor.handle(), &mut name)
+        .await
+        .map_err(fault)?;
+    Ok(Some(String::from_utf8_lossy(&name[..n]).into_owned()))
 }
 
 async fn serve_requests<C: Controller, P: PacketPool>(
     client: &Client<'_, C, P>,
     connection: &Connection<'_, P>,
     tap: &Tap,
-    endpoints: &HashMap<String, u16>,
+    survey: &Survey,
     commands: &mut mpsc::Receiver<Command>,
 ) where
     C::Error: core::fmt::Debug,
@@ -198,12 +203,14 @@ async fn serve_requests<C: Controller, P: PacketPool>(
             Command::Exchange {
                 endpoint,
                 request,
+                writes,
                 done,
             } => {
-                let reply = match endpoints.get(&endpoint) {
+                let reply = match survey.handle(&endpoint) {
                     None => Err(LinkError::NoEndpoint(endpoint)),
                     Some(handle) => {
-                        exchange(client, connection, tap, &endpoint, *handle, &request).await
+                        let at = (endpoint.as_str(), handle);
+                        exchange(client, connection, tap, at, &request, writes).await
                     }
                 };
                 // Whoever asked may have lost patience.
@@ -216,6 +223,9 @@ async fn serve_requests<C: Controller, P: PacketPool>(
             Command::Connect { done, .. } => {
                 let _ = done.send(Err(LinkError::Stack("it is connected already".into())));
             }
+            Command::Survey { done } => {
+                let _ = done.send(survey.clone());
+            }
             Command::Scan { .. } => {}
         }
     }
@@ -225,9 +235,9 @@ async fn exchange<C: Controller, P: PacketPool>(
     client: &Client<'_, C, P>,
     connection: &Connection<'_, P>,
     tap: &Tap,
-    endpoint: &str,
-    handle: u16,
+    (endpoint, handle): (&str, u16),
     request: &[u8],
+    writes: Writes,
 ) -> Result<Vec<u8>, LinkError>
 where
     C::Error: core::fmt::Debug,
@@ -238,20 +248,26 @@ where
         reason: format!("ATT error {code:#04x}"),
         refused: Refused::from_att_error(code),
     };
-    if request.len() <= mtu - WRITE_OVERHEAD {
-        match client.write_handle(handle, request).await {
-            Err(BleHostError::BleHost(Error::Att(code))) => return Err(refused(code.to_u8())),
-            other => other.map_err(fault)?,
+    let long = |e| match e {
+        LongWriteError::Refused(code) => refused(code),
+        LongWriteError::Lost => LinkError::Lost,
+        LongWriteError::Controller(e) => LinkError::Controller(e),
+    };
+    let link = connection.handle().raw();
+    match writes {
+        Writes::AsNeeded if request.len() <= mtu - WRITE_OVERHEAD => {
+            match client.write_handle(handle, request).await {
+                Err(BleHostError::BleHost(Error::Att(code))) => return Err(refused(code.to_u8())),
+                other => other.map_err(fault)?,
+            }
         }
-    } else {
-        match tap
-            .long_write(connection.handle().raw(), mtu, handle, request)
-            .await
-        {
-            Ok(()) => {}
-            Err(LongWriteError::Refused(code)) => return Err(refused(code)),
-            Err(LongWriteError::Lost) => return Err(LinkError::Lost),
-            Err(LongWriteError::Controller(e)) => return Err(LinkError::Controller(e)),
+        Writes::AsNeeded | Writes::Long => {
+            let written = tap.long_write(link, mtu, handle, request).await;
+            written.map_err(long)?;
+        }
+        Writes::Abandoned => {
+            let abandoned = tap.abandoned_write(link, mtu, handle, request).await;
+            return abandoned.map(|()| Vec::new()).map_err(long);
         }
     }
     let mut reply = vec![0; REPLY];

@@ -9,6 +9,7 @@
 mod connection;
 mod pool;
 mod scan;
+mod survey;
 mod tap;
 
 use std::time::Duration;
@@ -20,6 +21,8 @@ use trouble_host::prelude::*;
 use vhci::HciTransport;
 
 pub use scan::{Found, bluetooth_address};
+
+pub(crate) use survey::Survey;
 
 use crate::link::LinkError;
 use pool::HeapPool;
@@ -34,6 +37,17 @@ const L2CAP_HEADER: usize = 4;
 
 /// Commands that the controller can have under way at once.
 const COMMAND_SLOTS: usize = 4;
+
+/// How a request is written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Writes {
+    /// In one piece where it fits, else as a long write.
+    AsNeeded,
+    /// As a long write.
+    Long,
+    /// As a long write that is given up before it counts: there is no reply.
+    Abandoned,
+}
 
 /// A handle to the central's task.
 pub(crate) struct Ble {
@@ -53,7 +67,11 @@ enum Command {
     Exchange {
         endpoint: String,
         request: Vec<u8>,
+        writes: Writes,
         done: oneshot::Sender<Result<Vec<u8>, LinkError>>,
+    },
+    Survey {
+        done: oneshot::Sender<Survey>,
     },
     Disconnect {
         done: oneshot::Sender<()>,
@@ -67,19 +85,18 @@ impl Drop for Ble {
 }
 
 impl Ble {
-    /// Starts the host stack on a controller, with this ATT MTU at most (23 or 517; other values
-    /// take the lower of the two).
+    /// Starts the host stack on a controller, with this ATT MTU at most (23, 185, 247 or 517;
+    /// other values take the next lower one of these).
     ///
     /// # Panics
     /// Outside of a `LocalSet`.
     pub(crate) fn start(transport: HciTransport, mtu: usize) -> Self {
         let (commands, receiver) = mpsc::channel(1);
-        let task = if mtu >= LARGEST_MTU {
-            tokio::task::spawn_local(run::<HeapPool<{ LARGEST_MTU + L2CAP_HEADER }>>(
-                transport, receiver,
-            ))
-        } else {
-            tokio::task::spawn_local(run::<HeapPool<{ 23 + L2CAP_HEADER }>>(transport, receiver))
+        let task = match mtu {
+            LARGEST_MTU.. => start::<{ LARGEST_MTU + L2CAP_HEADER }>(transport, receiver),
+            247.. => start::<{ 247 + L2CAP_HEADER }>(transport, receiver),
+            185.. => start::<{ 185 + L2CAP_HEADER }>(transport, receiver),
+            _ => start::<{ 23 + L2CAP_HEADER }>(transport, receiver),
         };
         Self { commands, task }
     }
@@ -122,14 +139,21 @@ impl Ble {
         &self,
         endpoint: &str,
         request: &[u8],
+        writes: Writes,
     ) -> Result<Vec<u8>, LinkError> {
         let (endpoint, request) = (endpoint.to_owned(), request.to_vec());
         self.ask(|done| Command::Exchange {
             endpoint,
             request,
+            writes,
             done,
         })
         .await?
+    }
+
+    /// What the service of the connected device looks like.
+    pub(crate) async fn survey(&self) -> Result<Survey, LinkError> {
+        self.ask(|done| Command::Survey { done }).await
     }
 
     /// Ends the link, if there is one.
@@ -157,6 +181,14 @@ impl Ble {
     async fn send(&self, command: Command) -> Result<(), LinkError> {
         self.commands.send(command).await.map_err(|_| stack_gone())
     }
+}
+
+/// Starts the host stack with packets of this size, which decides on the ATT MTU.
+fn start<const FRAME: usize>(
+    transport: HciTransport,
+    commands: mpsc::Receiver<Command>,
+) -> JoinHandle<()> {
+    tokio::task::spawn_local(run::<HeapPool<FRAME>>(transport, commands))
 }
 
 fn stack_gone() -> LinkError {
@@ -187,6 +219,8 @@ async fn run<P: PacketPool>(transport: HciTransport, mut commands: mpsc::Receive
                         .await;
                 }
                 Command::Exchange { done, .. } => drop(done.send(Err(LinkError::Lost))),
+                // Dropped, it says that there is no link.
+                Command::Survey { .. } => {}
                 Command::Disconnect { done } => drop(done.send(())),
             }
         }

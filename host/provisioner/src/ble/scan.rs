@@ -22,6 +22,8 @@ pub struct Found {
     pub rssi: i8,
     /// The first 128-bit service UUID that it advertises.
     pub service: Option<u128>,
+    /// Its advertising flags (Core Specification Supplement, part A, 1.3).
+    pub flags: Option<u8>,
 }
 
 impl Found {
@@ -93,6 +95,7 @@ impl Listener {
             address,
             rssi,
             service: None,
+            flags: None,
         });
         known.rssi = rssi;
         for structure in AdStructure::decode(data).map_while(Result::ok) {
@@ -104,6 +107,7 @@ impl Listener {
                 | AdStructure::IncompleteServiceUuids128([uuid, ..]) => {
                     known.service = Some(u128::from_le_bytes(*uuid));
                 }
+                AdStructure::Flags(flags) => known.flags = Some(flags),
                 _ => {}
             }
         }
@@ -163,6 +167,7 @@ mod tests {
         let second = findings.try_recv().unwrap();
         assert_eq!((second.name.as_str(), second.rssi), ("PROV_1A2B3C", -41));
         assert_eq!(second.service, Some(SERVICE_UUID));
+        assert_eq!(second.flags, Some(6));
         assert_eq!(bluetooth_address(&second.address), "06:05:04:03:02:01");
     }
 
@@ -174,6 +179,7 @@ mod tests {
             address,
             rssi: -40,
             service: Some(1),
+            flags: None,
         };
         assert!(!other.provisions("PROV_"));
         assert!(

@@ -79,6 +79,29 @@ impl Tap {
         attribute: u16,
         value: &[u8],
     ) -> Result<(), LongWriteError> {
+        self.prepare(link, mtu, attribute, value).await?;
+        self.exchange(link, &[EXECUTE_REQUEST, 1]).await.map(|_| ())
+    }
+
+    /// Begins as [`long_write`](Self::long_write), and gives it up in the end.
+    pub(crate) async fn abandoned_write(
+        &self,
+        link: u16,
+        mtu: usize,
+        attribute: u16,
+        value: &[u8],
+    ) -> Result<(), LongWriteError> {
+        self.prepare(link, mtu, attribute, value).await?;
+        self.exchange(link, &[EXECUTE_REQUEST, 0]).await.map(|_| ())
+    }
+
+    async fn prepare(
+        &self,
+        link: u16,
+        mtu: usize,
+        attribute: u16,
+        value: &[u8],
+    ) -> Result<(), LongWriteError> {
         let part = mtu.saturating_sub(5).max(18);
         let [a0, a1] = attribute.to_le_bytes();
         for (i, piece) in value.chunks(part).enumerate() {
@@ -92,7 +115,7 @@ impl Tap {
                 return Err(LongWriteError::Lost);
             }
         }
-        self.exchange(link, &[EXECUTE_REQUEST, 1]).await.map(|_| ())
+        Ok(())
     }
 
     async fn exchange(&self, link: u16, request: &[u8]) -> Result<Vec<u8>, LongWriteError> {

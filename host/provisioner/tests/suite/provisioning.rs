@@ -1,153 +1,14 @@
 //! The client of this crate against the device of `crates/device`, through two Bluetooth host
 //! stacks on a virtual controller pair, and over HTTP.
 
-use std::cell::{Cell, RefCell};
-use std::net::Ipv4Addr;
-use std::rc::Rc;
 use std::time::Duration;
 
-use device::event::Event;
-use device::platform::{
-    AccessPoint, AuthMode, Bssid, JoinError, ScanRequest, Ssid, Wifi, WifiCredentials,
-};
-use device::provisioning::{Mailbox, Proven, Service, provision};
-use hosttime as _;
 use protocomm::client;
-use protocomm::refusal::Refusal;
-use protocomm::security::{IvMode, ProofDigest, Salt, Security, SrpVerifier};
-use provisioner::http_server::{self, Endpoints};
+use protocomm::security::IvMode;
 use provisioner::{Error, FailReason, LinkError, Outcome, Provisioner, Secrets};
-use tokio::net::TcpListener;
-use tokio::task::LocalSet;
-use vhci::{ControllerConfig, FaultControl, HciSpec, SharedAir};
+use vhci::{ControllerConfig, HciSpec};
 
-const NAME: &str = "PROV_1A2B3C";
-const PROOF: &str = "abcd1234";
-const ADDRESS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 7);
-
-/// Two networks in the air, one of which can be joined.
-#[derive(Default)]
-struct Air {
-    joins: Cell<u32>,
-}
-
-fn access_point(name: &str, rssi: i8) -> AccessPoint {
-    AccessPoint {
-        ssid: Ssid::new(name.as_bytes()).unwrap(),
-        bssid: Bssid([2, 0, 0, 0, 0, rssi as u8]),
-        channel: 6,
-        rssi,
-        auth: AuthMode::Wpa2Psk,
-    }
-}
-
-impl Wifi for Air {
-    fn mac(&self) -> [u8; 6] {
-        [2, 0, 0, 0x1A, 0x2B, 0x3C]
-    }
-
-    async fn scan(&self, _: ScanRequest, found: &mut dyn FnMut(AccessPoint)) -> Result<(), u16> {
-        found(access_point("weak", -80));
-        found(access_point("home", -40));
-        for n in 0..30 {
-            found(access_point(
-                &format!("a neighbour with a long name {n}"),
-                -60,
-            ));
-        }
-        Ok(())
-    }
-
-    async fn join(&self, network: &WifiCredentials) -> Result<Ipv4Addr, JoinError> {
-        self.joins.set(self.joins.get() + 1);
-        match (network.ssid.as_bytes(), network.passphrase.as_bytes()) {
-            (b"home", b"correct horse") => Ok(ADDRESS),
-            (b"home", _) => Err(JoinError::WrongPassphrase),
-            _ => Err(JoinError::NetworkNotFound),
-        }
-    }
-
-    async fn leave(&self) {}
-
-    async fn lost(&self) {
-        std::future::pending().await
-    }
-
-    fn rssi_dbm(&self) -> Option<i8> {
-        Some(-40)
-    }
-
-    fn access_point(&self) -> Option<AccessPoint> {
-        Some(access_point("home", -40))
-    }
-}
-
-fn security(scheme: u8, iv_mode: IvMode) -> Security {
-    match scheme {
-        0 => Security::Security0,
-        1 => Security::Security1(ProofDigest::new(PROOF.as_bytes())),
-        _ => Security::Security2 {
-            verifier: SrpVerifier::generate(
-                b"wifiprov",
-                PROOF.as_bytes(),
-                Salt::random(&mut rand::rng()),
-            ),
-            iv_mode,
-        },
-    }
-}
-
-/// What the device told and kept.
-#[derive(Default)]
-struct Console {
-    events: RefCell<Vec<Event>>,
-    kept: RefCell<Vec<Proven>>,
-}
-
-impl Console {
-    fn names(&self) -> Vec<&'static str> {
-        self.events.borrow().iter().map(Event::name).collect()
-    }
-
-    fn count(&self, name: &str) -> usize {
-        self.names().iter().filter(|n| **n == name).count()
-    }
-}
-
-/// A device that is being provisioned, on a task of its own.
-struct Bench {
-    console: Rc<Console>,
-    done: tokio::task::JoinHandle<Proven>,
-    faults: FaultControl,
-    mailbox: Rc<Mailbox>,
-    air: SharedAir,
-}
-
-async fn device(security: Security) -> Bench {
-    let air = SharedAir::new();
-    let config = ControllerConfig::with_address([0xC0, 0, 0, 0, 0, 1]);
-    let transport = HciSpec::Virtual.open(&air, config).await.unwrap();
-    let faults = transport.faults().unwrap();
-    let console = Rc::new(Console::default());
-    let mailbox = Rc::new(Mailbox::new());
-    let (teller, post) = (console.clone(), mailbox.clone());
-    let done = tokio::task::spawn_local(async move {
-        let wifi = Air::default();
-        let tell = |event: &Event| teller.events.borrow_mut().push(event.clone());
-        let keep = |proven: &Proven| teller.kept.borrow_mut().push(proven.clone());
-        let service = Service::new(security, &wifi, rand::rng(), &tell, &keep);
-        provision(transport, NAME, &service, Some(&post))
-            .await
-            .unwrap()
-    });
-    Bench {
-        console,
-        done,
-        faults,
-        mailbox,
-        air,
-    }
-}
+use crate::bench::{ADDRESS, Bench, NAME, PROOF, Post, device, local, security, serve_http};
 
 async fn phone(bench: &Bench, mtu: usize) -> Provisioner {
     let config = ControllerConfig::with_address([0xC0, 0, 0, 0, 0, 2]);
@@ -198,19 +59,6 @@ async fn whole_way(scheme: u8, iv_mode: IvMode, mtu: usize) {
     let names = bench.console.names();
     assert_eq!(names.first(), Some(&"provisioning.started"));
     assert_eq!(names.last(), Some(&"provisioning.disconnected"));
-}
-
-fn local(test: impl Future<Output = ()>) {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    // The grace time of a second, and the pauses between questions, need not be waited for.
-    hosttime::set_rate(10);
-    let whole = async { tokio::time::timeout(Duration::from_secs(60), test).await };
-    LocalSet::new()
-        .block_on(&runtime, whole)
-        .expect("it comes to an end");
 }
 
 #[test]
@@ -315,26 +163,11 @@ fn a_device_that_is_not_there_is_not_found() {
     });
 }
 
-struct Post(Rc<Mailbox>);
-
-impl Endpoints for Post {
-    async fn request(
-        &self,
-        fresh: bool,
-        endpoint: &str,
-        body: Vec<u8>,
-    ) -> Option<Result<Vec<u8>, Refusal>> {
-        self.0.request(fresh, endpoint, body).await.ok()
-    }
-}
-
 #[test]
 fn a_device_is_provisioned_over_http() {
     local(async {
         let bench = device(security(2, IvMode::Counter)).await;
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap().to_string();
-        tokio::task::spawn_local(http_server::serve(listener, Post(bench.mailbox.clone())));
+        let address = serve_http(Post(bench.mailbox.clone())).await;
         let mut phone = Provisioner::http(&address);
         let wrong = phone
             .open_session(&Secrets::proof("wrong"))
@@ -370,9 +203,7 @@ fn a_device_is_provisioned_over_http() {
 fn a_client_over_http_does_not_keep_one_over_bluetooth_out() {
     local(async {
         let bench = device(security(1, IvMode::Counter)).await;
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap().to_string();
-        tokio::task::spawn_local(http_server::serve(listener, Post(bench.mailbox.clone())));
+        let address = serve_http(Post(bench.mailbox.clone())).await;
         let mut gone = Provisioner::http(&address);
         gone.open_session(&Secrets::proof(PROOF)).await.unwrap();
         // Nothing tells that it has gone; it might as well be idle for minutes.

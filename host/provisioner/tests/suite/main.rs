@@ -1,0 +1,8 @@
+//! The client and the conformance suite of this crate, against devices that are right and devices
+//! that are not.
+
+mod bench;
+mod conformance;
+mod provisioning;
+
+use hosttime as _;
