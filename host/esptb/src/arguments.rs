@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use flashimage::Chip;
 use simulator::wifi::Network;
 
 /// The longest network name, in bytes (IEEE 802.11).
@@ -61,6 +62,19 @@ pub(crate) fn network(text: &str) -> Result<Network, String> {
         return Err("a passphrase has 8 to 63 bytes; leave it out for an open network".into());
     }
     Ok(Network::new(name, passphrase, -50))
+}
+
+/// `esp32c3`, also as people write it: `ESP32-C3`.
+pub(crate) fn chip(text: &str) -> Result<Chip, String> {
+    text.to_ascii_lowercase()
+        .replace('-', "")
+        .parse()
+        .map_err(|_| format!("`{text}` is no chip: write it like {}", example_chip()))
+}
+
+fn example_chip() -> String {
+    // The number of the default chip in the headers of images (esp_chip_id_t of ESP-IDF).
+    Chip::try_from(5).map_or_else(|_| String::new(), |chip| chip.to_string())
 }
 
 /// `24:0A:C4:1A:2B:3C`: a station's address.

@@ -1,8 +1,11 @@
 //! The subcommands, one file each.
 
+pub(crate) mod board_report;
 pub(crate) mod completions;
 pub(crate) mod demo;
+pub(crate) mod flash;
 pub(crate) mod image;
+pub(crate) mod monitor;
 pub(crate) mod pki;
 pub(crate) mod provision;
 pub(crate) mod serve;

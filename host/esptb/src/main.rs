@@ -8,6 +8,7 @@ mod arguments;
 mod cmd;
 mod console;
 mod demo;
+mod serial;
 
 use std::process::ExitCode;
 
@@ -51,6 +52,9 @@ enum Command {
     Demo(cmd::demo::Cmd),
     Pki(cmd::pki::Cmd),
     Image(cmd::image::Cmd),
+    Flash(cmd::flash::Cmd),
+    Monitor(cmd::monitor::Cmd),
+    BoardReport(cmd::board_report::Cmd),
     Simulate(cmd::simulate::Cmd),
     Provision(cmd::provision::Cmd),
     Serve(cmd::serve::Cmd),
@@ -65,6 +69,9 @@ fn main() -> ExitCode {
         Command::Demo(cmd) => cmd::demo::run(cmd),
         Command::Pki(cmd) => cmd::pki::run(cmd),
         Command::Image(cmd) => cmd::image::run(cmd),
+        Command::Flash(cmd) => cmd::flash::run(cmd),
+        Command::Monitor(cmd) => cmd::monitor::run(cmd),
+        Command::BoardReport(cmd) => cmd::board_report::run(cmd),
         Command::Simulate(cmd) => cmd::simulate::run(cmd),
         Command::Provision(cmd) => cmd::provision::run(cmd),
         Command::Serve(cmd) => cmd::serve::run(cmd),

@@ -134,7 +134,7 @@ fn every_error_says_what_to_do() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path();
     failed(&esptb(path, &["pki", "device", "SN-1"]), "esptb pki init");
-    failed(&esptb(path, &["image"]), "--from");
+    failed(&esptb(path, &["image"]), "--spiffs");
     failed(
         &esptb(path, &["simulate", "--flash", "flash.bin"]),
         "esptb image",
@@ -180,7 +180,7 @@ fn certificates_become_an_image_that_can_be_looked_into() {
 
     done(&esptb(
         path,
-        &["image", "--spiffs", "spiffs.bin", "--flash", "flash.bin"],
+        &["image", "--spiffs-out", "spiffs.bin", "--out", "flash.bin"],
     ));
     let flash = done(&esptb(path, &["image", "--inspect", "flash.bin"]));
     for text in [

@@ -28,7 +28,7 @@ Examples, from nothing to a device's SPIFFS image:
   esptb pki init
   esptb pki server tb.example.com
   esptb pki device SN-000001
-  esptb image --from devices/SN-000001 --spiffs spiffs.bin
+  esptb image --spiffs devices/SN-000001 --spiffs-out spiffs.bin
 
 Into ThingsBoard's device profile (X.509 certificate chain) goes ca/intermediate.crt.
 Keep ca/root.key offline: it is needed for a new intermediate only.";

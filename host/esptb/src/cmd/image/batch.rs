@@ -1,0 +1,167 @@
+//! Images of many devices at once, on all cores.
+
+use std::fs;
+use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+use std::{num::NonZero, thread};
+
+use anyhow::{Context, Result, bail};
+use flashimage::{FlashImage, Partition};
+
+use super::{Cmd, make};
+use crate::console::{self, BAD, GOOD, paint};
+
+/// Where the images go unless told otherwise.
+const OUT: &str = "images";
+/// MbedTLS on a computer is for one thread at a time.
+static PROOF: Mutex<()> = Mutex::new(());
+
+/// What every device's image is made with.
+struct Batch<'a> {
+    cmd: &'a Cmd,
+    image: FlashImage,
+    whole: Option<PathBuf>,
+    spiffs: Option<(PathBuf, Partition)>,
+}
+
+pub(super) fn run(cmd: &Cmd, folder: &Path) -> Result<()> {
+    let devices = folders(folder)?;
+    let table = cmd.layout.table()?;
+    let default = cmd.spiffs_out.is_none().then(|| PathBuf::from(OUT));
+    let batch = Batch {
+        cmd,
+        image: make::builder(cmd, table.clone())?,
+        whole: cmd.out.clone().or(default),
+        spiffs: match &cmd.spiffs_out {
+            Some(folder) => Some((folder.clone(), make::spiffs_of(&table)?)),
+            None => None,
+        },
+    };
+    for folder in batch.outputs() {
+        fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+    }
+    let start = Instant::now();
+    let refused = batch.make(&devices);
+    for (device, error) in &refused {
+        let device = device.display();
+        anstream::eprintln!("{} {device}: {error:#}", paint(BAD, "refused"));
+    }
+    let made = devices.len() - refused.len();
+    let seconds = start.elapsed().as_secs_f64();
+    for folder in batch.outputs() {
+        console::made(folder, &format!("{made} images in {seconds:.1} s"));
+    }
+    match refused.len() {
+        0 => Ok(()),
+        n => bail!(
+            "{n} of {} devices have no image: mend what is said above, and run this again",
+            devices.len()
+        ),
+    }
+}
+
+/// The devices: each folder in `folder`, by name.
+fn folders(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(folder).with_context(|| {
+        let folder = folder.display();
+        format!("--batch {folder}: name the folder that holds a folder for each device")
+    })?;
+    let mut devices = Vec::new();
+    for entry in entries {
+        let path = entry?.path();
+        if path.is_dir() {
+            devices.push(path);
+        }
+    }
+    if devices.is_empty() {
+        bail!(
+            "--batch {}: there is no folder in it; `esptb pki device SERIAL...` makes one for each \
+             device",
+            folder.display()
+        );
+    }
+    devices.sort();
+    Ok(devices)
+}
+
+impl Batch<'_> {
+    fn outputs(&self) -> impl Iterator<Item = &PathBuf> {
+        let spiffs = self.spiffs.iter().map(|(folder, _)| folder);
+        self.whole.iter().chain(spiffs)
+    }
+
+    /// Makes all images; returns those that could not be made, in order.
+    fn make(&self, devices: &[PathBuf]) -> Vec<(PathBuf, anyhow::Error)> {
+        let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let refused = Mutex::new(Vec::new());
+        let progress = Progress::new(devices.len());
+        let worker = || {
+            while let Some(device) = devices.get(next.fetch_add(1, Ordering::Relaxed)) {
+                if let Err(error) = self.one(device) {
+                    let mut refused = refused.lock().unwrap_or_else(PoisonError::into_inner);
+                    refused.push((device.clone(), error));
+                }
+                progress.show(done.fetch_add(1, Ordering::Relaxed) + 1);
+            }
+        };
+        thread::scope(|scope| {
+            let threads = thread::available_parallelism().map_or(1, NonZero::get);
+            for _ in 0..threads.min(devices.len()) {
+                scope.spawn(worker);
+            }
+        });
+        progress.end();
+        let mut refused = refused.into_inner().unwrap_or_else(PoisonError::into_inner);
+        refused.sort_by(|(a, _), (b, _)| a.cmp(b));
+        refused
+    }
+
+    fn one(&self, device: &Path) -> Result<()> {
+        if !self.cmd.unchecked {
+            let _alone = PROOF.lock().unwrap_or_else(PoisonError::into_inner);
+            make::check_files(device)?;
+        }
+        let mut name = device.file_name().context("it has no name")?.to_owned();
+        name.push(".bin");
+        let image = self.image.clone().folder(device)?.build()?;
+        if let Some(folder) = &self.whole {
+            make::write(&folder.join(&name), &image)?;
+        }
+        if let Some((folder, partition)) = &self.spiffs {
+            make::write(&folder.join(&name), make::slice(&image, partition))?;
+        }
+        Ok(())
+    }
+}
+
+/// A line that counts, on a terminal.
+struct Progress {
+    all: usize,
+    shown: bool,
+}
+
+impl Progress {
+    fn new(all: usize) -> Self {
+        let shown = io::stderr().is_terminal();
+        Self { all, shown }
+    }
+
+    fn show(&self, done: usize) {
+        if self.shown && (done.is_multiple_of(16) || done == self.all) {
+            let percent = 100 * done / self.all.max(1);
+            let count = paint(GOOD, format!("{percent:3} %"));
+            anstream::eprint!("\r{count} {done} of {}", self.all);
+            // Only how far it is gets lost.
+            let _ = io::stderr().flush();
+        }
+    }
+
+    fn end(&self) {
+        if self.shown {
+            eprint!("\r\x1b[K");
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! Building one image.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use device::settings::Settings;
+use flashimage::{App, FlashImage, Partition, PartitionTable};
+use spiffs::Geometry;
+
+use super::{Cmd, Layout, wifi};
+use crate::cmd::pki::check;
+use crate::console::{self, FAINT, paint};
+
+/// What names the default file, where no other output was asked for.
+const OUT: &str = "flash.bin";
+
+pub(super) fn run(cmd: &Cmd) -> Result<()> {
+    let folder = &cmd.spiffs;
+    if !folder.is_dir() {
+        bail!(
+            "there is no folder {}: name the one with the device's files by --spiffs (`esptb pki \
+             device SERIAL` makes one)",
+            folder.display()
+        );
+    }
+    if !cmd.unchecked {
+        let whose = check_files(folder)?;
+        anstream::eprintln!("{}", paint(FAINT, whose));
+    }
+    let table = cmd.layout.table()?;
+    let image = builder(cmd, table.clone())?.folder(folder)?.build()?;
+    if let Some(path) = &cmd.spiffs_out {
+        let partition = spiffs_of(&table)?;
+        write(path, slice(&image, &partition))?;
+        console::made(
+            path,
+            &format!("SPIFFS, for {:#x} in flash", partition.offset),
+        );
+    }
+    let default = cmd.spiffs_out.is_none().then(|| PathBuf::from(OUT));
+    if let Some(path) = cmd.out.clone().or(default) {
+        write(&path, &image)?;
+        console::made(&path, &whole(cmd, image.len()));
+    }
+    Ok(())
+}
+
+/// Everything but the device's own files.
+pub(super) fn builder(cmd: &Cmd, table: PartitionTable) -> Result<FlashImage> {
+    let mut image = cmd.layout.builder(table)?;
+    if let Some(text) = &cmd.wifi {
+        let network = wifi::Network::new(text)?;
+        anstream::eprintln!("{}", paint(FAINT, &network));
+        image = image.nvs(network.entry());
+    }
+    Ok(image)
+}
+
+/// What a whole flash is, in a few words.
+pub(super) fn whole(cmd: &Cmd, len: usize) -> String {
+    let boots = match &cmd.layout.app {
+        Some(_) => "boots",
+        None => "without an app, for the simulator",
+    };
+    format!("the whole flash, {} KiB, {boots}", len >> 10)
+}
+
+pub(crate) fn spiffs_of(table: &PartitionTable) -> Result<Partition> {
+    table
+        .find("spiffs")
+        .context("the partition table has no partition `spiffs`: add one")
+}
+
+/// What the device would say of the files at its first start.
+pub(crate) fn check_files(folder: &Path) -> Result<String> {
+    let remedy = "the device would refuse this (--unchecked builds the image all the same)";
+    let whose = check::check(folder).context(remedy)?;
+    let settings = folder.join("settings.json");
+    if !settings.exists() {
+        return Ok(format!("{whose}; no settings.json, so defaults hold"));
+    }
+    let settings = fs::read(&settings).with_context(|| settings.display().to_string())?;
+    let settings = Settings::parse(&settings)
+        .map_err(anyhow::Error::msg)
+        .context(remedy)?;
+    let broker = &settings.broker;
+    Ok(format!("{whose}; broker {}:{}", broker.host, broker.port))
+}
+
+impl Layout {
+    pub(crate) fn table(&self) -> Result<PartitionTable> {
+        let Some(path) = &self.partitions else {
+            return Ok(PartitionTable::default());
+        };
+        let csv = fs::read_to_string(path).with_context(|| path.display().to_string())?;
+        PartitionTable::from_csv(&csv).with_context(|| path.display().to_string())
+    }
+
+    /// The layout alone.
+    pub(crate) fn builder_without_app(&self, table: PartitionTable) -> FlashImage {
+        let geometry = Geometry {
+            page_size: self.page_size,
+            block_size: self.block_size,
+            name_len: self.name_len,
+            meta_len: self.meta_len,
+            ..Geometry::ESP_IDF
+        };
+        FlashImage::builder()
+            .table(table)
+            .flash_size(self.flash_size as usize)
+            .geometry(geometry)
+    }
+
+    fn builder(&self, table: PartitionTable) -> Result<FlashImage> {
+        let mut image = self.builder_without_app(table);
+        let mut offset = 0;
+        if let Some(path) = &self.app {
+            let app = app(path, self.chip, self.flash_size)?;
+            offset = app.chip().boot_address();
+            image = image.app(app);
+        }
+        if let Some(path) = &self.bootloader {
+            let offset = self.bootloader_offset.unwrap_or(offset);
+            image = image.bootloader(offset as usize, read(path)?);
+        }
+        Ok(image)
+    }
+}
+
+/// Reads an app and says what it is.
+pub(crate) fn app(path: &Path, chip: Option<flashimage::Chip>, flash_size: u32) -> Result<App> {
+    let app = App::new(&read(path)?, chip, flash_size)
+        .with_context(|| format!("{}: this does not boot", path.display()))?;
+    if let Some(told) = app.program().and_then(|program| program.app) {
+        let (project, version, bytes) = (told.project, told.version, app.image().len());
+        let line = format!("{project} {version} for {}, {bytes} bytes", app.chip());
+        anstream::eprintln!("{}", paint(FAINT, line));
+    }
+    Ok(app)
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    fs::read(path).with_context(|| format!("cannot read {}", path.display()))
+}
+
+/// A partition of an image that was built with it.
+pub(crate) fn slice<'a>(image: &'a [u8], partition: &Partition) -> &'a [u8] {
+    let start = partition.offset as usize;
+    image
+        .get(start..start + partition.size as usize)
+        .unwrap_or_default()
+}
+
+pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    // It holds a private key.
+    console::write_secret(path, bytes).with_context(|| format!("cannot write {}", path.display()))
+}
