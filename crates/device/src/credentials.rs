@@ -112,6 +112,9 @@ impl Bundle {
         let common_name = common_name(leaf)?;
 
         let text = pem::terminated(File::Key, files.key)?;
+        if !pem::has_key(files.key) {
+            return Err(File::Key.has(Fault::NotPem));
+        }
         if pem::is_encrypted(files.key) {
             return Err(File::Key.has(Fault::Encrypted));
         }

@@ -117,6 +117,7 @@ impl fmt::Display for CloudError {
                     }
                     0x84 => "allow MQTT 5 there",
                     0x85 => "allow the device's common name as client id there",
+                    0x8a => "somebody banned it there",
                     0x88 | 0x89 | 0x97 | 0x9f => "it is overloaded or starting; it may recover",
                     0x9c | 0x9d => "it has moved: correct broker in settings.json",
                     _ => "look into its log",
@@ -186,6 +187,7 @@ impl fmt::Display for Reason {
             0x87 => "not authorized",
             0x88 => "server unavailable",
             0x89 => "server busy",
+            0x8a => "banned",
             0x8b => "server shutting down",
             0x8d => "keep-alive timeout",
             0x8e => "session taken over",

@@ -65,7 +65,10 @@ impl<E> Failure<E> {
             minimq::Error::Peer(PeerError::Rejected(code)) => {
                 let reason = code.into();
                 match stage {
-                    Stage::Connect => CloudError::Refused { reason },
+                    // The library does not know all of them.
+                    Stage::Connect => CloudError::Refused {
+                        reason: line.connack.get().unwrap_or(reason),
+                    },
                     Stage::Subscribe => CloudError::NotSubscribed { reason },
                     Stage::Serve => CloudError::NotTaken { reason },
                 }
@@ -80,6 +83,7 @@ impl<E> Failure<E> {
                 // What is left is a ping without an answer.
                 (None, _) => CloudError::Silent,
             },
+            minimq::Error::WriteZero if line.stuck.get() => CloudError::Silent,
             minimq::Error::WriteZero => CloudError::Kicked { reason: None },
             minimq::Error::Peer(_) => CloudError::Protocol,
             minimq::Error::Resource(ResourceError::PacketTooLarge) => CloudError::PacketLimit,

@@ -413,6 +413,17 @@ fn an_idle_connection_is_kept_alive_and_a_dead_one_is_noticed() {
 }
 
 #[test]
+fn a_network_that_takes_nothing_is_noticed_while_there_is_nothing_to_send() {
+    let device = Fake::with_samples(0);
+    let (end, ()) = connection(&device, 1, async |mut broker| {
+        broker.welcome().await;
+        // The ping does not leave.
+        Timer::after_secs(300).await;
+    });
+    assert_eq!(failed(&end), CloudError::Silent);
+}
+
+#[test]
 fn a_small_packet_limit_makes_small_batches() {
     let device = Fake::with_samples(20);
     let (_, messages) = connection(&device, 4096, async |mut broker| {

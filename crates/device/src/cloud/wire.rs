@@ -1,15 +1,25 @@
 //! The byte stream below MQTT, watched for what the MQTT library does not tell: why the broker
-//! ended the connection, which is the reason in its DISCONNECT packet.
+//! refused or ended the connection, which are the reasons in its CONNACK (of which the library
+//! knows not all) and in its DISCONNECT.
 
 use core::cell::Cell;
 
+use embassy_time::{Duration, with_timeout};
 use embedded_io_async::{ErrorType, Read, Write};
+
+/// How long the network may take to take anything. The MQTT library would wait for ever with a
+/// ping that does not leave, and notice nothing else meanwhile.
+const TAKE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// What is known of the stream, while the MQTT library owns it.
 #[derive(Default)]
 pub(super) struct Line {
     /// The other end closed the stream.
     pub(super) closed: Cell<bool>,
+    /// The network took nothing for too long.
+    pub(super) stuck: Cell<bool>,
+    /// The reason code of the broker's CONNACK.
+    pub(super) connack: Cell<Option<u8>>,
     /// The reason code of the broker's DISCONNECT.
     pub(super) disconnect: Cell<Option<u8>>,
 }
@@ -42,8 +52,10 @@ impl<IO: Read> Read for Wire<'_, IO> {
             self.line.closed.set(true);
         }
         for &byte in buffer.get(..length).unwrap_or_default() {
-            if let Some(reason) = self.packet.pass(byte) {
-                self.line.disconnect.set(Some(reason));
+            match self.packet.pass(byte) {
+                Some(Reason::Connack(reason)) => self.line.connack.set(Some(reason)),
+                Some(Reason::Disconnect(reason)) => self.line.disconnect.set(Some(reason)),
+                None => {}
             }
         }
         Ok(length)
@@ -52,16 +64,37 @@ impl<IO: Read> Read for Wire<'_, IO> {
 
 impl<IO: Write> Write for Wire<'_, IO> {
     async fn write(&mut self, buffer: &[u8]) -> Result<usize, Self::Error> {
-        self.io.write(buffer).await
+        if self.line.stuck.get() {
+            return Ok(0);
+        }
+        let written = with_timeout(TAKE_TIMEOUT, self.io.write(buffer)).await;
+        written.unwrap_or_else(|_| {
+            self.line.stuck.set(true);
+            Ok(0)
+        })
     }
 
     async fn flush(&mut self) -> Result<(), Self::Error> {
-        self.io.flush().await
+        let flushed = with_timeout(TAKE_TIMEOUT, self.io.flush()).await;
+        flushed.unwrap_or_else(|_| {
+            // The next write tells.
+            self.line.stuck.set(true);
+            Ok(())
+        })
     }
 }
 
+/// The first byte of a CONNACK packet (MQTT 5, 3.2.1).
+const CONNACK: u8 = 0x20;
 /// The first byte of a DISCONNECT packet (MQTT 5, 3.14.1).
 const DISCONNECT: u8 = 0xe0;
+
+/// A reason code, and of which packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reason {
+    Connack(u8),
+    Disconnect(u8),
+}
 
 /// Follows the packets of a stream: a byte of type, the length in groups of 7 bits, the rest.
 #[derive(Debug, Default, Clone, Copy)]
@@ -75,13 +108,15 @@ enum Packet {
     },
     Body {
         kind: u8,
+        /// Which byte comes next, from 0; large numbers are all the same.
+        index: u8,
         left: u32,
     },
 }
 
 impl Packet {
-    /// Takes the next byte; returns the reason if it is that of a DISCONNECT.
-    fn pass(&mut self, byte: u8) -> Option<u8> {
+    /// Takes the next byte; returns the reason if it is one.
+    fn pass(&mut self, byte: u8) -> Option<Reason> {
         match *self {
             Self::Start => {
                 *self = Self::Length {
@@ -107,21 +142,30 @@ impl Packet {
                 }
                 *self = match length {
                     0 => Self::Start,
-                    left => Self::Body { kind, left },
+                    left => Self::Body {
+                        kind,
+                        index: 0,
+                        left,
+                    },
                 };
                 // Without a reason it is a normal one (MQTT 5, 3.14.2.1).
-                (kind == DISCONNECT && length == 0).then_some(0)
+                (kind == DISCONNECT && length == 0).then_some(Reason::Disconnect(0))
             }
-            Self::Body { kind, left } => {
+            Self::Body { kind, index, left } => {
                 *self = match left {
                     0 | 1 => Self::Start,
                     left => Self::Body {
-                        // The reason is the first byte only.
-                        kind: 0,
+                        kind,
+                        index: index.saturating_add(1),
                         left: left - 1,
                     },
                 };
-                (kind == DISCONNECT).then_some(byte)
+                match (kind, index) {
+                    (DISCONNECT, 0) => Some(Reason::Disconnect(byte)),
+                    // After the flags (MQTT 5, 3.2.2).
+                    (CONNACK, 1) => Some(Reason::Connack(byte)),
+                    _ => None,
+                }
             }
         }
     }
@@ -131,20 +175,23 @@ impl Packet {
 mod tests {
     use super::*;
 
-    fn reasons(stream: &[u8]) -> alloc::vec::Vec<u8> {
+    fn reasons(stream: &[u8]) -> alloc::vec::Vec<Reason> {
         let mut packet = Packet::default();
         stream.iter().filter_map(|&b| packet.pass(b)).collect()
     }
 
     #[test]
-    fn only_a_disconnect_tells_a_reason() {
+    fn only_what_refuses_or_ends_a_connection_tells_a_reason() {
         // PINGRESP, a PUBLISH full of what looks like a DISCONNECT, DISCONNECT with properties.
         let mut stream = alloc::vec![0xd0, 0, 0x30, 0x82, 0x01];
         stream.extend([0xe0, 0x8e].iter().cycle().take(130));
         stream.extend([0xe0, 2, 0x8e, 0]);
-        assert_eq!(reasons(&stream), [0x8e]);
-        assert_eq!(reasons(&[0xe0, 0]), [0]);
-        assert_eq!(reasons(&[0xe0, 1, 0x8b]), [0x8b]);
+        assert_eq!(reasons(&stream), [Reason::Disconnect(0x8e)]);
+        assert_eq!(reasons(&[0xe0, 0]), [Reason::Disconnect(0)]);
+        assert_eq!(reasons(&[0xe0, 1, 0x8b]), [Reason::Disconnect(0x8b)]);
+        // CONNACK with a property.
+        let connack = [0x20, 6, 0, 0x8a, 3, 0x21, 0x8a, 0x8a];
+        assert_eq!(reasons(&connack), [Reason::Connack(0x8a)]);
     }
 
     #[test]

@@ -177,7 +177,10 @@ impl fmt::Display for CredentialsError {
                 "more than the device can send: leave out the root, or have the certificates made \
                  anew with P-256 keys",
             ),
-            Fault::NotPem => write!(f, "not PEM: it should hold {purpose}, as text"),
+            Fault::NotPem => write!(
+                f,
+                "no PEM, or another file's: it should hold {purpose}, as text"
+            ),
             Fault::Damaged { number } => {
                 self.item(f, number)?;
                 f.write_str(" is damaged: copy it anew, whole")

@@ -24,6 +24,11 @@ pub(super) fn certificates(file: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
+/// Whether there is a private key of any kind: certificates are PEM, too.
+pub(super) fn has_key(file: &[u8]) -> bool {
+    find(file, b"PRIVATE KEY-----").is_some()
+}
+
 /// The text with a zero at its end.
 pub(super) fn terminated(file: File, text: &[u8]) -> Result<Terminated, CredentialsError> {
     if text.is_empty() {

@@ -10,7 +10,7 @@ use core::fmt;
 use bt_hci_transport::Transport;
 use embassy_futures::select::{Either, Either3, select, select3};
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
-use embassy_time::{Duration, with_timeout};
+use embassy_time::{Duration, Instant, Timer, with_timeout};
 use protocomm::device::SessionId;
 use protocomm::endpoint::Endpoint;
 use protocomm::gatt::{
@@ -39,6 +39,9 @@ const MOST_OFFSET: u16 = 1024;
 /// After this time advertising is begun anew. trouble-host overlooks a link that ends before it was
 /// accepted, and goes on waiting while nothing is advertised any more.
 const ADVERTISE: Duration = Duration::from_secs(20);
+/// How long a client may stay without a session: as long as one that has a session may be silent
+/// (`protocomm::device::Limits::idle`). There is one link at a time, and others wait for it.
+const WITHOUT_SESSION: Duration = Duration::from_secs(300);
 /// How long the controller may take to confirm that a link is closed.
 const CLOSE: Duration = Duration::from_millis(900);
 
@@ -217,8 +220,9 @@ impl<'s, 'v, W: Wifi, R: CryptoRng> Client<'_, 's, 'v, '_, W, R> {
     async fn serve(&self) -> bool {
         // The last reply, and the value that it is read from.
         let mut reply = (0, Vec::new());
+        let mut deadline = Instant::now() + WITHOUT_SESSION;
         loop {
-            let lost_session = self.service.dropped(self.session);
+            let lost_session = select(self.service.dropped(self.session), self.idle(&mut deadline));
             match select3(self.link.next(), lost_session, self.service.closing()).await {
                 Either3::First(GattConnectionEvent::Disconnected { .. }) => return false,
                 Either3::First(GattConnectionEvent::Gatt { event }) => {
@@ -229,7 +233,7 @@ impl<'s, 'v, W: Wifi, R: CryptoRng> Client<'_, 's, 'v, '_, W, R> {
                     }
                 }
                 Either3::First(_) => {}
-                Either3::Second(()) => {
+                Either3::Second(_) => {
                     self.hang_up().await;
                     return false;
                 }
@@ -238,6 +242,17 @@ impl<'s, 'v, W: Wifi, R: CryptoRng> Client<'_, 's, 'v, '_, W, R> {
                     return true;
                 }
             }
+        }
+    }
+
+    /// Returns when the client has had no session for too long.
+    async fn idle(&self, deadline: &mut Instant) {
+        loop {
+            Timer::at(*deadline).await;
+            if !self.service.has_session(self.session) {
+                return;
+            }
+            *deadline = Instant::now() + WITHOUT_SESSION;
         }
     }
 

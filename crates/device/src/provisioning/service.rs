@@ -109,6 +109,11 @@ impl<'a, W: Wifi, R: CryptoRng> Service<'a, W, R> {
         session
     }
 
+    /// Whether this connection has the session.
+    pub(super) fn has_session(&self, session: SessionId) -> bool {
+        self.device.borrow().has_session(session)
+    }
+
     /// A connection is gone, and with it its session.
     pub fn disconnected(&self, session: SessionId) {
         self.with(|device| device.disconnected(session));

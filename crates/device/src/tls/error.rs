@@ -93,9 +93,10 @@ impl TlsError {
             sys::MBEDTLS_ERR_SSL_HANDSHAKE_FAILURE
             | sys::MBEDTLS_ERR_SSL_BAD_PROTOCOL_VERSION
             | sys::MBEDTLS_ERR_SSL_ILLEGAL_PARAMETER => Self::NothingInCommon,
-            sys::MBEDTLS_ERR_SSL_INVALID_RECORD | sys::MBEDTLS_ERR_SSL_UNEXPECTED_RECORD => {
-                Self::NotTls
-            }
+            // Bad input is what MbedTLS calls a record longer than any may be.
+            sys::MBEDTLS_ERR_SSL_INVALID_RECORD
+            | sys::MBEDTLS_ERR_SSL_UNEXPECTED_RECORD
+            | sys::MBEDTLS_ERR_SSL_BAD_INPUT_DATA => Self::NotTls,
             sys::MBEDTLS_ERR_SSL_ALLOC_FAILED
             | sys::MBEDTLS_ERR_X509_ALLOC_FAILED
             | sys::MBEDTLS_ERR_PK_ALLOC_FAILED

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use device::event::Event;
-use e2e::{Desk, Diary, NETWORK, PASSPHRASE, PROOF, Phone, scenario};
+use e2e::{Desk, Diary, NETWORK, PASSPHRASE, PROOF, scenario};
 use embassy_time::{Timer, with_timeout};
 use provisioner::{Found, Outcome, Provisioner, Secrets};
 use vhci::{ControllerConfig, HciTransport};

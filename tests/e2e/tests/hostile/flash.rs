@@ -78,6 +78,7 @@ fn spoilt(good: &[u8], range: &Range<usize>, seed: u64) -> Vec<u8> {
 #[test]
 fn spoilt_nvs_never_keeps_the_device_from_being_provisioned() {
     scenario(async {
+        hosttime::set_rate(60);
         let desk = Desk::set().await;
         let good = lived_in(&desk).await;
         for seed in 0..SEEDS {
@@ -119,6 +120,7 @@ fn spoilt_nvs_never_keeps_the_device_from_being_provisioned() {
 #[test]
 fn a_spoilt_file_system_is_told_and_the_device_waits_to_be_provisioned() {
     scenario(async {
+        hosttime::set_rate(60);
         let desk = Desk::set().await;
         let good = desk.flash("SN-51", 1, "").to_bytes();
         let mut refused = 0;
@@ -137,6 +139,7 @@ fn a_spoilt_file_system_is_told_and_the_device_waits_to_be_provisioned() {
 #[test]
 fn a_flash_full_of_noise_or_nothing_is_told() {
     scenario(async {
+        hosttime::set_rate(60);
         let desk = Desk::set().await;
         let noise = Dice::from_seed(1).bytes(0x40_0000);
         for contents in [noise, vec![0xff; 0x40_0000], vec![0; 0x40_0000]] {
