@@ -189,6 +189,15 @@ impl Server {
         api::series(&self.hub.0, device, key, range_ms, limit).await
     }
 
+    /// How many samples are stored: moments of a device for which it sent values. What a device sent
+    /// twice counts once.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the database failed.
+    pub async fn samples(&self) -> Result<u64, StoreError> {
+        self.hub.0.store.submit(|db| db.samples()).await
+    }
+
     /// Makes a device that logs in with an access token as its MQTT user name: this one, or a
     /// random one. Returns the token; `None` if the name or the token is taken.
     ///

@@ -8,6 +8,7 @@ mod arguments;
 mod cmd;
 mod console;
 mod demo;
+mod fleet;
 mod serial;
 
 use std::process::ExitCode;
@@ -59,6 +60,9 @@ enum Command {
     Provision(cmd::provision::Cmd),
     Serve(cmd::serve::Cmd),
     Completions(cmd::completions::Cmd),
+    /// A share of a fleet, for `simulate --count` alone
+    #[command(hide = true)]
+    FleetWorker,
 }
 
 fn main() -> ExitCode {
@@ -75,6 +79,7 @@ fn main() -> ExitCode {
         Command::Simulate(cmd) => cmd::simulate::run(cmd),
         Command::Provision(cmd) => cmd::provision::run(cmd),
         Command::Serve(cmd) => cmd::serve::run(cmd),
+        Command::FleetWorker => fleet::run_worker(),
         Command::Completions(cmd) => cmd::completions::run(cmd, &mut Cli::command()),
     };
     match done {

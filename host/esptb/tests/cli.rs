@@ -320,3 +320,54 @@ fn the_demo_goes_from_blank_flash_to_telemetry_and_again_after_a_reboot() {
     );
     assert!(!second.contains("provisioning.started"), "{second}");
 }
+
+/// A fleet without a broker brings its own, and every sample that was acknowledged is in it.
+#[test]
+fn a_fleet_loses_no_sample() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let arguments = [
+        "simulate",
+        "--count",
+        "20",
+        "--workers",
+        "2",
+        "--interval",
+        "200ms",
+        "--for",
+        "2s",
+        "--json",
+    ];
+    let output = esptb(folder.path(), &arguments);
+    let summary: serde_json::Value = serde_json::from_str(&done(&output)).expect("JSON");
+    let count = |key: &str| summary[key].as_u64().expect(key);
+    assert_eq!(
+        (count("devices"), count("connections")),
+        (20, 20),
+        "{summary}"
+    );
+    assert_eq!(
+        (count("lost"), count("dropped"), count("failures")),
+        (0, 0, 0)
+    );
+    assert!(count("acknowledged") >= 20 && count("stored") >= count("acknowledged"));
+    assert!(summary["acknowledge"]["p99_ms"].is_number(), "{summary}");
+    assert!(
+        folder.path().read_dir().expect("a folder").next().is_none(),
+        "left behind"
+    );
+}
+
+#[test]
+fn a_fleet_against_a_broker_that_is_not_there_says_what_went_wrong() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let broker = [
+        "simulate",
+        "--count",
+        "2",
+        "--broker",
+        "mqtts://127.0.0.1:1",
+    ];
+    failed(&esptb(folder.path(), &broker), "esptb pki init");
+    let both = ["simulate", "--count", "2", "--flash", "flash.bin"];
+    assert_eq!(esptb(folder.path(), &both).status.code(), Some(2));
+}

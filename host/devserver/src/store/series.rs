@@ -75,6 +75,16 @@ impl Db {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
+    /// How many moments of devices there are values for.
+    pub(crate) fn samples(&mut self) -> Result<u64, StoreError> {
+        let count: i64 = self.conn.query_row(
+            "SELECT COUNT(*) FROM (SELECT DISTINCT device, ts_ms FROM series)",
+            [],
+            |row| row.get(0),
+        )?;
+        Ok(count.unsigned_abs())
+    }
+
     /// The newest `limit` values of a key from `from_ms` to before `to_ms`, oldest first.
     pub(crate) fn series(
         &mut self,

@@ -44,9 +44,11 @@ async fn the_last_value_written_counts_and_the_newest_is_latest() {
             db.series(id, "k", 0, 10, 2)?,
             db.latest(id)?,
             db.series(id, "x", 0, 9, 9)?,
+            db.samples()?,
         ))
     });
-    let (before_nine, newest_two, latest, unknown) = read.await.unwrap();
+    let (before_nine, newest_two, latest, unknown, samples) = read.await.unwrap();
+    assert_eq!(samples, 4, "what came twice counts once");
     let times = |points: &[Point]| {
         points
             .iter()

@@ -1,10 +1,10 @@
-//! `esptb simulate`: one device, on a flash file of the operator's own.
+//! `esptb simulate`: one device, on a flash file of the operator's own, or a fleet.
 
 mod overrides;
 mod prov_http;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
@@ -24,17 +24,18 @@ use crate::demo::happening::{Happening, Note, Place};
 use crate::demo::show::Show;
 use crate::demo::view::Wish;
 use crate::demo::{interrupted, on_one_thread};
+use crate::fleet;
 
-/// Run a simulated device from a flash file
+/// Run a simulated device from a flash file, or a fleet of them
 ///
 /// All but the radio is the code that runs on the chip: Bluetooth provisioning, TLS, MQTT. What
 /// the device stores goes into the flash file, as on a board.
 #[derive(Args)]
-#[command(after_help = AFTER_HELP)]
+#[command(after_help = AFTER_HELP, mut_arg("count", |count| count.conflicts_with_all(OF_ONE_DEVICE)))]
 pub(crate) struct Cmd {
     /// The device's flash: a whole image, as `esptb image` makes it. The device writes into it
-    #[arg(long, value_name = "FILE")]
-    flash: PathBuf,
+    #[arg(long, required_unless_present = "count", value_name = "FILE")]
+    flash: Option<PathBuf>,
     /// The station's address [default: made from the flash file's path]
     #[arg(long, value_parser = mac, value_name = "MAC")]
     mac: Option<[u8; 6]>,
@@ -53,7 +54,7 @@ pub(crate) struct Cmd {
     /// Plain lines instead of the view
     #[arg(long)]
     headless: bool,
-    /// End after this time
+    /// End after this time; a fleet, after this time with all online
     #[arg(long = "for", value_parser = duration, value_name = "TIME")]
     duration: Option<Duration>,
     /// Where the libraries' log goes while the view has the terminal
@@ -61,7 +62,20 @@ pub(crate) struct Cmd {
     log: PathBuf,
     #[command(flatten)]
     overrides: overrides::Overrides,
+    #[command(flatten)]
+    fleet: fleet::Options,
 }
+
+/// What makes no sense for many devices.
+const OF_ONE_DEVICE: [&str; 7] = [
+    "flash",
+    "mac",
+    "wifi",
+    "hci",
+    "air",
+    "provision_http",
+    "sntp_server",
+];
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -72,28 +86,34 @@ Examples:
   esptb provision --hci tcp:127.0.0.1:6402 --ssid esptb --passphrase 'correct horse'
   esptb simulate --flash flash.bin --provision-http 127.0.0.1:8000
   esp_prov.py --transport softap --service_name 127.0.0.1:8000 …
+  esptb simulate --count 100 --for 30s                      a fleet and its own server
+  esptb simulate --count 2000 --broker mqtts://tb.example.com --ca ca
 
 Keys: q quit, r reboot, n no network for 10 s, f factory reset, c QR code.
-With plain lines, Ctrl-C ends it. The QR code holds the device's proof of possession.";
+With plain lines, Ctrl-C ends it. The QR code holds the device's proof of possession.
+A fleet ends with a summary, and fails if a sample was lost.";
 
 /// Lets the device live.
 pub(crate) fn run(cmd: Cmd) -> Result<()> {
-    on_one_thread(simulate(cmd))
+    match &cmd.flash {
+        Some(path) => on_one_thread(simulate(&cmd, path)),
+        None => fleet::run(&cmd.fleet, &cmd.overrides.broker(), cmd.duration),
+    }
 }
 
-async fn simulate(cmd: Cmd) -> Result<()> {
-    let flash = board::open_flash(&cmd.flash)?;
+async fn simulate(cmd: &Cmd, path: &Path) -> Result<()> {
+    let flash = board::open_flash(path)?;
     let _time = cmd.overrides.apply(&flash).await?;
     let world = World {
         bluetooth: SharedAir::new(),
         wifi: WifiAir::new(cmd.wifi.clone()),
     };
-    let mac = cmd.mac.unwrap_or_else(|| mac_of(&cmd.flash));
+    let mac = cmd.mac.unwrap_or_else(|| mac_of(path));
     let mut simulator =
         Simulator::new(flash, mac, board::BUILT_AT_UNIX_S, &world).with_hci(cmd.hci.clone());
     let mut notes = vec![Note::plain(format!(
         "the device's flash is {}",
-        cmd.flash.display()
+        path.display()
     ))];
     if let Some(address) = cmd.air {
         notes.push(lend(&world.bluetooth, address).await?);

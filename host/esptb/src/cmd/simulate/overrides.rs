@@ -12,6 +12,8 @@ use simulator::flash::Flash;
 use simulator::ntp::TimeServer;
 use spiffs::{Builder, Image, Spiffs};
 
+use crate::fleet::Broker;
+
 const SETTINGS: &str = "settings.json";
 const SERVER_CHAIN: &str = "server_chain.pem";
 
@@ -84,6 +86,15 @@ impl Overrides {
             flash.overlay(start, &builder.build()?);
         }
         Ok(time)
+    }
+
+    /// What a fleet takes of them.
+    pub(super) fn broker(&self) -> Broker {
+        Broker {
+            url: self.broker.clone(),
+            server_name: self.server_name.clone(),
+            server_ca: self.server_ca.clone(),
+        }
     }
 
     fn is_empty(&self) -> bool {

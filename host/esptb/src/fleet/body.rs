@@ -1,0 +1,280 @@
+//! The body of a device among many. All above it is the code that runs on the chip; it has no
+//! radio, a clock that is right, and an operator who looks at sums.
+
+use std::cell::{Cell, RefCell};
+use std::future::pending;
+use std::net::Ipv4Addr;
+use std::rc::Rc;
+use std::time::Instant;
+
+use device::event::Event;
+use device::platform::{
+    AccessPoint, Bluetooth, Body, Heap, Identity, JoinError, Observer, Platform, Reading,
+    ResetReason, ScanRequest, Sensor, SensorError, System, Wifi, WifiCredentials,
+};
+use device::retained;
+use rand::TryRng;
+use rand::rngs::SysRng;
+use vhci::HciTransport;
+
+use super::flash::Flash;
+use super::network::{Sockets, Stopwatch};
+use super::tally::{Counts, Times};
+use crate::demo::board::BUILT_AT_UNIX_S;
+use crate::demo::now_ms;
+
+/// What the devices of a worker have in common.
+#[derive(Default)]
+pub(super) struct Common {
+    pub(super) counts: RefCell<Counts>,
+    pub(super) connecting: RefCell<Times>,
+    pub(super) acknowledging: RefCell<Times>,
+    /// What went wrong last.
+    pub(super) trouble: RefCell<Option<String>>,
+    /// No samples are taken any more.
+    pub(super) draining: Cell<bool>,
+}
+
+/// One device, with what survives its restart.
+pub(super) struct Member {
+    pub(super) name: String,
+    pub(super) number: u32,
+    pub(super) flash: Flash,
+    pub(super) common: Rc<Common>,
+}
+
+/// The parts of a body.
+pub(super) enum Desk {}
+
+impl Platform for Desk {
+    type Bluetooth = NoRadio;
+    type Wifi = Cable;
+    type Network = Sockets;
+    type Flash = Flash;
+    type Sensor = Room;
+    type System = Chip;
+    type Observer = Watcher;
+}
+
+impl Member {
+    /// A body for its next life.
+    pub(super) fn body(self: &Rc<Self>) -> Body<Desk> {
+        let stopwatch = Stopwatch::default();
+        Body {
+            bluetooth: NoRadio,
+            mailbox: None,
+            wifi: Cable(self.number),
+            network: Sockets {
+                stopwatch: stopwatch.clone(),
+            },
+            flash: self.flash.clone(),
+            sensor: Room(self.clone()),
+            system: Chip,
+            observer: Watcher {
+                member: self.clone(),
+                stopwatch,
+                connecting: Cell::new(None),
+                online: Cell::new(false),
+            },
+        }
+    }
+}
+
+/// A Bluetooth controller that is not there: these devices are provisioned.
+pub(super) struct NoRadio;
+
+/// There is none.
+#[derive(Debug)]
+pub(super) struct Absent;
+
+impl Bluetooth for NoRadio {
+    type Transport<'a> = HciTransport;
+    type Error = Absent;
+
+    async fn start(&mut self) -> Result<HciTransport, Absent> {
+        Err(Absent)
+    }
+}
+
+/// A station that has its network at once and never loses it. Holds the device's number, which
+/// becomes its address.
+pub(super) struct Cable(u32);
+
+impl Wifi for Cable {
+    fn mac(&self) -> [u8; 6] {
+        let [_, a, b, c] = self.0.to_be_bytes();
+        [0x24, 0x0a, 0xc4, a, b, c]
+    }
+
+    async fn scan(&self, _: ScanRequest, _: &mut dyn FnMut(AccessPoint)) -> Result<(), u16> {
+        Ok(())
+    }
+
+    async fn join(&self, _: &WifiCredentials) -> Result<Ipv4Addr, JoinError> {
+        Ok(Ipv4Addr::LOCALHOST)
+    }
+
+    async fn leave(&self) {}
+
+    async fn lost(&self) {
+        pending().await
+    }
+
+    fn rssi_dbm(&self) -> Option<i8> {
+        Some(-50)
+    }
+
+    fn access_point(&self) -> Option<AccessPoint> {
+        None
+    }
+}
+
+/// A sensor in a room where nothing changes, until the run ends.
+pub(super) struct Room(Rc<Member>);
+
+impl Sensor for Room {
+    async fn read(&mut self) -> Result<Reading, SensorError> {
+        if self.0.common.draining.get() {
+            pending::<()>().await;
+        }
+        Ok(Reading {
+            temperature_decicelsius: 215,
+            humidity_permille: Some(450),
+        })
+    }
+}
+
+/// A chip whose clock ran on through a restart.
+pub(super) struct Chip;
+
+impl System for Chip {
+    fn identity(&self) -> Identity {
+        Identity {
+            chip: "simulated",
+            firmware_version: env!("CARGO_PKG_VERSION"),
+            built_at_unix_s: BUILT_AT_UNIX_S,
+        }
+    }
+
+    fn reset_reason(&self) -> ResetReason {
+        ResetReason::Software
+    }
+
+    fn retained(&self) -> &dyn retained::Memory {
+        self
+    }
+
+    fn feed_watchdog(&self) {}
+
+    fn unix_ms(&self) -> Option<u64> {
+        u64::try_from(now_ms()).ok()
+    }
+
+    fn set_unix_ms(&self, _: u64) {}
+
+    fn fill_random(&self, bytes: &mut [u8]) {
+        SysRng
+            .try_fill_bytes(bytes)
+            .expect("the operating system gives randomness");
+    }
+
+    fn heap(&self) -> Option<Heap> {
+        None
+    }
+
+    fn chip_temperature_decicelsius(&self) -> Option<i16> {
+        None
+    }
+
+    async fn button_held(&self) {
+        pending().await
+    }
+}
+
+/// No life of these ends in a crash: a panic ends the process.
+impl retained::Memory for Chip {
+    fn read(&self) -> [u8; retained::BYTES] {
+        [0; retained::BYTES]
+    }
+
+    fn write(&self, _: &[u8; retained::BYTES]) {}
+}
+
+/// Adds up what happens to one device in one life.
+pub(super) struct Watcher {
+    member: Rc<Member>,
+    stopwatch: Stopwatch,
+    connecting: Cell<Option<Instant>>,
+    online: Cell<bool>,
+}
+
+impl Watcher {
+    fn offline(&self, counts: &mut Counts) {
+        if self.online.replace(false) {
+            counts.online -= 1;
+        }
+        self.stopwatch.stop();
+    }
+}
+
+impl Observer for Watcher {
+    fn notice(&self, _: u64, event: &Event) {
+        let common = &self.member.common;
+        let mut counts = common.counts.borrow_mut();
+        match event {
+            Event::Connecting { .. } => self.connecting.set(Some(Instant::now())),
+            Event::Online { .. } => {
+                counts.connected += 1;
+                if !self.online.replace(true) {
+                    counts.online += 1;
+                }
+                if let Some(since) = self.connecting.take() {
+                    common.connecting.borrow_mut().record(since.elapsed());
+                }
+            }
+            Event::Sampled(_) => {
+                counts.sampled += 1;
+                if self.online.get() {
+                    self.stopwatch.get_ready();
+                }
+            }
+            Event::Acknowledged { samples, .. } => {
+                counts.acknowledged += u64::from(*samples);
+                counts.messages += 1;
+                if let Some(time) = self.stopwatch.stop() {
+                    common.acknowledging.borrow_mut().record(time);
+                }
+            }
+            // Told once for each.
+            Event::SamplesDropped { .. } => counts.dropped += 1,
+            Event::ConnectionFailed { .. } => {
+                counts.failed += 1;
+                self.offline(&mut counts);
+                self.complain(event);
+            }
+            Event::StorageFailed(_)
+            | Event::SettingsRefused(_)
+            | Event::CredentialsRefused(_)
+            | Event::ClockFailed { .. }
+            | Event::BluetoothFailed
+            | Event::FactoryReset
+            | Event::Restarting { .. } => self.complain(event),
+            _ => {}
+        }
+    }
+
+    fn show_provisioning_code(&self, _: &str) {}
+}
+
+impl Watcher {
+    fn complain(&self, event: &Event) {
+        let trouble = format!("{}: {event}", self.member.name);
+        self.member.common.trouble.replace(Some(trouble));
+    }
+}
+
+impl Drop for Watcher {
+    fn drop(&mut self) {
+        self.offline(&mut self.member.common.counts.borrow_mut());
+    }
+}

@@ -1,0 +1,386 @@
+//! One run of a fleet, from its parent: switch on, watch, let the samples arrive, add up.
+
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+use std::pin::pin;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use device::settings::Settings;
+use serde_json::json;
+use tokio::time::{interval, sleep_until};
+
+use super::crew::Crew;
+use super::limits::allow_connections;
+use super::protocol::{Order, Progress, Share, Told};
+use super::server::LocalServer;
+use super::summary::{Mark, Summary};
+use super::tally::{Counts, Times, Usage};
+use crate::arguments::duration;
+use crate::demo::{interrupted, on_one_thread};
+
+/// How long samples under way may take to arrive at the end: longer than the device's own
+/// patience with a silent broker, and the pause before its next try.
+const PATIENCE: Duration = Duration::from_secs(40);
+/// Between two lines where there is no terminal.
+const QUIET: Duration = Duration::from_secs(10);
+
+/// What a fleet is made of.
+#[derive(Args)]
+#[command(next_help_heading = "A fleet, instead of one device")]
+pub(crate) struct Options {
+    /// Simulate so many devices at once: provisioned, each with its own certificate and session
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    count: Option<u32>,
+    /// Folder of the authority that makes their certificates, as `esptb pki init` makes it. Without
+    /// --broker one is made for the run if it is not there
+    #[arg(long, default_value = "ca", requires = "count", value_name = "DIR")]
+    ca: PathBuf,
+    /// What their serial numbers begin with; six digits follow
+    #[arg(
+        long,
+        default_value = "FLEET-",
+        requires = "count",
+        value_name = "TEXT"
+    )]
+    prefix: String,
+    /// Devices switched on each second
+    #[arg(long, default_value_t = 100.0, requires = "count", value_parser = rate, value_name = "N")]
+    ramp: f64,
+    /// Between two samples of a device, 100ms to 1h
+    #[arg(long, default_value = "1s", requires = "count", value_parser = duration, value_name = "TIME")]
+    interval: Duration,
+    /// Processes that share the devices [default: one for each core]
+    #[arg(long, requires = "count", value_name = "N")]
+    workers: Option<u32>,
+    /// Print the summary as JSON
+    #[arg(long, requires = "count")]
+    json: bool,
+}
+
+/// More than none, and not more than anybody could mean.
+fn rate(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(rate) if (0.01..=100_000.0).contains(&rate) => Ok(rate),
+        _ => Err(format!("`{text}` is no rate: write 0.01 to 100000")),
+    }
+}
+
+/// Whose broker the fleet connects to.
+pub(crate) struct Broker {
+    /// `mqtts://…`; the local server for the run if none.
+    pub(crate) url: Option<String>,
+    /// The name that its certificate must carry.
+    pub(crate) server_name: Option<String>,
+    /// The CAs that its certificate may come from.
+    pub(crate) server_ca: Option<PathBuf>,
+}
+
+/// Lets the fleet live, for a time or until interrupted.
+///
+/// # Errors
+///
+/// If it cannot, or if samples were lost.
+pub(crate) fn run(options: &Options, broker: &Broker, limit: Option<Duration>) -> Result<()> {
+    on_one_thread(live(options, broker, limit))
+}
+
+async fn live(options: &Options, broker: &Broker, limit: Option<Duration>) -> Result<()> {
+    let count = options.count.unwrap_or(1);
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let workers = options.workers.map_or(cores, |n| n as usize);
+    let workers = workers.clamp(1, count as usize);
+    let most_here = if broker.url.is_none() {
+        count.into()
+    } else {
+        0
+    };
+    allow_connections(u64::from(count).div_ceil(workers as u64).max(most_here))?;
+
+    let server = match &broker.url {
+        None => Some(LocalServer::start(&options.ca).await?),
+        Some(_) => None,
+    };
+    let share = share(options, broker, server.as_ref())?;
+    let mut fleet = Fleet::new(Crew::start(workers)?, count);
+    fleet.make(&share).await?;
+    fleet.go(options.ramp).await?;
+    fleet.watch(limit).await?;
+    fleet.drain().await?;
+    let stored = match server {
+        Some(server) => {
+            let stored = server.samples().await?;
+            server.stop().await;
+            Some(stored)
+        }
+        None => None,
+    };
+    let summary = fleet.summary(options.ramp, stored);
+    if options.json {
+        println!("{}", serde_json::to_string_pretty(&summary)?);
+    } else {
+        anstream::print!("{summary}");
+    }
+    summary.verdict()
+}
+
+/// What all devices have in common.
+fn share(options: &Options, broker: &Broker, server: Option<&LocalServer>) -> Result<Share> {
+    let mut settings = json!({
+        "broker": broker.url,
+        "telemetry_interval_ms": u64::try_from(options.interval.as_millis())?,
+    });
+    if let Some(name) = &broker.server_name {
+        settings["server_name"] = name.as_str().into();
+    }
+    let mut ca = options.ca.clone();
+    if let Some(server) = server {
+        settings["broker"] = server.url().into();
+        settings["server_name"] = "localhost".into();
+        ca.clone_from(&server.ca);
+    } else if !ca.join("intermediate.key").exists() {
+        bail!(
+            "no authority in {}: name its folder by --ca (`esptb pki init` makes one), which the \
+             broker must know",
+            ca.display()
+        );
+    }
+    let settings = settings.to_string();
+    Settings::parse(settings.as_bytes())
+        .map_err(|error| anyhow::anyhow!("the devices would refuse this: {error}"))?;
+    let read = |path: &PathBuf| {
+        std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
+    };
+    Ok(Share {
+        ca,
+        first: 1,
+        step: 1,
+        count: options.count.unwrap_or(1),
+        prefix: options.prefix.clone(),
+        settings,
+        server_chain: broker.server_ca.as_ref().map(read).transpose()?,
+    })
+}
+
+/// A fleet under way.
+struct Fleet {
+    crew: Crew,
+    count: u32,
+    /// What each worker used before it made its devices.
+    before: Vec<Usage>,
+    /// What each worker told last, without its times.
+    latest: Vec<Progress>,
+    connecting: Times,
+    acknowledging: Times,
+    trouble: Option<String>,
+    started: Instant,
+    /// When all were online, and what it took until then.
+    complete: Option<Mark>,
+    /// When the run was over.
+    over: Option<Mark>,
+}
+
+impl Fleet {
+    fn new(crew: Crew, count: u32) -> Self {
+        let workers = crew.len();
+        Self {
+            crew,
+            count,
+            before: vec![Usage::default(); workers],
+            latest: vec![Progress::default(); workers],
+            connecting: Times::default(),
+            acknowledging: Times::default(),
+            trouble: None,
+            started: Instant::now(),
+            complete: None,
+            over: None,
+        }
+    }
+
+    /// Lets the workers make the devices, dealt out like cards.
+    async fn make(&mut self, share: &Share) -> Result<()> {
+        let workers = self.crew.len() as u32;
+        for index in 0..workers {
+            let order = Order::Make(Share {
+                first: share.first + index,
+                step: workers,
+                count: (self.count - index).div_ceil(workers),
+                ..share.clone()
+            });
+            self.crew.order(index as usize, &order).await?;
+        }
+        let mut made = 0;
+        while made < workers {
+            if let (index, Told::Made { before }) = self.crew.next().await? {
+                self.before[index] = before;
+                made += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// Has them switched on, so many a second over all workers.
+    async fn go(&mut self, ramp: f64) -> Result<()> {
+        self.started = Instant::now();
+        let workers = self.crew.len();
+        for index in 0..workers {
+            let order = Order::Go {
+                delay_ms: index as f64 * 1_000.0 / ramp,
+                pause_ms: workers as f64 * 1_000.0 / ramp,
+            };
+            self.crew.order(index, &order).await?;
+        }
+        Ok(())
+    }
+
+    /// Until the time is over, counted from when all are online, or somebody interrupts.
+    async fn watch(&mut self, limit: Option<Duration>) -> Result<()> {
+        let mut interrupted = pin!(interrupted());
+        let mut lines = Lines::new();
+        let mut ticks = interval(Duration::from_secs(1));
+        loop {
+            let end = limit.zip(self.complete.as_ref());
+            let end = end.map(|(limit, complete)| complete.at + limit);
+            tokio::select! {
+                () = &mut interrupted => break,
+                told = self.crew.next() => self.note(told?),
+                _ = ticks.tick() => lines.show(&self.progress()),
+                () = sleep_until(end.unwrap_or_else(Instant::now).into()), if end.is_some() => break,
+            }
+        }
+        lines.end();
+        self.over = Some(self.mark());
+        Ok(())
+    }
+
+    /// Lets the samples that wait arrive, as long as there is hope.
+    async fn drain(&mut self) -> Result<()> {
+        self.crew.order_all(&Order::Drain).await?;
+        let workers = self.crew.len();
+        let end = Instant::now() + PATIENCE;
+        let mut interrupted = pin!(interrupted());
+        // What was under way when the order came is told once more by each.
+        let mut heard = vec![0; workers];
+        loop {
+            tokio::select! {
+                // For the second time: somebody has no patience.
+                () = &mut interrupted => return Ok(()),
+                () = sleep_until(end.into()) => return Ok(()),
+                told = self.crew.next() => {
+                    let (index, told) = told?;
+                    heard[index] += 1;
+                    self.note((index, told));
+                    if heard.iter().all(|&times| times >= 2) && self.counts().waiting() == 0 {
+                        return Ok(());
+                    }
+                }
+            }
+        }
+    }
+
+    fn note(&mut self, (index, told): (usize, Told)) {
+        if let Told::Progress(progress) = told {
+            self.connecting.add(&progress.connecting);
+            self.acknowledging.add(&progress.acknowledging);
+            if progress.trouble.is_some() {
+                self.trouble.clone_from(&progress.trouble);
+            }
+            self.latest[index] = progress;
+        }
+        if self.complete.is_none() && self.counts().online == u64::from(self.count) {
+            self.complete = Some(self.mark());
+        }
+    }
+
+    fn counts(&self) -> Counts {
+        self.latest.iter().map(|progress| progress.counts).sum()
+    }
+
+    fn mark(&self) -> Mark {
+        Mark {
+            at: Instant::now(),
+            workers: self
+                .latest
+                .iter()
+                .map(|progress| (progress.counts, progress.usage))
+                .collect(),
+            parent: Usage::now(),
+        }
+    }
+
+    fn progress(&self) -> String {
+        let counts = self.counts();
+        let mut line = format!(
+            "{}/{} online, {} samples, {} acknowledged, {} waiting",
+            counts.online,
+            self.count,
+            counts.sampled,
+            counts.acknowledged,
+            counts.waiting(),
+        );
+        if counts.dropped > 0 {
+            line += &format!(", {} dropped", counts.dropped);
+        }
+        if let Some(times) = self.acknowledging.percentiles() {
+            line += &format!(", p99 {:.0} ms", times.p99_ms);
+        }
+        if let (true, Some(trouble)) = (counts.failed > 0, &self.trouble) {
+            line += &format!("; {} failures, last {trouble}", counts.failed);
+        }
+        line
+    }
+
+    fn summary(self, ramp: f64, stored: Option<u64>) -> Summary {
+        let over = self.over.clone().unwrap_or_else(|| self.mark());
+        Summary::new(
+            self.count,
+            ramp,
+            self.started,
+            &self.before,
+            self.complete.as_ref(),
+            &over,
+        )
+        .with_outcome(
+            self.counts(),
+            stored,
+            self.connecting.percentiles(),
+            self.acknowledging.percentiles(),
+            self.trouble,
+        )
+    }
+}
+
+/// Progress for people: one line that is written over on a terminal, lines now and then elsewhere.
+struct Lines {
+    terminal: bool,
+    last: Option<Instant>,
+}
+
+impl Lines {
+    fn new() -> Self {
+        Self {
+            terminal: std::io::stderr().is_terminal(),
+            last: None,
+        }
+    }
+
+    fn show(&mut self, line: &str) {
+        let mut out = std::io::stderr().lock();
+        // Nobody may be looking.
+        let _ = if self.terminal {
+            write!(out, "\r\x1b[K{line}").and_then(|()| out.flush())
+        } else if self.last.is_none_or(|last| last.elapsed() >= QUIET) {
+            self.last = Some(Instant::now());
+            writeln!(out, "{line}")
+        } else {
+            Ok(())
+        };
+    }
+
+    fn end(&mut self) {
+        if self.terminal {
+            eprintln!();
+        }
+    }
+}
