@@ -2,6 +2,7 @@
 //!
 //! Everything here works from a fresh clone with Rust and a C compiler; `setup` brings the rest.
 
+mod bench;
 mod chaos;
 mod checks;
 mod demo;
@@ -70,6 +71,12 @@ enum Chore {
     ///
     /// Fails if the image does not fit the app slot of the partition table.
     Firmware(firmware::Options),
+    /// Measure what all this costs, and write the figures down
+    ///
+    /// Builds the programs with optimisation, prints a table and writes target/bench.json; with
+    /// --write also docs/performance.md and its plots. Takes some minutes; nothing else should run
+    /// meanwhile.
+    Bench(bench::Options),
     /// Compare the firmware's size with the figures on record
     ///
     /// Builds the firmware first. Shows what changed by more than 1 %.
@@ -84,6 +91,7 @@ fn main() -> ExitCode {
         Chore::Test(options) => checks::run(&options),
         Chore::Chaos(options) => chaos::run(&options),
         Chore::Firmware(options) => firmware::run(&options),
+        Chore::Bench(options) => bench::run(&options),
         Chore::Size(options) => size::run(&options),
     };
     match done {

@@ -20,6 +20,8 @@ pub(crate) enum Purpose {
     Firmware,
     /// `cargo xtask test`: all of the above, and the peers that the tests talk to
     Test,
+    /// `cargo xtask bench`: what measures, and what is measured against
+    Bench,
 }
 
 struct Package {
@@ -33,7 +35,12 @@ struct Package {
     reason: &'static str,
 }
 
-const ALL: &[Purpose] = &[Purpose::Demo, Purpose::Firmware, Purpose::Test];
+const ALL: &[Purpose] = &[
+    Purpose::Demo,
+    Purpose::Firmware,
+    Purpose::Test,
+    Purpose::Bench,
+];
 
 const PACKAGES: &[Package] = &[
     Package {
@@ -68,7 +75,7 @@ const PACKAGES: &[Package] = &[
         debian: "mosquitto",
         brew: Some("mosquitto"),
         program: Some("mosquitto"),
-        purposes: &[Purpose::Test],
+        purposes: &[Purpose::Test, Purpose::Bench],
         reason: "the broker that the end-to-end tests start beside our own server",
     },
     Package {
@@ -91,6 +98,13 @@ const PACKAGES: &[Package] = &[
         program: Some("openssl"),
         purposes: &[Purpose::Test],
         reason: "the TLS server with which the tests resume sessions",
+    },
+    Package {
+        debian: "valgrind",
+        brew: None, // not on today's macOS
+        program: Some("valgrind"),
+        purposes: &[Purpose::Bench],
+        reason: "counts instructions for `cargo xtask bench`",
     },
     Package {
         debian: "python3-venv",

@@ -1,0 +1,133 @@
+//! SPIFFS images as operators make them: a process for each, beside ESP-IDF's generator, and
+//! batches on all cores.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail, ensure};
+
+use super::record::Figure;
+use super::{folder, program};
+use crate::{process, terminal};
+
+/// Times that each process is run; the middle one counts.
+const TIMES: usize = 15;
+
+/// Measures processes and batches.
+pub(super) fn measure(spiffsgen: Option<&Path>) -> Result<Vec<Figure>> {
+    let mut figures = processes(spiffsgen)?;
+    figures.extend(batches()?);
+    Ok(figures)
+}
+
+fn processes(spiffsgen: Option<&Path>) -> Result<Vec<Figure>> {
+    let folder = folder("images")?;
+    let mut pki = program("esptb");
+    pki.current_dir(&folder);
+    process::capture(pki.args(["pki", "init"]))?;
+    let mut device = program("esptb");
+    device.current_dir(&folder);
+    process::capture(device.args(["pki", "device", "SN-1", "--out", "."]))?;
+
+    let (ours, theirs) = (folder.join("ours.bin"), folder.join("theirs.bin"));
+    let axis = "bytes of the partition";
+    let figure = |name: &str, title: &str| Figure::new(name, title, "ms").over(axis, "processes");
+    let mut esptb = figure("process.esptb", "`esptb image`, as a process");
+    let mut python = figure("process.spiffsgen", "`spiffsgen.py`, as a process");
+    let mut ratio = Figure::new("process.ratio", "How many times faster", "times");
+    let spiffsgen = generator(spiffsgen)?;
+    // `esptb image` takes the size from a partition table.
+    for kib in [64_u32, 256, 1024] {
+        let size = kib * 1024;
+        let table = folder.join("partitions.csv");
+        let csv = format!("nvs,data,nvs,0x9000,0x4000,\nspiffs,data,spiffs,0x10000,{size:#x},\n");
+        std::fs::write(&table, csv)?;
+        let ms = median(|| {
+            let mut image = program("esptb");
+            image.args(["image", "--from"]).arg(folder.join("SN-1"));
+            image.arg("--partitions").arg(&table);
+            image.arg("--spiffs-out").arg(&ours);
+            image
+        })?;
+        esptb = esptb.at(size, ms);
+        let Some(spiffsgen) = &spiffsgen else {
+            continue;
+        };
+        let generated = median(|| {
+            let mut python = Command::new("python3");
+            python.arg(spiffsgen).arg(format!("{size:#x}"));
+            python.arg(folder.join("SN-1")).arg(&theirs);
+            python
+        })?;
+        python = python.at(size, generated);
+        ratio = ratio.at(size, generated / ms);
+        // The order of the files is the operating system's with spiffsgen.py, so compare lengths.
+        let length = |path: &Path| std::fs::metadata(path).map(|metadata| metadata.len());
+        ensure!(
+            length(&ours)? == length(&theirs)?,
+            "the two made images of different sizes"
+        );
+    }
+    Ok(match spiffsgen {
+        Some(_) => vec![esptb, python, ratio],
+        None => vec![esptb],
+    })
+}
+
+/// ESP-IDF's generator; none, which is said, if there is no ESP-IDF.
+fn generator(given: Option<&Path>) -> Result<Option<PathBuf>> {
+    if let Some(path) = given {
+        ensure!(path.exists(), "there is no {}", path.display());
+        return Ok(Some(path.to_owned()));
+    }
+    let idf = std::env::var_os("IDF_PATH");
+    let path = idf.map(|idf| PathBuf::from(idf).join("components/spiffs/spiffsgen.py"));
+    let path = path.filter(|path| path.exists());
+    if path.is_none() {
+        terminal::remark("spiffsgen.py is skipped: give it by --spiffsgen, or set IDF_PATH");
+    }
+    Ok(path)
+}
+
+/// The middle of the times that a process takes, in milliseconds.
+fn median(command: impl Fn() -> Command) -> Result<f64> {
+    let mut times = Vec::new();
+    for _ in 0..TIMES {
+        let mut command = command();
+        let start = Instant::now();
+        let output = command.output();
+        let time = start.elapsed();
+        let output = output.with_context(|| process::shown(&command))?;
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            bail!("`{}` failed: {said}", process::shown(&command));
+        }
+        times.push(time.as_secs_f64() * 1_000.0);
+    }
+    times.sort_by(f64::total_cmp);
+    Ok(times[TIMES / 2])
+}
+
+fn batches() -> Result<Vec<Figure>> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut one = Figure::new(
+        "batch.one",
+        "Images of 256 KiB a second, one core",
+        "images/s",
+    )
+    .over("images in the batch", "batch");
+    let title = format!("Images of 256 KiB a second, {cores} cores");
+    let mut all = Figure::new("batch.all", &title, "images/s").over("images in the batch", "batch");
+    for images in [100_u32, 1_000, 10_000] {
+        let rate = |threads: usize| -> Result<f64> {
+            let mut batch = program("batch");
+            batch.args([images.to_string(), "262144".to_owned(), threads.to_string()]);
+            let seconds: f64 = process::capture(&mut batch)?.trim().parse()?;
+            Ok(f64::from(images) / seconds)
+        };
+        one = one.at(images, rate(1)?);
+        all = all.at(images, rate(cores)?);
+    }
+    Ok(vec![one, all])
+}

@@ -1,0 +1,94 @@
+//! The heap of a device in each phase of its life.
+
+use anyhow::{Context, Result};
+
+use super::program;
+use super::record::Figure;
+use crate::process;
+
+/// Kinds of keys, from small to large.
+const KEYS: [&str; 4] = ["P-256", "P-384", "RSA-2048", "RSA-4096"];
+
+/// Lives with each kind of key.
+pub(super) fn measure() -> Result<Vec<Figure>> {
+    let mut figures = Vec::new();
+    let mut growth = Figure::new(
+        "heap.keys",
+        "Peak heap of the TLS handshake, second life",
+        "bytes",
+    );
+    let mut kept = Figure::new("heap.online", "Heap while online, second life", "bytes");
+    for key in KEYS {
+        let mut heap = program("heap");
+        let printed = process::capture(heap.arg(key))?;
+        let rows = rows(&printed);
+        for life in ["first", "second"] {
+            let mut figure = Figure::new(
+                &format!("heap.{key}.{life}"),
+                &format!("Peak heap in each phase of the {life} life, {key}"),
+                "bytes",
+            );
+            for row in rows.iter().filter(|row| row.life == life) {
+                figure = figure.of(&row.phase, row.peak);
+            }
+            // The smallest key tells the phases; the others are for comparison.
+            if key == KEYS[0] {
+                figures.push(figure);
+            }
+        }
+        let find = |phase: &str| {
+            let found = rows
+                .iter()
+                .find(|row| (row.life.as_str(), row.phase.as_str()) == ("second", phase));
+            found.with_context(|| format!("the second life has no phase {phase}"))
+        };
+        growth = growth.of(key, find("TLS handshake")?.peak);
+        kept = kept.of(key, find("online")?.kept);
+        if key == KEYS[0] {
+            let future = rows.iter().find(|row| row.life == "future");
+            let future = future.context("the size of the device is missing")?;
+            let title = "The device's future: static memory on a chip";
+            figures.push(Figure::new("heap.future", title, "bytes").of("", future.peak));
+        }
+    }
+    figures.extend([growth, kept]);
+    Ok(figures)
+}
+
+/// A line of `heap`.
+struct Row {
+    life: String,
+    phase: String,
+    peak: f64,
+    kept: f64,
+}
+
+fn rows(printed: &str) -> Vec<Row> {
+    let row = |line: &str| {
+        let mut parts = line.split('\t');
+        let (life, phase) = (parts.next()?, parts.next()?);
+        Some(Row {
+            life: life.to_owned(),
+            phase: phase.to_owned(),
+            peak: parts.next()?.parse().ok()?,
+            kept: parts.next()?.parse().unwrap_or(0.0),
+        })
+    };
+    // The phone talks, too.
+    printed.lines().filter_map(row).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_others_print_is_passed_over() {
+        let rows = rows("     phone Connected\nfirst\tonline\t10\t5\nfuture\t\t7\t\n");
+        assert_eq!(rows.len(), 2);
+        assert_eq!(
+            (rows[0].phase.as_str(), rows[1].phase.as_str()),
+            ("online", "")
+        );
+    }
+}
