@@ -4,6 +4,8 @@
 use std::{env, process::Command, time::SystemTime};
 
 fn main() {
+    let chip = esp_metadata_generated::Chip::from_cargo_feature();
+    chip.expect("one chip is chosen").define_cfgs();
     let out = env::var("OUT_DIR").expect("cargo sets OUT_DIR");
     println!("cargo::rustc-link-arg-bins=-Map={out}/firmware.map");
     println!("cargo::rustc-env=BUILT_AT_UNIX_S={}", built_at_unix_s());

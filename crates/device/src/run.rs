@@ -16,7 +16,7 @@ use crate::clock::Clock;
 use crate::event::{Event, RestartReason};
 use crate::life::Life;
 use crate::lifecycle::Action;
-use crate::platform::{Body, Platform, System};
+use crate::platform::{Body, Platform, System, Wifi};
 use crate::settings::{Settings, SettingsError};
 use crate::storage::{FileError, Storage};
 use crate::tls;
@@ -53,6 +53,9 @@ pub async fn run<P: Platform>(body: Body<P>, tls: tls::Library<'_>) -> RestartRe
         }
         Err(error) => (Settings::default(), Some(SettingsError::Unreadable(error))),
     };
+    if let Some(letters) = settings.country {
+        wifi.set_country(letters);
+    }
     let life = Life::<P>::begin(
         &wifi, &network, &system, &observer, &storage, settings, clock,
     );

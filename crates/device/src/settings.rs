@@ -11,6 +11,7 @@
 //! | `sntp_server` | `host[:port]` | `pool.ntp.org`, port 123 |
 //! | `telemetry_interval_ms` | 100 to 3,600,000 | 1000 |
 //! | `keep_alive_s` | 5 to 3,600: how soon a dead connection is noticed | 30 |
+//! | `country` | two capital letters (ISO 3166-1): which Wi-Fi channels may be used, until the access point tells | what the radio allows everywhere |
 //! | `provisioning.security` | 0, 1 or 2 | 2 |
 //! | `provisioning.username` | 1 to 32 bytes; security 2 only | `wifiprov` |
 //! | `provisioning.pop` | at most 64 bytes: the proof of possession; `""` for none, as the C firmware had | made at random by the device, and kept |
@@ -94,6 +95,8 @@ pub struct Settings {
     pub telemetry_interval_ms: u32,
     /// MQTT keep-alive in seconds, 5 to 3,600.
     pub keep_alive_s: u16,
+    /// The country's two letters (ISO 3166-1), by whose rules the radio chooses its channels.
+    pub country: Option<[u8; 2]>,
     /// How the device is provisioned.
     pub provisioning: Provisioning,
 }
@@ -142,6 +145,7 @@ impl Default for Settings {
             },
             telemetry_interval_ms: 1_000,
             keep_alive_s: 30,
+            country: None,
             provisioning: Provisioning {
                 security: Security::Srp6a,
                 username: text("wifiprov"),
@@ -189,6 +193,13 @@ impl Settings {
                 }
                 Some("keep_alive_s") => {
                     settings.keep_alive_s = number(value, "keep_alive_s", 5, 3_600)? as u16;
+                }
+                Some("country") => {
+                    let letters = string(value, "country")?.as_bytes().try_into().ok();
+                    let letters =
+                        letters.filter(|l: &[u8; 2]| l.iter().all(u8::is_ascii_uppercase));
+                    let letters = letters.ok_or(Fault::NotACountry);
+                    settings.country = Some(letters.map_err(Fault::at("country"))?);
                 }
                 Some("provisioning") => {
                     let object = value

@@ -1,27 +1,20 @@
 //! ESP32-C6 on Espressif's DevKitC-1 and DevKitM-1, and boards like them.
 
-use esp_hal::{
-    gpio::{Flex, Input, InputConfig, Level, Pull},
-    peripherals::Peripherals,
-    ram,
-    rmt::{Rmt, RxChannelCreator, TxChannelCreator},
-    time::Rate,
-};
-
-#[cfg(feature = "hci-uart")]
-use esp_hal::uart::Uart;
+use device::retained::BYTES;
+use esp_hal::{peripherals::Peripherals, ram};
 use mbedtls_rs_sys::hook::backend::esp::EspAccel;
 
-use super::{Board, Button, Light, SensorPort};
-#[cfg(feature = "hci-uart")]
-use crate::platform::bluetooth;
-use crate::platform::{light, sensor};
+use super::{Board, parts};
 
 /// The chip, as its maker writes it.
 pub(crate) const CHIP: &str = "ESP32-C6";
 
-/// Gives the allocator its memory: what the second-stage bootloader leaves behind (a little more
-/// than 64 KiB, esp-bootloader-esp-idf 0.6.0), and a part of the memory that the main stack lies in.
+/// In memory that keeps its content through a restart, and that no start code clears.
+#[ram(unstable(rtc_fast, persistent))]
+pub(crate) static mut RETAINED: [u8; BYTES] = [0; BYTES];
+
+/// Gives the allocator its memory: what the second-stage bootloader leaves behind, and a part of the
+/// memory that the main stack lies in.
 pub(crate) fn claim_heap() {
     esp_alloc::heap_allocator!(#[ram(reclaimed)] size: 64 * 1024);
     esp_alloc::heap_allocator!(size: 224 * 1024);
@@ -29,21 +22,7 @@ pub(crate) fn claim_heap() {
 
 impl Board {
     pub(crate) fn new(peripherals: Peripherals) -> Self {
-        let pulses = Rmt::new(peripherals.RMT, Rate::from_mhz(80))
-            .expect("80 MHz is the clock of the RMT")
-            .into_async();
-        let wire = Flex::new(peripherals.GPIO4);
-        let receiver = pulses
-            .channel2
-            .configure_rx(&sensor::receiver_config())
-            .expect("the channel is free")
-            .with_pin(wire.peripheral_input());
-        let transmitter = pulses
-            .channel0
-            .configure_tx(&light::transmitter_config())
-            .expect("the channel is free")
-            .with_pin(peripherals.GPIO8);
-        let pull_up = InputConfig::default().with_pull(Pull::Up);
+        let pulses = parts::pulses(peripherals.RMT);
         Self {
             timers: peripherals.TIMG0,
             context_switch: peripherals.FROM_CPU_INTR0,
@@ -53,26 +32,13 @@ impl Board {
             #[cfg(not(feature = "hci-uart"))]
             bluetooth: peripherals.BT,
             #[cfg(feature = "hci-uart")]
-            bluetooth: Uart::new(peripherals.UART1, bluetooth::line_config())
-                .expect("the speed can be had")
-                .with_tx(peripherals.GPIO6)
-                .with_rx(peripherals.GPIO7)
-                .with_rts(peripherals.GPIO10)
-                .with_cts(peripherals.GPIO5)
-                .into_async(),
-            accelerators: EspAccel::new()
-                .with_sha(peripherals.SHA)
-                .with_aes(peripherals.AES)
-                .with_rsa(peripherals.RSA)
-                .with_ecc(peripherals.ECC),
+            bluetooth: parts::hci_line(peripherals.UART1, peripherals.GPIO6, peripherals.GPIO7, peripherals.GPIO10, peripherals.GPIO5),
+            accelerators: EspAccel::new().with_sha(peripherals.SHA).with_aes(peripherals.AES).with_rsa(peripherals.RSA).with_ecc(peripherals.ECC),
             thermometer: peripherals.TSENS,
-            sensor: SensorPort { wire, receiver },
+            sensor: parts::dht(pulses.channel2, peripherals.GPIO4),
             // The BOOT button.
-            button: Button {
-                pin: Input::new(peripherals.GPIO9, pull_up),
-                pressed: Level::Low,
-            },
-            light: Light(transmitter),
+            button: parts::button(peripherals.GPIO9),
+            light: parts::ws2812(pulses.channel0, peripherals.GPIO8),
         }
     }
 }

@@ -4,30 +4,37 @@
 //! a cargo feature chooses it. Everything else in the firmware takes what it needs from
 //! [`Board`].
 
-#[cfg(feature = "esp32c3")]
-mod esp32c3;
-#[cfg(feature = "esp32c6")]
-mod esp32c6;
+mod parts;
 
-#[cfg(feature = "esp32c3")]
-pub(crate) use esp32c3::{CHIP, claim_heap};
-#[cfg(feature = "esp32c6")]
-pub(crate) use esp32c6::{CHIP, claim_heap};
+/// Takes the board of the feature that is chosen.
+macro_rules! boards {
+    ($($chip:ident = $feature:literal),+) => {
+        $(
+            #[cfg(feature = $feature)]
+            mod $chip;
+            #[cfg(feature = $feature)]
+            pub(crate) use $chip::{CHIP, RETAINED, claim_heap};
+        )+
 
-#[cfg(not(any(feature = "esp32c3", feature = "esp32c6")))]
-compile_error!("no board: choose the chip with --features esp32c3 or esp32c6");
-#[cfg(all(feature = "esp32c3", feature = "esp32c6"))]
-compile_error!("two boards: choose one chip, with --no-default-features");
+        #[cfg(not(any($(feature = $feature),+)))]
+        compile_error!("no board: choose the chip, as in --features esp32c3");
+    };
+}
+
+boards!(
+    esp32c2 = "esp32c2",
+    esp32c3 = "esp32c3",
+    esp32c5 = "esp32c5",
+    esp32c6 = "esp32c6",
+    esp32c61 = "esp32c61"
+);
 
 use esp_hal::{
-    Async,
-    gpio::{Flex, Input, Level},
-    peripherals::{FLASH, FROM_CPU_INTR0, RTC_TIMER, TIMG0, TSENS, WIFI},
-    rmt::{Channel, Rx, Tx},
+    gpio::{Input, Level},
+    peripherals::{FLASH, FROM_CPU_INTR0, RTC_TIMER, TIMG0, WIFI},
 };
-use mbedtls_rs_sys::hook::backend::esp::EspAccel;
 
-use crate::platform::bluetooth;
+use crate::platform::{accelerators, bluetooth, lamp, sensor, thermometer};
 
 /// What is soldered on, and the parts of the chip that the device uses.
 pub(crate) struct Board {
@@ -39,17 +46,11 @@ pub(crate) struct Board {
     /// The chip's radio, or the line to a controller beside it.
     pub(crate) bluetooth: bluetooth::Port,
     /// What of TLS the chip computes in hardware.
-    pub(crate) accelerators: EspAccel<'static>,
-    pub(crate) thermometer: TSENS<'static>,
-    pub(crate) sensor: SensorPort,
+    pub(crate) accelerators: accelerators::Port,
+    pub(crate) thermometer: thermometer::Port,
+    pub(crate) sensor: sensor::Port,
     pub(crate) button: Button,
-    pub(crate) light: Light,
-}
-
-/// A DHT sensor on one wire, which a pulse receiver listens to.
-pub(crate) struct SensorPort {
-    pub(crate) wire: Flex<'static>,
-    pub(crate) receiver: Channel<'static, Async, Rx>,
+    pub(crate) light: lamp::Port,
 }
 
 /// A push button between a pin and ground or supply.
@@ -58,6 +59,3 @@ pub(crate) struct Button {
     /// The level while it is pressed.
     pub(crate) pressed: Level,
 }
-
-/// The light that shows the state: a WS2812 or its like, fed by a pulse transmitter.
-pub(crate) struct Light(pub(crate) Channel<'static, Async, Tx>);

@@ -1,4 +1,4 @@
-//! The light on the board shows the state of the device.
+//! The light on the board shows the state of the device; one of one colour by its pattern alone.
 //!
 //! | state | colour | pattern |
 //! |---|---|---|
@@ -7,18 +7,12 @@
 //! | online | green | steady |
 //! | somebody has to look: flash, credentials | red | double blink |
 
+use super::lamp::{Lamp, Port};
 use device::event::Event;
 use embassy_executor::Spawner;
 use embassy_futures::select::select;
 use embassy_sync::{blocking_mutex::raw::CriticalSectionRawMutex, signal::Signal};
 use embassy_time::Timer;
-use esp_hal::{
-    Async,
-    gpio::Level,
-    rmt::{Channel, PulseCode, Tx, TxChannelConfig},
-};
-
-use crate::board::Light;
 
 /// What the light shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,8 +38,8 @@ pub(crate) fn notice(event: &Event) {
 }
 
 /// Starts the task that drives the light.
-pub(crate) fn start(light: Light, spawner: Spawner) {
-    spawner.spawn(shine(Lamp(light.0)).expect("it is spawned once"));
+pub(crate) fn start(port: Port, spawner: Spawner) {
+    spawner.spawn(shine(Lamp::new(port)).expect("it is spawned once"));
 }
 
 /// Milliseconds lit and dark by turns.
@@ -85,37 +79,4 @@ async fn shine(mut lamp: Lamp) {
 }
 
 /// Red, green, blue.
-type Colour = [u8; 3];
-
-struct Lamp(Channel<'static, Async, Tx>);
-
-/// Times of the WS2812, in periods of 12.5 ns: 0.35 µs high and 0.8 µs low for a 0, 0.7 µs and
-/// 0.6 µs for a 1.
-const ZERO: PulseCode = PulseCode::new(Level::High, 28, Level::Low, 64);
-const ONE: PulseCode = PulseCode::new(Level::High, 56, Level::Low, 48);
-
-/// The transmitter counts periods of its 80 MHz clock, and rests low.
-pub(crate) fn transmitter_config() -> TxChannelConfig {
-    TxChannelConfig::default()
-        .with_clk_divider(1)
-        .with_idle_output(true)
-        .with_idle_output_level(Level::Low)
-}
-
-impl Lamp {
-    async fn set(&mut self, colour: Option<Colour>) {
-        let [red, green, blue] = colour.unwrap_or_default();
-        let bits = u32::from_be_bytes([0, green, red, blue]);
-        let mut codes = [PulseCode::end_marker(); 25];
-        for (index, code) in codes.iter_mut().take(24).enumerate() {
-            *code = if bits >> (23 - index) & 1 == 1 {
-                ONE
-            } else {
-                ZERO
-            };
-        }
-        if let Err(error) = self.0.transmit(&codes).await {
-            log::warn!("light: {error}");
-        }
-    }
-}
+pub(super) type Colour = [u8; 3];

@@ -1,13 +1,33 @@
 //! The body of the device on a chip: `device::platform`'s traits over esp-hal, esp-radio and
 //! embassy. No chip is named here; what differs between them comes from [`Board`].
 
+// Where chips or builds differ in what they have, one of two files with the same items.
+#[cfg_attr(feature = "accelerators", path = "accelerators/chip.rs")]
+#[cfg_attr(not(feature = "accelerators"), path = "accelerators/none.rs")]
+pub(crate) mod accelerators;
 #[cfg_attr(feature = "hci-uart", path = "hci_uart.rs")]
 pub(crate) mod bluetooth;
+#[cfg_attr(feature = "light-addressable", path = "lamp/addressable.rs")]
+#[cfg_attr(feature = "light-plain", path = "lamp/plain.rs")]
+#[cfg_attr(
+    not(any(feature = "light-addressable", feature = "light-plain")),
+    path = "lamp/none.rs"
+)]
+pub(crate) mod lamp;
+#[cfg_attr(rng_trng_supported, path = "random/trng.rs")]
+#[cfg_attr(not(rng_trng_supported), path = "random/radio.rs")]
+mod random;
+#[cfg_attr(rmt_driver_supported, path = "sensor/dht.rs")]
+#[cfg_attr(not(rmt_driver_supported), path = "sensor/none.rs")]
+pub(crate) mod sensor;
+#[cfg_attr(soc_has_tsens, path = "thermometer/chip.rs")]
+#[cfg_attr(not(soc_has_tsens), path = "thermometer/none.rs")]
+pub(crate) mod thermometer;
+
 mod console;
-pub(crate) mod light;
+mod light;
 mod network;
 mod panic;
-pub(crate) mod sensor;
 mod system;
 mod tls;
 mod wifi;

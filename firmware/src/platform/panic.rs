@@ -5,12 +5,9 @@ use core::panic::PanicInfo;
 
 use device::retained::{self, BYTES, PanicRecord};
 use esp_backtrace::Backtrace;
-use esp_hal::ram;
 use esp_println::println;
 
-/// In memory that keeps its content through a restart, and that no start code clears.
-#[ram(unstable(rtc_fast, persistent))]
-static mut RETAINED: [u8; BYTES] = [0; BYTES];
+use crate::board::RETAINED;
 
 /// Memory that outlives a restart.
 pub(crate) struct Retained;

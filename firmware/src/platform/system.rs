@@ -8,14 +8,13 @@ use embassy_sync::{blocking_mutex::raw::NoopRawMutex, mutex::Mutex};
 use embassy_time::{Duration, with_timeout};
 use esp_hal::{
     gpio::Level,
-    peripherals::TSENS,
-    rng::Trng,
-    rtc_cntl::{Rtc, RwdtStage, RwdtStageAction, SocResetReason},
+    rtc_cntl::{Rtc, RwdtStage, RwdtStageAction},
     system::reset_reason,
-    tsens::{Config, TemperatureSensor},
 };
 
 use super::panic::Retained;
+use super::random::{self, Random};
+use super::thermometer::{self, Thermometer};
 use crate::board::{self, Button};
 
 /// How long the button has to be held.
@@ -29,8 +28,8 @@ const PATIENCE: esp_hal::time::Duration = esp_hal::time::Duration::from_secs(60)
 pub(crate) struct Soc {
     /// Runs on through a restart, but not through a loss of power.
     clock: RefCell<Rtc<'static>>,
-    random: Trng,
-    thermometer: TemperatureSensor<'static>,
+    random: Random,
+    thermometer: Thermometer,
     button: Mutex<NoopRawMutex, Button>,
     reset: ResetReason,
 }
@@ -40,16 +39,14 @@ impl Soc {
     /// the source of randomness.
     pub(crate) fn new(
         clock: Rtc<'static>,
-        thermometer: TSENS<'static>,
+        thermometer: thermometer::Port,
         button: Button,
         reset: ResetReason,
     ) -> Self {
-        let thermometer = TemperatureSensor::new(thermometer, Config::default())
-            .expect("the crystal is a clock of the thermometer");
         Self {
             clock: RefCell::new(clock),
-            random: Trng::try_new().expect("the radio is up"),
-            thermometer,
+            random: random::source(),
+            thermometer: Thermometer::new(thermometer),
             button: Mutex::new(button),
             reset,
         }
@@ -64,23 +61,15 @@ pub(crate) fn watch(clock: &mut Rtc<'static>) {
     clock.rwdt.set_stage_action(RwdtStage::Stage0, reset);
 }
 
-/// Why the chip started, as it says itself.
+/// Why the chip started, as it says itself: the numbers are those of all Espressif's chips
+/// (ESP-IDF v5.4.1, 4c2820d377d1, components/soc/*/include/soc/reset_reasons.h).
 pub(crate) fn cause() -> ResetReason {
-    match reset_reason() {
-        Some(SocResetReason::ChipPowerOn) => ResetReason::PowerOn,
-        Some(SocResetReason::CoreSw | SocResetReason::Cpu0Sw) => ResetReason::Software,
-        Some(SocResetReason::CoreDeepSleep) => ResetReason::DeepSleep,
-        Some(SocResetReason::SysBrownOut) => ResetReason::Brownout,
-        Some(
-            SocResetReason::CoreMwdt0
-            | SocResetReason::CoreMwdt1
-            | SocResetReason::CoreRtcWdt
-            | SocResetReason::Cpu0Mwdt0
-            | SocResetReason::Cpu0Mwdt1
-            | SocResetReason::Cpu0RtcWdt
-            | SocResetReason::SysRtcWdt
-            | SocResetReason::SysSuperWdt,
-        ) => ResetReason::Watchdog,
+    match reset_reason().map(|reason| reason as u8) {
+        Some(0x01) => ResetReason::PowerOn,
+        Some(0x03 | 0x0c) => ResetReason::Software,
+        Some(0x05) => ResetReason::DeepSleep,
+        Some(0x0f) => ResetReason::Brownout,
+        Some(0x07..=0x09 | 0x0b | 0x0d | 0x10..=0x12) => ResetReason::Watchdog,
         _ => ResetReason::Other,
     }
 }
@@ -131,12 +120,7 @@ impl System for Soc {
     }
 
     fn chip_temperature_decicelsius(&self) -> Option<i16> {
-        let measured = self.thermometer.get_temperature();
-        // The formula of esp_hal::tsens::Temperature::to_celsius, without floating point.
-        let millicelsius = i32::from(measured.raw_value) * 4386 / 10
-            - i32::from(measured.offset) * 27_880
-            - 20_520;
-        i16::try_from(millicelsius / 100).ok()
+        self.thermometer.decicelsius()
     }
 
     async fn button_held(&self) {

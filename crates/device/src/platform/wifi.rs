@@ -75,6 +75,12 @@ pub trait Wifi {
     /// The station's own address, also when not joined.
     fn mac(&self) -> [u8; 6];
 
+    /// Chooses the country by whose rules the radio may use its channels, until the joined access
+    /// point tells: two capital letters. Nothing where there is no radio.
+    fn set_country(&self, letters: [u8; 2]) {
+        let _ = letters;
+    }
+
     /// Looks for access points and hands over each one heard, strongest first where the driver
     /// can.
     ///

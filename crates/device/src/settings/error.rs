@@ -56,6 +56,8 @@ pub enum Fault {
     NoProof,
     /// Something else than printable ASCII.
     NotPrintable,
+    /// Not two capital letters.
+    NotACountry,
     /// Not a URI of a broker that speaks MQTT over TLS.
     NotABroker,
     /// `mqtt://`, which has no TLS.
@@ -105,6 +107,9 @@ impl fmt::Display for Fault {
                 "is empty, which security 2 cannot be: write 1 to 64 bytes, or leave the key out",
             ),
             Self::NotPrintable => f.write_str("is not printable: write ASCII characters only"),
+            Self::NotACountry => {
+                f.write_str("is no country: write its two capital letters, as in ISO 3166-1")
+            }
             Self::NotABroker => {
                 f.write_str("is no broker: write mqtts://host or mqtts://host:port")
             }

@@ -34,6 +34,7 @@ fn every_key_is_read_and_strange_ones_are_passed_over() {
         br#"{
             "server_name": "tb.example", "broker": "mqtts://10.0.0.5:18883",
             "sntp_server": "[fd00::1]:1123", "telemetry_interval_ms": 250, "keep_alive_s": 60,
+            "country": "DE",
             "colour": ["green"],
             "provisioning": {"security": 1, "username": "u", "pop": "ab\"cd",
                              "name_prefix": "LAB ", "x": null}
@@ -47,6 +48,14 @@ fn every_key_is_read_and_strange_ones_are_passed_over() {
     assert_eq!(settings.sntp_server.port, 1_123);
     assert_eq!(settings.telemetry_interval_ms, 250);
     assert_eq!(settings.keep_alive_s, 60);
+    assert_eq!(settings.country, Some(*b"DE"));
+    for wrong in ["de", "D", "DEU", "D1", ""] {
+        let error = Settings::parse(format!(r#"{{"country":"{wrong}"}}"#).as_bytes()).unwrap_err();
+        assert!(
+            error.to_string().contains("country is no country"),
+            "{error}"
+        );
+    }
     let provisioning = settings.provisioning;
     assert_eq!(provisioning.security, Security::X25519);
     assert_eq!(provisioning.username, "u");

@@ -12,8 +12,6 @@ use esp_hal::{
     rmt::{Channel, PulseCode, Rx, RxChannelConfig},
 };
 
-use crate::board::SensorPort;
-
 /// From here on a high is a 1, in microseconds.
 const ONE_US: u16 = 48;
 /// No edge for this long is the end of the answer, in microseconds. The longest pulse within it,
@@ -24,6 +22,12 @@ const WAKE: Duration = Duration::from_millis(20);
 /// An answer takes 5 ms; none comes later than this.
 const ANSWER: Duration = Duration::from_millis(20);
 const BITS: usize = 40;
+
+/// What the board connects: a wire, and a pulse receiver that listens to it.
+pub(crate) struct Port {
+    pub(crate) wire: Flex<'static>,
+    pub(crate) receiver: Channel<'static, Async, Rx>,
+}
 
 /// The receiver counts microseconds of its 80 MHz clock.
 pub(crate) fn receiver_config() -> RxChannelConfig {
@@ -39,8 +43,8 @@ pub(crate) struct Dht {
 }
 
 impl Dht {
-    pub(crate) fn new(port: SensorPort) -> Self {
-        let SensorPort { mut wire, receiver } = port;
+    pub(crate) fn new(port: Port) -> Self {
+        let Port { mut wire, receiver } = port;
         // Both ends only ever pull the wire low.
         let open_drain = OutputConfig::default()
             .with_drive_mode(DriveMode::OpenDrain)

@@ -1,0 +1,51 @@
+//! An addressable light, a WS2812 or its like, fed by a pulse transmitter (RMT).
+
+use esp_hal::{
+    Async,
+    gpio::Level,
+    rmt::{Channel, PulseCode, Tx, TxChannelConfig},
+};
+
+use super::light::Colour;
+
+/// What the board connects: a pulse transmitter that drives the light's wire.
+pub(crate) type Port = Channel<'static, Async, Tx>;
+
+/// The light.
+pub(crate) struct Lamp(Port);
+
+/// Times of the WS2812, in periods of 12.5 ns: 0.35 µs high and 0.8 µs low for a 0, 0.7 µs and
+/// 0.6 µs for a 1.
+const ZERO: PulseCode = PulseCode::new(Level::High, 28, Level::Low, 64);
+const ONE: PulseCode = PulseCode::new(Level::High, 56, Level::Low, 48);
+
+/// The transmitter counts periods of its 80 MHz clock, and rests low.
+pub(crate) fn transmitter_config() -> TxChannelConfig {
+    TxChannelConfig::default()
+        .with_clk_divider(1)
+        .with_idle_output(true)
+        .with_idle_output_level(Level::Low)
+}
+
+impl Lamp {
+    pub(crate) fn new(port: Port) -> Self {
+        Self(port)
+    }
+
+    /// Shines; dark without a colour.
+    pub(crate) async fn set(&mut self, colour: Option<Colour>) {
+        let [red, green, blue] = colour.unwrap_or_default();
+        let bits = u32::from_be_bytes([0, green, red, blue]);
+        let mut codes = [PulseCode::end_marker(); 25];
+        for (index, code) in codes.iter_mut().take(24).enumerate() {
+            *code = if bits >> (23 - index) & 1 == 1 {
+                ONE
+            } else {
+                ZERO
+            };
+        }
+        if let Err(error) = self.0.transmit(&codes).await {
+            log::warn!("light: {error}");
+        }
+    }
+}

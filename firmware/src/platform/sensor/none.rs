@@ -1,0 +1,22 @@
+//! No sensor: this chip has nothing that measures pulses in hardware, and a reading taken in
+//! software would be spoilt by the radio's interrupts.
+
+use device::platform::{Reading, Sensor, SensorError};
+
+/// What the board connects.
+pub(crate) struct Port;
+
+/// The sensor, which is always absent: the device goes on with what the chip measures.
+pub(crate) struct Dht;
+
+impl Dht {
+    pub(crate) fn new(Port: Port) -> Self {
+        Self
+    }
+}
+
+impl Sensor for Dht {
+    async fn read(&mut self) -> Result<Reading, SensorError> {
+        Err(SensorError::Absent)
+    }
+}
