@@ -15,9 +15,15 @@ use crate::desk::Desk;
 pub enum TlsVersions {
     /// `tlsv1.2`: that and newer ones.
     From12,
+    /// That alone, by the configuration of its OpenSSL: Mosquitto has no option for it.
+    Only12,
     /// `tlsv1.3`: only that.
     Only13,
 }
+
+/// OpenSSL's configuration for TLS 1.2 alone.
+const ONLY_TLS_1_2: &str = "openssl_conf = all\n[all]\nssl_conf = ssl\n[ssl]\n\
+    system_default = tls\n[tls]\nMinProtocol = TLSv1.2\nMaxProtocol = TLSv1.2\n";
 
 /// A running Mosquitto that demands client certificates; it stops when dropped.
 pub struct Mosquitto {
@@ -45,7 +51,7 @@ impl Mosquitto {
             path.display().to_string()
         };
         let version = match versions {
-            TlsVersions::From12 => "tlsv1.2",
+            TlsVersions::From12 | TlsVersions::Only12 => "tlsv1.2",
             TlsVersions::Only13 => "tlsv1.3",
         };
         let config = format!(
@@ -59,7 +65,11 @@ impl Mosquitto {
             put("server.key", identity.key_pem()),
         );
         let config = put("mosquitto.conf", &config);
-        let mut process = command("mosquitto")
+        let mut mosquitto = command("mosquitto");
+        if versions == TlsVersions::Only12 {
+            mosquitto.env("OPENSSL_CONF", put("openssl.cnf", ONLY_TLS_1_2));
+        }
+        let mut process = mosquitto
             .args(["-c", &config])
             .stderr(Stdio::piped())
             .kill_on_drop(true)

@@ -2,12 +2,14 @@
 
 use devserver::{Config, Profile, Server, Tls};
 use flashimage::FlashImage;
-use pki::{Identity, Options, Pki};
+use pki::{Identity, KeyAlgorithm, Options, Pki, Profile as CertificateProfile};
 use simulator::flash::Flash;
 use simulator::ntp::TimeServer;
 use simulator::wifi::{Network, WifiAir};
 use simulator::{Simulator, World};
 use vhci::SharedAir;
+
+use crate::secrets::hide_key;
 
 /// Device seconds per real second.
 pub const RATE: u32 = 10;
@@ -28,6 +30,7 @@ const BUILT_AT_UNIX_S: u64 = 1_767_225_600;
 pub struct Desk {
     /// The authority that all certificates come from.
     pub pki: Pki,
+    algorithm: KeyAlgorithm,
     /// What is in the air.
     pub world: World,
     /// Tells the time.
@@ -37,13 +40,23 @@ pub struct Desk {
 impl Desk {
     /// Sets the desk.
     pub async fn set() -> Self {
+        Self::set_with(KeyAlgorithm::default()).await
+    }
+
+    /// Sets the desk with keys of this kind, for authorities, servers and devices.
+    pub async fn set_with(algorithm: KeyAlgorithm) -> Self {
         let networks = [
             Network::new(NETWORK, PASSPHRASE, -48),
             Network::new("guests", "", -61),
             Network::new("neighbour", "not yours", -83),
         ];
         Self {
-            pki: Pki::new(&Options::default()).expect("certificates"),
+            pki: Pki::new(&Options {
+                algorithm,
+                ..Options::default()
+            })
+            .expect("certificates"),
+            algorithm,
             world: World {
                 bluetooth: SharedAir::new(),
                 wifi: WifiAir::new(networks),
@@ -55,8 +68,15 @@ impl Desk {
     /// The server's certificate, for the loopback interface.
     pub fn server_identity(&self) -> Identity {
         self.pki
-            .server(&["localhost", "127.0.0.1"])
+            .server_with(&["localhost", "127.0.0.1"], &self.profile())
             .expect("a server certificate")
+    }
+
+    fn profile(&self) -> CertificateProfile {
+        CertificateProfile {
+            algorithm: self.algorithm,
+            ..CertificateProfile::default()
+        }
     }
 
     /// Starts the project's own server, which creates devices from certificates.
@@ -75,7 +95,8 @@ impl Desk {
 
     /// A whole flash for a blank device that is to connect to `broker_port` of this computer.
     pub fn flash(&self, serial: &str, broker_port: u16, more: &str) -> Flash {
-        let identity = self.pki.device(serial).expect("a device certificate");
+        let identity = self.pki.device_with(serial, &self.profile());
+        let identity = identity.expect("a device certificate");
         self.flash_of(&identity, broker_port, more)
     }
 
@@ -93,6 +114,23 @@ impl Desk {
         broker_port: u16,
         more: &str,
     ) -> Vec<u8> {
+        self.image(
+            chain,
+            identity.key_pem(),
+            identity.trust_pem(),
+            broker_port,
+            more,
+        )
+    }
+
+    /// A flash with a certificate of another authority, which trusts brokers of this one (PEM).
+    pub fn flash_trusting(&self, identity: &Identity, trust: &str, broker_port: u16) -> Flash {
+        let chain = identity.chain_pem();
+        Flash::from_bytes(self.image(&chain, identity.key_pem(), trust, broker_port, ""))
+    }
+
+    fn image(&self, chain: &str, key: &str, trust: &str, broker_port: u16, more: &str) -> Vec<u8> {
+        hide_key(key);
         let settings = format!(
             r#"{{"broker":"mqtts://127.0.0.1:{broker_port}","server_name":"localhost",
                 "sntp_server":"{}","provisioning":{{"pop":"{PROOF}"}}{more}}}"#,
@@ -100,8 +138,8 @@ impl Desk {
         );
         FlashImage::builder()
             .file("device.crt", chain)
-            .file("device.key", identity.key_pem())
-            .file("server_chain.pem", identity.trust_pem())
+            .file("device.key", key)
+            .file("server_chain.pem", trust)
             .file("settings.json", settings)
             .build()
             .expect("a flash image")

@@ -5,6 +5,8 @@ use simulator::Simulator;
 use simulator::system::Notice;
 use tokio::sync::mpsc::UnboundedReceiver;
 
+use crate::secrets::shown;
+
 /// The events of one device from now on.
 pub struct Diary {
     notices: UnboundedReceiver<Notice>,
@@ -35,7 +37,9 @@ impl Diary {
             match self.notices.recv().await.expect("the device is gone") {
                 Notice::ProvisioningCode(code) => self.code = Some(code),
                 Notice::Event(at, event) => {
-                    println!("{:>10.3} {:<24} {event}", at as f64 / 1000.0, event.name());
+                    let line = format!("{:<24} {event}", event.name());
+                    println!("{:>10.3} {line}", at as f64 / 1000.0);
+                    shown(&line);
                     self.read.push((at, event.clone()));
                     if wanted(&event) {
                         return event;

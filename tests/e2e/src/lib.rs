@@ -23,9 +23,10 @@ pub use dice::Dice;
 pub use emulated::{EmulatedBoard, EmulatedFlash, Extent, Figure, Figures};
 pub use phone::Phone;
 pub use rude::{Answer, Rude, RudeBroker, Step};
-pub use secrets::{Secrets, logged_secrets, search_logs};
+pub use secrets::{given_away, hide, hide_key, shown};
 
-/// Runs a scenario on one thread, where devices live, giving up after two real minutes.
+/// Runs a scenario on one thread, where devices live, giving up after two real minutes. At its end
+/// no event and nothing that was logged may have shown a secret.
 ///
 /// Scenarios of one process run one after the other: MbedTLS has no threading on a host, and the
 /// rate of time belongs to the process.
@@ -46,8 +47,12 @@ pub fn scenario(play: impl Future<Output = ()>) {
         .expect("a runtime for the scenario");
     let limit = std::time::Duration::from_secs(120);
     runtime.block_on(tokio::task::LocalSet::new().run_until(async {
+        hide(PROOF);
+        hide(PASSPHRASE);
         tokio::time::timeout(limit, play)
             .await
             .expect("the scenario does not end");
     }));
+    let given_away = given_away();
+    assert!(given_away.is_empty(), "secrets in {given_away:#?}");
 }

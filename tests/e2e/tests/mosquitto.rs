@@ -2,9 +2,10 @@
 
 use device::event::{Event, TlsVersion};
 use e2e::{Desk, Diary, Mosquitto, NETWORK, PASSPHRASE, Phone, TlsVersions, scenario};
+use pki::KeyAlgorithm;
 
-async fn live_against(versions: TlsVersions, expected: TlsVersion) {
-    let desk = Desk::set().await;
+async fn live_against(versions: TlsVersions, keys: KeyAlgorithm, expected: TlsVersion) {
+    let desk = Desk::set_with(keys).await;
     let broker = Mosquitto::start(&desk, versions).await;
     let (_client, mut lines) = broker.subscribe("v1/devices/me/telemetry");
     let board = desk.board(desk.flash("SN-000010", broker.port, ""), 10);
@@ -42,10 +43,60 @@ async fn live_against(versions: TlsVersions, expected: TlsVersion) {
 
 #[test]
 fn telemetry_reaches_mosquitto() {
-    scenario(live_against(TlsVersions::From12, TlsVersion::Tls13));
+    let keys = KeyAlgorithm::P256;
+    scenario(live_against(TlsVersions::From12, keys, TlsVersion::Tls13));
 }
 
 #[test]
 fn telemetry_reaches_mosquitto_with_tls_1_3_only() {
-    scenario(live_against(TlsVersions::Only13, TlsVersion::Tls13));
+    let keys = KeyAlgorithm::P256;
+    scenario(live_against(TlsVersions::Only13, keys, TlsVersion::Tls13));
+}
+
+#[test]
+fn telemetry_reaches_mosquitto_with_tls_1_2_only() {
+    let keys = KeyAlgorithm::P256;
+    scenario(live_against(TlsVersions::Only12, keys, TlsVersion::Tls12));
+}
+
+#[test]
+fn telemetry_reaches_mosquitto_with_rsa_and_tls_1_3_only() {
+    let keys = KeyAlgorithm::Rsa2048;
+    scenario(live_against(TlsVersions::Only13, keys, TlsVersion::Tls13));
+}
+
+#[test]
+fn telemetry_reaches_mosquitto_with_rsa_and_tls_1_2_only() {
+    let keys = KeyAlgorithm::Rsa2048;
+    scenario(live_against(TlsVersions::Only12, keys, TlsVersion::Tls12));
+}
+
+/// Mosquitto accepts any certificate of its CA, and refuses all others in the handshake.
+#[test]
+fn mosquitto_refuses_a_device_of_another_ca() {
+    scenario(async {
+        let desk = Desk::set().await;
+        let mut broker = Mosquitto::start(&desk, TlsVersions::From12).await;
+        let strangers = Desk::set().await;
+        let identity = strangers.pki.device("SN-000011").expect("a certificate");
+        // It trusts the broker all the same.
+        let flash = desk.flash_trusting(&identity, desk.pki.root_pem(), broker.port);
+        let board = desk.board(flash, 11);
+        let mut diary = Diary::of(&board);
+        let story = async {
+            diary.until_named("provisioning.started").await;
+            let mut phone = Phone::paired_with(&desk, "PROV_1A2B0B").await;
+            phone.send(NETWORK, PASSPHRASE).await;
+            let failed = diary.until_named("cloud.failed").await;
+            let Event::ConnectionFailed { error, .. } = failed else {
+                unreachable!()
+            };
+            assert!(error.to_string().contains("device.crt"), "{error}");
+            broker.until("certificate verify failed").await;
+        };
+        tokio::select! {
+            _ = board.live() => panic!("the device restarted"),
+            () = story => {}
+        }
+    });
 }

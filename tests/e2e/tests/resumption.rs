@@ -10,7 +10,7 @@ use device::event::TlsVersion;
 use device::tls::{Client, Library, Resumption, Stream};
 use e2e::scenario;
 use embedded_io_async::{ErrorType, Read, Write};
-use pki::{Options, Pki};
+use pki::{KeyAlgorithm, Options, Pki, Profile};
 use rand::rngs::SysRng;
 use rand_core::UnwrapErr;
 use tempfile::TempDir;
@@ -90,8 +90,9 @@ struct Device {
 }
 
 impl Device {
-    fn new(pki: &Pki) -> Self {
-        let identity = pki.device("SN-000020").expect("a device certificate");
+    fn new(pki: &Pki, profile: &Profile) -> Self {
+        let identity = pki.device_with("SN-000020", profile);
+        let identity = identity.expect("a device certificate");
         let chain = identity.chain_pem();
         let files = Files {
             certificate: chain.as_bytes(),
@@ -155,9 +156,17 @@ fn library() -> Library<'static> {
     })
 }
 
-async fn resumes(options: &[&str], version: TlsVersion) {
-    let pki = Pki::new(&Options::default()).expect("certificates");
-    let identity = pki.server(&["localhost", "127.0.0.1"]);
+async fn resumes(options: &[&str], version: TlsVersion, algorithm: KeyAlgorithm) {
+    let pki = Pki::new(&Options {
+        algorithm,
+        ..Options::default()
+    });
+    let pki = pki.expect("certificates");
+    let profile = Profile {
+        algorithm,
+        ..Profile::default()
+    };
+    let identity = pki.server_with(&["localhost", "127.0.0.1"], &profile);
     let identity = identity.expect("a server certificate");
     let folder = TempDir::new().expect("a folder");
     for (name, text) in [
@@ -168,7 +177,7 @@ async fn resumes(options: &[&str], version: TlsVersion) {
         std::fs::write(folder.path().join(name), text).expect("a file for openssl");
     }
     let server = OpenSsl::start(&folder, options).await;
-    let mut device = Device::new(&pki);
+    let mut device = Device::new(&pki, &profile);
     let full = (version, false);
     let resumed = (version, true);
     assert_eq!(device.visit(&server, "localhost").await, full);
@@ -187,20 +196,36 @@ async fn resumes(options: &[&str], version: TlsVersion) {
 
 #[test]
 fn tls_1_2_by_ticket() {
-    scenario(resumes(&["-tls1_2"], TlsVersion::Tls12));
+    let keys = KeyAlgorithm::P256;
+    scenario(resumes(&["-tls1_2"], TlsVersion::Tls12, keys));
 }
 
 #[test]
 fn tls_1_2_by_number() {
-    scenario(resumes(&["-tls1_2", "-no_ticket"], TlsVersion::Tls12));
+    let keys = KeyAlgorithm::P256;
+    scenario(resumes(&["-tls1_2", "-no_ticket"], TlsVersion::Tls12, keys));
 }
 
 #[test]
 fn tls_1_3_by_ticket() {
-    scenario(resumes(&["-tls1_3"], TlsVersion::Tls13));
+    let keys = KeyAlgorithm::P256;
+    scenario(resumes(&["-tls1_3"], TlsVersion::Tls13, keys));
 }
 
 #[test]
 fn tls_1_3_by_number() {
-    scenario(resumes(&["-tls1_3", "-no_ticket"], TlsVersion::Tls13));
+    let keys = KeyAlgorithm::P256;
+    scenario(resumes(&["-tls1_3", "-no_ticket"], TlsVersion::Tls13, keys));
+}
+
+#[test]
+fn tls_1_2_with_rsa() {
+    let keys = KeyAlgorithm::Rsa2048;
+    scenario(resumes(&["-tls1_2"], TlsVersion::Tls12, keys));
+}
+
+#[test]
+fn tls_1_3_with_rsa() {
+    let keys = KeyAlgorithm::Rsa2048;
+    scenario(resumes(&["-tls1_3"], TlsVersion::Tls13, keys));
 }

@@ -10,7 +10,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::watch;
 
 use super::ledger::{End, Life};
-use crate::secrets::Secrets;
+use crate::secrets::shown;
 
 /// How many events are kept, to be shown if something goes wrong.
 const LAST_WORDS: usize = 60;
@@ -59,9 +59,6 @@ pub(super) struct Lives {
     pub(super) lives: RefCell<Vec<Life>>,
     pub(super) counts: RefCell<Counts>,
     pub(super) last_words: RefCell<VecDeque<String>>,
-    /// Lines that gave a secret away.
-    pub(super) leaks: RefCell<Vec<String>>,
-    secrets: RefCell<Secrets>,
 }
 
 /// What one life tells of its samples.
@@ -72,20 +69,14 @@ struct Told {
 }
 
 impl Lives {
-    pub(super) fn new(secrets: Secrets) -> Self {
+    pub(super) fn new() -> Self {
         Self {
             power: watch::Sender::new(Power::On(0)),
             seen: watch::Sender::default(),
             lives: RefCell::default(),
             counts: RefCell::default(),
             last_words: RefCell::default(),
-            leaks: RefCell::default(),
-            secrets: RefCell::new(secrets),
         }
-    }
-
-    pub(super) fn another_secret(&self, secret: &str) {
-        self.secrets.borrow_mut().add(secret);
     }
 
     /// Lives on and on. Ends when the power is off and `power` is told so for the last time, which
@@ -149,9 +140,7 @@ impl Lives {
         };
         self.count(event, told);
         let line = format!("{:>9.1} {:<24} {event}", *at_ms as f64 / 1e3, event.name());
-        if self.secrets.borrow().are_in(&line) {
-            self.leaks.borrow_mut().push(event.name().to_owned());
-        }
+        shown(&line);
         if !matches!(event, Event::Sampled(_)) {
             let mut last_words = self.last_words.borrow_mut();
             if last_words.len() == LAST_WORDS {

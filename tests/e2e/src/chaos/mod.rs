@@ -28,7 +28,7 @@ pub use plan::{Fault, Impostor, KINDS, PEACE_AFTER, Place, Planned, plan};
 pub use server::serve;
 
 use crate::desk::{Desk, PASSPHRASE, PROOF};
-use crate::secrets::{self, Secrets};
+use crate::secrets::{given_away, hide};
 use lives::{Lives, Power};
 use server::ServerFolder;
 use world::World;
@@ -139,12 +139,8 @@ pub fn run(run: &Run) -> Result<Report, String> {
 async fn play(run: &Run) -> Result<Report, String> {
     let folder = tempfile::TempDir::new().map_err(|e| e.to_string())?;
     let world = set_up(run, folder.path().to_owned()).await?;
-    let mut hidden = Secrets::new();
-    hidden.add(PROOF);
-    hidden.add(PASSPHRASE);
-    hidden.add_key(world.device_identity.borrow().key_pem());
-    secrets::search_logs(hidden);
-
+    hide(PROOF);
+    hide(PASSPHRASE);
     let told = RefCell::new(Vec::new());
     let begun = Cell::new(Instant::now());
     let story = async {
@@ -166,13 +162,8 @@ async fn play(run: &Run) -> Result<Report, String> {
     };
     world.stop_server().await;
     let mut failures: Vec<String> = ended.err().into_iter().collect();
-    let leaks = world
-        .lives
-        .leaks
-        .take()
-        .into_iter()
-        .chain(secrets::logged_secrets());
-    failures.extend(leaks.map(|line| format!("a secret was told: {line}")));
+    let given_away = given_away().into_iter();
+    failures.extend(given_away.map(|line| format!("a secret was told: {line}")));
     let stored = world.folder.stored().await.unwrap_or_else(|error| {
         failures.push(error);
         Default::default()
@@ -202,10 +193,6 @@ async fn set_up(run: &Run, folder: PathBuf) -> Result<Rc<World>, String> {
     let identity = desk.pki.device(DEVICE).map_err(|e| e.to_string())?;
     let board = desk.board(desk.flash_of(&identity, line.port, ""), 99);
     board.sensor.number_readings();
-    let mut hidden = Secrets::new();
-    hidden.add(PROOF);
-    hidden.add(PASSPHRASE);
-    hidden.add_key(identity.key_pem());
     let folder = ServerFolder {
         program: run.program.clone(),
         folder,
@@ -218,7 +205,7 @@ async fn set_up(run: &Run, folder: PathBuf) -> Result<Rc<World>, String> {
         desk,
         line,
         board,
-        lives: Lives::new(hidden),
+        lives: Lives::new(),
         folder,
         server: tokio::sync::Mutex::new(None),
         device_identity: RefCell::new(identity),

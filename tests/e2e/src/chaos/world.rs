@@ -17,6 +17,7 @@ use super::lives::{Lives, Power, Seen};
 use super::plan::{Fault, INTERVALS_MS, Impostor, Place};
 use super::server::{ServerFolder, ServerProcess};
 use crate::desk::{Desk, NETWORK, PROOF};
+use crate::secrets::hide;
 
 /// Where SPIFFS is in flash.
 const SPIFFS: std::ops::Range<usize> = 0x29_0000..0x2d_0000;
@@ -119,7 +120,7 @@ impl World {
             }
             Fault::PassphraseReplaced => {
                 let passphrase = format!("passphrase {}", self.another());
-                self.lives.another_secret(&passphrase);
+                hide(&passphrase);
                 self.passphrase.replace(passphrase.clone());
                 self.change_network(|network| network.passphrase = passphrase);
                 self.provision().await?;
