@@ -22,7 +22,7 @@ struct SinceBoot {
 
 impl NtpTimestampGenerator for SinceBoot {
     fn init(&mut self) {
-        self.now_unix_us = self.boot_unix_us + Instant::now().as_micros();
+        self.now_unix_us = self.boot_unix_us.saturating_add(Instant::now().as_micros());
     }
 
     fn timestamp_sec(&self) -> u64 {
@@ -82,5 +82,20 @@ pub async fn ask<N: Network>(
     match unix_us {
         Some(us) if us / 1_000_000 >= floor_unix_s => Ok(us / 1_000),
         _ => Err(ClockError::Implausible),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_time_is_too_late_to_begin_with() {
+        let mut clock = SinceBoot {
+            boot_unix_us: u64::MAX,
+            now_unix_us: 0,
+        };
+        clock.init();
+        assert_eq!(clock.now_unix_us, u64::MAX);
     }
 }
