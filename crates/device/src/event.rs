@@ -192,6 +192,12 @@ pub enum Event {
         /// Whether it was carried out.
         ok: bool,
     },
+    /// An RPC was not answered, and not carried out if it was to restart the device: too many came
+    /// at once, or the broker takes no reply of that size.
+    RpcDropped {
+        /// Its name, cut at 32 bytes.
+        method: String<32>,
+    },
     /// The telemetry interval was changed by the server.
     IntervalChanged {
         /// The new interval in milliseconds.
@@ -310,6 +316,7 @@ impl Event {
             Self::Acknowledged { .. } => "telemetry.acknowledged",
             Self::SamplesDropped { .. } => "telemetry.dropped",
             Self::RpcAnswered { .. } => "rpc.answered",
+            Self::RpcDropped { .. } => "rpc.dropped",
             Self::IntervalChanged { .. } => "telemetry.interval",
             Self::FactoryReset => "factory.reset",
             Self::Restarting { .. } => "restart",

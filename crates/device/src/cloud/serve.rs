@@ -4,9 +4,12 @@
 //! dropped when something is to be sent, perhaps in the middle of reading or writing; both MQTT
 //! and TLS can bear that (minimq 0.13.5, `Connection::poll`; [`crate::tls::Stream`]).
 
+use alloc::boxed::Box;
+
 use embassy_futures::select::{Either3, select3};
 use embassy_time::{Duration, Instant, Timer, with_timeout};
 use embedded_io_async::{Read, Write};
+use heapless::Deque;
 use minimq::{
     Connection, Op, PeerError, PubError, Publication, QoS, ResourceError, SubscriptionOptions,
     TopicFilter,
@@ -18,7 +21,7 @@ use super::device::Device;
 use super::inbound::{self, Answer};
 use super::outbound;
 use super::wire::{Line, Wire};
-use super::{CloudError, ConnectionEnd, cut};
+use super::{CloudError, ConnectionEnd};
 use crate::event::Event;
 
 /// How long the broker may take to acknowledge, and the network to take a packet.
@@ -29,6 +32,9 @@ const MESSAGE_PAUSE: Duration = Duration::from_millis(900);
 const MOST_PAYLOAD: usize = 2048;
 /// The smallest payload that takes one sample.
 const LEAST_PAYLOAD: usize = 256;
+
+/// How many replies wait for room; the server is told of no more.
+const MOST_ANSWERS: usize = 4;
 
 /// How far a connection got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,6 +114,8 @@ pub(super) async fn serve<D: Device, IO: Read + Write>(
         subscribing: None,
         introduction: None,
         batch: None,
+        answers: Deque::new(),
+        crowded: None,
         farewell: None,
         next_message: Instant::MIN,
         payload_limit: MOST_PAYLOAD,
@@ -118,9 +126,10 @@ pub(super) async fn serve<D: Device, IO: Read + Write>(
         if let Some(end) = serving.end() {
             return Ok(end);
         }
+        serving.send_answers().await?;
         serving.send_telemetry().await?;
         if let Some(answer) = serving.wait().await? {
-            serving.reply(answer).await?;
+            serving.keep(answer);
         }
     }
 }
@@ -148,6 +157,10 @@ struct Serving<'a, 's, 'b, 'l, D, IO> {
     introduction: Option<Sent>,
     /// Samples under way, with the number after the last of them.
     batch: Option<(Sent, u64)>,
+    /// Replies that wait for room.
+    answers: Deque<Box<Answer>, MOST_ANSWERS>,
+    /// Since when there has been none.
+    crowded: Option<Instant>,
     /// The reply that has to arrive before the connection ends.
     farewell: Option<(Sent, ConnectionEnd)>,
     next_message: Instant,
@@ -342,7 +355,8 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, D, IO> {
             self.batch.as_ref().map(|(sent, _)| sent),
             self.farewell.as_ref().map(|(sent, _)| sent),
         ];
-        let overdue = awaited.into_iter().flatten().map(|sent| sent.at).min();
+        let overdue = awaited.into_iter().flatten().map(|sent| sent.at);
+        let overdue = overdue.chain(self.crowded).min();
         let overdue = async {
             match overdue {
                 Some(since) => Timer::at(since + ACK_TIMEOUT).await,
@@ -360,39 +374,55 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, D, IO> {
         }
     }
 
-    async fn reply(&mut self, answer: Answer) -> Result<(), Failure<IO::Error>> {
-        let Answer {
-            id,
-            method,
-            ok,
-            payload,
-            length,
-            end,
-        } = answer;
-        let reply = payload.get(..length).unwrap_or_default();
-        let write = |buffer: &mut [u8]| {
-            let room = buffer.get_mut(..length);
-            let room = room.ok_or(BufferTooSmall { needed: length })?;
-            room.copy_from_slice(reply);
-            Ok(length)
-        };
-        match self
-            .publish(FromDevice::RpcResponse(id), length, write)
-            .await?
-        {
-            Outcome::Sent(op) => {
-                self.device.tell(&Event::RpcAnswered { method, ok });
-                if let Some(end) = end {
-                    self.farewell.get_or_insert((Sent::now(op), end));
+    /// Keeps an answer until there is room to send it.
+    fn keep(&mut self, answer: Answer) {
+        if let Err(answer) = self.answers.push_back(Box::new(answer)) {
+            self.drop_answer(&answer);
+        }
+    }
+
+    /// More calls than replies fit. The server sees no reply and may ask again, so a restart must
+    /// not happen either.
+    fn drop_answer(&self, answer: &Answer) {
+        let method = answer.method.clone();
+        self.device.tell(&Event::RpcDropped { method });
+    }
+
+    /// Sends the answers that wait, as far as there is room.
+    async fn send_answers(&mut self) -> Result<(), Failure<IO::Error>> {
+        while let Some(answer) = self.answers.pop_front() {
+            let length = answer.length;
+            let reply = answer.payload.get(..length).unwrap_or_default();
+            let write = |buffer: &mut [u8]| {
+                let room = buffer.get_mut(..length);
+                let room = room.ok_or(BufferTooSmall { needed: length })?;
+                room.copy_from_slice(reply);
+                Ok(length)
+            };
+            match self
+                .publish(FromDevice::RpcResponse(answer.id), length, write)
+                .await?
+            {
+                Outcome::Sent(op) => {
+                    let Answer {
+                        method, ok, end, ..
+                    } = *answer;
+                    self.device.tell(&Event::RpcAnswered { method, ok });
+                    if let Some(end) = end {
+                        self.farewell.get_or_insert((Sent::now(op), end));
+                    }
                 }
-            }
-            // More calls than replies fit. The server sees no reply and may ask again, so a
-            // restart must not happen either.
-            Outcome::NoRoom | Outcome::TooLarge => {
-                let method = cut::<32>(method.chars());
-                log::warn!("no room for a reply to {method}");
+                // Acknowledgements of what is under way make room; if nothing is, none will come.
+                Outcome::NoRoom if !self.connection.session().is_publish_quiescent() => {
+                    // It has just been taken from there.
+                    let _ = self.answers.push_front(answer);
+                    self.crowded.get_or_insert(Instant::now());
+                    return Ok(());
+                }
+                Outcome::NoRoom | Outcome::TooLarge => self.drop_answer(&answer),
             }
         }
+        self.crowded = None;
         Ok(())
     }
 }

@@ -142,6 +142,9 @@ impl fmt::Display for Event {
                     if *ok { "answered" } else { "refused" }
                 )
             }
+            Self::RpcDropped { method } => {
+                write!(f, "RPC {method} not answered: no room for its reply")
+            }
             Self::IntervalChanged { ms } => write!(f, "telemetry every {ms} ms from now on"),
             Self::FactoryReset => f.write_str("the network's credentials were erased"),
             Self::Restarting {

@@ -161,6 +161,7 @@ fn told(event: &Event) -> Option<Note> {
         | Event::ConnectionFailed { .. }
         | Event::SensorFailed(_)
         | Event::SamplesDropped { .. }
+        | Event::RpcDropped { .. }
         | Event::RpcAnswered { ok: false, .. } => Tone::Bad,
         _ => Tone::Plain,
     };
