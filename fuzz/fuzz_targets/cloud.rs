@@ -157,8 +157,15 @@ fuzz_target!(|data: &[u8]| {
         broker.read_packets();
     }
     // Whatever state that was: a broker that falls silent is noticed.
-    let result = result.or_else(|| device.pass(600_000)).expect("it gives up");
-    let told = |word: &str| broker.said.windows(word.len()).any(|at| at == word.as_bytes());
+    let result = result
+        .or_else(|| device.pass(600_000))
+        .expect("it gives up");
+    let told = |word: &str| {
+        broker
+            .said
+            .windows(word.len())
+            .any(|at| at == word.as_bytes())
+    };
     match result {
         Ok(ConnectionEnd::Restart) => assert!(told("reboot")),
         Ok(ConnectionEnd::FactoryReset) => assert!(told("factoryReset")),
@@ -197,7 +204,9 @@ impl Broker {
         let stream = end.0.borrow();
         loop {
             let bytes = &stream.from_device[self.read..];
-            let Some((&first, rest)) = bytes.split_first() else { return };
+            let Some((&first, rest)) = bytes.split_first() else {
+                return;
+            };
             let (mut length, mut used) = (0, 0);
             for byte in rest.iter().take(4) {
                 length |= usize::from(byte & 0x7F) << (7 * used);
@@ -206,11 +215,14 @@ impl Broker {
                     break;
                 }
             }
-            let Some(body) = rest.get(used..used + length) else { return };
+            let Some(body) = rest.get(used..used + length) else {
+                return;
+            };
             match first >> 4 {
                 3 if first & 6 != 0 => {
                     let topic = usize::from(u16::from_be_bytes([body[0], body[1]]));
-                    self.open.push_back((0x40, [body[2 + topic], body[3 + topic]]));
+                    self.open
+                        .push_back((0x40, [body[2 + topic], body[3 + topic]]));
                 }
                 8 => self.open.push_back((0x90, [body[0], body[1]])),
                 _ => {}

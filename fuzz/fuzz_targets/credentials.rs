@@ -59,12 +59,18 @@ fn pem(label: &str, der: &[u8]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = format!("-----BEGIN {label}-----\n");
     for (index, three) in der.chunks(3).enumerate() {
-        let word = three.iter().fold(0, |word, byte| word << 8 | u32::from(*byte));
+        let word = three
+            .iter()
+            .fold(0, |word, byte| word << 8 | u32::from(*byte));
         let word = word << (8 * (3 - three.len()));
         for digit in 0..4 {
             let index = (word >> (18 - 6 * digit) & 63) as usize;
             let padding = digit > three.len() as u32;
-            text.push(if padding { '=' } else { char::from(DIGITS[index]) });
+            text.push(if padding {
+                '='
+            } else {
+                char::from(DIGITS[index])
+            });
         }
         if index % 16 == 15 {
             text.push('\n');

@@ -41,10 +41,17 @@ fuzz_target!(|data: &[u8]| {
         let Some(step) = script.byte() else { break };
         act(step, &mut stranger, &mut script);
         stranger.heard.clear();
-        let ms = if step & 0xF == 9 { u64::from(script.short()) } else { 2 };
+        let ms = if step & 0xF == 9 {
+            u64::from(script.short())
+        } else {
+            2
+        };
         if let Some(result) = stranger.pass(&mut device, ms) {
             // Nobody but a client that set a network which works ends the service.
-            assert!(result.is_ok() && kept.get() > 0, "a stranger ended the service");
+            assert!(
+                result.is_ok() && kept.get() > 0,
+                "a stranger ended the service"
+            );
             assert_eq!(number % phone::SECURITIES, 0, "without a session");
             return;
         }
@@ -135,7 +142,10 @@ fn goes_on<T>(mut client: Stranger, device: &mut Task<'_, T>, proven: bool) {
     }
     let heard = &client.heard;
     let answers = |opcode: u8| heard.iter().find(|frame| frame.get(4) == Some(&opcode));
-    assert!(answers(0x13).is_some(), "the write is answered: {heard:02x?}");
+    assert!(
+        answers(0x13).is_some(),
+        "the write is answered: {heard:02x?}"
+    );
     let reply = answers(0x0B).expect("the read is answered");
     assert!(Version::decode(&reply[5..]).is_ok());
 }

@@ -45,7 +45,10 @@ fuzz_target!(|data: &[u8]| {
         }
         air.poll(now);
         if let Some(next) = air.next_deadline() {
-            assert!(next + Duration::from_secs(1) > now, "a deadline that was missed");
+            assert!(
+                next + Duration::from_secs(1) > now,
+                "a deadline that was missed"
+            );
         }
         for port in ports {
             let mut heard = 0;

@@ -35,7 +35,9 @@ fn texts(text: &[u8]) {
         assert!(capabilities > 0 || !version.has("wifi_scan"));
         let _ = protocomm::client::Login::for_device(&version, b"wifiprov", b"x");
     }
-    let Ok(text) = std::str::from_utf8(text) else { return };
+    let Ok(text) = std::str::from_utf8(text) else {
+        return;
+    };
     if let Ok(payload) = Payload::decode(text) {
         let mut buffer = vec![0; 4 * text.len() + 256];
         let length = payload.encode(&mut buffer).expect("there is room");
@@ -74,14 +76,20 @@ fn session(number: u8, mut script: Script<'_>) {
             1 => Request::Config(config::Request::Apply),
             2 => Request::Scan(scan::Request::Status),
             3 => Request::Scan(scan::Request::Start(scan::Start::default())),
-            4 => Request::Scan(scan::Request::Results { start_index: 0, count: 4 }),
+            4 => Request::Scan(scan::Request::Results {
+                start_index: 0,
+                count: 4,
+            }),
             5 => Request::Control(control::Request::Reset),
             6 => Request::Config(config::Request::Set(config::SetConfig {
                 ssid: b"home",
                 passphrase: b"secret",
                 ..config::SetConfig::default()
             })),
-            _ => Request::Custom { index: 0, data: script.short_string() },
+            _ => Request::Custom {
+                index: 0,
+                data: script.short_string(),
+            },
         };
         let Ok(length) = client.request(&request, &mut message) else {
             return refused(client, &mut script);
@@ -96,7 +104,10 @@ fn session(number: u8, mut script: Script<'_>) {
                 if let Reply::Scan(scan::Response::Results { entries, .. }) = read {
                     assert!(entries.iter().count() <= sent.len());
                 }
-                assert!(!phone::is_authenticated(number) || sent == honest, "a forgery");
+                assert!(
+                    !phone::is_authenticated(number) || sent == honest,
+                    "a forgery"
+                );
             }
             Err(error) => drop(error.to_string()),
         }

@@ -85,7 +85,11 @@ fuzz_target!(|data: &[u8]| {
         kept: Vec::new(),
     };
     // SRP-6a is slow; what is found is found in few steps.
-    let mut steps = if phone::is_authenticated(number) { 40 } else { 200 };
+    let mut steps = if phone::is_authenticated(number) {
+        40
+    } else {
+        200
+    };
     while let Some(step) = script.byte()
         && steps > 0
     {
@@ -116,7 +120,10 @@ impl Play {
                 let step = Duration::from_millis(u64::from(script.short()) * 10);
                 self.bench.now = self.bench.now + step;
             }
-            10 => self.bench.device.scan_finished(phone::air(script.byte_or_0())),
+            10 => self
+                .bench
+                .device
+                .scan_finished(phone::air(script.byte_or_0())),
             11 => self.bench.device.scan_failed(),
             12 => self.station(script),
             13 => {
@@ -138,14 +145,15 @@ impl Play {
     fn send(&mut self, index: usize, endpoint: Endpoint, request: &[u8]) {
         let honest = proof(request).is_some_and(|proof| self.honest.contains(proof));
         let cooling = self.bench.now.as_millis() < self.cool_until;
-        let result = self
-            .bench
-            .send(SessionId(index as u32), endpoint, request);
+        let result = self.bench.send(SessionId(index as u32), endpoint, request);
         while let Some(event) = self.bench.device.poll_event() {
             match event {
                 Event::SessionEstablished(id) => {
                     assert_eq!((id.0 as usize, endpoint), (index, Endpoint::Session));
-                    assert!(honest || !phone::needs_proof(self.number), "without a proof");
+                    assert!(
+                        honest || !phone::needs_proof(self.number),
+                        "without a proof"
+                    );
                     assert!(!cooling, "while cooling down");
                     self.established = true;
                 }
@@ -176,8 +184,16 @@ impl Play {
     fn begin(&mut self, index: usize, script: &mut Script<'_>) {
         let kind = script.byte_or_0();
         // Now and then a client of another scheme.
-        let number = if kind & 0x70 == 0x70 { kind } else { self.number };
-        let proof = if kind & 1 == 0 { phone::PROOF } else { phone::GUESS };
+        let number = if kind & 0x70 == 0x70 {
+            kind
+        } else {
+            self.number
+        };
+        let proof = if kind & 1 == 0 {
+            phone::PROOF
+        } else {
+            phone::GUESS
+        };
         let mut message = [0; 512];
         let login = phone::login(number, proof);
         let (client, length) =
@@ -196,7 +212,9 @@ impl Play {
         let mut reply = phone.inbox.clone();
         script.mutate(&mut reply);
         let mut message = [0; 512];
-        let Some(client) = &mut phone.client else { return };
+        let Some(client) = &mut phone.client else {
+            return;
+        };
         let Ok(Progress::Send(length)) = client.handshake(&reply, &mut message) else {
             return;
         };
@@ -221,7 +239,10 @@ impl Play {
                     passphrase: script.short_string(),
                     ..config::SetConfig::default()
                 };
-                (Endpoint::Config, config::Request::Set(set).encode(&mut plain))
+                (
+                    Endpoint::Config,
+                    config::Request::Set(set).encode(&mut plain),
+                )
             }
             2 | 3 => (Endpoint::Config, config::Request::Apply.encode(&mut plain)),
             4 => (Endpoint::Config, config::Request::Status.encode(&mut plain)),
@@ -232,7 +253,10 @@ impl Play {
                     group_channels: 0,
                     period_ms: 120,
                 };
-                (Endpoint::Scan, scan::Request::Start(start).encode(&mut plain))
+                (
+                    Endpoint::Scan,
+                    scan::Request::Start(start).encode(&mut plain),
+                )
             }
             7 => (Endpoint::Scan, scan::Request::Status.encode(&mut plain)),
             8 => {
@@ -242,8 +266,14 @@ impl Play {
                 };
                 (Endpoint::Scan, request.encode(&mut plain))
             }
-            9 => (Endpoint::Control, control::Request::Reset.encode(&mut plain)),
-            10 => (Endpoint::Control, control::Request::Reprovision.encode(&mut plain)),
+            9 => (
+                Endpoint::Control,
+                control::Request::Reset.encode(&mut plain),
+            ),
+            10 => (
+                Endpoint::Control,
+                control::Request::Reprovision.encode(&mut plain),
+            ),
             _ => {
                 let text = script.string();
                 let text = &text[..text.len().min(plain.len() - 64)];
@@ -256,12 +286,20 @@ impl Play {
         let mut plain = plain[..length].to_vec();
         script.mutate(&mut plain);
         if let Ok(config::Request::Set(set)) = config::Request::decode(&plain) {
-            self.asked.insert((set.ssid.to_vec(), set.passphrase.to_vec()));
+            self.asked
+                .insert((set.ssid.to_vec(), set.passphrase.to_vec()));
         }
-        let Some(client) = &mut self.phones[index].client else { return };
+        let Some(client) = &mut self.phones[index].client else {
+            return;
+        };
         let mut message = [0; 1200];
-        let data = Request::Custom { index: 0, data: &plain };
-        let Ok(length) = client.request(&data, &mut message) else { return };
+        let data = Request::Custom {
+            index: 0,
+            data: &plain,
+        };
+        let Ok(length) = client.request(&data, &mut message) else {
+            return;
+        };
         let mut message = message[..length].to_vec();
         script.mutate(&mut message);
         self.phones[index].inbox.clear();
@@ -285,7 +323,9 @@ impl Play {
                 channel: kind,
                 auth: AuthMode::Wpa2Psk,
             }),
-            1 => Station::Connecting { attempts_remaining: (kind > 99).then_some(kind.into()) },
+            1 => Station::Connecting {
+                attempts_remaining: (kind > 99).then_some(kind.into()),
+            },
             2 => Station::Failed(FailReason::AuthError),
             _ => Station::Failed(FailReason::NetworkNotFound),
         };
@@ -337,7 +377,10 @@ impl Play {
             self.bench.now = self.bench.now + Duration::from_secs(61);
         }
         let login = phone::login(self.number, phone::PROOF);
-        assert!(self.bench.admits(SessionId(78), login), "an honest client is let in");
+        assert!(
+            self.bench.admits(SessionId(78), login),
+            "an honest client is let in"
+        );
     }
 }
 

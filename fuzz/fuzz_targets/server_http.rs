@@ -27,7 +27,10 @@ fuzz_target!(|data: &[u8]| {
     if kind & 7 == 7 {
         let request = script.rest();
         let reply = server::with(|running| server::exchange(running.http_addr(), request, false));
-        assert!(reply.is_empty() || reply.starts_with(b"HTTP/1."), "{reply:02x?}");
+        assert!(
+            reply.is_empty() || reply.starts_with(b"HTTP/1."),
+            "{reply:02x?}"
+        );
         return;
     }
     let foreign = kind & 8 != 0;
@@ -37,7 +40,11 @@ fuzz_target!(|data: &[u8]| {
     let body = script.rest();
     server::with(|running| {
         let address = running.http_addr();
-        let host = if foreign { "evil.example".to_owned() } else { address.to_string() };
+        let host = if foreign {
+            "evil.example".to_owned()
+        } else {
+            address.to_string()
+        };
         let length = body.len();
         let mut request = format!(
             "{method} {path}{rest} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\
@@ -50,7 +57,11 @@ fuzz_target!(|data: &[u8]| {
         assert!(reply.starts_with(b"HTTP/1.1 "));
         assert!(!foreign || status == b"403" || status == b"400");
         // 500 is a fault of the server's own; 502 and 504 need a device.
-        assert!(!matches!(status, b"500" | b"502" | b"504"), "{}", String::from_utf8_lossy(&reply));
+        assert!(
+            !matches!(status, b"500" | b"502" | b"504"),
+            "{}",
+            String::from_utf8_lossy(&reply)
+        );
         if method == "DELETE" && status == b"204" {
             let made = server::block_on(running.create_device(server::DEVICE, Some(server::TOKEN)));
             made.expect("the database works");

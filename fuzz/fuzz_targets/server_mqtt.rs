@@ -24,7 +24,18 @@ fuzz_target!(|data: &[u8]| {
     let v5 = kind & 1 == 1;
     let mut bytes = Vec::new();
     if kind & 2 == 0 {
-        let mut body = vec![0, 4, b'M', b'Q', b'T', b'T', if v5 { 5 } else { 4 }, 0x82, 0, 9];
+        let mut body = vec![
+            0,
+            4,
+            b'M',
+            b'Q',
+            b'T',
+            b'T',
+            if v5 { 5 } else { 4 },
+            0x82,
+            0,
+            9,
+        ];
         if v5 {
             body.push(0);
         }

@@ -24,9 +24,18 @@ fuzz_target!(|file: &[u8]| {
     assert!((5..=3_600).contains(&settings.keep_alive_s));
     let provisioning = &settings.provisioning;
     assert!(!provisioning.username.is_empty());
-    assert!(provisioning.name_prefix.bytes().all(|b| (b' '..0x7F).contains(&b)));
+    assert!(
+        provisioning
+            .name_prefix
+            .bytes()
+            .all(|b| (b' '..0x7F).contains(&b))
+    );
     assert!(provisioning.security != Security::Srp6a || provisioning.pop != Proof::None);
-    for host in [&settings.broker.host, &settings.sntp_server.host, &settings.server_name] {
+    for host in [
+        &settings.broker.host,
+        &settings.sntp_server.host,
+        &settings.server_name,
+    ] {
         assert!(host.bytes().all(|b| b.is_ascii_graphic()), "{host:?}");
     }
     // The proof of possession is in no log, unless something public says the same.

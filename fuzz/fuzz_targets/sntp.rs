@@ -11,7 +11,11 @@ fuzz_target!(|data: &[u8]| {
     let mut script = Script::new(data);
     let net = Net::default();
     let floor = u64::from(script.short()) << (script.byte_or_0() % 40);
-    let host = if script.byte_or_0() % 2 == 0 { "192.0.2.1" } else { "pool.ntp.org" };
+    let host = if script.byte_or_0() % 2 == 0 {
+        "192.0.2.1"
+    } else {
+        "pool.ntp.org"
+    };
     while !script.is_over() {
         let kind = script.byte_or_0();
         let datagram = Datagram {

@@ -123,16 +123,16 @@ fn exercise(image: &[u8], geometry: Option<Geometry>) {
         }
     }
     let mut faults = 0;
-    let summary = volume.check(|_| faults += 1).expect("the flash does not fail");
+    let summary = volume
+        .check(|_| faults += 1)
+        .expect("the flash does not fail");
     assert_eq!(summary.faults, faults);
     if faults == 0 && looked_at.len() == files.len() {
         assert_eq!(whole, files.len(), "without a fault every file is readable");
         assert_eq!(summary.files as usize, files.len());
     }
     let reads = volume.release().reads;
-    let bound = mount
-        + walk
-        + looked_at.len() as u64 * (whole_file + walk)
-        + (40 * walk + pages * pages);
+    let bound =
+        mount + walk + looked_at.len() as u64 * (whole_file + walk) + (40 * walk + pages * pages);
     assert!(reads <= bound, "{reads} reads, more than {bound}");
 }

@@ -47,15 +47,27 @@ fuzz_target!(|volume: Volume<'_>| {
         block_size: page_size * (u32::from(volume.pages_per_block % 32) + 1),
         name_len: volume.name_len.into(),
         meta_len: volume.meta_len.into(),
-        magic: if volume.plain_magic { Magic::Plain } else { Magic::WithLength },
-        endianness: if volume.big_endian { Endianness::Big } else { Endianness::Little },
+        magic: if volume.plain_magic {
+            Magic::Plain
+        } else {
+            Magic::WithLength
+        },
+        endianness: if volume.big_endian {
+            Endianness::Big
+        } else {
+            Endianness::Little
+        },
         aligned_index_tables: volume.aligned,
     };
     let size = geometry.block_size * u32::from(volume.blocks % 33);
     if size > 512 * 1024 {
         return;
     }
-    let contents: Vec<_> = volume.files.iter().map(|(name, c)| (*name, c.bytes())).collect();
+    let contents: Vec<_> = volume
+        .files
+        .iter()
+        .map(|(name, c)| (*name, c.bytes()))
+        .collect();
     let Ok(mut builder) = Builder::new(size, geometry) else {
         return;
     };
@@ -69,17 +81,24 @@ fuzz_target!(|volume: Volume<'_>| {
             Err(_) => continue,
         };
         let path = format!("{}{name}", if name.starts_with('/') { "" } else { "/" });
-        assert!(model.insert(path, bytes.as_slice()).is_none(), "two of one name");
+        assert!(
+            model.insert(path, bytes.as_slice()).is_none(),
+            "two of one name"
+        );
     }
     let image = match builder.clone().build() {
         Ok(image) => image,
         Err(BuildError::ImageFull { needed, .. }) => {
             // The size that it names does, unless page numbers do not reach that far.
-            let enough = u32::try_from(needed).ok().filter(|size| *size <= 1024 * 1024);
+            let enough = u32::try_from(needed)
+                .ok()
+                .filter(|size| *size <= 1024 * 1024);
             if let Some(enough) = enough
                 && let Ok(larger) = Builder::new(enough, geometry)
             {
-                let larger = model.iter().try_fold(larger, |b, (name, bytes)| b.file(name, bytes));
+                let larger = model
+                    .iter()
+                    .try_fold(larger, |b, (name, bytes)| b.file(name, bytes));
                 assert!(larger.expect("they were taken before").build().is_ok());
             }
             return;
@@ -87,20 +106,26 @@ fuzz_target!(|volume: Volume<'_>| {
         Err(error) => panic!("{error}"),
     };
     assert_eq!(image.len(), size as usize);
-    assert_eq!(builder.build().as_ref(), Ok(&image), "the same files, the same image");
+    assert_eq!(
+        builder.build().as_ref(),
+        Ok(&image),
+        "the same files, the same image"
+    );
     compare(&image, geometry, &model, volume.reread_at);
 });
 
 fn compare(image: &[u8], geometry: Geometry, model: &HashMap<String, &[u8]>, at: u32) {
     let partition = Partition::whole(image.len() as u32);
-    let mut volume =
-        Spiffs::mount(Image(image), partition, Some(geometry)).expect("our own image");
+    let mut volume = Spiffs::mount(Image(image), partition, Some(geometry)).expect("our own image");
     assert_eq!(volume.geometry(), geometry);
     let mut seen = 0;
     for file in volume.files() {
         let file = file.expect("sound");
         let name = file.name().as_str().expect("it was text");
-        assert_eq!(model.get(name).map(|bytes| bytes.len()), Some(file.size() as usize));
+        assert_eq!(
+            model.get(name).map(|bytes| bytes.len()),
+            Some(file.size() as usize)
+        );
         seen += 1;
     }
     assert_eq!(seen, model.len());
@@ -114,7 +139,11 @@ fn compare(image: &[u8], geometry: Geometry, model: &HashMap<String, &[u8]>, at:
         let rest = bytes.get(at as usize..).unwrap_or_default();
         assert_eq!(&part[..length], &rest[..rest.len().min(part.len())]);
     }
-    assert!(volume.read_all("/no such file, surely", &mut buffer).is_err());
+    assert!(
+        volume
+            .read_all("/no such file, surely", &mut buffer)
+            .is_err()
+    );
     let summary = volume.check(|fault| panic!("{fault}")).expect("sound");
     assert_eq!(summary.files as usize, model.len());
 

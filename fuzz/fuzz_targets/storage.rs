@@ -39,7 +39,9 @@ fuzz_target!(|data: &[u8]| {
     }
     let _ = storage.last_good_time();
     let _ = storage.interval_ms();
-    let _ = storage.proof_of_possession().map(|proof| proof.map(|text| text.len()));
+    let _ = storage
+        .proof_of_possession()
+        .map(|proof| proof.map(|text| text.len()));
     if let Ok(file) = storage.read_file("settings.json", 4096) {
         assert!(file.len() <= 4096);
     }

@@ -8,14 +8,14 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use bt_hci_transport::{PacketToController, PacketToHost, Transport};
 use device::event::Event;
-use device::retained;
 use device::platform::{
     AccessPoint, AuthMode, Bluetooth, Heap, Identity, JoinError, Network, Observer, Platform,
     Reading, ResetReason, ScanRequest, Sensor, SensorError, System, Wifi, WifiCredentials,
 };
+use device::retained;
+use embassy_time::Timer;
 use embedded_io_async::{ErrorType, Read, Write};
 use embedded_nal_async::{AddrType, Dns, TcpConnect};
-use embassy_time::Timer;
 use rand_core::TryRng;
 use sntpc::NtpUdpSocket;
 

@@ -155,10 +155,12 @@ impl Stranger {
                 }
                 // Disconnection Complete.
                 Some([4, 0x05, ..]) => self.handle = None,
-                Some([2, _, flags, _, _, data @ ..]) => match (flags >> 4 & 3, self.heard.last_mut()) {
-                    (1, Some(frame)) => frame.extend(data),
-                    _ => self.heard.push(data.to_vec()),
-                },
+                Some([2, _, flags, _, _, data @ ..]) => {
+                    match (flags >> 4 & 3, self.heard.last_mut()) {
+                        (1, Some(frame)) => frame.extend(data),
+                        _ => self.heard.push(data.to_vec()),
+                    }
+                }
                 Some(_) => {}
             }
         }

@@ -6,7 +6,11 @@ mod bench;
 mod chaos;
 mod checks;
 mod demo;
+mod esptb;
 mod firmware;
+mod flash;
+mod fuzz;
+mod hil;
 mod interop;
 mod process;
 mod setup;
@@ -71,6 +75,21 @@ enum Chore {
     ///
     /// Fails if the image does not fit the app slot of the partition table.
     Firmware(firmware::Options),
+    /// Build the firmware and write it onto the board that is connected
+    ///
+    /// With --spiffs the whole flash is written: bootloader, partition table, app and certificates;
+    /// the board keeps its network. Without, the app alone. `esptb flash --help` tells the rest.
+    Flash(flash::Options),
+    /// Run the tests that need a board; without one they are skipped
+    ///
+    /// Writes the firmware onto the board at --port, and follows its console: boot, certificates,
+    /// provisioning; and, given a broker's certificates and a network, all the way online.
+    Hil(hil::Options),
+    /// Fuzz whatever reads bytes from a stranger
+    ///
+    /// Prints how often each target ran, what it reached, and how to see a fault again. Stable Rust
+    /// and a C++ compiler are enough.
+    Fuzz(fuzz::Options),
     /// Measure what all this costs, and write the figures down
     ///
     /// Builds the programs with optimisation, prints a table and writes target/bench.json; with
@@ -84,6 +103,9 @@ enum Chore {
 }
 
 fn main() -> ExitCode {
+    if let Some(foreign) = std::env::var_os(fuzz::INSTRUMENTED) {
+        return fuzz::rustc(&foreign);
+    }
     terminal::configure();
     let done = match Cli::parse().chore {
         Chore::Setup { purpose } => setup::run(purpose),
@@ -91,6 +113,9 @@ fn main() -> ExitCode {
         Chore::Test(options) => checks::run(&options),
         Chore::Chaos(options) => chaos::run(&options),
         Chore::Firmware(options) => firmware::run(&options),
+        Chore::Flash(options) => flash::run(&options),
+        Chore::Hil(options) => hil::run(&options),
+        Chore::Fuzz(options) => fuzz::run(&options),
         Chore::Bench(options) => bench::run(&options),
         Chore::Size(options) => size::run(&options),
     };

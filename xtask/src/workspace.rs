@@ -20,9 +20,9 @@ pub(crate) fn firmware() -> PathBuf {
     root().join("firmware")
 }
 
-/// The folders of all cargo workspaces of the project: the host's, and those for other targets.
+/// The folders of all cargo workspaces of the project: the host's, those for other targets, and the fuzz targets.
 pub(crate) fn all() -> Vec<PathBuf> {
-    let others = ["firmware", "emulated"].map(|name| root().join(name));
+    let others = ["firmware", "emulated", "fuzz"].map(|name| root().join(name));
     std::iter::once(root().to_owned()).chain(others).collect()
 }
 

@@ -38,6 +38,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("xtask", &[]),
     ("firmware", &["crates/device", "crates/sockets"]),
     ("emulated", &["crates/device", "crates/sockets"]),
+    ("fuzz", &["crates/", "host/"]),
 ];
 
 /// What the tests of a package may use beyond that.

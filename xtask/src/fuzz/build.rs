@@ -1,0 +1,124 @@
+//! Building with coverage instrumentation, by stable Rust.
+//!
+//! The flags are those of `cargo fuzz --sanitizer none`; an address sanitizer would need nightly,
+//! and has little to find in code without `unsafe`. They go to the code in question only: what
+//! this project wrote, and the parsers of others that fuzz/Cargo.toml names. The rest, such as
+//! the arithmetic of SRP-6a, would be three times as slow and tell nothing. So this program stands
+//! in for rustc, and leaves the flags out where they do not belong.
+
+use std::{
+    ffi::{OsStr, OsString},
+    path::{Path, PathBuf},
+    process::{Command, ExitCode},
+};
+
+use anyhow::{Context, Result};
+
+use crate::{process, terminal, workspace};
+
+/// Set where this program stands in for rustc: the foreign crates to instrument, with commas.
+pub(crate) const INSTRUMENTED: &str = "XTASK_FUZZ_INSTRUMENTED";
+
+/// libFuzzer's coverage: counters, the table of places, and the operands of comparisons.
+const FLAGS: [&str; 5] = [
+    "-Cpasses=sancov-module",
+    "-Cllvm-args=-sanitizer-coverage-level=4",
+    "-Cllvm-args=-sanitizer-coverage-inline-8bit-counters",
+    "-Cllvm-args=-sanitizer-coverage-pc-table",
+    "-Cllvm-args=-sanitizer-coverage-trace-compares",
+];
+
+/// Builds targets; returns the folder of the binaries.
+pub(super) fn build(folder: &Path, names: &[&str]) -> Result<PathBuf> {
+    terminal::remark("building the fuzz targets (some minutes the first time)");
+    let metadata = workspace::metadata(folder)?;
+    let package = metadata
+        .root_package()
+        .context("fuzz/Cargo.toml has no package")?;
+    let foreign: Vec<String> = serde_json::from_value(package.metadata["instrumented"].clone())
+        .context("fuzz/Cargo.toml: [package.metadata] instrumented must be a list of crates")?;
+    let about = process::capture(Command::new("rustc").arg("-vV"))?;
+    let host = about
+        .lines()
+        .find_map(|line| line.strip_prefix("host: "))
+        .context("`rustc -vV` does not say for which host it is")?;
+    let target = folder.join("target");
+    let mut cargo = process::cargo();
+    cargo
+        .current_dir(folder)
+        .env("RUSTFLAGS", format!("{} --cfg fuzzing", FLAGS.join(" ")))
+        .env("RUSTC_WRAPPER", std::env::current_exe()?)
+        .env(INSTRUMENTED, foreign.join(","))
+        .env("CARGO_TARGET_DIR", &target)
+        // A target of its own, so that build scripts are not instrumented.
+        .args(["build", "--release", "--locked", "--target", host]);
+    for name in names {
+        cargo.args(["--bin", name]);
+    }
+    process::run(&mut cargo)?;
+    Ok(target.join(host).join("release"))
+}
+
+/// Stands in for rustc, whose path is the first argument.
+pub(crate) fn rustc(foreign: &OsStr) -> ExitCode {
+    let mut arguments = std::env::args_os().skip(1);
+    let Some(rustc) = arguments.next() else {
+        return ExitCode::FAILURE;
+    };
+    let arguments: Vec<_> = arguments.collect();
+    let foreign = foreign.to_string_lossy();
+    let status = Command::new(rustc)
+        .args(without_flags(
+            arguments,
+            &foreign.split(',').collect::<Vec<_>>(),
+        ))
+        .status();
+    match status {
+        Ok(status) if status.success() => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
+    }
+}
+
+/// Leaves the flags out where they do not belong.
+fn without_flags(arguments: Vec<OsString>, foreign: &[&str]) -> Vec<OsString> {
+    let is_foreign = arguments
+        .iter()
+        .any(|argument| argument.to_string_lossy().contains("/registry/src/"));
+    let mut after_name = arguments
+        .iter()
+        .skip_while(|argument| *argument != "--crate-name");
+    let name = after_name
+        .nth(1)
+        .map(|name| name.to_string_lossy().into_owned());
+    if !is_foreign || name.is_some_and(|name| foreign.contains(&name.as_str())) {
+        return arguments;
+    }
+    let kept = |argument: &OsString| !FLAGS.iter().any(|flag| argument == flag);
+    arguments.into_iter().filter(kept).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn left(name: &str, path: &str) -> usize {
+        let arguments = ["--crate-name", name, path]
+            .into_iter()
+            .chain(FLAGS)
+            .map(OsString::from);
+        without_flags(arguments.collect(), &["minimq"]).len() - 3
+    }
+
+    #[test]
+    fn only_what_is_looked_into_is_instrumented() {
+        assert_eq!(
+            left("spiffs", "/home/me/crates/spiffs/src/lib.rs"),
+            FLAGS.len()
+        );
+        assert_eq!(
+            left("minimq", "/c/registry/src/x/minimq-0.13.5/src/lib.rs"),
+            FLAGS.len()
+        );
+        assert_eq!(left("aes", "/c/registry/src/x/aes-0.9.0/src/lib.rs"), 0);
+    }
+}
