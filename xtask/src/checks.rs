@@ -13,7 +13,7 @@ use anyhow::{Result, bail};
 
 use crate::{
     firmware::{self, chips},
-    interop, process, setup, size, terminal, workspace,
+    fuzz, interop, process, setup, size, terminal, workspace,
 };
 
 /// The options of `cargo xtask test`.
@@ -121,6 +121,11 @@ const STEPS: &[Step] = &[
         name: "interop",
         about: "Bumble provisions the simulated device, and ESP-IDF's NVS generator and our NVS agree",
         run: |_| done(interop::test()),
+    },
+    Step {
+        name: "fuzz",
+        about: "no target finds a fault in a few thousand inputs",
+        run: |_| fuzz::brief().map(Outcome::Noted),
     },
     Step {
         name: "doctests",

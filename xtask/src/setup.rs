@@ -72,6 +72,13 @@ const PACKAGES: &[Package] = &[
         reason: "builds MbedTLS",
     },
     Package {
+        debian: "g++",
+        brew: None,
+        program: Some("c++"),
+        purposes: &[Purpose::Test],
+        reason: "compiles libFuzzer",
+    },
+    Package {
         debian: "mosquitto",
         brew: Some("mosquitto"),
         program: Some("mosquitto"),

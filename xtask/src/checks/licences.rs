@@ -19,6 +19,7 @@ const PERMISSIVE: &[&str] = &[
     "ISC",
     "MIT",
     "MIT-0",
+    "NCSA", // libFuzzer
     "Unicode-3.0",
     "Unlicense",
     "Zlib",
