@@ -34,6 +34,16 @@ pub(crate) struct Soc {
     reset: ResetReason,
 }
 
+/// The memory that the allocator has left.
+pub(crate) fn heap() -> Heap {
+    let stats = esp_alloc::HEAP.stats();
+    let left = |used: usize| u32::try_from(stats.size.saturating_sub(used)).unwrap_or(u32::MAX);
+    Heap {
+        free: left(stats.current_usage),
+        least: left(stats.max_usage),
+    }
+}
+
 impl Soc {
     /// Takes the parts, and `reset` for the reason of the start. The radio must be up, for it is
     /// the source of randomness.
@@ -111,12 +121,7 @@ impl System for Soc {
     }
 
     fn heap(&self) -> Option<Heap> {
-        let stats = esp_alloc::HEAP.stats();
-        let left = |used: usize| u32::try_from(stats.size.saturating_sub(used)).unwrap_or(u32::MAX);
-        Some(Heap {
-            free: left(stats.current_usage),
-            least: left(stats.max_usage),
-        })
+        Some(heap())
     }
 
     fn chip_temperature_decicelsius(&self) -> Option<i16> {
