@@ -2,6 +2,7 @@
 
 pub(crate) mod board_report;
 pub(crate) mod completions;
+pub(crate) mod conformance;
 pub(crate) mod demo;
 pub(crate) mod flash;
 pub(crate) mod image;

@@ -58,6 +58,7 @@ enum Command {
     BoardReport(cmd::board_report::Cmd),
     Simulate(cmd::simulate::Cmd),
     Provision(cmd::provision::Cmd),
+    Conformance(cmd::conformance::Cmd),
     Serve(cmd::serve::Cmd),
     Completions(cmd::completions::Cmd),
     /// A share of a fleet, for `simulate --count` alone
@@ -78,6 +79,7 @@ fn main() -> ExitCode {
         Command::BoardReport(cmd) => cmd::board_report::run(cmd),
         Command::Simulate(cmd) => cmd::simulate::run(cmd),
         Command::Provision(cmd) => cmd::provision::run(cmd),
+        Command::Conformance(cmd) => cmd::conformance::run(cmd),
         Command::Serve(cmd) => cmd::serve::run(cmd),
         Command::FleetWorker => fleet::run_worker(),
         Command::Completions(cmd) => cmd::completions::run(cmd, &mut Cli::command()),

@@ -1,0 +1,186 @@
+//! `esptb conformance`: does a device provision as ESP-IDF's do?
+
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use provisioner::Secrets;
+use provisioner::conformance::{self, COMMIT, Finding, Options, Report, Target, Verdict, Weight};
+use vhci::{HciSpec, SharedAir};
+use zeroize::Zeroizing;
+
+use crate::console::{BAD, FAINT, GOOD, STRONG, paint};
+use crate::demo::on_one_thread;
+
+/// Check that a device provisions as ESP-IDF's do, over Bluetooth or HTTP
+///
+/// A suite of named cases for any device that speaks ESP-IDF's unified provisioning: how it looks
+/// over Bluetooth, its sessions and who gets none, nonsense and lost links, networks and
+/// credentials. What fails is told with what was seen, what is wanted, and where ESP-IDF says so.
+#[derive(Args)]
+#[command(after_help = AFTER_HELP)]
+pub(crate) struct Cmd {
+    /// The Bluetooth controller: hci0 (Linux), tcp:HOST:PORT (H4)
+    #[arg(long, default_value = "hci0", value_name = "CONTROLLER")]
+    hci: HciSpec,
+    /// Over HTTP instead: the device's address while it is an access point (192.168.4.1)
+    #[arg(long, value_name = "HOST[:PORT]", conflicts_with_all = ["hci", "name"])]
+    http: Option<String>,
+    /// The device's name, if several are in the air
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// What the device's name must begin with
+    #[arg(long, default_value = "PROV_", value_name = "TEXT")]
+    prefix: String,
+    /// The proof of possession, from the device's label or QR code
+    #[arg(long, env = "ESPTB_POP", hide_env_values = true, value_name = "SECRET")]
+    pop: Option<String>,
+    /// The user name of security 2
+    #[arg(long, default_value = "wifiprov", value_name = "NAME")]
+    username: String,
+    /// A network that the device may join in the last case, which ends its provisioning
+    #[arg(long, value_name = "NAME")]
+    ssid: Option<String>,
+    /// Its passphrase
+    #[arg(
+        long,
+        env = "ESPTB_PASSPHRASE",
+        hide_env_values = true,
+        requires = "ssid",
+        value_name = "SECRET"
+    )]
+    passphrase: Option<String>,
+    /// Show the cases and what each is for
+    #[arg(long)]
+    list: bool,
+    /// Write the findings into this file as JSON
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Write the findings into this file as JUnit XML
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+    /// Only these cases, or groups of cases [default: all]
+    #[arg(value_name = "CASE")]
+    only: Vec<String>,
+}
+
+const AFTER_HELP: &str = "\
+Examples:
+  esptb conformance --list
+  esptb conformance --name PROV_1A2B3C --pop abcd1234
+  esptb conformance --pop abcd1234 --ssid home --passphrase 'correct horse' --junit findings.xml
+  esptb conformance --http 192.168.4.1 --pop abcd1234 session garbage
+
+Exit codes: 0 the device conforms, 1 a case failed or nothing could be checked, 2 wrong arguments.
+What is only advised does not count.
+
+A simulated device: `esptb simulate --flash flash.bin --air 127.0.0.1:6402` beside
+`esptb conformance --hci tcp:127.0.0.1:6402 --pop …`. A controller on a serial line becomes tcp: by
+`socat TCP-LISTEN:6402,reuseaddr,fork FILE:/dev/ttyUSB0,b115200,raw`.
+
+The computer's own adapter must be down and takes root: systemctl stop bluetooth.";
+
+/// Runs the suite.
+pub(crate) fn run(cmd: Cmd) -> Result<()> {
+    if cmd.list {
+        list();
+        return Ok(());
+    }
+    on_one_thread(check(cmd))
+}
+
+fn list() {
+    for case in conformance::cases() {
+        let advice = match case.weight {
+            Weight::Must => "",
+            Weight::Advice => " (advice)",
+        };
+        anstream::println!("{}{advice}", paint(STRONG, case.name));
+        anstream::println!("  why:    {}", case.purpose);
+        anstream::println!("  wants:  {}", case.wants);
+        anstream::println!("  source: {}", case.source);
+    }
+    anstream::println!(
+        "{}",
+        paint(FAINT, format!("sources: ESP-IDF v5.4.1, {COMMIT}"))
+    );
+}
+
+async fn check(cmd: Cmd) -> Result<()> {
+    for name in &cmd.only {
+        if !conformance::cases().any(|case| case.name.starts_with(name.as_str())) {
+            bail!("there is no case `{name}`; --list shows them");
+        }
+    }
+    let target = match &cmd.http {
+        Some(address) => Target::Http(address.clone()),
+        None if cmd.hci == HciSpec::Virtual => bail!(
+            "there is nobody in the air of a virtual controller of this program's own: take one of \
+             `esptb simulate --air ADDR:PORT` by --hci tcp:ADDR:PORT"
+        ),
+        None => Target::Bluetooth {
+            hci: cmd.hci.clone(),
+            air: SharedAir::new(),
+            name: cmd.name.clone(),
+        },
+    };
+    let mut secrets = Secrets::proof(cmd.pop.as_deref().unwrap_or_default());
+    secrets.username.clone_from(&cmd.username);
+    let passphrase = Zeroizing::new(cmd.passphrase.clone().unwrap_or_default());
+    let options = Options {
+        prefix: cmd.prefix.clone(),
+        network: cmd.ssid.clone().map(|ssid| (ssid, passphrase)),
+        only: cmd.only.clone(),
+        ..Options::new(secrets)
+    };
+    let report = conformance::run(target, &options, tell).await?;
+    for (file, text) in [
+        (&cmd.json, Report::to_json as fn(&Report) -> String),
+        (&cmd.junit, Report::to_junit),
+    ] {
+        if let Some(file) = file {
+            fs::write(file, text(&report))
+                .with_context(|| format!("cannot write {}", file.display()))?;
+        }
+    }
+    close(&report)
+}
+
+/// One line for a case; more where there is something to mend.
+fn tell(finding: &Finding) {
+    let style = match finding.verdict {
+        Verdict::Passed => GOOD,
+        Verdict::Failed | Verdict::NotRun => BAD,
+        Verdict::Advised => STRONG,
+        Verdict::NotApplicable => FAINT,
+    };
+    let verdict = format!("{:<8}", finding.verdict);
+    let case = finding.case;
+    let seen = finding.seen.as_str();
+    anstream::println!("{} {:<25} {seen}", paint(style, verdict), case.name);
+    if matches!(finding.verdict, Verdict::Failed | Verdict::Advised) {
+        anstream::println!("         wants:  {}", case.wants);
+        anstream::println!("         source: {}", case.source);
+    }
+}
+
+fn close(report: &Report) -> Result<()> {
+    anstream::println!(
+        "{}: {} passed, {} failed, {} advised, {} not applicable, {} not run, in {:.0} s",
+        report.target,
+        report.count(Verdict::Passed),
+        report.count(Verdict::Failed),
+        report.count(Verdict::Advised),
+        report.count(Verdict::NotApplicable),
+        report.count(Verdict::NotRun),
+        report.took.as_secs_f64(),
+    );
+    if report.conforms() {
+        Ok(())
+    } else if report.count(Verdict::Failed) == 0 {
+        bail!("nothing could be checked: is the device in reach and waiting to be provisioned?")
+    } else {
+        bail!("the device does not conform: see the cases that failed")
+    }
+}
