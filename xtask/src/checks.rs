@@ -1,6 +1,7 @@
 //! `cargo xtask test`: everything that can be checked without a board, as named steps.
 
 mod arrows;
+mod bootable;
 mod licences;
 mod rules;
 
@@ -156,6 +157,11 @@ const STEPS: &[Step] = &[
             account.check_slot()?;
             size::summary(&account).map(Outcome::Noted)
         },
+    },
+    Step {
+        name: "image",
+        about: "the firmware becomes an image that boots: twice the same, and esptool agrees",
+        run: |_| bootable::check().map(Outcome::Noted),
     },
     Step {
         name: "firmware-clippy",

@@ -48,6 +48,11 @@ pub(crate) fn build(chip: &Chip) -> Result<Account> {
     Ok(Account::new(chip, image, &map::parse(&map), &no_bytes))
 }
 
+/// Builds the firmware of a chip; returns the ELF file.
+pub(crate) fn elf(chip: &Chip) -> Result<PathBuf> {
+    Ok(compile(chip)?.elf)
+}
+
 /// Runs clippy over the firmware, warnings denied.
 pub(crate) fn lint(chip: &Chip) -> Result<()> {
     let mut command = cargo("clippy", chip);

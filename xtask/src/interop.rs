@@ -24,7 +24,12 @@ fn environment() -> PathBuf {
 }
 
 fn python() -> PathBuf {
-    environment().join("bin/python")
+    program("python")
+}
+
+/// A program of the environment.
+pub(crate) fn program(name: &str) -> PathBuf {
+    environment().join("bin").join(name)
 }
 
 /// Makes the environment, if it is not there or was made from other requirements.
