@@ -122,6 +122,8 @@ pub(crate) fn start_log(verbose: u8) {
         .filter_level(level)
         // A device that loses its power does not close its connection either.
         .filter_module("mbedtls_rs::session", level.min(quiet))
+        // What it warns of was asked for.
+        .filter_module("espflash", level.min(quiet))
         .target(env_logger::Target::Pipe(Box::new(LogWriter)))
         .format(|f, record| {
             let level = record.level().as_str().to_lowercase();
@@ -134,6 +136,31 @@ pub(crate) fn start_log(verbose: u8) {
 pub(crate) fn log_into(file: Option<File>) {
     *LOG_FILE.lock().unwrap_or_else(PoisonError::into_inner) = file;
 }
+
+/// Prints a line on the standard output, for commands whose output goes on and on.
+///
+/// # Errors
+///
+/// [`OutputClosed`] where nobody reads any more, as behind `| head`.
+pub(crate) fn line(text: impl fmt::Display) -> anyhow::Result<()> {
+    match writeln!(anstream::stdout(), "{text}") {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(OutputClosed.into()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Nobody reads the standard output any more: a reason to end, and nobody to tell it.
+#[derive(Debug)]
+pub(crate) struct OutputClosed;
+
+impl fmt::Display for OutputClosed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("nobody reads the output any more")
+    }
+}
+
+impl std::error::Error for OutputClosed {}
 
 /// Tells of a file or folder that was made, and what it is.
 pub(crate) fn made(path: &Path, what: &str) {

@@ -44,6 +44,7 @@ const AFTER_HELP: &str = "\
 Where to begin:
   esptb demo                 the whole life of a device, on this computer
   esptb pki init             certificates of your own
+  esptb flash                an image onto a board
   esptb <COMMAND> --help     each command explains itself, with examples
 
 Exit codes: 0 done, 1 failed, 2 wrong arguments.";
@@ -86,6 +87,7 @@ fn main() -> ExitCode {
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.is::<console::OutputClosed>() => ExitCode::SUCCESS,
         Err(error) => {
             console::error(&error);
             ExitCode::FAILURE

@@ -16,6 +16,8 @@ fn esptb(folder: &Path, arguments: &[&str]) -> Output {
         .env_remove("CLICOLOR_FORCE")
         .env_remove("ESPTB_POP")
         .env_remove("ESPTB_PASSPHRASE")
+        .env_remove("ESPTB_PORT")
+        .env_remove("ESPTB_WIFI")
         .stdin(Stdio::null())
         .output()
         .expect("the program starts")
@@ -46,6 +48,13 @@ fn done(output: &Output) -> String {
 fn failed(output: &Output, text: &str) {
     assert_eq!(output.status.code(), Some(1), "{}", err(output));
     assert!(err(output).starts_with("error: "), "{}", err(output));
+    assert!(err(output).contains(text), "{}", err(output));
+}
+
+/// A failure after lines of how it came about.
+#[track_caller]
+fn failed_at_the_end(output: &Output, text: &str) {
+    assert_eq!(output.status.code(), Some(1), "{}", err(output));
     assert!(err(output).contains(text), "{}", err(output));
 }
 
@@ -81,6 +90,9 @@ fn the_help_is_what_was_agreed_on() {
         "pki show",
         "pki check",
         "image",
+        "flash",
+        "monitor",
+        "board-report",
         "simulate",
         "provision",
         "serve",
@@ -117,6 +129,11 @@ fn wrong_arguments_are_told_from_failures() {
         &["demo", "--for", "soon"][..],
         &["demo", "--reboot", "--mistakes"],
         &["simulate"],
+        &["flash"],
+        &["flash", "flash.bin", "--app", "firmware"],
+        &["image", "--inspect", "flash.bin", "--out", "flash.bin"],
+        &["image", "--json"],
+        &["image", "--chip", "c3"],
         &["provision", "--security", "3"],
         &["provision", "--hci", "usb"],
         &["provision", "--passphrase", "without a network"],
@@ -200,6 +217,62 @@ fn certificates_become_an_image_that_can_be_looked_into() {
 }
 
 #[test]
+fn a_folder_of_devices_becomes_a_folder_of_images() {
+    let folder = with_device();
+    let path = folder.path();
+    done(&esptb(path, &["pki", "device", "SN-2", "SN-3", "SN-4"]));
+    let batch = ["image", "--batch", "devices", "--wifi", "cafe:"];
+    done(&esptb(path, &batch));
+    let one = [
+        "image",
+        "--spiffs",
+        "devices/SN-3",
+        "--wifi",
+        "cafe:",
+        "--out",
+        "one.bin",
+    ];
+    done(&esptb(path, &one));
+    let read = |name: &str| fs::read(path.join(name)).expect("an image");
+    assert!(read("images/SN-3.bin") == read("one.bin"), "as if alone");
+    assert!(read("images/SN-2.bin") != read("one.bin"));
+
+    fs::write(path.join("devices/SN-2/device.key"), "no key").expect("writes");
+    let apart = ["image", "--batch", "devices", "--spiffs-out", "volumes"];
+    let output = esptb(path, &apart);
+    failed_at_the_end(&output, "1 of 3 devices have no image");
+    assert!(err(&output).contains("refused devices/SN-2"));
+    assert_eq!(read("volumes/SN-4.bin").len(), 0x4_0000);
+    failed(
+        &esptb(path, &["image", "--batch", "ca"]),
+        "esptb pki device",
+    );
+}
+
+#[test]
+fn an_image_lets_the_device_know_its_network_and_shows_no_passphrase() {
+    let folder = with_device();
+    let path = folder.path();
+    failed_at_the_end(
+        &esptb(path, &["image", "--wifi", "home"]),
+        "ESPTB_PASSPHRASE",
+    );
+    failed_at_the_end(&esptb(path, &["image", "--wifi", "home:short"]), "8 to 63");
+    let output = esptb(path, &["image", "--wifi", "home:correct horse"]);
+    done(&output);
+    assert!(err(&output).contains("joins \"home\", with a passphrase"));
+    let flash = fs::read(path.join("flash.bin")).expect("a flash");
+    let secret = b"correct horse";
+    assert!(flash.windows(secret.len()).any(|bytes| bytes == secret));
+    let inspected = done(&esptb(path, &["image", "--inspect", "flash.bin"]));
+    let json = done(&esptb(path, &["image", "--inspect", "flash.bin", "--json"]));
+    for shown in [&inspected, &json, &err(&output)] {
+        assert!(shown.contains("wifi") || shown.contains("home"), "{shown}");
+        assert!(!shown.contains("correct horse"), "{shown}");
+    }
+}
+
+#[test]
 fn nothing_is_replaced_unasked() {
     let folder = with_device();
     let path = folder.path();
@@ -239,7 +312,17 @@ fn colours_are_for_terminals() {
 fn shells_complete_every_command() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let script = done(&esptb(Path::new("."), &["completions", shell]));
-        for command in ["demo", "pki", "image", "simulate", "provision", "serve"] {
+        for command in [
+            "demo",
+            "pki",
+            "image",
+            "flash",
+            "monitor",
+            "board-report",
+            "simulate",
+            "provision",
+            "serve",
+        ] {
             assert!(script.contains(command), "{shell}: {command}");
         }
     }
@@ -319,55 +402,4 @@ fn the_demo_goes_from_blank_flash_to_telemetry_and_again_after_a_reboot() {
         "{second}"
     );
     assert!(!second.contains("provisioning.started"), "{second}");
-}
-
-/// A fleet without a broker brings its own, and every sample that was acknowledged is in it.
-#[test]
-fn a_fleet_loses_no_sample() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let arguments = [
-        "simulate",
-        "--count",
-        "20",
-        "--workers",
-        "2",
-        "--interval",
-        "200ms",
-        "--for",
-        "2s",
-        "--json",
-    ];
-    let output = esptb(folder.path(), &arguments);
-    let summary: serde_json::Value = serde_json::from_str(&done(&output)).expect("JSON");
-    let count = |key: &str| summary[key].as_u64().expect(key);
-    assert_eq!(
-        (count("devices"), count("connections")),
-        (20, 20),
-        "{summary}"
-    );
-    assert_eq!(
-        (count("lost"), count("dropped"), count("failures")),
-        (0, 0, 0)
-    );
-    assert!(count("acknowledged") >= 20 && count("stored") >= count("acknowledged"));
-    assert!(summary["acknowledge"]["p99_ms"].is_number(), "{summary}");
-    assert!(
-        folder.path().read_dir().expect("a folder").next().is_none(),
-        "left behind"
-    );
-}
-
-#[test]
-fn a_fleet_against_a_broker_that_is_not_there_says_what_went_wrong() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let broker = [
-        "simulate",
-        "--count",
-        "2",
-        "--broker",
-        "mqtts://127.0.0.1:1",
-    ];
-    failed(&esptb(folder.path(), &broker), "esptb pki init");
-    let both = ["simulate", "--count", "2", "--flash", "flash.bin"];
-    assert_eq!(esptb(folder.path(), &both).status.code(), Some(2));
 }

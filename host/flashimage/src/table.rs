@@ -48,7 +48,10 @@ pub enum TableError {
     #[error("none found at 0x8000: this is not the image of a whole flash")]
     Missing,
     /// A partition lies outside the flash, or on the bootloader or the table.
-    #[error("{name:?} does not lie between 0x9000 and the flash's end at {flash_size:#x}")]
+    #[error(
+        "{name:?} does not lie between 0x9000 and the flash's end at {flash_size:#x}: take a table \
+         for a flash of this size, or give the size of the flash that is there"
+    )]
     Outside {
         /// The partition's name.
         name: String,

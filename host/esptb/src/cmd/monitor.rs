@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use clap::Args;
 
 use crate::arguments::duration;
-use crate::console::{BAD, FAINT, GOOD, STRONG, WARN, paint};
+use crate::console::{self, BAD, FAINT, GOOD, STRONG, WARN, paint};
 use crate::serial::event::EventLine;
 use crate::serial::lines::{Lines, Next};
 use crate::serial::places::Places;
@@ -83,7 +83,7 @@ impl Monitor {
         loop {
             match lines.next(end)? {
                 Next::Line(line) => {
-                    if self.show(&line, start.elapsed()) {
+                    if self.show(&line, start.elapsed())? {
                         return Ok(());
                     }
                 }
@@ -98,11 +98,12 @@ impl Monitor {
     }
 
     /// Prints a line; tells whether it is the one that was waited for.
-    fn show(&self, line: &str, at: Duration) -> bool {
-        if self.timestamps {
-            let at = format!("[{:9.3}] ", at.as_secs_f64());
-            anstream::print!("{}", paint(FAINT, at));
-        }
+    fn show(&self, line: &str, at: Duration) -> Result<bool> {
+        let stamp = match self.timestamps {
+            true => format!("[{:9.3}] ", at.as_secs_f64()),
+            false => String::new(),
+        };
+        let stamp = paint(FAINT, stamp);
         let event = EventLine::parse(line);
         match &event {
             Some(event) => {
@@ -113,17 +114,17 @@ impl Monitor {
                 };
                 let at = paint(FAINT, format!("{:8}", event.uptime_ms));
                 let name = paint(style, format!("{:<22}", event.name));
-                anstream::println!("{at} {name} {}", event.text);
+                console::line(format_args!("{stamp}{at} {name} {}", event.text))?;
             }
             None => match log_style(line) {
-                Some(style) => anstream::println!("{}", paint(style, line)),
-                None => println!("{line}"),
+                Some(style) => console::line(format_args!("{stamp}{}", paint(style, line)))?,
+                None => console::line(format_args!("{stamp}{line}"))?,
             },
         }
         for place in self.places.iter().flat_map(|places| places.of(line)) {
-            anstream::println!("    {}", paint(WARN, place));
+            console::line(format_args!("    {}", paint(WARN, place)))?;
         }
-        event.is_some_and(|event| self.until.as_deref() == Some(event.name))
+        Ok(event.is_some_and(|event| self.until.as_deref() == Some(event.name)))
     }
 }
 

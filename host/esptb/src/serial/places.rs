@@ -9,6 +9,8 @@ use anyhow::{Result, anyhow};
 const DIGITS: std::ops::RangeInclusive<usize> = 7..=8;
 /// A place inlined more deeply than this is shown in part.
 const MOST_FRAMES: usize = 16;
+/// A function with more labels than this before an address stays without a name.
+const MOST_LABELS: usize = 1000;
 
 /// The functions and lines of a program.
 pub(crate) struct Places(Loader);
@@ -38,6 +40,9 @@ impl Places {
     }
 
     fn of_address(&self, address: u32, places: &mut Vec<String>) {
+        if !self.is_code(address) {
+            return;
+        }
         let Ok(mut frames) = self.0.find_frames(address.into()) else {
             return;
         };
@@ -58,17 +63,39 @@ impl Places {
             shown += 1;
         }
         if shown == 0
-            && let Some(name) = self.0.find_symbol(address.into())
-            && self.is_code(address)
+            && let Some(name) = self.symbol(address)
         {
-            let name = addr2line::demangle_auto(name.into(), None);
             places.push(format!("{address:#010x} {name}"));
         }
     }
 
-    /// Whether the address lies in a section of code, by its name.
+    /// The function around an address in code without debug information, by the symbol before it.
+    fn symbol(&self, address: u32) -> Option<String> {
+        let mut probe = u64::from(address);
+        for _ in 0..MOST_LABELS {
+            let symbol = self.0.find_symbol_info(probe)?;
+            if !symbol.name().starts_with(".L") && !symbol.name().starts_with('$') {
+                let name = addr2line::demangle_auto(symbol.name().into(), None);
+                return Some(name.into_owned());
+            }
+            // A label within a function: its name is further up.
+            probe = symbol.address().checked_sub(1)?;
+        }
+        None
+    }
+
+    /// Whether the address lies in a section of code, by the names that esp-hal and ESP-IDF give.
+    /// Functions that the linker left out are at 0 in the debug information.
     fn is_code(&self, address: u32) -> bool {
-        let sections: [&[u8]; 4] = [b".text", b".rwtext", b".rwtext.wifi", b".trap"];
+        let sections: [&[u8]; 7] = [
+            b".text",
+            b".rwtext",
+            b".rwtext.wifi",
+            b".trap",
+            b".rtc_fast.text",
+            b".flash.text",
+            b".iram0.text",
+        ];
         sections.iter().any(|name| {
             let range = self.0.get_section_range(name);
             range.is_some_and(|range| (range.begin..range.end).contains(&address.into()))
@@ -114,5 +141,12 @@ mod tests {
         let own = std::env::current_exe().unwrap();
         let places = Places::new(&own).unwrap();
         assert_eq!(places.of("0x00000001 is nowhere"), [""; 0]);
+        let text = places.0.get_section_range(b".text").unwrap();
+        let named = (text.begin..text.end).step_by(4096).filter(|address| {
+            let told = places.of(&format!("{address:#010x}"));
+            told.iter()
+                .any(|place| place.contains("::") || place.contains(" at "))
+        });
+        assert!(named.count() > 10);
     }
 }

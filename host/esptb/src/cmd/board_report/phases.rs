@@ -233,7 +233,7 @@ mod tests {
       90 wifi.joining joining \"home\", attempt 1
      400 wifi.failed no access point of that name is heard; next try in 1.0 s
     1400 wifi.joining joining \"home\", attempt 2
-    1900 wifi.joined joined as 10.0.0.7, -50 dBm
+    1900 wifi.joined joined as 10.0.0.7, -50 dBm; 90000 B free
     2000 clock.set 2026-11-22 UTC, from the time server
     2010 cloud.connecting connecting to tb:8883, attempt 1
     2500 telemetry.sampled 21.0 \u{b0}C 50000 B free at 2500 ms
@@ -263,8 +263,8 @@ mod tests {
             [
                 ("boot", 31, None),
                 ("credentials.proven", 29, None),
-                ("wifi.joined", 500, None),
-                ("clock.set", 100, None),
+                ("wifi.joined", 500, Some(90_000)),
+                ("clock.set", 100, Some(90_000)),
                 ("cloud.tls", 1000, Some(50_000)),
                 ("cloud.online", 90, None),
                 ("telemetry.acknowledged", 100, Some(61_000)),

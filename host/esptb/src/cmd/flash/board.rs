@@ -64,13 +64,17 @@ impl Connected {
             );
         }
         self.check_security()?;
-        if plan.min_revision > 0 {
-            self.flasher
-                .verify_minimum_revision(plan.min_revision)
-                .map_err(told)
-                .context("the app is not for a chip as old as this one")?;
-        }
         let info = self.flasher.device_info().map_err(told)?;
+        if let Some((major, minor)) = info.revision
+            && major * 100 + minor < u32::from(plan.min_revision)
+        {
+            bail!(
+                "the board's chip is of revision {major}.{minor}, this is for {}.{} and later: take a \
+                 newer board, or a bootloader and an app that were built for this one",
+                plan.min_revision / 100,
+                plan.min_revision % 100
+            );
+        }
         let size = info.flash_size.size();
         if plan.end > size {
             bail!(

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use flashimage::{FileContents, FileInfo, Program, Volume};
 use serde::Serialize;
 
-use crate::console::{BAD, FAINT, STRONG, WARN, paint};
+use crate::console::{self, BAD, STRONG, WARN, paint};
 
 /// The days before the end of a certificate on which it stands out.
 const SOON_DAYS: i64 = 30;
@@ -71,19 +71,19 @@ fn show(
     json: bool,
 ) -> Result<()> {
     if json {
-        println!("{}", serde_json::to_string_pretty(report)?);
+        console::line(serde_json::to_string_pretty(report)?)?;
     } else {
-        anstream::println!("{}", paint(STRONG, name));
+        console::line(paint(STRONG, name))?;
         for line in report.to_string().lines() {
             if line.starts_with("Damage:") {
-                anstream::println!("{}", paint(BAD, line));
+                console::line(paint(BAD, line))?;
             } else if line.starts_with(' ') {
-                println!("{line}");
+                console::line(line)?;
             } else {
-                anstream::println!("{}", paint(STRONG, line));
+                console::line(paint(STRONG, line))?;
             }
         }
-        dates(files);
+        dates(files)?;
     }
     match faults {
         0 => Ok(()),
@@ -92,7 +92,7 @@ fn show(
 }
 
 /// Certificates that are no longer good, or not for long.
-fn dates(files: &[FileInfo]) {
+fn dates(files: &[FileInfo]) -> Result<()> {
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
@@ -112,13 +112,10 @@ fn dates(files: &[FileInfo]) {
             } else {
                 continue;
             };
-            anstream::println!(
-                "{} {} {}",
-                paint(style, "Look:"),
-                certificate.subject,
-                paint(style, verdict) // what it is about
-            );
-            anstream::println!("{}", paint(FAINT, format!("      in {}", file.name)));
+            let (subject, verdict) = (&certificate.subject, paint(style, verdict));
+            let (look, file) = (paint(style, "Look:"), &file.name);
+            console::line(format_args!("{look} {subject} in {file} {verdict}"))?;
         }
     }
+    Ok(())
 }

@@ -1,0 +1,238 @@
+//! The far end of Espressif's serial protocol: a boot ROM with a flash, and the helper (stub) that
+//! espflash loads into it, as far as writing a flash needs them.
+//!
+//! Source: "Serial Protocol" in esptool's documentation (docs/en/advanced-topics/serial-protocol.rst,
+//! espressif/esptool v5).
+
+use std::collections::HashMap;
+use std::io::{ErrorKind, Read, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+
+use md5::{Digest, Md5};
+use serialport::TTYPort;
+
+use super::{Pty, pair};
+
+const SECTOR: usize = 0x1000;
+/// Registers of the flash controller, on the two kinds of chips that are played here: command, and
+/// the first word of data.
+const SPI_CMD: [u32; 2] = [0x6000_2000, 0x6000_3000];
+const SPI_W0: [u32; 2] = [0x6000_2058, 0x6000_3058];
+/// The fuses with the chip's revision: its minor number is in bits 18 to 20.
+const REVISION: u32 = 0x6000_8850;
+
+/// A board in its boot ROM.
+pub(crate) struct Rom {
+    pub(crate) flash: Vec<u8>,
+    pub(crate) chip_id: u32,
+    pub(crate) security_flags: u32,
+    pub(crate) encryption: u8,
+    /// What the flash says of itself; the highest byte is the size as a power of two.
+    pub(crate) flash_id: u32,
+    /// The minor number of the chip's revision.
+    pub(crate) revision: u32,
+    /// A byte that does not keep what is written.
+    pub(crate) worn: Option<usize>,
+    /// Whether the helper runs.
+    pub(crate) stub: bool,
+    /// How many bytes were written so far.
+    pub(crate) written: usize,
+    registers: HashMap<u32, u32>,
+    /// Where the next block goes, and where the last one may end.
+    at: usize,
+    end: usize,
+    /// Compressed blocks so far; none while blocks are plain.
+    packed: Option<Vec<u8>>,
+}
+
+/// A board that runs.
+pub(crate) struct Running {
+    pty: Pty,
+    off: Arc<AtomicBool>,
+    thread: JoinHandle<Rom>,
+}
+
+impl Running {
+    pub(crate) fn name(&self) -> &str {
+        self.pty.name()
+    }
+
+    pub(crate) fn power_off(self) -> Rom {
+        self.off.store(true, Ordering::Relaxed);
+        self.thread.join().expect("the board did not fail")
+    }
+}
+
+impl Rom {
+    /// 4 MiB of blank flash on the chip of the default firmware.
+    pub(crate) fn blank() -> Self {
+        Self {
+            flash: vec![0xFF; 0x40_0000],
+            chip_id: 5,
+            security_flags: 0,
+            encryption: 0,
+            flash_id: 0x16_4020,
+            revision: 4,
+            worn: None,
+            stub: false,
+            written: 0,
+            registers: HashMap::new(),
+            at: 0,
+            end: 0,
+            packed: None,
+        }
+    }
+
+    pub(crate) fn power_on(mut self) -> Running {
+        self.stub = false;
+        let (far, pty) = pair();
+        let off = Arc::new(AtomicBool::new(false));
+        let ends = Arc::clone(&off);
+        let thread = thread::spawn(move || {
+            self.run(far, &ends);
+            self
+        });
+        Running { pty, off, thread }
+    }
+
+    fn run(&mut self, mut far: TTYPort, off: &AtomicBool) {
+        let (mut frame, mut inside, mut escaped) = (Vec::new(), false, false);
+        let mut buffer = [0; 4096];
+        while !off.load(Ordering::Relaxed) {
+            let n = match far.read(&mut buffer) {
+                Ok(n) => n,
+                Err(error) if error.kind() == ErrorKind::TimedOut => continue,
+                Err(_) => return,
+            };
+            for &byte in &buffer[..n] {
+                match byte {
+                    0xC0 if inside && !frame.is_empty() => {
+                        self.answer(&frame, &mut far);
+                        frame.clear();
+                        inside = false;
+                    }
+                    0xC0 => inside = true,
+                    0xDB => escaped = true,
+                    byte if inside => {
+                        let plain = match (escaped, byte) {
+                            (true, 0xDC) => 0xC0,
+                            (true, 0xDD) => 0xDB,
+                            (_, byte) => byte,
+                        };
+                        frame.push(plain);
+                        escaped = false;
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    fn answer(&mut self, frame: &[u8], far: &mut TTYPort) {
+        let [0, operation, ..] = *frame else { return };
+        let data = &frame[8..];
+        let word = |index: usize| {
+            let bytes = data.get(index * 4..index * 4 + 4);
+            bytes.map_or(0, |bytes| u32::from_le_bytes(bytes.try_into().unwrap()))
+        };
+        let (mut value, mut payload, mut times) = (0, Vec::new(), 1);
+        match operation {
+            // SYNC: answered eight times.
+            0x08 => times = 8,
+            // READ_REG, WRITE_REG
+            0x0A => value = self.read_register(word(0)),
+            0x09 => _ = self.registers.insert(word(0), word(1)),
+            // FLASH_BEGIN and FLASH_DEFL_BEGIN: size, blocks, size of a block, offset
+            0x02 | 0x10 => {
+                self.at = word(3) as usize;
+                self.end = self.at + word(0) as usize;
+                self.packed = (operation == 0x10).then(Vec::new);
+                let erased = self.at..self.end.next_multiple_of(SECTOR);
+                self.flash[erased].fill(0xFF);
+            }
+            // FLASH_DATA and FLASH_DEFL_DATA: length, number, two zeros, data
+            0x03 | 0x11 => self.take(&data[16..16 + word(0) as usize]),
+            // SPI_FLASH_MD5: offset, length
+            0x13 => {
+                let range = word(0) as usize..(word(0) + word(1)) as usize;
+                let digest = Md5::digest(&self.flash[range]);
+                payload = if self.stub {
+                    digest.to_vec()
+                } else {
+                    let hex = digest.iter().map(|byte| format!("{byte:02x}"));
+                    hex.collect::<String>().into_bytes()
+                };
+            }
+            // GET_SECURITY_INFO: flags, fuses, seven purposes of keys, chip, its revision
+            0x14 => {
+                payload.extend(self.security_flags.to_le_bytes());
+                payload.push(self.encryption);
+                payload.extend([0; 7]);
+                payload.extend(self.chip_id.to_le_bytes());
+                payload.extend([0; 4]);
+            }
+            _ => {}
+        }
+        let status: &[u8] = if self.stub { &[0; 2] } else { &[0; 4] };
+        let mut response = vec![1, operation];
+        response.extend((payload.len() as u16 + status.len() as u16).to_le_bytes());
+        response.extend(u32::to_le_bytes(value));
+        response.extend(payload);
+        response.extend(status);
+        for _ in 0..times {
+            send(far, &response);
+        }
+        // MEM_END starts what was loaded, which greets.
+        if operation == 0x06 {
+            self.stub = true;
+            send(far, b"OHAI");
+        }
+    }
+
+    fn read_register(&self, address: u32) -> u32 {
+        match address {
+            REVISION => self.revision << 18,
+            address if SPI_W0.contains(&address) => self.flash_id,
+            // Never busy.
+            address if SPI_CMD.contains(&address) => 0,
+            _ => self.registers.get(&address).copied().unwrap_or_default(),
+        }
+    }
+
+    fn take(&mut self, block: &[u8]) {
+        let plain = match &mut self.packed {
+            None => block.to_vec(),
+            Some(packed) => {
+                packed.extend(block);
+                // All of it, once it is complete.
+                match miniz_oxide::inflate::decompress_to_vec_zlib(packed) {
+                    Ok(plain) => plain,
+                    Err(_) => return,
+                }
+            }
+        };
+        let end = (self.at + plain.len()).min(self.end);
+        let plain = &plain[..end - self.at];
+        self.flash[self.at..end].copy_from_slice(plain);
+        self.written += plain.len();
+        self.at = end;
+        if let Some(worn) = self.worn {
+            self.flash[worn] = 0x00;
+        }
+    }
+}
+
+fn send(far: &mut TTYPort, frame: &[u8]) {
+    let mut bytes = vec![0xC0];
+    for &byte in frame {
+        match byte {
+            0xC0 => bytes.extend([0xDB, 0xDC]),
+            0xDB => bytes.extend([0xDB, 0xDD]),
+            byte => bytes.push(byte),
+        }
+    }
+    bytes.push(0xC0);
+    far.write_all(&bytes).expect("somebody reads");
+}
