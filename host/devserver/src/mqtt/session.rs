@@ -476,7 +476,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Online<S> {
         let sent = self
             .replies
             .publish(topic, payload, packet_id)
-            .is_ok_and(|packet| self.wire.send(packet));
+            .is_ok_and(|packet| self.wire.publish(packet, packet_id));
         if !sent {
             log::warn!(
                 "{}: a message on {topic} could not be sent",

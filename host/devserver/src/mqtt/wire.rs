@@ -16,6 +16,8 @@ use tokio::time::{Instant, timeout};
 /// headers (`application/src/main/resources/thingsboard.yml`, commit
 /// dfe65d5abc3aa959aaa853952d74943fbd6867bd).
 const MAX_PACKET: u32 = 65_536 + 1_024;
+/// How many messages wait for a client that has as many as it can take (its Receive Maximum).
+const MOST_WAITING: usize = 1_000;
 /// How long a client may take to accept what it is sent.
 const WRITE_PATIENCE: Duration = Duration::from_secs(20);
 
@@ -24,6 +26,8 @@ pub(super) struct Wire<S> {
     mqtt: Connection<role::Server>,
     received: VecDeque<Packet>,
     outgoing: Vec<u8>,
+    /// Messages of QoS 1 that the client has no room for until it acknowledges others.
+    waiting: VecDeque<Packet>,
     silence_ends: Option<Instant>,
     /// The connection has to end once all is sent; why, if by the client's fault.
     closing: Option<Option<MqttError>>,
@@ -38,6 +42,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
             mqtt: Connection::with_options(Version::Undetermined, options),
             received: VecDeque::new(),
             outgoing: Vec::new(),
+            waiting: VecDeque::new(),
             silence_ends: None,
             closing: None,
             buffer: vec![0; 4096].into_boxed_slice(),
@@ -78,6 +83,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
             let events = self.mqtt.recv(&mut cursor);
             self.apply(events, true);
         }
+        while self.has_room()
+            && let Some(packet) = self.waiting.pop_front()
+        {
+            self.send(packet);
+        }
         self.buffer = buffer;
         Ok(length > 0)
     }
@@ -95,6 +105,29 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     pub(super) fn send(&mut self, packet: Packet) -> bool {
         let events = self.mqtt.send(packet);
         self.apply(events, false)
+    }
+
+    fn has_room(&self) -> bool {
+        self.mqtt.get_receive_maximum_vacancy_for_send() != Some(0)
+    }
+
+    /// Queues a message of this packet identifier, which has one if it is of QoS 1; it waits while
+    /// the client has no room for it. `false` if too many wait, or the protocol does not let it
+    /// out.
+    pub(super) fn publish(&mut self, packet: Packet, packet_id: Option<u16>) -> bool {
+        let Some(packet_id) = packet_id else {
+            return self.send(packet);
+        };
+        if self.waiting.is_empty() && self.has_room() {
+            return self.send(packet);
+        }
+        if self.waiting.len() == MOST_WAITING {
+            let events = self.mqtt.release_packet_id(packet_id);
+            self.apply(events, false);
+            return false;
+        }
+        self.waiting.push_back(packet);
+        true
     }
 
     /// A packet identifier for a message of QoS 1; `None` if all are in use.
@@ -276,6 +309,40 @@ mod tests {
                 assert_eq!(play(&packets[0][..length]).await, 0);
             }
         }
+    }
+
+    #[tokio::test]
+    async fn messages_wait_for_a_client_that_takes_one_at_a_time() {
+        let (mut client, server) = tokio::io::duplex(64 * 1024);
+        // CONNECT of MQTT 5 with a Receive Maximum of 1.
+        let connect = b"\x10\x11\x00\x04MQTT\x05\x02\x00\x1e\x03\x21\x00\x01\x00\x01c";
+        client.write_all(connect).await.unwrap();
+        let mut wire = Wire::new(server);
+        assert!(wire.receive().await.unwrap() && wire.take().is_some());
+        let replies = Replies::new(wire.version());
+        assert!(wire.send(replies.accept(false, None).unwrap()));
+        wire.outgoing.clear();
+        let mut ids = Vec::new();
+        for number in 0..3 {
+            let id = wire.packet_id().unwrap();
+            let topic = thingsboard::FromServer::AttributesUpdate.topic();
+            let payload = format!("{{\"n\":{number}}}");
+            let packet = replies.publish(&topic, payload.as_bytes(), Some(id));
+            assert!(wire.publish(packet.unwrap(), Some(id)));
+            ids.push(id);
+        }
+        for (number, id) in ids.into_iter().enumerate() {
+            let sent = std::mem::take(&mut wire.outgoing);
+            let text = format!("{{\"n\":{number}}}");
+            assert!(
+                sent.ends_with(text.as_bytes()),
+                "message {number}: {sent:?}"
+            );
+            let [high, low] = id.to_be_bytes();
+            client.write_all(&[0x40, 2, high, low]).await.unwrap();
+            assert!(wire.receive().await.unwrap() && wire.take().is_some());
+        }
+        assert!(wire.outgoing.is_empty());
     }
 
     #[tokio::test]
