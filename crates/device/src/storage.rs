@@ -24,7 +24,6 @@ use zeroize::Zeroizing;
 use crate::platform::{Passphrase, Ssid, WifiCredentials};
 pub use error::{FileError, StorageError};
 use memory::Memory;
-use nvs::Hal;
 pub use partitions::{Partition, Partitions, TABLE_OFFSET, TABLE_SIZE};
 
 /// The NVS namespace of this firmware and its keys. The tools write the same.
@@ -259,15 +258,14 @@ impl<F: NorFlash> Storage<F> {
             .map_err(|_| StorageError::FlashFailed)
     }
 
-    /// NVS is opened for each use: its caches are heap, which TLS needs more, and it is used a
-    /// few times in a life.
+    /// NVS is opened for each use, which is a few times in a life.
     fn with_nvs<T>(
         &self,
         use_it: impl FnOnce(&mut nvs::Nvs<'_, F>) -> Result<T, StorageError>,
     ) -> Result<T, StorageError> {
         let partition = self.partitions.nvs?;
         let mut flash = self.flash.borrow_mut();
-        let mut nvs = nvs::Nvs::open(Hal(&mut *flash), partition)?;
+        let mut nvs = nvs::Nvs::open(&mut *flash, partition)?;
         use_it(&mut nvs)
     }
 

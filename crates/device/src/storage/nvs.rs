@@ -1,150 +1,552 @@
-//! NVS by way of `esp-nvs`: its errors in our words, absent values as none.
+//! ESP-IDF's NVS: values by namespace and key, in pages of flash (components/nvs_flash, v5.4.1).
+//!
+//! Of it there is what the device and its tools keep: numbers, texts and blobs. All else stays as
+//! it is, and is moved along. A crate for all of it (`esp-nvs` 0.6, which proves this one in the
+//! tests) takes 50 KB of flash for speed that nobody needs here: nothing is cached, everything is
+//! looked for in flash, so that there is no heap either.
+//!
+//! After a power cut at any point a value is the old or the new one: what is written counts only
+//! with its last bit, what it replaces is erased afterwards, and of two the later counts. A page
+//! is moved while it is marked so; where the power fails meanwhile, the move begins anew.
+
+mod entry;
+mod page;
+#[cfg(test)]
+mod tests;
 
 use alloc::string::String;
+use alloc::vec;
 use alloc::vec::Vec;
 
-use embedded_storage::nor_flash::{ErrorType, NorFlash, ReadNorFlash};
-use esp_nvs::platform::{Crc, software_crc32};
-use esp_nvs::{Get, Key, Set, error::Error};
+use embedded_storage::nor_flash::NorFlash;
+use esp_nvs::Key;
 use zeroize::Zeroizing;
 
+use self::entry::{Entry, Type};
+use self::page::{ENTRIES, Header, Page, Phase, State, States};
 use super::{Partition, StorageError};
 
-/// The flash with the checksum that NVS asks for; software, since NVS is used rarely.
-pub(super) struct Hal<'a, F>(pub(super) &'a mut F);
+/// The namespace of namespaces: each has a number there.
+const NAMESPACES: u8 = 0;
+/// Pieces of a blob are numbered from 0 or from here, whichever the one before is not.
+const OTHER_PIECES: u8 = 128;
+/// The longest value that is written: it must fit one page.
+const MOST_BYTES: usize = (ENTRIES - 1) * entry::SIZE;
 
-impl<F: ErrorType> ErrorType for Hal<'_, F> {
-    type Error = F::Error;
+/// Where an entry is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Place {
+    page: u32,
+    index: usize,
 }
 
-impl<F: ReadNorFlash> ReadNorFlash for Hal<'_, F> {
-    const READ_SIZE: usize = F::READ_SIZE;
-
-    fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), Self::Error> {
-        self.0.read(offset, bytes)
-    }
-
-    fn capacity(&self) -> usize {
-        self.0.capacity()
-    }
+/// How far one has got in going through the entries.
+#[derive(Clone)]
+struct Cursor {
+    page: u32,
+    /// The number in the page's header.
+    number: Option<u32>,
+    states: States,
+    index: usize,
 }
 
-impl<F: NorFlash> NorFlash for Hal<'_, F> {
-    const WRITE_SIZE: usize = F::WRITE_SIZE;
-    const ERASE_SIZE: usize = F::ERASE_SIZE;
-
-    fn erase(&mut self, from: u32, to: u32) -> Result<(), Self::Error> {
-        self.0.erase(from, to)
-    }
-
-    fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), Self::Error> {
-        self.0.write(offset, bytes)
-    }
-}
-
-impl<F> Crc for Hal<'_, F> {
-    fn crc32(init: u32, data: &[u8]) -> u32 {
-        software_crc32(init, data)
-    }
+impl Cursor {
+    const START: Self = Self {
+        page: 0,
+        number: None,
+        states: States::NONE,
+        index: ENTRIES,
+    };
 }
 
 /// An opened NVS.
-pub(super) struct Nvs<'a, F: NorFlash>(esp_nvs::Nvs<Hal<'a, F>>);
+pub(super) struct Nvs<'a, F> {
+    flash: &'a mut F,
+    offset: u32,
+    pages: u32,
+}
+
+/// A number, as it is kept.
+pub(super) trait Number: Copy + PartialEq {
+    const TYPE: Type;
+    fn from_bytes(bytes: [u8; 8]) -> Self;
+    fn bytes(&self) -> ([u8; 8], usize);
+}
+
+macro_rules! number {
+    ($type:ty, $kind:ident) => {
+        impl Number for $type {
+            const TYPE: Type = Type::$kind;
+            fn from_bytes(bytes: [u8; 8]) -> Self {
+                u64::from_le_bytes(bytes) as Self
+            }
+            fn bytes(&self) -> ([u8; 8], usize) {
+                (u64::from(*self).to_le_bytes(), size_of::<Self>())
+            }
+        }
+    };
+}
+
+number!(u32, U32);
+number!(u64, U64);
 
 impl<'a, F: NorFlash> Nvs<'a, F> {
-    pub(super) fn open(hal: Hal<'a, F>, partition: Partition) -> Result<Self, StorageError> {
-        esp_nvs::Nvs::new(partition.offset as usize, partition.size as usize, hal)
-            .map(Self)
-            .map_err(translate)
+    /// Finishes what the power cut off.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError::PartitionOutside`], [`StorageError::FlashFailed`], or
+    /// [`StorageError::NvsUnreadable`] if it is in another format.
+    pub(super) fn open(flash: &'a mut F, partition: Partition) -> Result<Self, StorageError> {
+        let Partition { offset, size } = partition;
+        let fits = offset
+            .checked_add(size)
+            .is_some_and(|end| end as usize <= flash.capacity());
+        // One page is always kept free.
+        if !fits || offset % page::SIZE != 0 || size < 2 * page::SIZE {
+            return Err(StorageError::PartitionOutside("nvs"));
+        }
+        let pages = size / page::SIZE;
+        let mut this = Self {
+            flash,
+            offset,
+            pages,
+        };
+        if let Some(from) = this.page_in(Phase::Freeing)? {
+            // All that the new page has is copies.
+            if let Some(to) = this.page_in(Phase::Active)? {
+                this.page(to).erase()?;
+            }
+            this.move_from(from)?;
+        }
+        Ok(this)
     }
 
+    /// A blob; none if there is none, or it is damaged.
     pub(super) fn blob(
         &mut self,
         namespace: &Key,
         key: &Key,
     ) -> Result<Option<Zeroizing<Vec<u8>>>, StorageError> {
-        present(self.0.get::<Vec<u8>>(namespace, key)).map(|blob| blob.map(Zeroizing::new))
+        let Some(namespace) = self.namespace(namespace)? else {
+            return Ok(None);
+        };
+        let Some((_, index)) = self.find(|entry| is(entry, namespace, Type::Index, key))? else {
+            return Ok(None);
+        };
+        let (length, pieces, first) = index.blob();
+        let mut blob = Zeroizing::new(Vec::new());
+        for number in (first..=u8::MAX).take(pieces.into()) {
+            let piece = self
+                .find(|entry| is(entry, namespace, Type::Piece, key) && entry.piece() == number)?;
+            let Some(piece) = piece else {
+                return Ok(None);
+            };
+            let Some(bytes) = self.long_value(piece)? else {
+                return Ok(None);
+            };
+            blob.extend_from_slice(&bytes);
+        }
+        Ok((blob.len() == length).then_some(blob))
     }
 
+    /// # Errors
+    ///
+    /// [`StorageError::NvsFull`], also if it is longer than a page.
     pub(super) fn set_blob(
         &mut self,
         namespace: &Key,
         key: &Key,
         value: &[u8],
     ) -> Result<(), StorageError> {
-        self.0.set(namespace, key, value).map_err(translate)
+        if self
+            .blob(namespace, key)?
+            .is_some_and(|before| **before == *value)
+        {
+            return Ok(());
+        }
+        let namespace = self.namespace_or_new(namespace)?;
+        let before = self.find(|entry| is(entry, namespace, Type::Index, key))?;
+        let number = match before {
+            Some((_, index)) if index.blob().2 < OTHER_PIECES => OTHER_PIECES,
+            _ => 0,
+        };
+        let piece = Entry::long(namespace, Type::Piece, number, key, value);
+        let index = Entry::index(namespace, key, value.len(), number);
+        let added = self.add(&piece, value).and_then(|()| self.add(&index, &[]));
+        if added.is_err() {
+            // The one before stays.
+            self.erase(namespace, key, |entry| !entry.replaces(&piece))?;
+            return added;
+        }
+        self.erase(namespace, key, |entry| {
+            entry.replaces(&piece) || entry.replaces(&index)
+        })
     }
 
+    /// A text; none if there is none, or it is damaged.
     pub(super) fn string(
         &mut self,
         namespace: &Key,
         key: &Key,
     ) -> Result<Option<Zeroizing<String>>, StorageError> {
-        present(self.0.get::<String>(namespace, key)).map(|text| text.map(Zeroizing::new))
+        let Some(namespace) = self.namespace(namespace)? else {
+            return Ok(None);
+        };
+        let Some(found) = self.find(|entry| is(entry, namespace, Type::Text, key))? else {
+            return Ok(None);
+        };
+        let Some(bytes) = self.long_value(found)? else {
+            return Ok(None);
+        };
+        let text = bytes.split_last().filter(|(end, _)| **end == 0);
+        let text = text.and_then(|(_, text)| core::str::from_utf8(text).ok());
+        Ok(text.map(|text| Zeroizing::new(text.into())))
     }
 
+    /// # Errors
+    ///
+    /// [`StorageError::NvsFull`], also if it is longer than a page.
     pub(super) fn set_string(
         &mut self,
         namespace: &Key,
         key: &Key,
         value: &str,
     ) -> Result<(), StorageError> {
-        self.0.set(namespace, key, value).map_err(translate)
+        let mut bytes = Zeroizing::new(Vec::with_capacity(value.len() + 1));
+        bytes.extend_from_slice(value.as_bytes());
+        bytes.push(0);
+        if self
+            .string(namespace, key)?
+            .is_some_and(|before| *before == value)
+        {
+            return Ok(());
+        }
+        let namespace = self.namespace_or_new(namespace)?;
+        let entry = Entry::long(namespace, Type::Text, 0, key, &bytes);
+        self.replace(&entry, &bytes, namespace, key)
     }
 
-    pub(super) fn number<T>(
+    /// A number; none if there is none, or it is of another type.
+    pub(super) fn number<T: Number>(
         &mut self,
         namespace: &Key,
         key: &Key,
-    ) -> Result<Option<T>, StorageError>
-    where
-        esp_nvs::Nvs<Hal<'a, F>>: Get<T>,
-    {
-        present(self.0.get::<T>(namespace, key))
+    ) -> Result<Option<T>, StorageError> {
+        let Some(namespace) = self.namespace(namespace)? else {
+            return Ok(None);
+        };
+        let found = self.find(|entry| is(entry, namespace, T::TYPE, key))?;
+        Ok(found.map(|(_, entry)| T::from_bytes(entry.value())))
     }
 
-    pub(super) fn set_number<T>(
+    /// # Errors
+    ///
+    /// [`StorageError::NvsFull`].
+    pub(super) fn set_number<T: Number>(
         &mut self,
         namespace: &Key,
         key: &Key,
         value: T,
-    ) -> Result<(), StorageError>
-    where
-        esp_nvs::Nvs<Hal<'a, F>>: Set<T>,
-    {
-        self.0.set(namespace, key, value).map_err(translate)
-    }
-
-    /// Deletes a value and overwrites its bytes in flash.
-    pub(super) fn wipe(&mut self, namespace: &Key, key: &Key) -> Result<(), StorageError> {
-        self.0.set_purge_mode(true);
-        let outcome = self.0.delete(namespace, key).map_err(translate);
-        self.0.set_purge_mode(false);
-        outcome
-    }
-}
-
-/// A value that is absent, of another type or damaged is none: the device can live without each.
-fn present<T>(value: Result<T, Error>) -> Result<Option<T>, StorageError> {
-    match value {
-        Ok(value) => Ok(Some(value)),
-        Err(
-            Error::NamespaceNotFound
-            | Error::KeyNotFound
-            | Error::ItemTypeMismatch(_)
-            | Error::CorruptedData,
-        ) => Ok(None),
-        Err(error) => Err(translate(error)),
-    }
-}
-
-fn translate(error: Error) -> StorageError {
-    match error {
-        Error::FlashError => StorageError::FlashFailed,
-        Error::InvalidPartitionOffset | Error::InvalidPartitionSize => {
-            StorageError::PartitionOutside("nvs")
+    ) -> Result<(), StorageError> {
+        if self.number(namespace, key)? == Some(value) {
+            return Ok(());
         }
-        Error::FlashFull | Error::TooManyNamespaces | Error::ValueTooLong => StorageError::NvsFull,
-        _ => StorageError::NvsUnreadable,
+        let (bytes, width) = value.bytes();
+        let namespace = self.namespace_or_new(namespace)?;
+        let entry = Entry::short(namespace, T::TYPE, key, &bytes[..width]);
+        self.replace(&entry, &[], namespace, key)
     }
+
+    /// Deletes a value, and overwrites its bytes in flash and those of all that was replaced.
+    pub(super) fn wipe(&mut self, namespace: &Key, key: &Key) -> Result<(), StorageError> {
+        if let Some(namespace) = self.namespace(namespace)? {
+            self.erase(namespace, key, |_| false)?;
+        }
+        for number in 0..self.pages {
+            let mut page = self.page(number);
+            if page.header()?.is_some() {
+                page.wipe_erased()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The bytes that follow an entry, if they are what it says.
+    fn long_value(
+        &mut self,
+        (place, entry): (Place, Entry),
+    ) -> Result<Option<Zeroizing<Vec<u8>>>, StorageError> {
+        if entry.length() > (entry.span() - 1) * entry::SIZE {
+            return Ok(None);
+        }
+        let mut bytes = Zeroizing::new(vec![0; entry.length()]);
+        self.page(place.page).value(place.index, &mut bytes)?;
+        Ok(entry.vouches_for(&bytes).then_some(bytes))
+    }
+
+    fn namespace(&mut self, name: &Key) -> Result<Option<u8>, StorageError> {
+        let found = self.find(|entry| is(entry, NAMESPACES, Type::U8, name))?;
+        Ok(found.map(|(_, entry)| entry.value()[0]))
+    }
+
+    fn namespace_or_new(&mut self, name: &Key) -> Result<u8, StorageError> {
+        if let Some(number) = self.namespace(name)? {
+            return Ok(number);
+        }
+        let (mut cursor, mut highest) = (Cursor::START, NAMESPACES);
+        while let Some((_, entry)) = self.next(&mut cursor)? {
+            if entry.namespace() == NAMESPACES && entry.is(Type::U8) {
+                highest = highest.max(entry.value()[0]);
+            }
+        }
+        // 255 is no namespace.
+        let number = match highest.checked_add(1) {
+            None | Some(u8::MAX) => return Err(StorageError::NvsFull),
+            Some(number) => number,
+        };
+        self.add(&Entry::short(NAMESPACES, Type::U8, name, &[number]), &[])?;
+        Ok(number)
+    }
+
+    fn replace(
+        &mut self,
+        entry: &Entry,
+        value: &[u8],
+        namespace: u8,
+        key: &Key,
+    ) -> Result<(), StorageError> {
+        self.add(entry, value)?;
+        self.erase(namespace, key, |other| other.replaces(entry))
+    }
+
+    /// Erases all about a key, but the last of those that are to stay.
+    fn erase(
+        &mut self,
+        namespace: u8,
+        key: &Key,
+        stays: impl Fn(&Entry) -> bool,
+    ) -> Result<(), StorageError> {
+        let mut cursor = Cursor::START;
+        while let Some((at, entry)) = self.next(&mut cursor)? {
+            let stays =
+                entry.is_about(namespace, key) && stays(&entry) && self.is_last(&cursor, &entry)?;
+            if entry.is_about(namespace, key) && !stays {
+                let mut page = self.page(at.page);
+                page.mark(at.index, entry.span(), State::Erased)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds an entry where there is room, or makes some.
+    fn add(&mut self, entry: &Entry, value: &[u8]) -> Result<(), StorageError> {
+        if value.len() > MOST_BYTES {
+            return Err(StorageError::NvsFull);
+        }
+        // At most: the page that is active, a new one, and one that a moved one left.
+        for _ in 0..3 {
+            if let Some(number) = self.page_in(Phase::Active)? {
+                let mut page = self.page(number);
+                let index = page.room_for(entry.span())?;
+                if index < ENTRIES {
+                    return page.add(index, entry, value);
+                }
+                page.advance(Phase::Full)?;
+            }
+            if self.free_pages()?.1 > 1 {
+                self.begin_page()?;
+            } else {
+                self.make_room(entry.span())?;
+            }
+        }
+        Err(StorageError::NvsFull)
+    }
+
+    /// Moves the page with the least in it, so that there is room for that many entries.
+    fn make_room(&mut self, span: usize) -> Result<(), StorageError> {
+        let mut best = None;
+        for number in 0..self.pages {
+            if self.page(number).header()?.is_some() {
+                let lives = self.living(number)?;
+                if best.is_none_or(|(least, _)| lives < least) {
+                    best = Some((lives, number));
+                }
+            }
+        }
+        match best {
+            Some((lives, number)) if lives + span <= ENTRIES => {
+                self.page(number).advance(Phase::Freeing)?;
+                self.move_from(number)
+            }
+            _ => Err(StorageError::NvsFull),
+        }
+    }
+
+    /// How many entries of a page count.
+    fn living(&mut self, number: u32) -> Result<usize, StorageError> {
+        let (mut cursor, mut lives) = (self.cursor_at(number)?, 0);
+        while let Some((_, entry)) = self.next_of_page(&mut cursor)? {
+            if self.is_last(&cursor, &entry)? {
+                lives += entry.span();
+            }
+        }
+        Ok(lives)
+    }
+
+    /// Copies what counts of a page to a new one, and erases it.
+    fn move_from(&mut self, from: u32) -> Result<(), StorageError> {
+        let to = self.begin_page()?;
+        let mut cursor = self.cursor_at(from)?;
+        while let Some((at, entry)) = self.next_of_page(&mut cursor)? {
+            if !self.is_last(&cursor, &entry)? {
+                continue;
+            }
+            let mut value = Zeroizing::new(vec![0; (entry.span() - 1) * entry::SIZE]);
+            self.page(from).value(at.index, &mut value)?;
+            let mut page = self.page(to);
+            let index = page.room_for(entry.span())?;
+            if index == ENTRIES {
+                return Err(StorageError::NvsUnreadable);
+            }
+            page.add(index, &entry, &value)?;
+        }
+        self.page(from).erase()
+    }
+
+    /// Makes a free page the active one.
+    fn begin_page(&mut self) -> Result<u32, StorageError> {
+        let (Some(free), _) = self.free_pages()? else {
+            return Err(StorageError::NvsFull);
+        };
+        let mut number = 0;
+        for page in 0..self.pages {
+            if let Some(header) = self.page(page).header()? {
+                number = number.max(header.number.wrapping_add(1));
+            }
+        }
+        self.page(free).begin(number)?;
+        Ok(free)
+    }
+
+    /// The first free page, and how many there are.
+    fn free_pages(&mut self) -> Result<(Option<u32>, u32), StorageError> {
+        let (mut first, mut count) = (None, 0);
+        for number in 0..self.pages {
+            if self.page(number).header()?.is_none() {
+                first = first.or(Some(number));
+                count += 1;
+            }
+        }
+        Ok((first, count))
+    }
+
+    /// Whether no entry after a cursor stands for this one.
+    fn is_last(&mut self, from: &Cursor, entry: &Entry) -> Result<bool, StorageError> {
+        let mut cursor = from.clone();
+        while let Some((_, other)) = self.next(&mut cursor)? {
+            if other.replaces(entry) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// The last entry that is right.
+    fn find(
+        &mut self,
+        is_right: impl Fn(&Entry) -> bool,
+    ) -> Result<Option<(Place, Entry)>, StorageError> {
+        let (mut cursor, mut found) = (Cursor::START, None);
+        while let Some((place, entry)) = self.next(&mut cursor)? {
+            if is_right(&entry) {
+                found = Some((place, entry));
+            }
+        }
+        Ok(found)
+    }
+
+    /// The next entry, the oldest first.
+    fn next(&mut self, cursor: &mut Cursor) -> Result<Option<(Place, Entry)>, StorageError> {
+        loop {
+            if let Some(found) = self.next_of_page(cursor)? {
+                return Ok(Some(found));
+            }
+            let after = |header: &Header| cursor.number.is_none_or(|last| header.number > last);
+            let Some((page, _)) = self.first_page(after)? else {
+                return Ok(None);
+            };
+            *cursor = self.cursor_at(page)?;
+        }
+    }
+
+    /// The next entry of the same page.
+    fn next_of_page(
+        &mut self,
+        cursor: &mut Cursor,
+    ) -> Result<Option<(Place, Entry)>, StorageError> {
+        if cursor.index >= ENTRIES {
+            return Ok(None);
+        }
+        let number = cursor.page;
+        let found = self.page(number).next(&cursor.states, cursor.index)?;
+        cursor.index = found
+            .as_ref()
+            .map_or(ENTRIES, |(index, entry)| index + entry.span());
+        Ok(found.map(|(index, entry)| {
+            (
+                Place {
+                    page: number,
+                    index,
+                },
+                entry,
+            )
+        }))
+    }
+
+    fn cursor_at(&mut self, number: u32) -> Result<Cursor, StorageError> {
+        let mut page = self.page(number);
+        let header = page.header()?;
+        Ok(Cursor {
+            page: number,
+            number: header.map(|header| header.number),
+            states: page.states()?,
+            index: 0,
+        })
+    }
+
+    /// The page with the lowest number of those that are right.
+    fn first_page(
+        &mut self,
+        is_right: impl Fn(&Header) -> bool,
+    ) -> Result<Option<(u32, Header)>, StorageError> {
+        let mut first: Option<(u32, Header)> = None;
+        for number in 0..self.pages {
+            if let Some(header) = self.page(number).header()?
+                && is_right(&header)
+                && first.is_none_or(|(_, first)| header.number < first.number)
+            {
+                first = Some((number, header));
+            }
+        }
+        Ok(first)
+    }
+
+    /// A page in this phase; there is at most one that is active, and one whose content is moved.
+    fn page_in(&mut self, phase: Phase) -> Result<Option<u32>, StorageError> {
+        let found = self.first_page(|header| header.phase == phase)?;
+        Ok(found.map(|(number, _)| number))
+    }
+
+    fn page(&mut self, number: u32) -> Page<'_, F> {
+        Page {
+            flash: self.flash,
+            at: self.offset + number * page::SIZE,
+        }
+    }
+}
+
+/// Whether an entry is this.
+fn is(entry: &Entry, namespace: u8, kind: Type, key: &Key) -> bool {
+    entry.is(kind) && entry.is_about(namespace, key)
 }
