@@ -1,36 +1,23 @@
-//! Asks the linker for its map, from which `cargo xtask firmware` tells who takes how many bytes,
-//! and finds out when this is built: no right clock shows less.
+//! Tells the code what the chip has, and when this is built; and asks the linker for its map, from
+//! which `cargo xtask firmware` tells who takes how many bytes.
 
-use std::{env, process::Command, time::SystemTime};
+use std::env;
+
+use esp_metadata_generated::Chip;
+
+mod built_at;
 
 fn main() {
-    let chip = esp_metadata_generated::Chip::from_cargo_feature();
-    chip.expect("one chip is chosen").define_cfgs();
+    let chip = Chip::from_cargo_feature();
+    chip.expect("choose one chip, as in --features esp32c3")
+        .define_cfgs();
     let out = env::var("OUT_DIR").expect("cargo sets OUT_DIR");
-    println!("cargo::rustc-link-arg-bins=-Map={out}/firmware.map");
-    println!("cargo::rustc-env=BUILT_AT_UNIX_S={}", built_at_unix_s());
+    // Espressif's linker for its older chips is called by way of a compiler.
+    let xtensa = env::var("CARGO_CFG_TARGET_ARCH").is_ok_and(|arch| arch == "xtensa");
+    let pass_on = if xtensa { "-Wl," } else { "" };
+    println!("cargo::rustc-link-arg-bins={pass_on}-Map={out}/firmware.map");
+    built_at::tell();
     println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed=built_at.rs");
     println!("cargo::rerun-if-changed=src");
-    println!("cargo::rerun-if-env-changed=SOURCE_DATE_EPOCH");
-}
-
-/// The time of the commit, so that the same sources give the same bytes; outside a repository the
-/// time of the build.
-fn built_at_unix_s() -> u64 {
-    let given = env::var("SOURCE_DATE_EPOCH").ok();
-    let committed = || {
-        let output = Command::new("git")
-            .args(["log", "-1", "--format=%ct"])
-            .output()
-            .ok()?;
-        String::from_utf8(output.stdout).ok()
-    };
-    let now = || {
-        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-        since.map_or(0, |since| since.as_secs())
-    };
-    given
-        .or_else(committed)
-        .and_then(|text| text.trim().parse().ok())
-        .unwrap_or_else(now)
 }

@@ -30,6 +30,17 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> Result<()> {
     let chip = chips::find(options.chip.as_deref())?;
     crate::setup::run(crate::setup::Purpose::Firmware)?;
+    if let Some(toolchain) = chip.toolchain()
+        && !is_installed(toolchain)?
+    {
+        anstream::println!(
+            "{}: {} needs Espressif's toolchain {toolchain:?}, which is not installed: `cargo \
+             install espup`, then `espup install`, then this again",
+            terminal::yellow("skipped"),
+            chip.name
+        );
+        return Ok(());
+    }
     let account = build(&chip)?;
     anstream::println!("{}", account.shown());
     account.check_slot()
@@ -53,10 +64,27 @@ pub(crate) fn elf(chip: &Chip) -> Result<PathBuf> {
     Ok(compile(chip)?.elf)
 }
 
-/// Runs clippy over the firmware, warnings denied.
-pub(crate) fn lint(chip: &Chip) -> Result<()> {
-    let mut command = cargo("clippy", chip);
-    process::run(command.args(["--", "--deny", "warnings"]))
+/// Runs clippy over the firmware, warnings denied: for every chip that Rust's own toolchain
+/// compiles for, and for the default one with each of the other options.
+pub(crate) fn lint() -> Result<()> {
+    let lint = |chip: &Chip, option: Option<&str>| {
+        let mut command = cargo("clippy", chip);
+        if let Some(option) = option {
+            command.args(["--features", option]);
+        }
+        process::run(command.args(["--", "--deny", "warnings"]))
+    };
+    lint(&chips::find(None)?, Some("hci-uart"))?;
+    chips::all()?.iter().try_for_each(|chip| lint(chip, None))
+}
+
+/// Whether rustup has a toolchain of this name.
+fn is_installed(toolchain: &str) -> Result<bool> {
+    let mut rustup = Command::new("rustup");
+    let list = process::capture(rustup.args(["toolchain", "list"]))?;
+    Ok(list
+        .lines()
+        .any(|line| line.split_whitespace().next() == Some(toolchain)))
 }
 
 struct Artifacts {
@@ -100,9 +128,37 @@ fn is_firmware(package: &str) -> bool {
 }
 
 fn cargo(subcommand: &str, chip: &Chip) -> Command {
-    let mut command = process::cargo();
+    let mut command = match chip.toolchain() {
+        None => process::cargo(),
+        Some(toolchain) => {
+            let mut command = Command::new("rustup");
+            command.args(["run", toolchain, "cargo"]);
+            command
+        }
+    };
     command.current_dir(workspace::firmware());
     command.args([subcommand, "--release", "--locked", "--no-default-features"]);
     command.args(["--features", &chip.name, "--target", &chip.target]);
+    // The app's description holds the time of the build. With the time of the commit in its place
+    // the same sources give the same bytes.
+    if std::env::var_os("SOURCE_DATE_EPOCH").is_none()
+        && let Some(committed) = committed_at()
+    {
+        command.env("SOURCE_DATE_EPOCH", committed);
+    }
+    if chip.toolchain().is_some() {
+        // Rust has no libraries for these targets.
+        command.arg("-Zbuild-std=core,alloc");
+    }
     command
+}
+
+/// When the last commit was made, in seconds since 1970 UTC; none outside a repository.
+fn committed_at() -> Option<String> {
+    let mut git = Command::new("git");
+    git.current_dir(workspace::root());
+    let output = git.args(["log", "-1", "--format=%ct"]).output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    let text = text.trim();
+    (!text.is_empty()).then(|| text.to_owned())
 }

@@ -25,7 +25,7 @@ impl System for Machine {
         Identity {
             chip: "qemu-virt",
             firmware_version: env!("CARGO_PKG_VERSION"),
-            built_at_unix_s: built_at_unix_s(),
+            built_at_unix_s: BUILT_AT_UNIX_S,
         }
     }
 
@@ -68,14 +68,5 @@ impl System for Machine {
     }
 }
 
-/// When this was built, as build.rs found it.
-const fn built_at_unix_s() -> u64 {
-    let digits = env!("BUILT_AT_UNIX_S").as_bytes();
-    let mut seconds = 0;
-    let mut index = 0;
-    while index < digits.len() {
-        seconds = seconds * 10 + (digits[index] - b'0') as u64;
-        index += 1;
-    }
-    seconds
-}
+/// When this was built, as the build script found it.
+const BUILT_AT_UNIX_S: u64 = Identity::built_at(env!("BUILT_AT_UNIX_S"));

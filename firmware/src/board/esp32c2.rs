@@ -2,7 +2,11 @@
 //! sensor; of the board's three lights the blue one shows the state.
 
 use device::retained::BYTES;
-use esp_hal::{gpio::{Level, Output, OutputConfig}, peripherals::Peripherals, ram};
+use esp_hal::{
+    gpio::{Level, Output, OutputConfig},
+    peripherals::Peripherals,
+    ram,
+};
 use mbedtls_rs_sys::hook::backend::esp::EspAccel;
 
 use super::{Board, parts};
@@ -13,14 +17,17 @@ pub(crate) const CHIP: &str = "ESP32-C2";
 
 /// In memory that no start code clears; the chip has no other that keeps its content.
 #[unsafe(link_section = ".noinit")]
-#[expect(unsafe_code, reason = "esp-hal has a safe name only for memory of the RTC")]
+#[expect(
+    unsafe_code,
+    reason = "esp-hal has a safe name only for memory of the RTC"
+)]
 pub(crate) static mut RETAINED: [u8; BYTES] = [0; BYTES];
 
 /// Gives the allocator its memory: what the second-stage bootloader leaves behind, and a part of the
 /// memory that the main stack lies in.
 pub(crate) fn claim_heap() {
     esp_alloc::heap_allocator!(#[ram(reclaimed)] size: 64 * 1024);
-    esp_alloc::heap_allocator!(size: 8 * 1024);
+    esp_alloc::heap_allocator!(size: 36 * 1024);
 }
 
 impl Board {
@@ -34,13 +41,24 @@ impl Board {
             #[cfg(not(feature = "hci-uart"))]
             bluetooth: peripherals.BT,
             #[cfg(feature = "hci-uart")]
-            bluetooth: parts::hci_line(peripherals.UART1, peripherals.GPIO6, peripherals.GPIO7, peripherals.GPIO10, peripherals.GPIO5),
-            accelerators: EspAccel::new().with_sha(peripherals.SHA).with_ecc(peripherals.ECC),
+            bluetooth: parts::hci_line(
+                peripherals.UART1,
+                peripherals.GPIO6,
+                peripherals.GPIO7,
+                peripherals.GPIO10,
+                peripherals.GPIO5,
+            ),
+            accelerators: EspAccel::new()
+                .with_sha(peripherals.SHA)
+                .with_ecc(peripherals.ECC),
             thermometer: thermometer::Port,
             sensor: sensor::Port,
             // The BOOT button.
             button: parts::button(peripherals.GPIO9),
-            light: lamp::Port { pin: Output::new(peripherals.GPIO8, Level::Low, OutputConfig::default()), lit: Level::High },
+            light: lamp::Port {
+                pin: Output::new(peripherals.GPIO8, Level::Low, OutputConfig::default()),
+                lit: Level::High,
+            },
         }
     }
 }

@@ -13,9 +13,8 @@ pub(crate) const CHIP: &str = "ESP32-C3";
 #[ram(unstable(rtc_fast, persistent))]
 pub(crate) static mut RETAINED: [u8; BYTES] = [0; BYTES];
 
-/// Gives the allocator its memory: what the second-stage bootloader leaves behind (66,320
-/// bytes, esp-bootloader-esp-idf 0.6.0), and a part of the
-/// memory that the main stack lies in.
+/// Gives the allocator its memory: what the second-stage bootloader leaves behind (66,320 bytes,
+/// esp-bootloader-esp-idf 0.6.0), and a part of the memory that the main stack lies in.
 pub(crate) fn claim_heap() {
     esp_alloc::heap_allocator!(#[ram(reclaimed)] size: 64 * 1024);
     esp_alloc::heap_allocator!(size: 136 * 1024);
@@ -33,8 +32,17 @@ impl Board {
             #[cfg(not(feature = "hci-uart"))]
             bluetooth: peripherals.BT,
             #[cfg(feature = "hci-uart")]
-            bluetooth: parts::hci_line(peripherals.UART1, peripherals.GPIO6, peripherals.GPIO7, peripherals.GPIO10, peripherals.GPIO5),
-            accelerators: EspAccel::new().with_sha(peripherals.SHA).with_aes(peripherals.AES).with_rsa(peripherals.RSA),
+            bluetooth: parts::hci_line(
+                peripherals.UART1,
+                peripherals.GPIO6,
+                peripherals.GPIO7,
+                peripherals.GPIO10,
+                peripherals.GPIO5,
+            ),
+            accelerators: EspAccel::new()
+                .with_sha(peripherals.SHA)
+                .with_aes(peripherals.AES)
+                .with_rsa(peripherals.RSA),
             thermometer: peripherals.TSENS,
             sensor: parts::dht(pulses.channel2, peripherals.GPIO4),
             // The BOOT button.

@@ -5,7 +5,7 @@ use esp_hal::{peripherals::Peripherals, ram};
 use mbedtls_rs_sys::hook::backend::esp::EspAccel;
 
 use super::{Board, parts};
-use crate::platform::{thermometer};
+use crate::platform::thermometer;
 
 /// The chip, as its maker writes it.
 pub(crate) const CHIP: &str = "ESP32-C5";
@@ -18,7 +18,7 @@ pub(crate) static mut RETAINED: [u8; BYTES] = [0; BYTES];
 /// memory that the main stack lies in.
 pub(crate) fn claim_heap() {
     esp_alloc::heap_allocator!(#[ram(reclaimed)] size: 63 * 1024);
-    esp_alloc::heap_allocator!(size: 120 * 1024);
+    esp_alloc::heap_allocator!(size: 144 * 1024);
 }
 
 impl Board {
@@ -33,8 +33,18 @@ impl Board {
             #[cfg(not(feature = "hci-uart"))]
             bluetooth: peripherals.BT,
             #[cfg(feature = "hci-uart")]
-            bluetooth: parts::hci_line(peripherals.UART1, peripherals.GPIO6, peripherals.GPIO7, peripherals.GPIO10, peripherals.GPIO5),
-            accelerators: EspAccel::new().with_sha(peripherals.SHA).with_aes(peripherals.AES).with_rsa(peripherals.RSA).with_ecc(peripherals.ECC),
+            bluetooth: parts::hci_line(
+                peripherals.UART1,
+                peripherals.GPIO6,
+                peripherals.GPIO7,
+                peripherals.GPIO10,
+                peripherals.GPIO5,
+            ),
+            accelerators: EspAccel::new()
+                .with_sha(peripherals.SHA)
+                .with_aes(peripherals.AES)
+                .with_rsa(peripherals.RSA)
+                .with_ecc(peripherals.ECC),
             thermometer: thermometer::Port,
             sensor: parts::dht(pulses.channel2, peripherals.GPIO4),
             // The BOOT button.

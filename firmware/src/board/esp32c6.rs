@@ -32,8 +32,18 @@ impl Board {
             #[cfg(not(feature = "hci-uart"))]
             bluetooth: peripherals.BT,
             #[cfg(feature = "hci-uart")]
-            bluetooth: parts::hci_line(peripherals.UART1, peripherals.GPIO6, peripherals.GPIO7, peripherals.GPIO10, peripherals.GPIO5),
-            accelerators: EspAccel::new().with_sha(peripherals.SHA).with_aes(peripherals.AES).with_rsa(peripherals.RSA).with_ecc(peripherals.ECC),
+            bluetooth: parts::hci_line(
+                peripherals.UART1,
+                peripherals.GPIO6,
+                peripherals.GPIO7,
+                peripherals.GPIO10,
+                peripherals.GPIO5,
+            ),
+            accelerators: EspAccel::new()
+                .with_sha(peripherals.SHA)
+                .with_aes(peripherals.AES)
+                .with_rsa(peripherals.RSA)
+                .with_ecc(peripherals.ECC),
             thermometer: peripherals.TSENS,
             sensor: parts::dht(pulses.channel2, peripherals.GPIO4),
             // The BOOT button.

@@ -12,14 +12,17 @@ pub(crate) const CHIP: &str = "ESP32-C61";
 
 /// In memory that no start code clears; the chip has no other that keeps its content.
 #[unsafe(link_section = ".noinit")]
-#[expect(unsafe_code, reason = "esp-hal has a safe name only for memory of the RTC")]
+#[expect(
+    unsafe_code,
+    reason = "esp-hal has a safe name only for memory of the RTC"
+)]
 pub(crate) static mut RETAINED: [u8; BYTES] = [0; BYTES];
 
 /// Gives the allocator its memory: what the second-stage bootloader leaves behind, and a part of the
 /// memory that the main stack lies in.
 pub(crate) fn claim_heap() {
     esp_alloc::heap_allocator!(#[ram(reclaimed)] size: 63 * 1024);
-    esp_alloc::heap_allocator!(size: 64 * 1024);
+    esp_alloc::heap_allocator!(size: 88 * 1024);
 }
 
 impl Board {
@@ -33,7 +36,13 @@ impl Board {
             #[cfg(not(feature = "hci-uart"))]
             bluetooth: peripherals.BT,
             #[cfg(feature = "hci-uart")]
-            bluetooth: parts::hci_line(peripherals.UART1, peripherals.GPIO6, peripherals.GPIO7, peripherals.GPIO10, peripherals.GPIO5),
+            bluetooth: parts::hci_line(
+                peripherals.UART1,
+                peripherals.GPIO6,
+                peripherals.GPIO7,
+                peripherals.GPIO10,
+                peripherals.GPIO5,
+            ),
             accelerators: accelerators::Port,
             thermometer: thermometer::Port,
             sensor: sensor::Port,

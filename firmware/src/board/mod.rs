@@ -6,28 +6,16 @@
 
 mod parts;
 
-/// Takes the board of the feature that is chosen.
-macro_rules! boards {
-    ($($chip:ident = $feature:literal),+) => {
-        $(
-            #[cfg(feature = $feature)]
-            mod $chip;
-            #[cfg(feature = $feature)]
-            pub(crate) use $chip::{CHIP, RETAINED, claim_heap};
-        )+
+#[cfg_attr(feature = "esp32", path = "esp32.rs")]
+#[cfg_attr(feature = "esp32c2", path = "esp32c2.rs")]
+#[cfg_attr(feature = "esp32c3", path = "esp32c3.rs")]
+#[cfg_attr(feature = "esp32c5", path = "esp32c5.rs")]
+#[cfg_attr(feature = "esp32c6", path = "esp32c6.rs")]
+#[cfg_attr(feature = "esp32c61", path = "esp32c61.rs")]
+#[cfg_attr(feature = "esp32s3", path = "esp32s3.rs")]
+mod chip;
 
-        #[cfg(not(any($(feature = $feature),+)))]
-        compile_error!("no board: choose the chip, as in --features esp32c3");
-    };
-}
-
-boards!(
-    esp32c2 = "esp32c2",
-    esp32c3 = "esp32c3",
-    esp32c5 = "esp32c5",
-    esp32c6 = "esp32c6",
-    esp32c61 = "esp32c61"
-);
+pub(crate) use chip::{CHIP, RETAINED, claim_heap};
 
 use esp_hal::{
     gpio::{Input, Level},

@@ -89,7 +89,7 @@ impl System for Soc {
         Identity {
             chip: board::CHIP,
             firmware_version: env!("CARGO_PKG_VERSION"),
-            built_at_unix_s: built_at_unix_s(),
+            built_at_unix_s: BUILT_AT_UNIX_S,
         }
     }
 
@@ -108,7 +108,7 @@ impl System for Soc {
     fn unix_ms(&self) -> Option<u64> {
         // After power-on the clock starts at 1970; set, it cannot be before this was built.
         let ms = self.clock.borrow().current_time_us() / 1000;
-        (ms / 1000 >= built_at_unix_s()).then_some(ms)
+        (ms / 1000 >= BUILT_AT_UNIX_S).then_some(ms)
     }
 
     fn set_unix_ms(&self, unix_ms: u64) {
@@ -149,14 +149,5 @@ impl System for Soc {
     }
 }
 
-/// When this was built, as firmware/build.rs found it.
-const fn built_at_unix_s() -> u64 {
-    let digits = env!("BUILT_AT_UNIX_S").as_bytes();
-    let mut seconds = 0;
-    let mut index = 0;
-    while index < digits.len() {
-        seconds = seconds * 10 + (digits[index] - b'0') as u64;
-        index += 1;
-    }
-    seconds
-}
+/// When this was built, as the build script found it.
+const BUILT_AT_UNIX_S: u64 = Identity::built_at(env!("BUILT_AT_UNIX_S"));

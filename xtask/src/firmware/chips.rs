@@ -35,6 +35,11 @@ struct ChipFacts {
 }
 
 impl Chip {
+    /// The toolchain that the chip needs in place of Rust's own: no other compiles for Xtensa.
+    pub(crate) fn toolchain(&self) -> Option<&'static str> {
+        self.target.starts_with("xtensa-").then_some("esp")
+    }
+
     /// Whether an address is one of flash, not of RAM.
     pub(crate) fn in_flash(&self, address: u32) -> bool {
         self.mapped
@@ -43,9 +48,10 @@ impl Chip {
     }
 }
 
-/// Every chip, by name.
+/// Every chip that Rust's own toolchain compiles for, by name.
 pub(crate) fn all() -> Result<Vec<Chip>> {
-    let (_, chips) = read()?;
+    let (_, mut chips) = read()?;
+    chips.retain(|chip| chip.toolchain().is_none());
     Ok(chips)
 }
 

@@ -18,6 +18,21 @@ pub struct Identity {
     pub built_at_unix_s: u64,
 }
 
+impl Identity {
+    /// The time of the build, as a build script hands it over: decimal digits.
+    ///
+    /// # Panics
+    ///
+    /// Where the text has anything else. In a constant that fails the build.
+    #[must_use]
+    pub const fn built_at(digits: &str) -> u64 {
+        match u64::from_str_radix(digits, 10) {
+            Ok(unix_s) => unix_s,
+            Err(_) => panic!("the time of the build is a number of seconds"),
+        }
+    }
+}
+
 /// Why the device started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ResetReason {
