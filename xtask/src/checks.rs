@@ -3,6 +3,7 @@
 mod arrows;
 mod bootable;
 mod licences;
+mod memory;
 mod rules;
 
 use std::{
@@ -91,6 +92,11 @@ const STEPS: &[Step] = &[
         name: "unit",
         about: "the tests beside the code",
         run: |options| cargo_test(options, &["--lib", "--bins"]),
+    },
+    Step {
+        name: "memory",
+        about: "Valgrind finds no fault where MbedTLS is called",
+        run: |_| memory::check().map(Outcome::Noted),
     },
     Step {
         name: "emulated",

@@ -110,8 +110,8 @@ const PACKAGES: &[Package] = &[
         debian: "valgrind",
         brew: None, // not on today's macOS
         program: Some("valgrind"),
-        purposes: &[Purpose::Bench],
-        reason: "counts instructions for `cargo xtask bench`",
+        purposes: &[Purpose::Test, Purpose::Bench],
+        reason: "watches the memory of what calls MbedTLS, and counts instructions",
     },
     Package {
         debian: "python3-venv",
