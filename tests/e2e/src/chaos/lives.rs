@@ -30,6 +30,8 @@ pub(super) enum Power {
 pub(super) struct Seen {
     /// Advertising, and waiting for a client.
     pub(super) provisioning: bool,
+    /// A client chose a network that worked.
+    pub(super) provisioned: bool,
     pub(super) online: bool,
     /// Samples that waited when the broker last acknowledged, since it is online.
     pub(super) backlog: Option<u16>,
@@ -141,7 +143,7 @@ impl Lives {
         self.count(event, told);
         let line = format!("{:>9.1} {:<24} {event}", *at_ms as f64 / 1e3, event.name());
         shown(&line);
-        if !matches!(event, Event::Sampled(_)) {
+        if !matches!(event, Event::Sampled(_) | Event::Acknowledged { .. }) {
             let mut last_words = self.last_words.borrow_mut();
             if last_words.len() == LAST_WORDS {
                 last_words.pop_front();
@@ -157,7 +159,10 @@ impl Lives {
             Event::Booted { .. } => counts.boots += 1,
             Event::ProvisioningStarted { .. } => see(&|seen| seen.provisioning = true),
             Event::BluetoothStopped => see(&|seen| seen.provisioning = false),
-            Event::Provisioned { .. } => counts.provisioned += 1,
+            Event::Provisioned { .. } => {
+                counts.provisioned += 1;
+                see(&|seen| seen.provisioned = true);
+            }
             Event::TlsEstablished { version, resumed } => {
                 counts.tls_1_3 += u32::from(*version == TlsVersion::Tls13);
                 counts.resumed += u32::from(*resumed);

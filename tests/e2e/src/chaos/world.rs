@@ -286,15 +286,20 @@ impl World {
         }
     }
 
-    /// Someone comes with a phone, and does not give up at once.
+    /// Someone comes with a phone, and does not give up at once. Where the phone loses the link
+    /// before it hears that all is well, the device tells it by being online.
     pub(super) async fn provision(&self) -> Result<(), String> {
+        self.lives.seen.send_modify(|seen| seen.provisioned = false);
         let deadline = Instant::now() + PATIENCE;
         let mut last = String::new();
         while Instant::now() < deadline {
             self.wait_for(&format!("to be provisioned ({last})"), |seen| {
-                seen.provisioning
+                seen.provisioning || seen.provisioned
             })
             .await?;
+            if self.lives.seen.borrow().provisioned {
+                return Ok(());
+            }
             match with_timeout(Duration::from_secs(240), self.provision_once()).await {
                 Ok(Ok(Outcome::Joined(_))) => return Ok(()),
                 Ok(Ok(Outcome::Refused(why))) => last = format!("refused: {why:?}"),
