@@ -2,9 +2,11 @@
 
 import json
 import os
+import queue
 import re
 import subprocess
 import tempfile
+import threading
 from pathlib import Path
 
 ESPTB = os.environ.get('ESPTB', str(Path(__file__).parents[3] / 'target/debug/esptb'))
@@ -54,12 +56,20 @@ class Device:
                    '--wifi', (NETWORK + b':' + PASSPHRASE).decode(), '--wifi', OPEN_NETWORK.decode()]
         self.process = subprocess.Popen([*command, *arguments], stdout=subprocess.PIPE,
                                         stderr=subprocess.STDOUT, text=True, cwd=self.folder)
-        self.lines = []
+        self.lines, self.console = [], queue.SimpleQueue()
+        # Read at all times: a device whose console is full stands still.
+        self.reader = threading.Thread(target=self._read)
+        self.reader.start()
         return self
+
+    def _read(self):
+        for line in self.process.stdout:
+            self.console.put(line)
+        self.console.put(None)
 
     def wait_for(self, pattern):
         """Reads its console up to a line that matches; returns the match."""
-        for line in self.process.stdout:
+        while (line := self.console.get()) is not None:
             self.lines.append(line)
             if match := re.search(pattern, line):
                 return match
@@ -67,8 +77,9 @@ class Device:
 
     def stop(self):
         self.process.terminate()
-        self.process.stdout.close()
         self.process.wait()
+        self.reader.join()
+        self.process.stdout.close()
 
     def nvs(self):
         return self.flash.read_bytes()[NVS]

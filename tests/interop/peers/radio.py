@@ -45,7 +45,7 @@ class Radio:
     """The two controllers: one lent to the device over TCP, one for a host in this process."""
 
     def __init__(self):
-        self.link = LocalLink()
+        self.link, self.transports = LocalLink(), []
 
     def controller(self, number, source=None, sink=None):
         address = hci.Address(f'C0:00:00:00:00:{number:02X}')
@@ -56,19 +56,27 @@ class Radio:
     async def open(cls):
         """Serves the device's controller on a free port, and makes a Bluetooth host on the other."""
         radio = cls()
-        listener = socket.create_server(('127.0.0.1', 0))
-        radio.port = listener.getsockname()[1]
-        radio.transport = await open_tcp_server_transport_with_socket(listener)
-        radio.controller(1, radio.transport.source, radio.transport.sink)
+        radio.port = await radio.serve(1)
         controller = radio.controller(2)
         host = Host(controller, AsyncPipeSink(controller))
         radio.central = Device(name='central', address=hci.Address('F0:F1:F2:F3:F4:F5'), host=host)
         await radio.central.power_on()
         return radio
 
+    async def serve(self, number):
+        """Serves a controller on a free port, which is returned."""
+        listener = socket.create_server(('127.0.0.1', 0))
+        # Accepted sockets inherit it. Without it each packet waits 40 ms for the last one's receipt.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        transport = await open_tcp_server_transport_with_socket(listener)
+        self.transports.append(transport)
+        self.controller(number, transport.source, transport.sink)
+        return listener.getsockname()[1]
+
     async def close(self):
-        self.transport.server.close()
-        await self.transport.close()
+        for transport in self.transports:
+            transport.server.close()
+            await transport.close()
 
 
 async def main():

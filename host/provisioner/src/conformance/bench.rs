@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use embassy_time::Timer;
-use protocomm::client::{self, Client, Login, Progress, Reply, Request};
+use protocomm::client::{self, Client, Login, Progress, Request};
 use protocomm::refusal::Refused;
 use protocomm::wire::session::Handshake;
 use protocomm::wire::version::{self, Version};
@@ -354,13 +354,5 @@ pub(super) fn handshake_refused(result: Result<Vec<u8>, LinkError>) -> Result<St
     match status {
         Status::Success => Err(Fault::failed("the device answers with success")),
         status => Ok(format!("refused ({status:?})")),
-    }
-}
-
-/// The status of a reply, for the reader.
-pub(super) fn status_of(reply: &Reply<'_>) -> String {
-    match reply.status() {
-        Some(status) => format!("{status:?}"),
-        None => "no status".into(),
     }
 }

@@ -1,11 +1,12 @@
 //! Sessions: that they come about for whoever has the secret, and for nobody else.
 
 use protocomm::client::{Reply, Request};
+use protocomm::wire::config::{self, SetConfig};
 use protocomm::wire::session::Handshake;
-use protocomm::wire::{Status, config, version};
+use protocomm::wire::{Status, version};
 
 use super::{HTTPD, NIMBLE, SECURITY, SECURITY_2};
-use crate::conformance::bench::{Bench, handshake_refused, refused, status_of};
+use crate::conformance::bench::{Bench, handshake_refused, refused};
 use crate::conformance::{Case, Fault, Weight};
 use crate::{Error, Provisioner, Secrets};
 
@@ -246,20 +247,17 @@ async fn required(bench: &mut Bench) -> Result<String, Fault> {
     Ok("all three refuse".into())
 }
 
-/// Asks for the status once, and gives the request as it was sent.
-async fn recorded(bench: &mut Bench) -> Result<Vec<u8>, Fault> {
-    bench.login().await?;
-    let mut client = bench.phone.client.take().ok_or(Error::NoSession)?;
-    let mut message = vec![0; 64];
-    let request = Request::Config(config::Request::Status);
-    let length = client
-        .request(&request, &mut message)
-        .map_err(Error::from)?;
-    message.truncate(length);
-    let mut reply = bench.post("prov-config", &message).await?;
-    client.reply(&mut reply).map_err(Error::from)?;
-    bench.phone.client = Some(client);
-    Ok(message)
+/// Credentials that no device takes: a BSSID of five bytes. The answer to them is like no other.
+fn unmistakable() -> Request<'static> {
+    Request::Config(config::Request::Set(SetConfig {
+        ssid: b"a name",
+        bssid: &[1; 5],
+        ..SetConfig::default()
+    }))
+}
+
+fn is_its_answer(reply: &Reply<'_>) -> bool {
+    matches!(reply, Reply::Config(config::Response::Set(status)) if *status != Status::Success)
 }
 
 async fn request_replayed(bench: &mut Bench) -> Result<String, Fault> {
@@ -269,24 +267,30 @@ async fn request_replayed(bench: &mut Bench) -> Result<String, Fault> {
             "this scheme (or its patch version 0) does not tell requests apart",
         ));
     }
-    let message = recorded(bench).await?;
-    let answer = bench.post("prov-config", &message).await;
-    let seen = match answer {
+    bench.login().await?;
+    let mut client = bench.phone.client.take().ok_or(Error::NoSession)?;
+    let mut message = vec![0; 64];
+    let length = client
+        .request(&unmistakable(), &mut message)
+        .map_err(Error::from)?;
+    message.truncate(length);
+    let mut reply = bench.post("prov-config", &message).await?;
+    if !is_its_answer(&client.reply(&mut reply).map_err(Error::from)?) {
+        return Err(Fault::failed("the first one is not answered as it should"));
+    }
+    let seen = match bench.post("prov-config", &message).await {
         Ok(mut reply) => {
             // Security 1 has no integrity: what was decrypted wrongly may have been answered. It
             // must not have been understood.
-            let mut client = bench.phone.client.take().ok_or(Error::NoSession)?;
             let mut again = vec![0; 64];
-            let request = Request::Config(config::Request::Status);
-            client.request(&request, &mut again).map_err(Error::from)?;
+            client
+                .request(&unmistakable(), &mut again)
+                .map_err(Error::from)?;
             match client.reply(&mut reply) {
-                Ok(reply @ Reply::Config(config::Response::Status { .. }))
-                    if reply.status() == Some(Status::Success) =>
-                {
+                Ok(reply) if is_its_answer(&reply) => {
                     return Err(Fault::failed("the device answers it again"));
                 }
-                Ok(reply) => format!("not understood ({})", status_of(&reply)),
-                Err(_) => "not understood".into(),
+                _ => "not understood".into(),
             }
         }
         refusal => refused(refusal).map_err(Fault::Failed)?,

@@ -1,0 +1,69 @@
+"""`esptb conformance` as others run it: against a device behind foreign controllers, and over HTTP;
+what it writes is read by foreign readers."""
+
+import asyncio
+import json
+import unittest
+import xml.etree.ElementTree
+from pathlib import Path
+
+from peers import device, radio
+
+
+class Conformance(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.desk = device.desk()
+        cls.addClassCleanup(cls.desk.cleanup)
+
+    async def check(self, *arguments):
+        """Runs the suite beside the event loop. Returns its exit code and its output."""
+        process = await asyncio.create_subprocess_exec(
+            device.ESPTB, 'conformance', *arguments, cwd=self.desk.name,
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT)
+        output, _ = await process.communicate()
+        return process.returncode, output.decode()
+
+    def test_the_device_conforms_behind_foreign_controllers(self):
+        async def run():
+            air = radio.Radio()
+            first, second = await air.serve(1), await air.serve(2)
+            body = device.Device(self.desk.name, 'controllers', 1)
+            body.boot('--hci', f'tcp:127.0.0.1:{first}')
+            try:
+                # Bumble's controllers carry no scan responses, and so no name.
+                groups = ('advertising.service', 'gatt', 'write', 'version', 'session', 'garbage')
+                return await self.check('--hci', f'tcp:127.0.0.1:{second}',
+                                        '--pop', device.PROOF.decode(), *groups)
+            finally:
+                body.stop()
+                await air.close()
+
+        code, output = asyncio.run(run())
+        self.assertEqual(code, 0, output)
+        self.assertRegex(output, r'\n.*: \d{2} passed, 0 failed, 0 advised')
+
+    def test_findings_are_for_machines_too(self):
+        body = device.Device(self.desk.name, 'http', 2).boot('--provision-http', '127.0.0.1:0')
+        self.addCleanup(body.stop)
+        port = body.wait_for(r'over HTTP at 127\.0\.0\.1:(\d+)')[1]
+        body.wait_for('PROV_')
+        way = ('--http', f'127.0.0.1:{port}', '--json', 'findings.json', '--junit', 'findings.xml')
+        groups = ('version', 'session', 'garbage')
+
+        code, output = asyncio.run(self.check(*way, '--pop', device.PROOF.decode(), *groups))
+        self.assertEqual(code, 0, output)
+        findings = json.loads(Path(self.desk.name, 'findings.json').read_text())
+        self.assertTrue(findings['conforms'])
+        self.assertEqual(findings['failed'], 0)
+
+        code, output = asyncio.run(self.check(*way, '--pop', 'another', 'version', 'session.good'))
+        self.assertEqual(code, 1, output)
+        suite = xml.etree.ElementTree.parse(Path(self.desk.name, 'findings.xml')).getroot()
+        failed = [case.get('name') for case in suite if case.find('failure') is not None]
+        self.assertEqual(failed, ['version.always', 'session.good'])
+        self.assertEqual(int(suite.get('failures')), 2)
+
+
+if __name__ == '__main__':
+    unittest.main()
