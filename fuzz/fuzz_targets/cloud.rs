@@ -97,6 +97,8 @@ struct Broker {
     read: usize,
     /// Packets that wait for an acknowledgement: first byte and packet identifier.
     open: VecDeque<(u8, [u8; 2])>,
+    /// Whether it may have said how often it wants to be pinged.
+    asked_for_pings: bool,
 }
 
 fuzz_target!(|data: &[u8]| {
@@ -131,6 +133,7 @@ fuzz_target!(|data: &[u8]| {
         said: Vec::new(),
         read: 0,
         open: VecDeque::new(),
+        asked_for_pings: false,
     };
     let mut device = Task::new(speak_in_the_clear(&life, "SN-000001", end));
     let mut result = device.settle();
@@ -241,6 +244,7 @@ impl Broker {
     }
 
     fn act(&mut self, step: u8, script: &mut Script<'_>) {
+        self.asked_for_pings |= step & 0xF < 3;
         match step & 0xF {
             0 => self.say(script.short_string()),
             1 => {

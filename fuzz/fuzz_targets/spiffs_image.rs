@@ -10,7 +10,7 @@ use spiffs::{Endianness, Error, Geometry, Magic, Partition, Spiffs};
 /// The partition does not start at the flash's start, and the flash does not end at its end.
 const MARGIN: usize = 4096;
 /// The longest partition, in bytes.
-const LONGEST: usize = 64 * 1024;
+const LONGEST: usize = 256 * 1024;
 
 /// A flash that allows only aligned reads within one partition, and counts them.
 struct Watched<'a> {
@@ -44,7 +44,7 @@ fuzz_target!(|data: &[u8]| {
     let mut script = Script::new(data);
     let geometry = geometry(&mut script);
     // Lengths that are no multiple of a block are tried as well.
-    let size = usize::from(script.short()) * 4 % (LONGEST + 4);
+    let size = usize::from(script.short()) * 8 % (LONGEST + 8);
     let mut image = vec![0xFF; size];
     sparse::unpack(script, &mut image);
     exercise(&image, geometry);

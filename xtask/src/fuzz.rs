@@ -39,13 +39,16 @@ pub(crate) struct Options {
     /// Put the smallest corpus with the same coverage into fuzz/corpus, instead of fuzzing
     #[arg(long, conflicts_with = "runs")]
     minimize: bool,
+    /// Write the seeds into fuzz/corpus, instead of fuzzing
+    #[arg(long, conflicts_with_all = ["runs", "minimize"])]
+    seeds: bool,
     /// How many targets run at once
     #[arg(long, value_name = "N", default_value_t = 2)]
     jobs: usize,
 }
 
 /// The longest input, in bytes.
-const LONGEST_INPUT: u32 = 4096;
+const LONGEST_INPUT: u32 = 8192;
 /// An input that takes longer than this, in seconds, is a fault.
 const TIMEOUT_S: u32 = 20;
 /// More memory than this, in MiB, is a fault.
@@ -79,6 +82,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         }
         return Ok(());
     }
+    if options.seeds {
+        let binaries = build::build(&folder(), &["--example", "seeds"])?;
+        return process::run(&mut Command::new(binaries.join("examples/seeds")));
+    }
     let binaries = prepare(&targets)?;
     if options.minimize {
         return targets
@@ -110,8 +117,8 @@ fn folder() -> PathBuf {
 
 fn prepare(targets: &[Target]) -> Result<PathBuf> {
     setup::run(setup::Purpose::Test)?;
-    let names: Vec<_> = targets.iter().map(|target| target.name.as_str()).collect();
-    build::build(&folder(), &names)
+    let names = targets.iter().map(|target| ["--bin", &target.name]);
+    build::build(&folder(), &names.flatten().collect::<Vec<_>>())
 }
 
 /// The targets of these names, or all of them.

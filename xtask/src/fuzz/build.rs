@@ -28,8 +28,8 @@ const FLAGS: [&str; 5] = [
     "-Cllvm-args=-sanitizer-coverage-trace-compares",
 ];
 
-/// Builds targets; returns the folder of the binaries.
-pub(super) fn build(folder: &Path, names: &[&str]) -> Result<PathBuf> {
+/// Builds what cargo's arguments say; returns the folder of the binaries.
+pub(super) fn build(folder: &Path, what: &[&str]) -> Result<PathBuf> {
     terminal::remark("building the fuzz targets (some minutes the first time)");
     let metadata = workspace::metadata(folder)?;
     let package = metadata
@@ -51,10 +51,8 @@ pub(super) fn build(folder: &Path, names: &[&str]) -> Result<PathBuf> {
         .env(INSTRUMENTED, foreign.join(","))
         .env("CARGO_TARGET_DIR", &target)
         // A target of its own, so that build scripts are not instrumented.
-        .args(["build", "--release", "--locked", "--target", host]);
-    for name in names {
-        cargo.args(["--bin", name]);
-    }
+        .args(["build", "--release", "--locked", "--target", host])
+        .args(what);
     process::run(&mut cargo)?;
     Ok(target.join(host).join("release"))
 }
