@@ -137,10 +137,12 @@ impl Ledger {
             End::Restart => self.lost_to_restart += lost,
         }
         if gave_way > life.dropped_told {
+            let missing = life.taken.clone().filter(|n| !arrivals.contains_key(n));
+            let first: Vec<_> = missing.take(10).collect();
             self.wrong(format!(
-                "life {index}: {gave_way} samples are missing in between or beyond the queue, and \
-                 {} were dropped as told",
-                life.dropped_told
+                "life {index} of samples {:?}: {gave_way} are missing in between or beyond the \
+                 queue, and {} were dropped as told; missing are {first:?} …",
+                life.taken, life.dropped_told
             ));
         }
         if life.acknowledged_told > delivered {

@@ -31,7 +31,7 @@ use crate::desk::{Desk, PASSPHRASE, PROOF};
 use crate::secrets::{given_away, hide};
 use lives::{Lives, Power};
 use server::ServerFolder;
-use world::World;
+use world::{AHEAD_MS, World};
 
 /// The serial number of the device that suffers.
 const DEVICE: &str = "SN-CHAOS";
@@ -160,8 +160,8 @@ async fn play(run: &Run) -> Result<Report, String> {
             ended
         } => ended,
     };
-    world.stop_server().await;
-    let mut failures: Vec<String> = ended.err().into_iter().collect();
+    let stopped = world.stop_server().await;
+    let mut failures: Vec<String> = ended.err().into_iter().chain(stopped.err()).collect();
     let given_away = given_away().into_iter();
     failures.extend(given_away.map(|line| format!("a secret was told: {line}")));
     let stored = world.folder.stored().await.unwrap_or_else(|error| {
@@ -214,6 +214,7 @@ async fn set_up(run: &Run, folder: PathBuf) -> Result<Rc<World>, String> {
         numbers: Cell::new(0),
         longest_s: Cell::new(0),
     };
+    world.desk.time.lie(AHEAD_MS);
     world.start_server().await?;
     Ok(Rc::new(world))
 }

@@ -4,13 +4,13 @@
 //! its standard input. Its database is a file, which outlives it.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::rc::Rc;
 
-use devserver::{Config, Database, Event, Profile, Server, Tls};
+use devserver::{CallError, Config, Database, Event, Profile, Server, Tls};
 use pki::{Identity, Pki};
 use simulator::sensor::number_of;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
@@ -74,6 +74,17 @@ impl ServerFolder {
         })
     }
 
+    /// Takes for arrived what is in the store and was not told: the server may have been killed
+    /// between storing and telling, and what it stored may be stored over later.
+    pub(super) async fn look(&self) -> Result<(), String> {
+        let stored = self.stored().await?;
+        let mut arrivals = self.arrivals.borrow_mut();
+        let told: HashSet<(u64, i64)> = arrivals.iter().copied().collect();
+        let found = stored.into_iter().map(|(ts_ms, number)| (number, ts_ms));
+        arrivals.extend(found.filter(|arrival| !told.contains(arrival)));
+        Ok(())
+    }
+
     /// What the store holds: the number of the sample at each time stamp.
     pub(super) async fn stored(&self) -> Result<BTreeMap<i64, u64>, String> {
         let config = Config {
@@ -83,9 +94,14 @@ impl ServerFolder {
         let server = Server::start(config).await.map_err(|e| e.to_string())?;
         let all = i64::MIN..i64::MAX;
         let series = |key: &'static str| server.series(&self.device, key, all.clone(), u32::MAX);
-        let temperatures = series("temperature").await.map_err(|e| e.to_string())?;
-        let humidities = series("humidity").await.map_err(|e| e.to_string())?;
+        let (temperatures, humidities) = (series("temperature").await, series("humidity").await);
         server.stop().await;
+        let (temperatures, humidities) = match (temperatures, humidities) {
+            (Ok(temperatures), Ok(humidities)) => (temperatures, humidities),
+            // It has not come yet.
+            (Err(CallError::NoSuchDevice), _) => return Ok(BTreeMap::new()),
+            (Err(error), _) | (_, Err(error)) => return Err(error.to_string()),
+        };
         if temperatures.len() != humidities.len() {
             return Err("the store has more of one series than of the other".into());
         }

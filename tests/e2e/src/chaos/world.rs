@@ -19,6 +19,11 @@ use super::server::{ServerFolder, ServerProcess};
 use crate::desk::{Desk, NETWORK, PROOF};
 use crate::secrets::hide;
 
+/// How far the desk's calendar is ahead of this computer's. The server stamps what comes without a
+/// stamp by the computer's, whose minutes are hours on the desk: the two must not meet, or one
+/// sample would be stored over another.
+pub(super) const AHEAD_MS: i64 = 2 * 86_400_000;
+
 /// Where SPIFFS is in flash.
 const SPIFFS: std::ops::Range<usize> = 0x29_0000..0x2d_0000;
 
@@ -59,21 +64,21 @@ impl World {
         let over = || Timer::after(Duration::from_millis(lasting_ms));
         match fault {
             Fault::ServerKilled | Fault::ServerAway => {
-                self.stop_server().await;
+                self.stop_server().await?;
                 over().await;
                 self.start_server().await?;
             }
             Fault::ServerRenewed => {
                 let renewed = self.desk.server_identity();
                 self.server_identity.replace(renewed);
-                self.stop_server().await;
+                self.stop_server().await?;
                 self.start_server().await?;
             }
             Fault::ServerImpostor(how) => {
-                self.stop_server().await;
+                self.stop_server().await?;
                 self.start_server_as(&self.impostor(how)).await?;
                 over().await;
-                self.stop_server().await;
+                self.stop_server().await?;
                 self.start_server().await?;
             }
             Fault::ServerKicks => self.tell_server("cut").await,
@@ -146,10 +151,10 @@ impl World {
                 self.desk.time.be_silent(false);
             }
             Fault::TimeLies { seconds } => {
-                self.desk.time.lie(seconds * 1_000);
+                self.desk.time.lie(AHEAD_MS + seconds * 1_000);
                 self.power_cycle(Timer::after_secs(1)).await;
                 over().await;
-                self.desk.time.lie(0);
+                self.desk.time.lie(AHEAD_MS);
             }
             Fault::ClockStepped { seconds } => {
                 let now = self.board.chip.unix_ms().unwrap_or(0);
@@ -232,12 +237,15 @@ impl World {
         Ok(())
     }
 
-    pub(super) async fn stop_server(&self) {
+    /// Kills the server, and looks into what it left.
+    pub(super) async fn stop_server(&self) -> Result<(), String> {
         self.line.lead_to(None);
         let server = self.server.lock().await.take();
         if let Some(server) = server {
             server.kill().await;
+            self.folder.look().await?;
         }
+        Ok(())
     }
 
     async fn tell_server(&self, command: &str) {
