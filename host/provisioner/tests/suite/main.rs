@@ -3,6 +3,7 @@
 
 mod bench;
 mod conformance;
+mod leaving;
 mod provisioning;
 
 use hosttime as _;
