@@ -101,8 +101,11 @@ pub struct Case {
     pub source: &'static str,
     /// How much a failure counts.
     pub weight: Weight,
-    run: for<'b> fn(&'b mut Bench) -> Pin<Box<dyn Future<Output = Result<String, Fault>> + 'b>>,
+    run: for<'b> fn(&'b mut Bench) -> Running<'b>,
 }
+
+/// A case under way; in the end, what was seen.
+type Running<'b> = Pin<Box<dyn Future<Output = Result<String, Fault>> + 'b>>;
 
 /// Why a case did not pass.
 #[derive(Debug)]

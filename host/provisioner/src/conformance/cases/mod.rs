@@ -31,8 +31,6 @@ const CONTROL: &str = "components/wifi_provisioning/src/wifi_ctrl.c";
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
     #[test]
     fn cases_have_names_of_their_own_and_say_what_they_are_for() {
         let mut names = Vec::new();
