@@ -54,6 +54,24 @@ fn assert_verifies(folder: &Path, extra: &[&str]) {
     assert!(output.status.success(), "{errors}");
 }
 
+/// As a TLS server wants it: each certificate is issued by the next one in the file.
+fn assert_chain_in_order(folder: &Path, file: &str) {
+    let bundle = ["crl2pkcs7", "-nocrl", "-certfile", file, "-out", "chain.p7"];
+    text(folder, &bundle);
+    let names = text(
+        folder,
+        &["pkcs7", "-in", "chain.p7", "-print_certs", "-noout"],
+    );
+    let of = |role: &str| -> Vec<String> {
+        let lines = names.lines().filter_map(|line| line.strip_prefix(role));
+        lines.map(str::to_owned).collect()
+    };
+    let (subjects, issuers) = (of("subject="), of("issuer="));
+    assert_eq!(subjects.len(), 2, "{names}");
+    assert!(subjects[0].contains("SN-000001"), "the leaf first: {names}");
+    assert_eq!(issuers[0], subjects[1], "{names}");
+}
+
 fn assert_key_matches(folder: &Path, key: &str) {
     let of_key = text(folder, &["pkey", "-in", key, "-pubout"]);
     let of_certificate = text(folder, &["x509", "-in", "leaf.crt", "-noout", "-pubkey"]);
@@ -116,6 +134,7 @@ fn authorities_of_every_kind_issue_chains_that_verify() {
         let pki = Pki::new(&options).expect("makes");
         let folder = written(&pki, &pki.device("SN-000001").expect("issues"));
         assert_verifies(folder.path(), &["-purpose", "sslclient"]);
+        assert_chain_in_order(folder.path(), "device.crt");
         let root = [
             "verify",
             "-x509_strict",
