@@ -95,6 +95,7 @@ fn the_help_is_what_was_agreed_on() {
         "board-report",
         "simulate",
         "provision",
+        "conformance",
         "serve",
         "completions",
     ];
