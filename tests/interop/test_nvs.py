@@ -92,24 +92,36 @@ class Nvs(unittest.TestCase):
                           ('i32', 'i32'), ('u64', 'u64'), ('long', 'text'), ('blob', 'blob')):
             self.assertRegex(shown, rf'(?m)\b{key}\b.*\b{kind}\b')
 
-    def test_the_partition_that_provisioning_leaves_is_in_order(self):
+    def provisioned(self, name, partition=None):
+        """Everything in the partition of a device that a phone has provisioned over Bluetooth."""
         async def provision():
             air = await radio.Radio.open()
-            body = self.boot('left', 1, arguments=('--hci', f'tcp:127.0.0.1:{air.port}'))
+            body = self.boot(name, 1, partition, arguments=('--hci', f'tcp:127.0.0.1:{air.port}'))
             way = link.Bluetooth(air.central)
             await way.connect(247)
             phone = client.Client(way)
             await phone.login(device.USERNAME, device.PROOF)
             state, _, _ = await phone.provision(device.NETWORK, device.PASSPHRASE)
             self.assertEqual(state, client.wire.CONNECTED)
+            body.stop()
             await air.close()
             return body
 
-        body = asyncio.run(provision())
-        body.stop()
-        found = nvs.read(body.nvs())
+        found = nvs.read(asyncio.run(provision()).nvs())
         wifi = bytes([len(device.NETWORK)]) + device.NETWORK + device.PASSPHRASE
         self.assertEqual(found['esptb', 'wifi'], wifi)
+        return found
+
+    def test_what_provisioning_leaves_in_a_blank_partition_is_in_order(self):
+        self.provisioned('blank')
+
+    def test_the_device_writes_beside_what_others_have_stored(self):
+        # More than two of the four pages are taken, one is always kept free.
+        csv = EVERYTHING.format(text='t' * 1500, blob='00ff' * 3000)
+        partition = self.generate(csv)
+        before = nvs.read(partition)
+        found = self.provisioned('beside', partition)
+        self.assertEqual({key: found.get(key) for key in before}, before)
 
     def test_the_device_reads_its_own_keys_from_the_generator(self):
         wifi = bytes([len(device.NETWORK)]) + device.NETWORK + device.PASSPHRASE

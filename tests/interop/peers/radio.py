@@ -77,6 +77,10 @@ class Radio:
         for transport in self.transports:
             transport.server.close()
             await transport.close()
+            if transport.sink.transport:
+                transport.sink.transport.close()
+        # Lets the closed sockets go.
+        await asyncio.sleep(0)
 
 
 async def main():
