@@ -115,6 +115,13 @@ class Nvs(unittest.TestCase):
     def test_what_provisioning_leaves_in_a_blank_partition_is_in_order(self):
         self.provisioned('blank')
 
+    def test_the_reader_reads_what_the_tools_write(self):
+        network = (device.NETWORK + b':' + device.PASSPHRASE).decode()
+        body = device.Device(self.desk.name, 'tools', 1, image=('--wifi', network))
+        found = nvs.read(body.nvs())
+        wifi = bytes([len(device.NETWORK)]) + device.NETWORK + device.PASSPHRASE
+        self.assertEqual(found, {('esptb', 'wifi'): wifi})
+
     def test_the_device_writes_beside_what_others_have_stored(self):
         # More than two of the four pages are taken, one is always kept free.
         csv = EVERYTHING.format(text='t' * 1500, blob='00ff' * 3000)

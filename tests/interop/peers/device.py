@@ -35,7 +35,7 @@ def desk():
 class Device:
     """A blank device with this session security; `boot` it, and `stop` it in the end."""
 
-    def __init__(self, desk_path, name, security, nvs=None, proof=PROOF):
+    def __init__(self, desk_path, name, security, nvs=None, proof=PROOF, image=()):
         self.folder = Path(desk_path)
         self.flash = self.folder / f'{name}.bin'
         provisioning = {'security': security}
@@ -44,7 +44,7 @@ class Device:
         settings = {'broker': 'mqtts://127.0.0.1:1', 'provisioning': provisioning}
         files = self.folder / 'devices/INTEROP-1'
         (files / 'settings.json').write_text(json.dumps(settings))
-        esptb('image', '--from', str(files), '--flash', str(self.flash), cwd=self.folder)
+        esptb('image', '--spiffs', str(files), '--out', str(self.flash), *image, cwd=self.folder)
         if nvs is not None:
             flash = bytearray(self.flash.read_bytes())
             flash[NVS] = nvs

@@ -2,10 +2,12 @@
 
 import asyncio
 import http.client
+from functools import partial
 
 from bumble import att
 from bumble.core import UUID, AdvertisingData
 from bumble.device import Peer
+from bumble.gatt import Characteristic, CharacteristicValue, Descriptor, Service
 from bumble.hci import Address
 
 # components/wifi_provisioning/src/scheme_ble.c at 4c2820d.
@@ -87,6 +89,48 @@ class Bluetooth:
 
     async def close(self):
         await self.connection.disconnect()
+
+
+class Server:
+    """The other side: a provisioning service on Bumble's GATT server, whose endpoints are `answer`'s.
+
+    `answer(endpoint, request)` gives the reply, or raises `Refused`.
+    """
+
+    # components/wifi_provisioning/src/manager.c at 4c2820d: in this order, from 0xFF4F on.
+    ENDPOINTS = ('prov-ctrl', 'prov-scan', 'prov-session', 'prov-config', 'proto-ver')
+    INVALID_PDU = 0x04
+
+    def __init__(self, host, answer, mtu):
+        self.host, self.answer, self.replies = host, answer, {}
+        characteristics = []
+        for number, name in enumerate(self.ENDPOINTS, 0xFF4F):
+            uuid = UUID(f'1775{number:04x}-6b43-439b-877c-060f2d9bed07')
+            value = CharacteristicValue(read=partial(self._read, name), write=partial(self._write, name))
+            properties = Characteristic.Properties.READ | Characteristic.Properties.WRITE
+            permissions = Characteristic.READABLE | Characteristic.WRITEABLE
+            description = Descriptor(DESCRIPTION, Characteristic.READABLE, name.encode())
+            characteristics.append(
+                Characteristic(uuid, properties, permissions, value, [description]))
+        host.add_service(Service(SERVICE, characteristics))
+        host.gatt_server.max_mtu = mtu
+
+    def _read(self, name, _connection):
+        return self.replies.get(name, b'')
+
+    async def _write(self, name, _connection, request):
+        try:
+            self.replies[name] = await self.answer(name, request)
+        except Refused:
+            raise att.ATT_Error(error_code=self.INVALID_PDU) from None
+
+    async def advertise(self):
+        kind = AdvertisingData.Type
+        data = AdvertisingData([
+            (kind.FLAGS, bytes([0x06])),
+            (kind.COMPLETE_LIST_OF_128_BIT_SERVICE_CLASS_UUIDS, SERVICE.to_bytes()),
+        ])
+        await self.host.start_advertising(advertising_data=bytes(data), auto_restart=True)
 
 
 class Http:

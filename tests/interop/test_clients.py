@@ -1,5 +1,5 @@
-"""`esptb conformance` as others run it: against a device behind foreign controllers, and over HTTP;
-what it writes is read by foreign readers."""
+"""This project's own clients and foreign peers: `esptb conformance` behind foreign controllers and with
+foreign readers of its findings, `esptb provision` with a foreign GATT server."""
 
 import asyncio
 import json
@@ -7,7 +7,7 @@ import unittest
 import xml.etree.ElementTree
 from pathlib import Path
 
-from peers import device, radio
+from peers import device, link, radio
 
 
 class Conformance(unittest.TestCase):
@@ -63,6 +63,45 @@ class Conformance(unittest.TestCase):
         failed = [case.get('name') for case in suite if case.find('failure') is not None]
         self.assertEqual(failed, ['version.always', 'session.good'])
         self.assertEqual(int(suite.get('failures')), 2)
+
+
+class Provisioner(unittest.TestCase):
+    """`esptb provision` and a GATT server that is not ours. What answers behind it is a simulated
+    device over HTTP."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.desk = device.desk()
+        cls.addClassCleanup(cls.desk.cleanup)
+
+    async def provision(self, security, mtu):
+        body = device.Device(self.desk.name, f'gatt-{security}-{mtu}', security)
+        body.boot('--provision-http', '127.0.0.1:0')
+        air = await radio.Radio.open()
+        try:
+            port = (await asyncio.to_thread(body.wait_for, r'over HTTP at 127\.0\.0\.1:(\d+)'))[1]
+            await asyncio.to_thread(body.wait_for, 'PROV_')
+            behind = link.Http(int(port))
+            await link.Server(air.central, behind.exchange, mtu).advertise()
+            process = await asyncio.create_subprocess_exec(
+                device.ESPTB, 'provision', '--hci', f'tcp:127.0.0.1:{air.port}',
+                '--pop', device.PROOF.decode(), '--ssid', device.NETWORK.decode(),
+                '--passphrase', device.PASSPHRASE.decode(), cwd=self.desk.name,
+                stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT)
+            output, _ = await asyncio.wait_for(process.communicate(), 50)
+            await behind.close()
+        finally:
+            body.stop()
+            await air.close()
+        self.assertEqual(process.returncode, 0, output.decode())
+        self.assertRegex(output.decode(), r'joined "interop" as 192\.168\.4\.')
+
+    def test_a_foreign_gatt_server_is_provisioned_at_small_and_large_mtus(self):
+        async def together():
+            await asyncio.gather(*(self.provision(security, mtu)
+                                   for security in (1, 2) for mtu in (23, 256, 517)))
+
+        asyncio.run(together())
 
 
 if __name__ == '__main__':
