@@ -30,11 +30,10 @@ async fn verdict(desk: &Desk, files: [Option<String>; 3]) -> Option<CredentialsE
         _ = board.live() => panic!("the device restarted"),
         _ = diary.until_named("provisioning.started") => {}
     }
-    let verdicts = diary.read.iter().filter_map(|(_, event)| match event {
+    diary.read.iter().find_map(|(_, event)| match event {
         Event::CredentialsRefused(error) => Some(*error),
         _ => None,
-    });
-    verdicts.last()
+    })
 }
 
 #[test]

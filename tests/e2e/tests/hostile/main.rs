@@ -3,6 +3,7 @@
 
 mod calls;
 mod clients;
+mod crashes;
 mod credentials;
 mod flash;
 mod server;
