@@ -17,6 +17,7 @@ use tokio::task::JoinHandle;
 use vhci::ControllerConfig;
 
 use crate::desk::{Desk, NETWORK, PASSPHRASE, PROOF};
+use crate::secrets::{hide_key, shown};
 
 /// Where the program is told to be; if nothing is told, it is where cargo puts it.
 const ELF: &str = "EMULATED_ELF";
@@ -47,6 +48,16 @@ impl EmulatedFlash {
     ///
     /// If there is no room for it.
     pub fn blank(desk: &Desk, identity: &Identity, broker_port: u16) -> Self {
+        Self::with_key(desk, identity, identity.key_pem(), broker_port)
+    }
+
+    /// The same with a key (PEM) that need not be the certificate's.
+    ///
+    /// # Panics
+    ///
+    /// If there is no room for it.
+    pub fn with_key(desk: &Desk, identity: &Identity, key: &str, broker_port: u16) -> Self {
+        hide_key(key);
         let settings = format!(
             r#"{{"broker":"mqtts://{HOST}:{broker_port}","server_name":"localhost",
                 "sntp_server":"{HOST}:{}","provisioning":{{"pop":"{PROOF}"}}}}"#,
@@ -54,7 +65,7 @@ impl EmulatedFlash {
         );
         let image = FlashImage::builder()
             .file("device.crt", identity.chain_pem())
-            .file("device.key", identity.key_pem())
+            .file("device.key", key)
             .file("server_chain.pem", identity.trust_pem())
             .file("settings.json", settings)
             .build()
@@ -120,10 +131,23 @@ impl EmulatedBoard {
     ///
     /// If the board ends before.
     pub async fn until(&mut self, name: &str) -> String {
+        self.until_any(&[name]).await
+    }
+
+    /// Reads the console on until an event of one of these names, and returns its line.
+    ///
+    /// # Panics
+    ///
+    /// If the board ends before.
+    pub async fn until_any(&mut self, names: &[&str]) -> String {
         loop {
             let line = self.lines.next_line().await.expect("its console");
-            let line = line.unwrap_or_else(|| panic!("the board ended before {name}"));
+            let line = line.unwrap_or_else(|| panic!("the board ended before {names:?}"));
             println!(" emulated {line}");
+            // The code for the label holds the proof, as it must.
+            if !line.contains("\"pop\"") {
+                shown(&line);
+            }
             let mut words = line.split_whitespace();
             if words
                 .next()
@@ -133,7 +157,7 @@ impl EmulatedBoard {
                 if !event.starts_with("telemetry.") {
                     self.names.push(event.to_owned());
                 }
-                if event == name {
+                if names.contains(&event) {
                     return line;
                 }
             }

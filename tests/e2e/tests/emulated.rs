@@ -254,3 +254,53 @@ fn an_rpc_resets_the_machine_whose_clock_runs_on() {
         board.switch_off().await;
     });
 }
+
+/// Power lost while the network is being kept, at several moments: the board comes back blank or
+/// provisioned, and can be provisioned.
+#[test]
+fn power_lost_while_being_provisioned_leaves_the_board_blank_or_provisioned() {
+    emulated(async |desk| {
+        let server = desk.server().await;
+        let identity = desk.pki.device("SN-000105").expect("a certificate");
+        let blank = Blank::new(&desk, &identity, 105, server.mqtt_addr().port());
+        for moment in ["provisioning.chosen", "wifi.joined", "provisioning.done"] {
+            let mut board = blank.power_up().await;
+            let settled = ["provisioning.started", "wifi.joining"];
+            if board.until_any(&settled).await.contains("wifi.joining") {
+                board.press('b').await;
+                board.until("provisioning.started").await;
+            }
+            let talk = async {
+                let mut phone = Phone::paired_with(&desk, "PROV_1A2B69").await;
+                // The board loses its power in the middle of it.
+                let _ = phone.0.provision(NETWORK, PASSPHRASE).await;
+            };
+            tokio::select! {
+                () = async { talk.await; std::future::pending().await } => {}
+                _ = board.until(moment) => {}
+            }
+            drop(board);
+        }
+        let mut board = blank.power_up().await;
+        let settled = ["provisioning.started", "wifi.joining"];
+        board.until_any(&settled).await;
+        assert!(!board.names.contains(&"storage.failed".to_owned()));
+        // What was done is done.
+        assert_eq!(board.names, ["boot", "wifi.joining"]);
+        board.until("cloud.online").await;
+    });
+}
+
+#[test]
+fn a_key_of_another_board_is_told_and_the_board_waits_to_be_provisioned() {
+    emulated(async |desk| {
+        let identity = desk.pki.device("SN-000106").expect("a certificate");
+        let other = desk.pki.device("SN-000107").expect("a certificate");
+        let flash = EmulatedFlash::with_key(&desk, &identity, other.key_pem(), 8883);
+        let mut board = EmulatedBoard::power_up(&desk, &flash, 106).await;
+        let told = board.until("credentials.refused").await;
+        assert!(told.contains("device.key"), "{told}");
+        board.until("provisioning.started").await;
+        board.switch_off().await;
+    });
+}
