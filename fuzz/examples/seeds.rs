@@ -5,10 +5,10 @@
 //! code leaves it, MQTT packets as a device and a broker send them.
 
 mod seeds {
-    pub mod bluetooth;
-    pub mod flash;
-    pub mod provisioning;
-    pub mod text;
+    pub(crate) mod bluetooth;
+    pub(crate) mod flash;
+    pub(crate) mod provisioning;
+    pub(crate) mod text;
 }
 
 // Its coverage counters: everything here is built as the targets are.
@@ -21,11 +21,11 @@ use std::path::{Path, PathBuf};
 const LONGEST: usize = 8192;
 
 /// Where the seeds go.
-pub struct Corpus(PathBuf);
+pub(crate) struct Corpus(PathBuf);
 
 impl Corpus {
     /// Adds a seed, unless it is too long.
-    pub fn add(&self, target: &str, name: &str, bytes: &[u8]) {
+    pub(crate) fn add(&self, target: &str, name: &str, bytes: &[u8]) {
         if bytes.len() > LONGEST {
             println!("{target}/{name}: {} bytes are too many", bytes.len());
             return;

@@ -56,7 +56,7 @@ fuzz_target!(|data: &[u8]| {
             return;
         }
     }
-    goes_on(stranger, &mut device, kept.get() > 0);
+    goes_on(stranger, &mut device, &|| kept.get() > 0);
 });
 
 fn act(step: u8, stranger: &mut Stranger, script: &mut Script<'_>) {
@@ -118,13 +118,13 @@ fn act(step: u8, stranger: &mut Stranger, script: &mut Script<'_>) {
 }
 
 /// The stranger is gone; somebody else connects and asks for the version.
-fn goes_on<T>(mut client: Stranger, device: &mut Task<'_, T>, proven: bool) {
+fn goes_on<T>(mut client: Stranger, device: &mut Task<'_, T>, proven: &dyn Fn() -> bool) {
     client.start_over();
     // A supervision timeout, and two rounds of advertising.
     let over = client.pass(device, 45_000).is_some();
     client.connect();
     if over || client.pass(device, 1_000).is_some() {
-        assert!(proven, "a stranger ended the service");
+        assert!(proven(), "a stranger ended the service");
         return;
     }
     assert!(client.handle.is_some(), "somebody else can connect");
@@ -137,7 +137,7 @@ fn goes_on<T>(mut client: Stranger, device: &mut Task<'_, T>, proven: bool) {
     client.frame(ATT, &[0x0A, low, high], 251);
     over |= !over && client.pass(device, 50).is_some();
     if over {
-        assert!(proven, "a stranger ended the service");
+        assert!(proven(), "a stranger ended the service");
         return;
     }
     let heard = &client.heard;

@@ -5,7 +5,7 @@ use fuzz::script::Writer;
 use crate::Corpus;
 
 /// Seeds for the GATT layer and for the virtual radio.
-pub fn write(corpus: &Corpus) {
+pub(crate) fn write(corpus: &Corpus) {
     let phone = |number: u8| {
         let mut script = Writer::default();
         // A larger MTU, discovery, the version, a plain session, a scan, a network, its status.

@@ -13,7 +13,7 @@ use spiffs::{Builder, Geometry, Image, Partition, Spiffs};
 use crate::Corpus;
 
 /// Seeds for what is in flash.
-pub fn write(corpus: &Corpus, golden: &Path) {
+pub(crate) fn write(corpus: &Corpus, golden: &Path) {
     for file in fs::read_dir(golden).expect("the vectors are there") {
         let path = file.expect("it can be read").path();
         let name = path

@@ -11,7 +11,7 @@ use crate::Corpus;
 type Request = (String, Vec<u8>);
 
 /// Seeds for both ends.
-pub fn write(corpus: &Corpus, vectors: &Path) {
+pub(crate) fn write(corpus: &Corpus, vectors: &Path) {
     let mut files: Vec<_> = fs::read_dir(vectors)
         .expect("the vectors are there")
         .map(|file| file.expect("it can be read").path())

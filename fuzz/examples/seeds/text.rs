@@ -32,7 +32,7 @@ const TOPICS: [&str; 6] = [
 ];
 
 /// Seeds for what is text, or text in packets.
-pub fn write(corpus: &Corpus) {
+pub(crate) fn write(corpus: &Corpus) {
     for (index, text) in SETTINGS.iter().enumerate() {
         corpus.add("settings", &format!("settings_{index}"), text.as_bytes());
     }
