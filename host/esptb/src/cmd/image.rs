@@ -55,7 +55,8 @@ pub(crate) struct Cmd {
     #[arg(long)]
     unchecked: bool,
 
-    /// Look into a file instead of building one: a whole flash, SPIFFS alone, an app, a bootloader
+    /// Look into a file instead of building one: a whole flash, SPIFFS alone, an app (also the ELF
+    /// file), a bootloader
     #[arg(long, value_name = "FILE", help_heading = "Inspection",
           conflicts_with_all = ["spiffs", "batch", "out", "spiffs_out", "wifi", "Layout", "app"])]
     inspect: Option<PathBuf>,

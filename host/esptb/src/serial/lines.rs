@@ -4,7 +4,7 @@ use std::io::{self, ErrorKind, Read};
 use std::net::TcpStream;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
@@ -12,6 +12,9 @@ use super::port::Board;
 
 /// A longer line is cut: some chips send noise where they should send lines.
 const LONGEST: usize = 4096;
+/// How often, and how soon, a board that went away is looked for.
+const TRIES: u32 = 30;
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// The lines that a stream gives.
 pub(crate) struct Lines {
@@ -54,7 +57,7 @@ impl Lines {
         }
         let board = board.at_console()?;
         anstream::eprintln!("listening at {}", board.name);
-        Ok(Self::new(board.port))
+        Ok(Self::new(Faithful(board)))
     }
 
     /// Reads a stream on a thread of its own.
@@ -121,20 +124,43 @@ impl Lines {
     }
 }
 
+/// A board's port that is opened again when the board is: those with USB of their own leave the
+/// bus while they restart.
+struct Faithful(Board);
+
+impl Read for Faithful {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let gone = match self.0.port.read(buffer) {
+            Err(error) if !is_passing(&error) => error,
+            read => return read,
+        };
+        for _ in 0..TRIES {
+            thread::sleep(PAUSE);
+            let again = Board::open(Some(&self.0.name)).and_then(Board::at_console);
+            if let Ok(board) = again {
+                self.0 = board;
+                return Err(ErrorKind::Interrupted.into());
+            }
+        }
+        Err(gone)
+    }
+}
+
+/// Whether reading goes on after this.
+fn is_passing(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::TimedOut | ErrorKind::Interrupted | ErrorKind::WouldBlock
+    )
+}
+
 fn pump(mut stream: impl Read, sender: &Sender<io::Result<Vec<u8>>>) {
     let mut buffer = [0; 1024];
     loop {
         let told = match stream.read(&mut buffer) {
             Ok(0) => return,
             Ok(n) => sender.send(Ok(buffer.get(..n).unwrap_or_default().to_vec())),
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    ErrorKind::TimedOut | ErrorKind::Interrupted | ErrorKind::WouldBlock
-                ) =>
-            {
-                continue;
-            }
+            Err(error) if is_passing(&error) => continue,
             Err(error) => {
                 // Whoever listened is gone as well, or reads it.
                 let _ = sender.send(Err(error));

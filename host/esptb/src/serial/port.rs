@@ -43,12 +43,6 @@ impl Board {
         Ok(Self { port, name, usb })
     }
 
-    /// A port that was opened elsewhere.
-    pub(crate) fn new(port: Port, name: String) -> Self {
-        let usb = unknown();
-        Self { port, name, usb }
-    }
-
     /// Lets the board start anew. False if the port has no line for that.
     pub(crate) fn reset(self) -> (Self, bool) {
         let Self { port, name, usb } = self;

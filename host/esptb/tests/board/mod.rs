@@ -9,7 +9,7 @@ use serialport::{SerialPort, TTYPort};
 
 /// The near end of a pseudo-terminal, kept open until it is dropped.
 pub(crate) struct Pty {
-    near: TTYPort,
+    _near: TTYPort,
     name: String,
 }
 
@@ -24,7 +24,8 @@ impl Pty {
 pub(crate) fn pair() -> (TTYPort, Pty) {
     let (far, near) = TTYPort::pair().expect("a pseudo-terminal");
     let name = near.name().expect("a name");
-    (far, Pty { near, name })
+    let pty = Pty { _near: near, name };
+    (far, pty)
 }
 
 /// A board that says this, as soon as somebody listens, and then nothing more.

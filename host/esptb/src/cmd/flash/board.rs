@@ -5,6 +5,7 @@ use espflash::Error;
 use espflash::connection::{Connection, ResetAfterOperation, ResetBeforeOperation};
 use espflash::flasher::Flasher;
 use espflash::image_format::Segment;
+use serialport::UsbPortInfo;
 
 use super::plan::Plan;
 use super::progress::Progress;
@@ -21,6 +22,7 @@ const SECURE_DOWNLOAD: u32 = 1 << 2;
 pub(super) struct Connected {
     flasher: Flasher,
     name: String,
+    usb: UsbPortInfo,
 }
 
 impl Connected {
@@ -35,7 +37,7 @@ impl Connected {
                 ResetAfterOperation::HardReset,
             ),
         };
-        let connection = Connection::new(port, usb, after, before, BAUD);
+        let connection = Connection::new(port, usb.clone(), after, before, BAUD);
         // Above the ROM's own rate espflash warns; whoever gives the rate knows.
         let baud = Some(cmd.baud).filter(|&baud| baud != BAUD);
         let flasher = Flasher::connect(connection, !cmd.no_stub, true, true, None, baud)
@@ -47,7 +49,7 @@ impl Connected {
                      try --no-reset; or a slower --baud {BAUD}"
                 )
             })?;
-        Ok(Self { flasher, name })
+        Ok(Self { flasher, name, usb })
     }
 
     pub(super) fn port(&self) -> &str {
@@ -178,10 +180,12 @@ impl Connected {
             )
     }
 
-    /// The same port, for the console.
+    /// The same port, for the console, from the board's first line on.
     pub(super) fn into_console(self) -> Result<Board> {
-        let port = self.flasher.into_connection().into_serial();
-        let board = Board::new(port, self.name);
+        let Self { flasher, name, usb } = self;
+        let port = flasher.into_connection().into_serial();
+        // What it said so far came at the wrong rate.
+        let (board, _) = Board { port, name, usb }.at_console()?.reset();
         board.at_console()
     }
 }

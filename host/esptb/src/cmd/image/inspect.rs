@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
-use flashimage::{FileContents, FileInfo, Program, Volume};
+use flashimage::{App, FLASH_SIZE, FileContents, FileInfo, Program, Volume};
 use serde::Serialize;
 
 use crate::console::{self, BAD, STRONG, WARN, paint};
@@ -21,7 +21,10 @@ pub(super) fn run(file: &Path, json: bool) -> Result<()> {
     match flashimage::inspect(&bytes) {
         Ok(report) => show(&name, &report, &report.files, report.faults.len(), json),
         Err(flashimage::Error::Table(flashimage::TableError::Missing)) => {
-            if let Some(program) = Program::read(&bytes) {
+            // An ELF file is what would be made of it.
+            let app = App::new(&bytes, None, FLASH_SIZE as u32).ok();
+            let program = app.and_then(|app| app.program());
+            if let Some(program) = program.or_else(|| Program::read(&bytes)) {
                 let text = format!("{program}{}", faults(&program));
                 return show(
                     &name,
