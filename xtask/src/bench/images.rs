@@ -109,25 +109,66 @@ fn median(command: impl Fn() -> Command) -> Result<f64> {
     Ok(times[TIMES / 2])
 }
 
+/// Images a second, and the cores that were used for them: in memory, and by `esptb image --batch`,
+/// which reads and proves a folder for each and writes a file.
 fn batches() -> Result<Vec<Figure>> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let mut one = Figure::new(
-        "batch.one",
-        "Images of 256 KiB a second, one core",
+    let axis = "images in the batch";
+    let figure =
+        |name: &str, title: &str, unit: &str| Figure::new(name, title, unit).over(axis, name);
+    let mut memory = figure(
+        "batch.memory",
+        "SPIFFS images of 256 KiB, in memory",
         "images/s",
-    )
-    .over("images in the batch", "batch");
-    let title = format!("Images of 256 KiB a second, {cores} cores");
-    let mut all = Figure::new("batch.all", &title, "images/s").over("images in the batch", "batch");
-    for images in [100_u32, 1_000, 10_000] {
-        let rate = |threads: usize| -> Result<f64> {
-            let mut batch = program("batch");
-            batch.args([images.to_string(), "262144".to_owned(), threads.to_string()]);
-            let seconds: f64 = process::capture(&mut batch)?.trim().parse()?;
-            Ok(f64::from(images) / seconds)
-        };
-        one = one.at(images, rate(1)?);
-        all = all.at(images, rate(cores)?);
+    );
+    let mut files = figure(
+        "batch.files",
+        "The same by `esptb image --batch`",
+        "images/s",
+    );
+    let mut used = figure(
+        "batch.cores",
+        "Cores that `esptb image --batch` used",
+        "cores",
+    );
+    for images in [100_u32, 300, 1_000] {
+        let mut batch = program("batch");
+        batch.args([images.to_string(), "262144".to_owned(), cores.to_string()]);
+        let seconds: f64 = process::capture(&mut batch)?.trim().parse()?;
+        memory = memory.at(images, f64::from(images) / seconds);
+
+        let folder = devices(images)?;
+        let (start, cpu) = (Instant::now(), children_s());
+        let mut batch = program("esptb");
+        batch.args(["image", "--batch", "devices", "--spiffs-out", "images"]);
+        process::capture(batch.current_dir(&folder))?;
+        let seconds = start.elapsed().as_secs_f64();
+        files = files.at(images, f64::from(images) / seconds);
+        if let (Some(before), Some(after)) = (cpu, children_s()) {
+            used = used.at(images, (after - before) / seconds);
+        }
     }
-    Ok(vec![one, all])
+    Ok(vec![memory, files, used])
+}
+
+/// A folder with so many devices' certificates.
+fn devices(count: u32) -> Result<PathBuf> {
+    let folder = folder("batch")?;
+    let mut pki = program("esptb");
+    process::capture(pki.current_dir(&folder).args(["pki", "init"]))?;
+    let mut device = program("esptb");
+    device.current_dir(&folder).args(["pki", "device"]);
+    let serials = (1..=count).map(|number| format!("SN-{number:06}"));
+    process::capture(device.args(serials))?;
+    Ok(folder)
+}
+
+/// Processor seconds of all children that have ended; none where the system does not tell.
+fn children_s() -> Option<f64> {
+    // The fields after the name, which may have blanks: cutime and cstime are the 16th and 17th
+    // of all (proc(5)), in hundredths of a second.
+    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    let ticks = |at: usize| fields.get(at)?.parse::<f64>().ok();
+    Some((ticks(13)? + ticks(14)?) / 100.0)
 }

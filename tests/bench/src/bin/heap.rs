@@ -117,7 +117,8 @@ fn phase_of(event: &Event) -> Option<&'static str> {
         Event::BluetoothStopped => "between",
         Event::Connecting { .. } => "TLS handshake",
         Event::TlsEstablished { .. } => "MQTT connect",
-        Event::Online { .. } => "online",
+        // Each message ends a phase and begins another of the same name.
+        Event::Online { .. } | Event::Acknowledged { .. } => "online",
         _ => return None,
     })
 }
@@ -138,6 +139,8 @@ fn main() {
         for life in ["first", "second"] {
             let rows: RefCell<Vec<Row>> = RefCell::default();
             let phase = Cell::new("start");
+            // What the last life had is no peak of this one.
+            PEAK.store(USED.load(Relaxed), Relaxed);
             let told = |event: &Event| {
                 let Some(next) = phase_of(event) else { return };
                 end_phase(&rows, phase.replace(next));
@@ -150,7 +153,6 @@ fn main() {
                     polled
                 })
                 .await;
-            end_phase(&rows, phase.get());
             for (phase, peak, kept) in rows.take() {
                 println!("{life}\t{phase}\t{peak}\t{kept}");
             }
