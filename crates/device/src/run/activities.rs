@@ -5,7 +5,7 @@
 use alloc::rc::Rc;
 
 use embassy_futures::select::{Either, select};
-use embassy_time::Timer;
+use embassy_time::{Duration, Timer};
 use rand_core::CryptoRng;
 
 use super::{provision, timekeeping};
@@ -18,6 +18,9 @@ use crate::platform::{Platform, Wifi};
 use crate::provisioning::Mailbox;
 use crate::storage::FileError;
 use crate::tls;
+
+/// How long to wait for a flash that does not answer, before it is asked again.
+const UNREADABLE: Duration = Duration::from_secs(10);
 
 /// The most that a credentials file may have, in bytes: ten certificates with RSA-4096 keys.
 const FILE_LIMIT: u32 = 24 * 1024;
@@ -136,13 +139,17 @@ impl<'a, 'b, P: Platform> Activities<'a, 'b, P> {
 
 /// Joins the network that is kept in flash.
 async fn join<P: Platform>(life: &Life<'_, P>) {
-    let network = match life.storage.wifi() {
-        Ok(Some(network)) => network,
-        // It was there at boot: the flash is failing, or somebody erased it.
-        Ok(None) => return life.tell(&Event::FactoryReset),
-        Err(error) => {
-            life.tell(&Event::StorageFailed(error));
-            return life.tell(&Event::FactoryReset);
+    let network = loop {
+        match life.storage.wifi() {
+            Ok(Some(network)) => break network,
+            // It was there at boot: somebody erased it.
+            Ok(None) => return life.tell(&Event::FactoryReset),
+            // A flash that fails may answer again, and a network forgotten is gone. The button
+            // works meanwhile.
+            Err(error) => {
+                life.tell(&Event::StorageFailed(error));
+                Timer::after(UNREADABLE).await;
+            }
         }
     };
     let attempt = life.state().attempt();

@@ -137,6 +137,33 @@ fn a_spoilt_file_system_is_told_and_the_device_waits_to_be_provisioned() {
 }
 
 #[test]
+fn a_flash_that_does_not_answer_for_a_while_costs_no_network() {
+    scenario(async {
+        hosttime::set_rate(60);
+        let desk = Desk::set().await;
+        let flash = Flash::from_bytes(lived_in(&desk).await);
+        let air = &desk.world.wifi;
+        let mut gone = None;
+        air.change(|networks| gone = Some(networks.remove(0)));
+        let board = desk.board(flash.clone(), 50);
+        let mut diary = Diary::of(&board);
+        let story = async {
+            diary.until_named("wifi.failed").await;
+            flash.lose_power_after(0);
+            diary.until_named("storage.failed").await;
+            flash.restore_power();
+            air.change(|networks| networks.extend(gone));
+            diary.until_named("wifi.joined").await;
+        };
+        tokio::select! {
+            _ = board.live() => panic!("the device restarted"),
+            () = story => {}
+        }
+        assert!(!diary.names().contains(&"factory.reset"));
+    });
+}
+
+#[test]
 fn a_flash_full_of_noise_or_nothing_is_told() {
     scenario(async {
         hosttime::set_rate(60);
