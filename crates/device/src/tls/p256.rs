@@ -15,6 +15,8 @@ mod hook;
 mod table;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod wycheproof;
 
 use field::{Element, Entry, Mask};
 pub(super) use hook::install;
