@@ -151,6 +151,17 @@ impl FlashImage {
         Ok(image)
     }
 
+    /// Makes what belongs into the SPIFFS partition alone: as many bytes as that has.
+    ///
+    /// # Errors
+    ///
+    /// As [`build`](Self::build), of what concerns the files.
+    pub fn build_spiffs(&self) -> Result<Vec<u8>, Error> {
+        self.table.check_within(self.flash_size)?;
+        let partition = self.partition(SPIFFS, "the files")?;
+        self.spiffs(&partition)
+    }
+
     /// The bootloader that was given, or else the one of the app's chip.
     fn loader(&self) -> Result<Option<(usize, Vec<u8>)>, Error> {
         match (&self.bootloader, &self.app) {

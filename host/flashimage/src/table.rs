@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use esp_idf_part::{AppType, DataType, SubType, Type};
+use esp_idf_part::{AppType, DataType, Flags, SubType, Type};
 use serde::{Serialize, Serializer};
 
 /// Where the table lies in flash (`CONFIG_PARTITION_TABLE_OFFSET`).
@@ -20,9 +20,6 @@ const MOST_ENTRIES: usize = TABLE_LEN / ENTRY_LEN - 2;
 const ENTRY_MAGIC: [u8; 2] = [0xAA, 0x50];
 const KNOWN_FLAGS: u32 = 0b11;
 const NAME_LEN: usize = 16;
-
-/// The layout of the C firmware that this project succeeds.
-const DEFAULT_CSV: &str = include_str!("../../../partitions.csv");
 
 /// Why a partition table is not usable.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -173,9 +170,25 @@ impl PartitionTable {
 }
 
 impl Default for PartitionTable {
-    /// The layout of `partitions.csv`, which is that of the C firmware.
+    /// The layout of `partitions.csv`, which is that of the C firmware. It is not read from there:
+    /// that takes `esp-idf-part` longer, by its regular expressions, than all else of an image.
     fn default() -> Self {
-        Self::from_csv(DEFAULT_CSV).expect("partitions.csv of the repository is a sound table")
+        let entry = |name: &str, ty, subtype, offset, size| {
+            let flags = Flags::empty();
+            esp_idf_part::Partition::new(name, ty, subtype, offset, size, flags)
+        };
+        let data =
+            |name, kind, offset, size| entry(name, Type::Data, SubType::Data(kind), offset, size);
+        let app =
+            |name, slot, offset, size| entry(name, Type::App, SubType::App(slot), offset, size);
+        Self(esp_idf_part::PartitionTable::new(vec![
+            data("nvs", DataType::Nvs, 0x9000, 0x4000),
+            data("otadata", DataType::Ota, 0xd000, 0x2000),
+            data("phy_init", DataType::Phy, 0xf000, 0x1000),
+            app("ota_0", AppType::Ota_0, 0x1_0000, 0x14_0000),
+            app("ota_1", AppType::Ota_1, 0x15_0000, 0x14_0000),
+            data("spiffs", DataType::Spiffs, 0x29_0000, 0x4_0000),
+        ]))
     }
 }
 

@@ -1,5 +1,8 @@
 use super::*;
 
+/// The layout of the C firmware that this project succeeds.
+const DEFAULT_CSV: &str = include_str!("../../../../partitions.csv");
+
 const HEAD: &str = "nvs,data,nvs,0x9000,0x4000\n";
 
 fn image(table: &PartitionTable) -> Vec<u8> {
@@ -27,6 +30,7 @@ fn default_is_the_layout_of_the_c_firmware() {
         rows,
         expected.map(|(n, k, o, s)| (n.to_owned(), k.to_owned(), o, s))
     );
+    assert_eq!(PartitionTable::from_csv(DEFAULT_CSV).unwrap(), table);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::time::Instant;
 use std::{num::NonZero, thread};
 
 use anyhow::{Context, Result, bail};
-use flashimage::{FlashImage, Partition};
+use flashimage::FlashImage;
 
 use super::{Cmd, make};
 use crate::console::{self, BAD, GOOD, paint};
@@ -24,21 +24,22 @@ struct Batch<'a> {
     cmd: &'a Cmd,
     image: FlashImage,
     whole: Option<PathBuf>,
-    spiffs: Option<(PathBuf, Partition)>,
+    spiffs: Option<PathBuf>,
 }
 
 pub(super) fn run(cmd: &Cmd, folder: &Path) -> Result<()> {
     let devices = folders(folder)?;
     let table = cmd.layout.table()?;
+    if cmd.spiffs_out.is_some() {
+        // Before the first device, not at each.
+        make::spiffs_of(&table)?;
+    }
     let default = cmd.spiffs_out.is_none().then(|| PathBuf::from(OUT));
     let batch = Batch {
         cmd,
-        image: make::builder(cmd, table.clone())?,
+        image: make::builder(cmd, table)?,
         whole: cmd.out.clone().or(default),
-        spiffs: match &cmd.spiffs_out {
-            Some(folder) => Some((folder.clone(), make::spiffs_of(&table)?)),
-            None => None,
-        },
+        spiffs: cmd.spiffs_out.clone(),
     };
     for folder in batch.outputs() {
         fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
@@ -89,8 +90,7 @@ fn folders(folder: &Path) -> Result<Vec<PathBuf>> {
 
 impl Batch<'_> {
     fn outputs(&self) -> impl Iterator<Item = &PathBuf> {
-        let spiffs = self.spiffs.iter().map(|(folder, _)| folder);
-        self.whole.iter().chain(spiffs)
+        self.whole.iter().chain(&self.spiffs)
     }
 
     /// Makes all images; returns those that could not be made, in order.
@@ -126,12 +126,12 @@ impl Batch<'_> {
         }
         let mut name = device.file_name().context("it has no name")?.to_owned();
         name.push(".bin");
-        let image = self.image.clone().folder(device)?.build()?;
+        let image = self.image.clone().folder(device)?;
         if let Some(folder) = &self.whole {
-            make::write(&folder.join(&name), &image)?;
+            make::write(&folder.join(&name), &image.build()?)?;
         }
-        if let Some((folder, partition)) = &self.spiffs {
-            make::write(&folder.join(&name), make::slice(&image, partition))?;
+        if let Some(folder) = &self.spiffs {
+            make::write(&folder.join(&name), &image.build_spiffs()?)?;
         }
         Ok(())
     }

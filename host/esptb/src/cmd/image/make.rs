@@ -29,10 +29,10 @@ pub(super) fn run(cmd: &Cmd) -> Result<()> {
         anstream::eprintln!("{}", paint(FAINT, whose));
     }
     let table = cmd.layout.table()?;
-    let image = builder(cmd, table.clone())?.folder(folder)?.build()?;
+    let builder = builder(cmd, table.clone())?.folder(folder)?;
     if let Some(path) = &cmd.spiffs_out {
         let partition = spiffs_of(&table)?;
-        write(path, slice(&image, &partition))?;
+        write(path, &builder.build_spiffs()?)?;
         console::made(
             path,
             &format!("SPIFFS, for {:#x} in flash", partition.offset),
@@ -40,6 +40,7 @@ pub(super) fn run(cmd: &Cmd) -> Result<()> {
     }
     let default = cmd.spiffs_out.is_none().then(|| PathBuf::from(OUT));
     if let Some(path) = cmd.out.clone().or(default) {
+        let image = builder.build()?;
         write(&path, &image)?;
         console::made(&path, &whole(cmd, image.len()));
     }
