@@ -126,7 +126,7 @@ impl Mosquitto {
         let folder = folder("mosquitto")?;
         let ca = folder.join("ca");
         let mut init = program("esptb");
-        init.args(["pki", "init", "--out"]).arg(&ca);
+        init.args(["pki", "init", "--ca"]).arg(&ca);
         process::capture(&mut init)?;
         let mut server = program("esptb");
         server.args(["pki", "server", "localhost", "127.0.0.1", "--ca"]);

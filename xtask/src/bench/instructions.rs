@@ -46,10 +46,10 @@ fn instructions(arguments: &str) -> Result<f64> {
 fn message(what: &str, interval_ms: u32) -> Result<(f64, f64)> {
     const MESSAGES: u32 = 20;
     let (samples, total) = count(&format!("{what} {MESSAGES} {interval_ms}"))?;
-    let samples: f64 = samples
-        .trim()
-        .parse()
-        .context("how many samples there were")?;
+    // The phone of the first life talks, too.
+    let mut lines = samples.lines().rev();
+    let samples: Option<f64> = lines.find_map(|line| line.trim().parse().ok());
+    let samples = samples.context("how many samples there were")?;
     let messages = f64::from(MESSAGES);
     Ok(((samples / messages).round(), total / messages))
 }
