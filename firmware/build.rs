@@ -9,7 +9,7 @@ mod built_at;
 
 fn main() {
     let chip = Chip::from_cargo_feature();
-    chip.expect("choose one chip, as in --features esp32c3")
+    chip.expect("choose one chip by a feature of its name; `cargo xtask firmware --chip` does")
         .define_cfgs();
     let out = env::var("OUT_DIR").expect("cargo sets OUT_DIR");
     // Espressif's linker for its older chips is called by way of a compiler.

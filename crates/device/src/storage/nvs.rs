@@ -11,8 +11,10 @@
 
 mod entry;
 mod page;
+mod room;
 #[cfg(test)]
 mod tests;
+mod walk;
 
 use alloc::string::String;
 use alloc::vec;
@@ -23,7 +25,8 @@ use esp_nvs::Key;
 use zeroize::Zeroizing;
 
 use self::entry::{Entry, Type};
-use self::page::{ENTRIES, Header, Page, Phase, State, States};
+use self::page::{ENTRIES, Page, Phase, State};
+use self::walk::{Cursor, Place};
 use super::{Partition, StorageError};
 
 /// The namespace of namespaces: each has a number there.
@@ -32,32 +35,6 @@ const NAMESPACES: u8 = 0;
 const OTHER_PIECES: u8 = 128;
 /// The longest value that is written: it must fit one page.
 const MOST_BYTES: usize = (ENTRIES - 1) * entry::SIZE;
-
-/// Where an entry is.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Place {
-    page: u32,
-    index: usize,
-}
-
-/// How far one has got in going through the entries.
-#[derive(Clone)]
-struct Cursor {
-    page: u32,
-    /// The number in the page's header.
-    number: Option<u32>,
-    states: States,
-    index: usize,
-}
-
-impl Cursor {
-    const START: Self = Self {
-        page: 0,
-        number: None,
-        states: States::NONE,
-        index: ENTRIES,
-    };
-}
 
 /// An opened NVS.
 pub(super) struct Nvs<'a, F> {
@@ -337,205 +314,6 @@ impl<'a, F: NorFlash> Nvs<'a, F> {
             }
         }
         Ok(())
-    }
-
-    /// Adds an entry where there is room, or makes some.
-    fn add(&mut self, entry: &Entry, value: &[u8]) -> Result<(), StorageError> {
-        if value.len() > MOST_BYTES {
-            return Err(StorageError::NvsFull);
-        }
-        // At most: the page that is active, a new one, and one that a moved one left.
-        for _ in 0..3 {
-            if let Some(number) = self.page_in(Phase::Active)? {
-                let mut page = self.page(number);
-                let index = page.room_for(entry.span())?;
-                if index < ENTRIES {
-                    return page.add(index, entry, value);
-                }
-                page.advance(Phase::Full)?;
-            }
-            if self.free_pages()?.1 > 1 {
-                self.begin_page()?;
-            } else {
-                self.make_room(entry.span())?;
-            }
-        }
-        Err(StorageError::NvsFull)
-    }
-
-    /// Moves the page with the least in it, so that there is room for that many entries.
-    fn make_room(&mut self, span: usize) -> Result<(), StorageError> {
-        let mut best = None;
-        for number in 0..self.pages {
-            if self.page(number).header()?.is_some() {
-                let lives = self.living(number)?;
-                if best.is_none_or(|(least, _)| lives < least) {
-                    best = Some((lives, number));
-                }
-            }
-        }
-        match best {
-            Some((lives, number)) if lives + span <= ENTRIES => {
-                self.page(number).advance(Phase::Freeing)?;
-                self.move_from(number)
-            }
-            _ => Err(StorageError::NvsFull),
-        }
-    }
-
-    /// How many entries of a page count.
-    fn living(&mut self, number: u32) -> Result<usize, StorageError> {
-        let (mut cursor, mut lives) = (self.cursor_at(number)?, 0);
-        while let Some((_, entry)) = self.next_of_page(&mut cursor)? {
-            if self.is_last(&cursor, &entry)? {
-                lives += entry.span();
-            }
-        }
-        Ok(lives)
-    }
-
-    /// Copies what counts of a page to a new one, and erases it.
-    fn move_from(&mut self, from: u32) -> Result<(), StorageError> {
-        let to = self.begin_page()?;
-        let mut cursor = self.cursor_at(from)?;
-        while let Some((at, entry)) = self.next_of_page(&mut cursor)? {
-            if !self.is_last(&cursor, &entry)? {
-                continue;
-            }
-            let mut value = Zeroizing::new(vec![0; (entry.span() - 1) * entry::SIZE]);
-            self.page(from).value(at.index, &mut value)?;
-            let mut page = self.page(to);
-            let index = page.room_for(entry.span())?;
-            if index == ENTRIES {
-                return Err(StorageError::NvsUnreadable);
-            }
-            page.add(index, &entry, &value)?;
-        }
-        self.page(from).erase()
-    }
-
-    /// Makes a free page the active one.
-    fn begin_page(&mut self) -> Result<u32, StorageError> {
-        let (Some(free), _) = self.free_pages()? else {
-            return Err(StorageError::NvsFull);
-        };
-        let mut number = 0;
-        for page in 0..self.pages {
-            if let Some(header) = self.page(page).header()? {
-                number = number.max(header.number.wrapping_add(1));
-            }
-        }
-        self.page(free).begin(number)?;
-        Ok(free)
-    }
-
-    /// The first free page, and how many there are.
-    fn free_pages(&mut self) -> Result<(Option<u32>, u32), StorageError> {
-        let (mut first, mut count) = (None, 0);
-        for number in 0..self.pages {
-            if self.page(number).header()?.is_none() {
-                first = first.or(Some(number));
-                count += 1;
-            }
-        }
-        Ok((first, count))
-    }
-
-    /// Whether no entry after a cursor stands for this one.
-    fn is_last(&mut self, from: &Cursor, entry: &Entry) -> Result<bool, StorageError> {
-        let mut cursor = from.clone();
-        while let Some((_, other)) = self.next(&mut cursor)? {
-            if other.replaces(entry) {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
-
-    /// The last entry that is right.
-    fn find(
-        &mut self,
-        is_right: impl Fn(&Entry) -> bool,
-    ) -> Result<Option<(Place, Entry)>, StorageError> {
-        let (mut cursor, mut found) = (Cursor::START, None);
-        while let Some((place, entry)) = self.next(&mut cursor)? {
-            if is_right(&entry) {
-                found = Some((place, entry));
-            }
-        }
-        Ok(found)
-    }
-
-    /// The next entry, the oldest first.
-    fn next(&mut self, cursor: &mut Cursor) -> Result<Option<(Place, Entry)>, StorageError> {
-        loop {
-            if let Some(found) = self.next_of_page(cursor)? {
-                return Ok(Some(found));
-            }
-            let after = |header: &Header| cursor.number.is_none_or(|last| header.number > last);
-            let Some((page, _)) = self.first_page(after)? else {
-                return Ok(None);
-            };
-            *cursor = self.cursor_at(page)?;
-        }
-    }
-
-    /// The next entry of the same page.
-    fn next_of_page(
-        &mut self,
-        cursor: &mut Cursor,
-    ) -> Result<Option<(Place, Entry)>, StorageError> {
-        if cursor.index >= ENTRIES {
-            return Ok(None);
-        }
-        let number = cursor.page;
-        let found = self.page(number).next(&cursor.states, cursor.index)?;
-        cursor.index = found
-            .as_ref()
-            .map_or(ENTRIES, |(index, entry)| index + entry.span());
-        Ok(found.map(|(index, entry)| {
-            (
-                Place {
-                    page: number,
-                    index,
-                },
-                entry,
-            )
-        }))
-    }
-
-    fn cursor_at(&mut self, number: u32) -> Result<Cursor, StorageError> {
-        let mut page = self.page(number);
-        let header = page.header()?;
-        Ok(Cursor {
-            page: number,
-            number: header.map(|header| header.number),
-            states: page.states()?,
-            index: 0,
-        })
-    }
-
-    /// The page with the lowest number of those that are right.
-    fn first_page(
-        &mut self,
-        is_right: impl Fn(&Header) -> bool,
-    ) -> Result<Option<(u32, Header)>, StorageError> {
-        let mut first: Option<(u32, Header)> = None;
-        for number in 0..self.pages {
-            if let Some(header) = self.page(number).header()?
-                && is_right(&header)
-                && first.is_none_or(|(_, first)| header.number < first.number)
-            {
-                first = Some((number, header));
-            }
-        }
-        Ok(first)
-    }
-
-    /// A page in this phase; there is at most one that is active, and one whose content is moved.
-    fn page_in(&mut self, phase: Phase) -> Result<Option<u32>, StorageError> {
-        let found = self.first_page(|header| header.phase == phase)?;
-        Ok(found.map(|(number, _)| number))
     }
 
     fn page(&mut self, number: u32) -> Page<'_, F> {

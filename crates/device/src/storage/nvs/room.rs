@@ -1,0 +1,117 @@
+//! Room for what is written: the pages' turns, and what counts moved from the fullest of waste.
+//!
+//! What an entry means is no matter here.
+
+use alloc::vec;
+
+use embedded_storage::nor_flash::NorFlash;
+use zeroize::Zeroizing;
+
+use super::entry::{self, Entry};
+use super::page::{ENTRIES, Phase};
+use super::{MOST_BYTES, Nvs};
+use crate::storage::StorageError;
+
+impl<F: NorFlash> Nvs<'_, F> {
+    /// Adds an entry where there is room, or makes some.
+    pub(super) fn add(&mut self, entry: &Entry, value: &[u8]) -> Result<(), StorageError> {
+        if value.len() > MOST_BYTES {
+            return Err(StorageError::NvsFull);
+        }
+        // At most: the page that is active, a new one, and one that a moved one left.
+        for _ in 0..3 {
+            if let Some(number) = self.page_in(Phase::Active)? {
+                let mut page = self.page(number);
+                let index = page.room_for(entry.span())?;
+                if index < ENTRIES {
+                    return page.add(index, entry, value);
+                }
+                page.advance(Phase::Full)?;
+            }
+            if self.free_pages()?.1 > 1 {
+                self.begin_page()?;
+            } else {
+                self.make_room(entry.span())?;
+            }
+        }
+        Err(StorageError::NvsFull)
+    }
+
+    /// Moves the page with the least in it, so that there is room for that many entries.
+    fn make_room(&mut self, span: usize) -> Result<(), StorageError> {
+        let mut best = None;
+        for number in 0..self.pages {
+            if self.page(number).header()?.is_some() {
+                let lives = self.living(number)?;
+                if best.is_none_or(|(least, _)| lives < least) {
+                    best = Some((lives, number));
+                }
+            }
+        }
+        match best {
+            Some((lives, number)) if lives + span <= ENTRIES => {
+                self.page(number).advance(Phase::Freeing)?;
+                self.move_from(number)
+            }
+            _ => Err(StorageError::NvsFull),
+        }
+    }
+
+    /// How many entries of a page count.
+    fn living(&mut self, number: u32) -> Result<usize, StorageError> {
+        let (mut cursor, mut lives) = (self.cursor_at(number)?, 0);
+        while let Some((_, entry)) = self.next_of_page(&mut cursor)? {
+            if self.is_last(&cursor, &entry)? {
+                lives += entry.span();
+            }
+        }
+        Ok(lives)
+    }
+
+    /// Copies what counts of a page to a new one, and erases it.
+    pub(super) fn move_from(&mut self, from: u32) -> Result<(), StorageError> {
+        let to = self.begin_page()?;
+        let mut cursor = self.cursor_at(from)?;
+        while let Some((at, entry)) = self.next_of_page(&mut cursor)? {
+            if !self.is_last(&cursor, &entry)? {
+                continue;
+            }
+            let mut value = Zeroizing::new(vec![0; (entry.span() - 1) * entry::SIZE]);
+            self.page(from).value(at.index, &mut value)?;
+            let mut page = self.page(to);
+            let index = page.room_for(entry.span())?;
+            if index == ENTRIES {
+                return Err(StorageError::NvsUnreadable);
+            }
+            page.add(index, &entry, &value)?;
+        }
+        self.page(from).erase()
+    }
+
+    /// Makes a free page the active one.
+    fn begin_page(&mut self) -> Result<u32, StorageError> {
+        let (Some(free), _) = self.free_pages()? else {
+            return Err(StorageError::NvsFull);
+        };
+        let mut number = 0;
+        for page in 0..self.pages {
+            if let Some(header) = self.page(page).header()? {
+                number = number.max(header.number.wrapping_add(1));
+            }
+        }
+        self.page(free).begin(number)?;
+        Ok(free)
+    }
+
+    /// The first free page, and how many there are.
+    fn free_pages(&mut self) -> Result<(Option<u32>, u32), StorageError> {
+        let (mut first, mut count) = (None, 0);
+        for number in 0..self.pages {
+            if self.page(number).header()?.is_none() {
+                first = first.or(Some(number));
+                count += 1;
+            }
+        }
+        Ok((first, count))
+    }
+}
