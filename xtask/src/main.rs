@@ -22,7 +22,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// The chores of the project: demo, test, firmware, size.
+/// The chores of the project: show it, check it, measure it, bring it onto a board.
 #[derive(Parser)]
 #[command(bin_name = "cargo xtask", version, arg_required_else_help = true)]
 struct Cli {

@@ -1,7 +1,8 @@
 //! One device, from blank flash to live telemetry, knowing no chip and no operating system.
 //!
-//! The device runs in two bodies, the firmware of an ESP32 and the simulator of a computer. A body
-//! hands over what [`platform`] asks for and calls [`run()`]; everything else is here.
+//! The device runs in three bodies: the firmware of an ESP32, the simulator of a computer, and an
+//! emulated board without an operating system. A body hands over what [`platform`] asks for and
+//! calls [`run()`]; everything else is here.
 //!
 //! # Where things are
 //!

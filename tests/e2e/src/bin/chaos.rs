@@ -39,7 +39,7 @@ fn runs(words: &[&str]) -> Result<(), String> {
         }
     }
     let program = std::env::current_exe().map_err(|e| e.to_string())?;
-    let mut failed = Vec::new();
+    let mut again = Vec::new();
     for seed in seed..seed + seeds {
         let start = Instant::now();
         let report = chaos::run(&Run {
@@ -51,14 +51,13 @@ fn runs(words: &[&str]) -> Result<(), String> {
         })?;
         println!("\n{report}  took {:.0} s", start.elapsed().as_secs_f64());
         if !report.passed() {
-            failed.push(seed.to_string());
+            again.push(format!(
+                "\n  cargo xtask chaos --faults {faults} --rate {rate} --seed {seed}"
+            ));
         }
     }
-    if failed.is_empty() {
+    if again.is_empty() {
         return Ok(());
     }
-    let seeds = failed.join(", ");
-    Err(format!(
-        "run again with: cargo xtask chaos --faults {faults} --seed {seeds}"
-    ))
+    Err(format!("to see it again:{}", again.concat()))
 }
