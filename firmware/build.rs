@@ -1,17 +1,18 @@
-//! Tells the code what the chip has, and when this is built; and asks the linker for its map, from
-//! which `cargo xtask firmware` tells who takes how many bytes.
+//! Tells the code what the chip has, which board it is on, and when this is built; and asks the
+//! linker for its map, from which `cargo xtask firmware` tells who takes how many bytes.
 
-use std::env;
+use std::{env, fs, path::Path};
 
 use esp_metadata_generated::Chip;
 
 mod built_at;
 
 fn main() {
-    let chip = Chip::from_cargo_feature();
-    chip.expect("choose one chip by a feature of its name; `cargo xtask firmware --chip` does")
-        .define_cfgs();
+    let chip = Chip::from_cargo_feature()
+        .expect("choose one chip by a feature of its name; `cargo xtask firmware --chip` does");
+    chip.define_cfgs();
     let out = env::var("OUT_DIR").expect("cargo sets OUT_DIR");
+    choose_board(chip.name(), &out);
     // Espressif's linker for its older chips is called by way of a compiler.
     let xtensa = env::var("CARGO_CFG_TARGET_ARCH").is_ok_and(|arch| arch == "xtensa");
     let pass_on = if xtensa { "-Wl," } else { "" };
@@ -20,4 +21,20 @@ fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed=built_at.rs");
     println!("cargo::rerun-if-changed=src");
+}
+
+/// Writes the line by which src/board/mod.rs takes a board in: the one that BOARD names, or else
+/// the one with the chip's name.
+fn choose_board(chip: &str, out: &str) {
+    println!("cargo::rerun-if-env-changed=BOARD");
+    let board = env::var("BOARD").unwrap_or_else(|_| chip.to_owned());
+    let folder = env::var("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR");
+    let file = Path::new(&folder).join(format!("src/board/{board}.rs"));
+    assert!(
+        file.is_file(),
+        "there is no board {board:?}: write {}, or name another in BOARD",
+        file.display()
+    );
+    let line = format!("#[path = {file:?}]\nmod chosen;\n");
+    fs::write(Path::new(out).join("board.rs"), line).expect("OUT_DIR can be written");
 }

@@ -16,6 +16,7 @@ esp_bootloader_esp_idf::esp_app_desc!();
 async fn main(spawner: Spawner) {
     let peripherals = esp_hal::init(esp_hal::Config::default().with_cpu_clock(CpuClock::max()));
     board::claim_heap();
-    let (body, tls) = platform::bring_up(board::Board::new(peripherals), spawner).await;
+    let reset = platform::begin();
+    let (body, tls) = platform::bring_up(board::Board::new(peripherals), reset, spawner);
     platform::live(body, tls).await
 }

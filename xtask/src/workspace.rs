@@ -26,6 +26,13 @@ pub(crate) fn all() -> Vec<PathBuf> {
     std::iter::once(root().to_owned()).chain(others).collect()
 }
 
+/// The files of the firmware's boards. The build script takes one in, so cargo does not know them.
+pub(crate) fn boards() -> Result<Vec<PathBuf>> {
+    let mut boards = sources()?;
+    boards.retain(|path| path.starts_with("firmware/src/board"));
+    Ok(boards.iter().map(|path| root().join(path)).collect())
+}
+
 /// What cargo knows of the workspace in `folder`, its dependencies resolved by its lockfile.
 pub(crate) fn metadata(folder: &Path) -> Result<Metadata> {
     MetadataCommand::new()

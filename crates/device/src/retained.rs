@@ -2,7 +2,7 @@
 //! many lives in a row ended in a crash, from which the pause before the next one grows.
 //!
 //! A body brings [`Memory`] that no start code clears, calls [`begin`] before it powers anything
-//! up, and [`note_panic`] from its panic handler. Memory may hold anything after power-on:
+//! up (or [`Beginning::count`], where nothing can be waited for yet), and [`note_panic`] from its panic handler. Memory may hold anything after power-on:
 //!
 //! ```text
 //! offset   0   magic
@@ -234,9 +234,53 @@ pub fn settle(memory: &dyn Memory) {
     Retained::change(memory, |retained| retained.crashes = 0);
 }
 
-/// The first thing in a life, before the radio is powered up: pauses if the lives before this one
-/// ended in crashes, and tells so. `reset` is what the chip says; returns why the device really
-/// started, for a panic restarts it like software does.
+/// How a life begins, after what became of the lives before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Beginning {
+    /// Why the device really started: a panic restarts it like software does.
+    pub cause: ResetReason,
+    /// How long to wait before anything is powered up.
+    pub pause: Duration,
+    crashes: u8,
+}
+
+impl Beginning {
+    /// Counts the life that begins; `reset` is what the chip says. The first thing in a life, for
+    /// whatever panics before is not counted, and may come again without a pause.
+    #[must_use]
+    pub fn count(memory: &dyn Memory, reset: ResetReason) -> Self {
+        let mut cause = reset;
+        let mut crashes = 0;
+        Retained::change(memory, |retained| {
+            if core::mem::take(&mut retained.new) && reset == ResetReason::Software {
+                cause = ResetReason::Panic;
+            }
+            retained.crashes = if is_crash(cause) {
+                retained.crashes.saturating_add(1)
+            } else {
+                0
+            };
+            crashes = retained.crashes;
+        });
+        Self {
+            cause,
+            pause: pause_after(crashes),
+            crashes,
+        }
+    }
+
+    /// What to tell before the pause; nothing if there is none.
+    #[must_use]
+    pub fn event(&self) -> Option<Event> {
+        (self.pause > Duration::from_ticks(0)).then_some(Event::BootPaused {
+            crashes: self.crashes,
+            ms: self.pause.as_millis() as u32,
+        })
+    }
+}
+
+/// Counts the life that begins, as [`Beginning::count`] does, and pauses if the lives before it
+/// ended in crashes. Returns why the device really started.
 ///
 /// Should the pause be dropped, it counts as done.
 pub async fn begin(
@@ -245,29 +289,12 @@ pub async fn begin(
     observer: &impl Observer,
 ) -> ResetReason {
     let clock = Clock::boot();
-    let mut cause = reset;
-    let mut crashes = 0;
-    Retained::change(memory, |retained| {
-        if core::mem::take(&mut retained.new) && reset == ResetReason::Software {
-            cause = ResetReason::Panic;
-        }
-        retained.crashes = if is_crash(cause) {
-            retained.crashes.saturating_add(1)
-        } else {
-            0
-        };
-        crashes = retained.crashes;
-    });
-    let pause = pause_after(crashes);
-    if pause > Duration::from_ticks(0) {
-        let event = Event::BootPaused {
-            crashes,
-            ms: pause.as_millis() as u32,
-        };
+    let beginning = Beginning::count(memory, reset);
+    if let Some(event) = beginning.event() {
         observer.notice(clock.uptime_ms(), &event);
-        Timer::after(pause).await;
+        Timer::after(beginning.pause).await;
     }
-    cause
+    beginning.cause
 }
 
 /// Whether a life that follows this reset comes after a crash, rather than after somebody's wish.

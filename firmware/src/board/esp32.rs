@@ -9,10 +9,17 @@ use esp_hal::{
 use mbedtls_rs_sys::hook::backend::esp::EspAccel;
 
 use super::{Board, parts};
-use crate::platform::{lamp, thermometer};
+use crate::platform::thermometer;
+
+#[path = "../platform/lamp/plain.rs"]
+pub(crate) mod lamp;
 
 /// The chip, as its maker writes it.
 pub(crate) const CHIP: &str = "ESP32";
+
+/// The most that the radio sends with, in quarters of a dBm. With more than 65 some boards fail to
+/// authenticate (esp-radio 1.0.0-beta.1, `wifi`, "Troubleshooting").
+pub(crate) const TX_POWER_QUARTER_DBM: i8 = 60;
 
 /// In memory that keeps its content through a restart, and that no start code clears.
 #[ram(unstable(rtc_fast, persistent))]

@@ -10,10 +10,17 @@ use esp_hal::{
 use mbedtls_rs_sys::hook::backend::esp::EspAccel;
 
 use super::{Board, parts};
-use crate::platform::{lamp, sensor, thermometer};
+use crate::platform::{sensor, thermometer};
+
+#[path = "../platform/lamp/plain.rs"]
+pub(crate) mod lamp;
 
 /// The chip, as its maker writes it.
 pub(crate) const CHIP: &str = "ESP32-C2";
+
+/// The most that the radio sends with, in quarters of a dBm. With more than 65 some boards fail to
+/// authenticate (esp-radio 1.0.0-beta.1, `wifi`, "Troubleshooting").
+pub(crate) const TX_POWER_QUARTER_DBM: i8 = 60;
 
 /// In memory that no start code clears; the chip has no other that keeps its content.
 #[unsafe(link_section = ".noinit")]

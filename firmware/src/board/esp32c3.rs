@@ -6,8 +6,15 @@ use mbedtls_rs_sys::hook::backend::esp::EspAccel;
 
 use super::{Board, parts};
 
+#[path = "../platform/lamp/addressable.rs"]
+pub(crate) mod lamp;
+
 /// The chip, as its maker writes it.
 pub(crate) const CHIP: &str = "ESP32-C3";
+
+/// The most that the radio sends with, in quarters of a dBm. With more than 65 some boards fail to
+/// authenticate (esp-radio 1.0.0-beta.1, `wifi`, "Troubleshooting").
+pub(crate) const TX_POWER_QUARTER_DBM: i8 = 60;
 
 /// In memory that keeps its content through a restart, and that no start code clears.
 #[ram(unstable(rtc_fast, persistent))]
@@ -47,7 +54,7 @@ impl Board {
             sensor: parts::dht(pulses.channel2, peripherals.GPIO4),
             // The BOOT button.
             button: parts::button(peripherals.GPIO9),
-            light: parts::ws2812(pulses.channel0, peripherals.GPIO8),
+            light: lamp::port(pulses.channel0, peripherals.GPIO8),
         }
     }
 }

@@ -5,10 +5,17 @@ use device::retained::BYTES;
 use esp_hal::{peripherals::Peripherals, ram};
 
 use super::{Board, parts};
-use crate::platform::{accelerators, lamp, sensor, thermometer};
+use crate::platform::{accelerators, sensor, thermometer};
+
+#[path = "../platform/lamp/none.rs"]
+pub(crate) mod lamp;
 
 /// The chip, as its maker writes it.
 pub(crate) const CHIP: &str = "ESP32-C61";
+
+/// The most that the radio sends with, in quarters of a dBm. With more than 65 some boards fail to
+/// authenticate (esp-radio 1.0.0-beta.1, `wifi`, "Troubleshooting").
+pub(crate) const TX_POWER_QUARTER_DBM: i8 = 60;
 
 /// In memory that no start code clears; the chip has no other that keeps its content.
 #[unsafe(link_section = ".noinit")]

@@ -1,28 +1,23 @@
 //! The boards: the only place that names a chip.
 //!
-//! A board is one file of facts (how much heap, which pin does what) with the same items in each;
-//! a cargo feature chooses it. Everything else in the firmware takes what it needs from
-//! [`Board`].
+//! A board is one file of facts (how much heap, which pin does what, what light there is) with the
+//! same items in each. The build script takes the one that `BOARD` names, or else the one with the
+//! name of the chip, which is Espressif's own board. Everything else in the firmware takes what it
+//! needs from [`Board`].
 
 mod parts;
 
-#[cfg_attr(feature = "esp32", path = "esp32.rs")]
-#[cfg_attr(feature = "esp32c2", path = "esp32c2.rs")]
-#[cfg_attr(feature = "esp32c3", path = "esp32c3.rs")]
-#[cfg_attr(feature = "esp32c5", path = "esp32c5.rs")]
-#[cfg_attr(feature = "esp32c6", path = "esp32c6.rs")]
-#[cfg_attr(feature = "esp32c61", path = "esp32c61.rs")]
-#[cfg_attr(feature = "esp32s3", path = "esp32s3.rs")]
-mod chip;
+// `mod chosen`, from the board's file.
+include!(concat!(env!("OUT_DIR"), "/board.rs"));
 
-pub(crate) use chip::{CHIP, RETAINED, claim_heap};
+pub(crate) use chosen::{CHIP, RETAINED, TX_POWER_QUARTER_DBM, claim_heap, lamp};
 
 use esp_hal::{
     gpio::{Input, Level},
     peripherals::{FLASH, FROM_CPU_INTR0, RTC_TIMER, TIMG0, WIFI},
 };
 
-use crate::platform::{accelerators, bluetooth, lamp, sensor, thermometer};
+use crate::platform::{accelerators, bluetooth, sensor, thermometer};
 
 /// What is soldered on, and the parts of the chip that the device uses.
 pub(crate) struct Board {

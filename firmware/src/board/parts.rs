@@ -4,15 +4,13 @@ use esp_hal::gpio::{Input, InputConfig, InputPin, Level, Pull};
 #[cfg(rmt_driver_supported)]
 use esp_hal::{
     Async,
-    gpio::{Flex, OutputPin, Pin},
+    gpio::{Flex, Pin},
     peripherals::RMT,
-    rmt::{Rmt, RxChannelCreator, TxChannelCreator},
+    rmt::{Rmt, RxChannelCreator},
     time::Rate,
 };
 
 use super::Button;
-#[cfg(feature = "light-addressable")]
-use crate::platform::lamp;
 #[cfg(rmt_driver_supported)]
 use crate::platform::sensor;
 
@@ -45,18 +43,6 @@ pub(super) fn dht(
         .expect("the channel is free")
         .with_pin(wire.peripheral_input());
     sensor::Port { wire, receiver }
-}
-
-/// A WS2812 on this pin.
-#[cfg(feature = "light-addressable")]
-pub(super) fn ws2812(
-    channel: impl TxChannelCreator<'static, Async>,
-    pin: impl OutputPin + 'static,
-) -> lamp::Port {
-    channel
-        .configure_tx(&lamp::transmitter_config())
-        .expect("the channel is free")
-        .with_pin(pin)
 }
 
 /// The line to a controller beside the chip: transmit, receive, RTS, CTS as seen from here.

@@ -1,20 +1,38 @@
-//! The console: one line per event, with milliseconds since boot, the event's stable name and the
-//! free heap, so that a script can measure every phase (`esptb board-report`).
+//! The console: one line per event, with milliseconds since boot, the event's stable name, the free
+//! heap and the least that was free so far, so that a script can measure every phase
+//! (`esptb board-report`). Warnings of the libraries are lines of the same form.
 //!
 //! ```text
-//!     1234 wifi.joined joined as 192.168.1.7, -58 dBm; 81234 B free
+//!     1234 wifi.joined joined as 192.168.1.7, -58 dBm; 81234 B free, 70112 B at least
+//!     1260 log.warn esp_radio::wifi: ...
 //! ```
 
 use device::{event::Event, platform::Observer};
+use esp_hal::time::Instant;
 use esp_println::println;
-use log::LevelFilter;
+use log::{LevelFilter, Log, Metadata, Record};
 
 use super::{light, system};
 
+/// Milliseconds since boot, also before there is a scheduler.
+pub(crate) fn uptime_ms() -> u64 {
+    Instant::now().duration_since_epoch().as_millis()
+}
+
 /// Lets warnings of the libraries through to the console. What the device has to say, it says in
 /// events.
+#[expect(
+    unsafe_code,
+    reason = "without atomic exchange there is no safe way to set a logger"
+)]
 pub(crate) fn start_log() {
-    esp_println::logger::init_logger(LevelFilter::Warn);
+    // SAFETY: the first thing that is done, before there is anybody else to log or to set it.
+    let set = unsafe {
+        log::set_max_level_racy(LevelFilter::Warn);
+        log::set_logger_racy(&Console)
+    };
+    // Nobody set one before.
+    let _ = set;
 }
 
 /// The console and the light.
@@ -23,13 +41,12 @@ pub(crate) struct Console;
 impl Observer for Console {
     fn notice(&self, uptime_ms: u64, event: &Event) {
         let name = event.name();
+        let heap = system::heap();
+        let (free, least) = (heap.free, heap.least);
         match event {
-            // It tells the memory itself.
-            Event::Sampled(_) => println!("{uptime_ms:8} {name} {event}"),
-            _ => {
-                let free = system::heap().free;
-                println!("{uptime_ms:8} {name} {event}; {free} B free");
-            }
+            // It tells the free heap itself.
+            Event::Sampled(_) => println!("{uptime_ms:8} {name} {event}; {least} B at least"),
+            _ => println!("{uptime_ms:8} {name} {event}; {free} B free, {least} B at least"),
         }
         light::notice(event);
     }
@@ -37,4 +54,22 @@ impl Observer for Console {
     fn show_provisioning_code(&self, payload: &str) {
         println!("{payload}");
     }
+}
+
+impl Log for Console {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        // `log` itself keeps what is below the level.
+        true
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        let level = match record.level() {
+            log::Level::Error => "error",
+            _ => "warn",
+        };
+        let (uptime_ms, target) = (uptime_ms(), record.target());
+        println!("{uptime_ms:8} log.{level} {target}: {}", record.args());
+    }
+
+    fn flush(&self) {}
 }

@@ -7,7 +7,7 @@
 //! | online | green | steady |
 //! | somebody has to look: flash, credentials | red | double blink |
 
-use super::lamp::{Lamp, Port};
+use crate::board::lamp::{Lamp, Port};
 use device::event::Event;
 use embassy_executor::Spawner;
 use embassy_futures::select::select;
@@ -29,7 +29,12 @@ static STATE: Signal<CriticalSectionRawMutex, State> = Signal::new();
 pub(crate) fn notice(event: &Event) {
     let state = match event {
         Event::ProvisioningStarted { .. } => State::Provisioning,
-        Event::Joining { .. } | Event::WifiLost | Event::Connecting { .. } => State::Connecting,
+        Event::Joining { .. }
+        | Event::JoinFailed { .. }
+        | Event::WifiLost
+        | Event::ClockFailed { .. }
+        | Event::Connecting { .. }
+        | Event::ConnectionFailed { .. } => State::Connecting,
         Event::Online { .. } => State::Online,
         Event::StorageFailed(_) | Event::CredentialsRefused(_) => State::Fault,
         _ => return,
@@ -79,4 +84,4 @@ async fn shine(mut lamp: Lamp) {
 }
 
 /// Red, green, blue.
-pub(super) type Colour = [u8; 3];
+pub(crate) type Colour = [u8; 3];

@@ -1,19 +1,13 @@
 //! The body of the device on a chip: `device::platform`'s traits over esp-hal, esp-radio and
 //! embassy. No chip is named here; what differs between them comes from [`Board`].
 
-// Where chips or builds differ in what they have, one of two files with the same items.
+// Where chips or builds differ in what they have, one of two files with the same items. The files
+// for lights, in lamp/, are chosen by the board's.
 #[cfg_attr(feature = "accelerators", path = "accelerators/chip.rs")]
 #[cfg_attr(not(feature = "accelerators"), path = "accelerators/none.rs")]
 pub(crate) mod accelerators;
 #[cfg_attr(feature = "hci-uart", path = "hci_uart.rs")]
 pub(crate) mod bluetooth;
-#[cfg_attr(feature = "light-addressable", path = "lamp/addressable.rs")]
-#[cfg_attr(feature = "light-plain", path = "lamp/plain.rs")]
-#[cfg_attr(
-    not(any(feature = "light-addressable", feature = "light-plain")),
-    path = "lamp/none.rs"
-)]
-pub(crate) mod lamp;
 #[cfg_attr(rng_trng_supported, path = "random/trng.rs")]
 #[cfg_attr(not(rng_trng_supported), path = "random/radio.rs")]
 mod random;
@@ -25,17 +19,17 @@ pub(crate) mod sensor;
 pub(crate) mod thermometer;
 
 mod console;
-mod light;
+pub(crate) mod light;
 mod network;
 mod panic;
 mod system;
 mod tls;
 mod wifi;
 
-use device::platform::{Body, Platform};
-use device::{retained, tls::Library};
+use device::platform::{Body, Observer, Platform, ResetReason};
+use device::{retained::Beginning, tls::Library};
 use embassy_executor::Spawner;
-use esp_hal::{rtc_cntl::Rtc, timer::timg::TimerGroup};
+use esp_hal::{delay::Delay, rtc_cntl::Rtc, timer::timg::TimerGroup};
 use esp_storage::FlashStorage;
 
 use crate::board::Board;
@@ -53,16 +47,30 @@ impl Platform for Chip {
     type Observer = console::Console;
 }
 
-/// Starts the scheduler, the watchdog, the radio and the tasks beneath the device; after a pause, if
-/// the lives before this one ended in crashes.
-pub(crate) async fn bring_up(board: Board, spawner: Spawner) -> (Body<Chip>, Library<'static>) {
+/// Before the board's parts are put together: counts this life, and pauses if those before it ended
+/// in crashes. Returns why the chip started.
+pub(crate) fn begin() -> ResetReason {
     console::start_log();
+    let beginning = Beginning::count(&panic::Retained, system::cause());
+    if let Some(event) = beginning.event() {
+        console::Console.notice(console::uptime_ms(), &event);
+        // There is no scheduler yet, nor anything else to do. The bootloader's watchdog is off.
+        Delay::new().delay_millis(beginning.pause.as_millis() as u32);
+    }
+    beginning.cause
+}
+
+/// Starts the watchdog, the scheduler, the radio and the tasks beneath the device.
+pub(crate) fn bring_up(
+    board: Board,
+    reset: ResetReason,
+    spawner: Spawner,
+) -> (Body<Chip>, Library<'static>) {
+    let mut clock = Rtc::new(board.clock);
+    system::watch(&mut clock);
     let timers = TimerGroup::new(board.timers);
     esp_rtos::start(timers.timer0, board.context_switch);
     light::start(board.light, spawner);
-    let reset = retained::begin(&panic::Retained, system::cause(), &console::Console).await;
-    let mut clock = Rtc::new(board.clock);
-    system::watch(&mut clock);
     // Wi-Fi comes up before anything asks for randomness: the radio is the source of it.
     let (controller, interface) = wifi::power_up(board.wifi);
     let system = system::Soc::new(clock, board.thermometer, board.button, reset);

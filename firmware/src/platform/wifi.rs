@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 use core::ffi::c_char;
 use core::net::Ipv4Addr;
 
+use crate::board;
 use device::platform::{
     AccessPoint, AuthMode, Bssid, JoinError, ScanRequest, Ssid, Wifi, WifiCredentials,
 };
@@ -45,6 +46,9 @@ pub(crate) fn power_up(wifi: WIFI<'static>) -> (WifiController<'static>, Interfa
     // esp-radio's is not to sleep.
     if let Err(error) = controller.set_power_saving(PowerSaveMode::Minimum) {
         log::warn!("power saving: {error}");
+    }
+    if let Err(error) = controller.set_max_tx_power(board::TX_POWER_QUARTER_DBM) {
+        log::warn!("transmit power: {error}");
     }
     (controller, Interface::station())
 }
@@ -124,6 +128,10 @@ impl Wifi for Station {
         let config = station(network).ok_or(JoinError::WrongPassphrase)?;
         if let Err(error) = controller.set_config(&Config::Station(config)) {
             log::warn!("join: {error}");
+            // The driver is off now, and with it scans and randomness.
+            if let Err(error) = controller.set_config(&Config::Station(StationConfig::default())) {
+                log::error!("the Wi-Fi driver does not start again: {error}");
+            }
             return Err(match error {
                 WifiError::InvalidPassword => JoinError::WrongPassphrase,
                 _ => JoinError::Other(code(DisconnectReason::ConnectionFailed)),

@@ -2,11 +2,11 @@
 
 use esp_hal::{
     Async,
-    gpio::Level,
-    rmt::{Channel, PulseCode, Tx, TxChannelConfig},
+    gpio::{Level, OutputPin},
+    rmt::{Channel, PulseCode, Tx, TxChannelConfig, TxChannelCreator},
 };
 
-use super::light::Colour;
+use crate::platform::light::Colour;
 
 /// What the board connects: a pulse transmitter that drives the light's wire.
 pub(crate) type Port = Channel<'static, Async, Tx>;
@@ -19,12 +19,19 @@ pub(crate) struct Lamp(Port);
 const ZERO: PulseCode = PulseCode::new(Level::High, 28, Level::Low, 64);
 const ONE: PulseCode = PulseCode::new(Level::High, 56, Level::Low, 48);
 
-/// The transmitter counts periods of its 80 MHz clock, and rests low.
-pub(crate) fn transmitter_config() -> TxChannelConfig {
-    TxChannelConfig::default()
+/// The light on this pin. The transmitter counts periods of its 80 MHz clock, and rests low.
+pub(crate) fn port(
+    channel: impl TxChannelCreator<'static, Async>,
+    pin: impl OutputPin + 'static,
+) -> Port {
+    let config = TxChannelConfig::default()
         .with_clk_divider(1)
         .with_idle_output(true)
-        .with_idle_output_level(Level::Low)
+        .with_idle_output_level(Level::Low);
+    channel
+        .configure_tx(&config)
+        .expect("the channel is free")
+        .with_pin(pin)
 }
 
 impl Lamp {

@@ -1,6 +1,6 @@
 //! No light: the console tells the state.
 
-use super::light::Colour;
+use crate::platform::light::Colour;
 
 /// What the board connects.
 pub(crate) struct Port;

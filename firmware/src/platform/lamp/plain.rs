@@ -2,7 +2,7 @@
 
 use esp_hal::gpio::{Level, Output};
 
-use super::light::Colour;
+use crate::platform::light::Colour;
 
 /// What the board connects.
 pub(crate) struct Port {
