@@ -2,10 +2,16 @@
 //! bits: in Montgomery's form, always below p, in time that does not depend on their values.
 //!
 //! Products are unrolled, for only so are the words kept in registers, and with
-//! `opt-level = "s"` the compiler would not do it. Their rows are held apart by [`black_box`]:
-//! otherwise it multiplies everything first, and spends a fifth of the time on storing that.
+//! `opt-level = "s"` the compiler would not do it. Pairs of their rows are held apart by
+//! [`black_box`]: otherwise it multiplies everything first, and spends a fifth of the time on
+//! storing that.
+
+#[cfg(test)]
+mod tests;
 
 use core::hint::black_box;
+
+use super::inverse;
 
 /// p, its least significant word first.
 const P: [u32; 8] = [
@@ -68,15 +74,6 @@ impl Mask {
     fn word(self, no: u32, yes: u32) -> u32 {
         no ^ (self.0 & (no ^ yes))
     }
-}
-
-/// What a table holds.
-pub(super) trait Entry {
-    /// All words 0.
-    const BLANK: Self;
-
-    /// Takes over the entry where the mask is set. It must be blank yet.
-    fn take_if(&mut self, mask: Mask, entry: &Self);
 }
 
 /// `yes` where the mask is set, otherwise `no`.
@@ -165,6 +162,13 @@ impl Element {
         bytes
     }
 
+    /// Takes over a value, word by word: for 32 bytes the compiler would call a function, which takes
+    /// three times as long.
+    #[inline(always)]
+    pub(super) fn set(&mut self, value: &Self) {
+        eight!(I => self.0[I] = value.0[I]);
+    }
+
     #[inline(never)]
     pub(super) fn add(&self, other: &Self) -> Self {
         let (sum, carry) = add_words(&self.0, &other.0);
@@ -174,7 +178,7 @@ impl Element {
     #[inline(never)]
     pub(super) fn subtract(&self, other: &Self) -> Self {
         let (difference, borrow) = subtract_words(&self.0, &other.0);
-        Self(add_words(&difference, &p_if(Mask::from_bit(borrow))).0)
+        Self(add_p_if(Mask::from_bit(borrow), &difference).0)
     }
 
     pub(super) fn double(&self) -> Self {
@@ -182,31 +186,37 @@ impl Element {
     }
 
     /// The number of which this is the double.
+    #[inline(never)]
     pub(super) fn halve(&self) -> Self {
         let odd = Mask::from_bit(self.0[0] & 1);
-        let (even, carry) = add_words(&self.0, &p_if(odd));
+        let (even, carry) = add_p_if(odd, &self.0);
         Self(eight!(I => even[I] >> 1 | if I < 7 { even[(I + 1) % 8] } else { carry } << 31))
     }
 
     #[inline(never)]
     pub(super) fn multiply(&self, other: &Self) -> Self {
-        let b = &other.0;
+        let (a, b) = (&self.0, &other.0);
         let mut t = [0; 8];
         let mut carry = 0;
-        macro_rules! row { ($i:literal: $($j:literal)+) => {{
-            let (a, carry_in) = black_box((self.0[$i], carry));
-            let mut next = 0;
-            $((t[$j], next) = multiply_add(a, b[$j], t[$j], next);)+
-            (t, carry) = divide_by_word((t, carry_in), next);
+        macro_rules! four_rows { ($($i:literal)+) => {{
+            let [t0, t1, t2, t3, t4, t5, t6, t7] = t;
+            let mut t12 = [t0, t1, t2, t3, t4, t5, t6, t7, carry, 0, 0, 0];
+            $(row!(t12 $i: 0 1 2 3 4 5 6 7);)+
+            (t, carry) = divide_by_four_words(&t12);
         }} }
-        row!(0: 0 1 2 3 4 5 6 7);
-        row!(1: 0 1 2 3 4 5 6 7);
-        row!(2: 0 1 2 3 4 5 6 7);
-        row!(3: 0 1 2 3 4 5 6 7);
-        row!(4: 0 1 2 3 4 5 6 7);
-        row!(5: 0 1 2 3 4 5 6 7);
-        row!(6: 0 1 2 3 4 5 6 7);
-        row!(7: 0 1 2 3 4 5 6 7);
+        macro_rules! row { ($t:ident $i:literal: $($j:literal)+) => {{
+            let mut a = a[$i];
+            if $i % 2 == 1 {
+                (a, $t[$i % 4 + 7]) = black_box((a, $t[$i % 4 + 7]));
+            }
+            let mut next = 0;
+            $(($t[$i % 4 + $j], next) = multiply_add(a, b[$j], $t[$i % 4 + $j], next);)+
+            // What was there is the carry: below 2p and a word's multiple of b, which is below p,
+            // are below 2^288 together.
+            $t[$i % 4 + 8] += next;
+        }} }
+        four_rows!(0 1 2 3);
+        four_rows!(4 5 6 7);
         below_p(t, carry)
     }
 
@@ -215,8 +225,10 @@ impl Element {
         let a = &self.0;
         let mut t = [0; 16];
         macro_rules! row { ($i:literal: $($j:literal)+) => {{
-            let (word, first) = black_box((a[$i], t[$i + 7]));
-            t[$i + 7] = first;
+            let mut word = a[$i];
+            if $i % 2 == 1 {
+                (word, t[$i + 7]) = black_box((word, t[$i + 7]));
+            }
             let mut next = 0;
             $((t[$i + $j], next) = multiply_add(word, a[$j], t[$i + $j], next);)+
             t[$i + 8] = next;
@@ -231,61 +243,39 @@ impl Element {
         let mut carry = 0;
         let mut above = 0;
         macro_rules! twice { ($($i:literal)+) => {$(
-            let (word, held) = black_box((a[$i], above));
-            let square = u64::from(word) * u64::from(word);
+            let square = u64::from(a[$i]) * u64::from(a[$i]);
             let (low, high) = (t[2 * $i], t[2 * $i + 1]);
-            (t[2 * $i], carry) = add_word(low << 1 | held, square as u32, carry);
+            (t[2 * $i], carry) = add_word(low << 1 | above, square as u32, carry);
             (t[2 * $i + 1], carry) = add_word(high << 1 | low >> 31, (square >> 32) as u32, carry);
             above = high >> 31;
         )+} }
         twice!(0 1 2 3 4 5 6 7);
         let _ = (carry, above);
-        reduce(&t)
+        divide(&t)
     }
 
-    /// Squares `times` times.
-    fn squared(&self, times: usize) -> Self {
-        (0..times).fold(*self, |power, _| power.square())
-    }
-
-    /// 1 / x; 0 for 0. It is x^(p - 2), by Fermat.
+    /// 1 / x; 0 for 0.
     pub(super) fn invert(&self) -> Self {
-        // x_n is x to the power of 2^n - 1, n ones in binary.
-        let x1 = *self;
-        let x2 = x1.square().multiply(&x1);
-        let x4 = x2.squared(2).multiply(&x2);
-        let x8 = x4.squared(4).multiply(&x4);
-        let x16 = x8.squared(8).multiply(&x8);
-        let x32 = x16.squared(16).multiply(&x16);
-        // p - 2 in words: ffffffff 00000001 00000000 00000000 00000000 ffffffff ffffffff fffffffd.
-        let upper = x32.squared(32).multiply(&x1);
-        let upper = upper.squared(128).multiply(&x32);
-        let upper = upper.squared(32).multiply(&x32);
-        // fffffffd has 30 ones, a zero and a one.
-        let x24 = x16.squared(8).multiply(&x8);
-        let x28 = x24.squared(4).multiply(&x4);
-        let x30 = x28.squared(2).multiply(&x2);
-        upper.squared(30).multiply(&x30).squared(2).multiply(&x1)
+        // Of x 2^256, so that two factors of 2^256 are missing.
+        let inverse = Self(inverse::invert(&self.0));
+        inverse.multiply(&R_SQUARED).multiply(&R_SQUARED)
     }
 
     /// -x where the mask is set, otherwise x.
     pub(super) fn negate_if(&mut self, mask: Mask) {
         let negative = Self::ZERO.subtract(self);
-        self.0 = choose_words(mask, &self.0, &negative.0);
+        self.set(&Self(choose_words(mask, &self.0, &negative.0)));
+    }
+
+    /// Takes over a number where the mask is set; it must be 0 yet.
+    #[inline(always)]
+    pub(super) fn take_if(&mut self, mask: Mask, number: &Self) {
+        eight!(I => self.0[I] |= mask.0 & number.0[I]);
     }
 
     /// Whether it is 0.
     pub(super) fn is_zero(&self) -> bool {
         self.0.iter().fold(0, |all, word| all | word) == 0
-    }
-}
-
-impl Entry for Element {
-    const BLANK: Self = Self::ZERO;
-
-    #[inline(always)]
-    fn take_if(&mut self, mask: Mask, entry: &Self) {
-        eight!(I => self.0[I] |= mask.0 & entry.0[I]);
     }
 }
 
@@ -313,47 +303,66 @@ fn p_if(mask: Mask) -> [u32; 8] {
     eight!(I => P[I] & mask.0)
 }
 
+/// The number, with p added where the mask is set, and bit 256 of it.
+#[inline(always)]
+fn add_p_if(mask: Mask, number: &[u32; 8]) -> ([u32; 8], u32) {
+    add_words(number, &p_if(mask))
+}
+
 /// A number below 2p, made one below p; `carry` is its bit 256.
 #[inline(always)]
 fn below_p(number: [u32; 8], carry: u32) -> Element {
-    let (reduced, borrow) = subtract_words(&number, &P);
-    // It was below p if p could not be subtracted.
-    let mask = Mask::from_bit(borrow & (carry ^ 1));
-    Element(choose_words(mask, &reduced, &number))
+    let [n0, n1, n2, n3, n4, n5, n6, n7] = number;
+    // The borrow if p is subtracted, from word to word: there are three that are all ones, three 0,
+    // a 1, and all ones again.
+    let borrow = u32::from(n0 & n1 & n2 != u32::MAX);
+    let borrow = borrow & u32::from(n3 | n4 | n5 == 0);
+    let borrow = u32::from(n6 < 1 + borrow);
+    let borrow = borrow | u32::from(n7 != u32::MAX);
+    // It was below p if p cannot be subtracted.
+    let p = p_if(Mask::from_bit((borrow ^ 1) | carry));
+    Element(subtract_words(&number, &p).0)
 }
 
 /// A product below p^2, divided by 2^256 modulo p.
 #[inline(always)]
-fn reduce(product: &[u32; 16]) -> Element {
-    let [t0, t1, t2, t3, t4, t5, t6, t7, rest @ ..] = *product;
-    let window = ([t0, t1, t2, t3, t4, t5, t6, t7], 0);
-    let window = divide_by_word(window, rest[0]);
-    let window = divide_by_word(window, rest[1]);
-    let window = divide_by_word(window, rest[2]);
-    let window = divide_by_word(window, rest[3]);
-    let window = divide_by_word(window, rest[4]);
-    let window = divide_by_word(window, rest[5]);
-    let window = divide_by_word(window, rest[6]);
-    let (number, carry) = divide_by_word(window, rest[7]);
+fn divide(product: &[u32; 16]) -> Element {
+    let [low @ .., t12, t13, t14, t15] = product;
+    let (t, carry) = divide_by_four_words(low);
+    let (t12, carry) = add_word(*t12, carry, 0);
+    let (t13, carry) = add_word(*t13, carry, 0);
+    let (t14, carry) = add_word(*t14, carry, 0);
+    // No more than the product and multiples of p are together, which is below 2^512.
+    let t15 = t15 + carry;
+    let [t4, t5, t6, t7, t8, t9, t10, t11] = t;
+    let (number, carry) =
+        divide_by_four_words(&[t4, t5, t6, t7, t8, t9, t10, t11, t12, t13, t14, t15]);
     below_p(number, carry)
 }
 
-/// Adds to eight words, which the word `next` and a carry onto it follow, the multiple of p that
-/// makes the lowest 0, and leaves that out. It is `m * p` with `m` the lowest word, since p is -1
-/// modulo 2^32.
+/// Adds the multiple of p that makes the lowest four words 0, and leaves these out: what remains,
+/// and the carry onto the word that follows.
+///
+/// With p = 2^256 - 2^224 + 2^192 + 2^96 - 1 the multiple is m p with m = t (1 + 2^96) modulo 2^128:
+/// its -m cancels three words, and with its 2^96 m the fourth.
 #[inline(always)]
-fn divide_by_word((t, carry_in): ([u32; 8], u32), next: u32) -> ([u32; 8], u32) {
-    let m = t[0];
-    // (2^32 - 1) m at 2^224; 2^96 m and 2^192 m; and -m, which cancels the lowest word.
-    let low = m.wrapping_neg();
-    let high = m.wrapping_sub(u32::from(m != 0));
-    let (t3, carry) = add_word(t[3], m, 0);
-    let (t4, carry) = add_word(t[4], 0, carry);
-    let (t5, carry) = add_word(t[5], 0, carry);
-    let (t6, carry) = add_word(t[6], m, carry);
-    let (t7, carry) = add_word(t[7], low, carry);
-    // At most 2^33 - 1 in all, so that one bit is carried.
-    let (t8, first) = add_word(next, high, carry);
-    let (t8, second) = add_word(t8, 0, carry_in);
-    ([t[1], t[2], t3, t4, t5, t6, t7, t8], first + second)
+fn divide_by_four_words(t: &[u32; 12]) -> ([u32; 8], u32) {
+    let [m0, m1, m2, t3, ..] = *t;
+    let (m3, carry) = add_word(t3, m0, 0);
+    let (t4, carry) = add_word(t[4], m1, carry);
+    let (t5, carry) = add_word(t[5], m2, carry);
+    let mut carry = i64::from(carry);
+    macro_rules! word { ($i:literal $(+ $plus:ident)+ $(- $minus:ident)*) => {{
+        carry += i64::from(t[$i]) $(+ i64::from($plus))+ $(- i64::from($minus))*;
+        let word = carry as u32;
+        carry >>= 32;
+        word
+    }} }
+    let t6 = word!(6 + m0 + m3);
+    let t7 = word!(7 + m1 - m0);
+    let t8 = word!(8 + m0 + m2 - m1);
+    let t9 = word!(9 + m1 + m3 - m2);
+    let t10 = word!(10 + m2 - m3);
+    let t11 = word!(11 + m3);
+    ([t4, t5, t6, t7, t8, t9, t10, t11], carry as u32)
 }

@@ -1,4 +1,4 @@
-//! The hook by which MbedTLS multiplies.
+//! The hooks by which MbedTLS multiplies, and tells points from what is none.
 
 #![allow(unsafe_code)]
 
@@ -6,7 +6,8 @@ use core::ffi::c_void;
 use core::ptr;
 
 use mbedtls_rs_sys::hook::ecp::{
-    MbedtlsEcpMul, MbedtlsEcpRestartCtx, MbedtlsFRng, ecp_mul_soft, hook_ecp_mul,
+    MbedtlsEcpMul, MbedtlsEcpRestartCtx, MbedtlsEcpVerify, MbedtlsFRng, ecp_check_pubkey_soft,
+    ecp_mul_soft, hook_ecp_mul, hook_ecp_verify,
 };
 use mbedtls_rs_sys::{
     MbedtlsError, mbedtls_ecp_group, mbedtls_ecp_group_id_MBEDTLS_ECP_DP_SECP256R1 as SECP256R1,
@@ -16,7 +17,8 @@ use mbedtls_rs_sys::{
 use zeroize::Zeroizing;
 
 use super::field::{Element, subtract_words, words};
-use super::{Affine, Coordinates, ORDER, multiply, multiply_base};
+use super::point::{Affine, Coordinates};
+use super::{ORDER, multiply, multiply_base};
 
 /// The base point (SEC 2, 2.4.2).
 pub(super) const BASE: Coordinates = Coordinates {
@@ -32,11 +34,14 @@ pub(super) const BASE: Coordinates = Coordinates {
     ],
 };
 
-/// Installs the hook, for good. A body with hardware for the curve installs its own afterwards.
+/// Installs the hooks, for good. A body with hardware for the curve installs its own afterwards.
 pub(in crate::tls) fn install() {
-    // SAFETY: called before any session exists, as MbedTLS wants; the hook is a static that is
+    // SAFETY: called before any session exists, as MbedTLS wants; the hooks are a static that is
     // never taken away.
-    unsafe { hook_ecp_mul(Some(&Curve)) };
+    unsafe {
+        hook_ecp_mul(Some(&Curve));
+        hook_ecp_verify(Some(&Curve));
+    }
 }
 
 /// The curve, as MbedTLS calls it.
@@ -76,32 +81,36 @@ impl MbedtlsEcpMul for Curve {
     }
 }
 
+impl MbedtlsEcpVerify for Curve {
+    fn check_pubkey(
+        &self,
+        group: &mbedtls_ecp_group,
+        point: &mbedtls_ecp_point,
+    ) -> Result<(), MbedtlsError> {
+        if group.id == SECP256R1 && coordinates(point).and_then(|at| Affine::of(&at)).is_some() {
+            return Ok(());
+        }
+        // It says what is wrong.
+        ecp_check_pubkey_soft(group, point)
+    }
+}
+
 /// The product's coordinates; none if it is MbedTLS's to say what is wrong, or to deal with it.
 fn product(
     scalar: &mbedtls_mpi,
     point: &mbedtls_ecp_point,
     blind: impl FnOnce() -> Result<Element, MbedtlsError>,
 ) -> Result<Option<Coordinates>, MbedtlsError> {
-    // SAFETY: the numbers are initialised.
-    let (positive, affine) = unsafe {
-        (
-            mbedtls_mpi_cmp_int(scalar, 1) >= 0,
-            mbedtls_mpi_cmp_int(&point.private_Z, 1) == 0,
-        )
-    };
-    let (Some(scalar), Some(x), Some(y)) = (
-        to_bytes(scalar),
-        to_bytes(&point.private_X),
-        to_bytes(&point.private_Y),
-    ) else {
+    // SAFETY: the number is initialised.
+    let positive = unsafe { mbedtls_mpi_cmp_int(scalar, 1) >= 0 };
+    let (Some(scalar), Some(point)) = (to_bytes(scalar), coordinates(point)) else {
         return Ok(None);
     };
     let scalar = Zeroizing::new(words(&scalar));
     let (_, below_order) = subtract_words(&scalar, &ORDER);
-    if !positive || !affine || below_order == 0 {
+    if !positive || below_order == 0 {
         return Ok(None);
     }
-    let point = Coordinates { x: *x, y: *y };
     if point == BASE {
         return Ok(multiply_base(&scalar, &blind()?));
     }
@@ -128,6 +137,14 @@ unsafe fn blind(random: MbedtlsFRng, context: *mut c_void) -> Result<Element, Mb
     bytes[0] &= 0x7f;
     bytes[31] |= 1;
     Ok(Element::from_bytes(&bytes).unwrap_or(Element::ONE))
+}
+
+/// A point's coordinates; none if it has a z but 1, or coordinates of more than 32 bytes.
+fn coordinates(point: &mbedtls_ecp_point) -> Option<Coordinates> {
+    // SAFETY: the number is initialised.
+    let affine = unsafe { mbedtls_mpi_cmp_int(&point.private_Z, 1) == 0 };
+    let (x, y) = (to_bytes(&point.private_X)?, to_bytes(&point.private_Y)?);
+    affine.then_some(Coordinates { x: *x, y: *y })
 }
 
 /// A number's bytes, the most significant first; none if it is below 0 or has more than 32.

@@ -283,6 +283,70 @@ fn the_same_as_mbedtls() {
     assert_eq!(times(&small(1), &point), point);
 }
 
+/// Every digit in every window: any point's product against the base point's, which has no windows.
+#[test]
+fn all_digits_of_all_windows() {
+    let mut counter = Counter::default();
+    let mut rest = words(&random(&mut counter));
+    rest[7] &= 0x7fff_ffff;
+    for window in 0..51 {
+        for digit in 0..32 {
+            for odd in [0, 1] {
+                let mut scalar = rest;
+                // The signs of a window are the bits above its lowest.
+                for bit in 0..5 {
+                    let at = 5 * window + 1 + bit;
+                    if at < 255 {
+                        scalar[at / 32] &= !(1 << (at % 32));
+                        scalar[at / 32] |= (digit >> bit & 1) << (at % 32);
+                    }
+                }
+                scalar[0] = scalar[0] & !1 | odd;
+                let expected = times_base(&scalar);
+                assert_eq!(times(&scalar, &BASE), expected, "{window} {digit}");
+            }
+        }
+    }
+}
+
+/// x = 0, and the smallest x that the curve has besides; each with both y.
+#[test]
+fn points_with_small_coordinates() {
+    let _alone = alone();
+    let zero = "0000000000000000000000000000000000000000000000000000000000000000";
+    let five = "0000000000000000000000000000000000000000000000000000000000000005";
+    let points = [
+        point(
+            zero,
+            "66485c780e2f83d72433bd5d84a06bb6541c2af31dae871728bf856a174f93f4",
+        ),
+        point(
+            five,
+            "459243b9aa581806fe913bce99817ade11ca503c64d9a3c533415c083248fbcc",
+        ),
+    ];
+    let p = words(&bytes(
+        "ffffffff00000001000000000000000000000000ffffffffffffffffffffffff",
+    ));
+    let mut counter = Counter::default();
+    for at in points {
+        let opposite = subtract_words(&p, &words(&at.y)).0;
+        let mut y = [0; 32];
+        for (bytes, word) in y.chunks_exact_mut(4).zip(opposite.iter().rev()) {
+            bytes.copy_from_slice(&word.to_be_bytes());
+        }
+        for at in [at, Coordinates { y, ..at }] {
+            for _ in 0..4 {
+                let mut scalar = random(&mut counter);
+                scalar[0] &= 0x7f;
+                agreed(&scalar, &at).unwrap();
+            }
+            agreed(&[1], &at).unwrap();
+            agreed(&[2], &at).unwrap();
+        }
+    }
+}
+
 #[test]
 fn what_is_invalid_stays_so() {
     let _alone = alone();
