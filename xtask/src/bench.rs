@@ -10,6 +10,7 @@ mod instructions;
 mod lives;
 mod page;
 mod plot;
+mod promises;
 mod record;
 
 use std::path::PathBuf;
@@ -55,7 +56,7 @@ enum What {
 ///
 /// # Errors
 ///
-/// A program could not be built or run, or a fleet lost a sample.
+/// A program could not be built or run, a fleet lost a sample, or a figure is beyond what is promised.
 pub(crate) fn run(options: &Options) -> Result<()> {
     setup::run(setup::Purpose::Bench)?;
     let mut build = process::cargo();
@@ -85,7 +86,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     if options.write {
         page::write(&record)?;
     }
-    Ok(())
+    promises::check(&record)
 }
 
 /// A program of the release build.

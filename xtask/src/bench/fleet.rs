@@ -17,6 +17,9 @@ use crate::process;
 const AXIS: &str = "devices";
 /// With all devices online.
 const STEADY: &str = "20s";
+/// Devices switched on each second where it is the connections that are measured: more than come
+/// in, so that the pace is the broker's and the devices'.
+const AT_ONCE: &str = "100000";
 
 /// Runs fleets up to `most` devices.
 pub(super) fn measure(most: u32) -> Result<Vec<Figure>> {
@@ -29,18 +32,12 @@ pub(super) fn measure(most: u32) -> Result<Vec<Figure>> {
 }
 
 /// What is taken of a summary: key, title, unit, plot.
-const TAKEN: [(&str, &str, &str, &str); 8] = [
+const TAKEN: [(&str, &str, &str, &str); 7] = [
     (
         "memory_per_device",
         "Memory per device",
         "bytes",
         "fleet-memory",
-    ),
-    (
-        "connections_per_s",
-        "Connections a second",
-        "connections/s",
-        "fleet-connections",
     ),
     (
         "messages_per_s",
@@ -86,19 +83,10 @@ fn fleets(name: &str, broker: &str, sizes: &[u32], arguments: &[String]) -> Resu
         let title = format!("From PUBLISH to PUBACK, {}", &key[..3]);
         figure(key, &title, "ms", &format!("fleet-puback-{name}"))
     });
+    let title = "Connections a second, all devices switched on at once";
+    let mut connections = figure("connections", title, "connections/s", "fleet-connections");
     for &size in sizes {
-        let mut fleet = program("esptb");
-        fleet.args([
-            "simulate",
-            "--json",
-            "--for",
-            STEADY,
-            "--count",
-            &size.to_string(),
-        ]);
-        // A fleet that lost a sample fails, and so does this.
-        let summary = process::capture(fleet.args(arguments))?;
-        let summary: Value = serde_json::from_str(&summary).context("no summary of the fleet")?;
+        let summary = fleet(size, &["--for", STEADY], arguments)?;
         for (figure, (key, ..)) in taken.iter_mut().zip(TAKEN) {
             if let Some(value) = summary[key].as_f64() {
                 *figure = figure.clone().at(size, value);
@@ -109,9 +97,25 @@ fn fleets(name: &str, broker: &str, sizes: &[u32], arguments: &[String]) -> Resu
                 *figure = figure.clone().at(size, value);
             }
         }
+        let rush = fleet(size, &["--for", "1s", "--ramp", AT_ONCE], arguments)?;
+        if let Some(value) = rush["connections_per_s"].as_f64() {
+            connections = connections.at(size, value);
+        }
     }
-    let figures = taken.into_iter().chain(acknowledge);
+    let figures = taken.into_iter().chain([connections]).chain(acknowledge);
     Ok(figures.filter(|figure| !figure.points.is_empty()).collect())
+}
+
+/// Lets a fleet live and returns its summary.
+///
+/// # Errors
+///
+/// Also if it lost a sample.
+fn fleet(size: u32, options: &[&str], broker: &[String]) -> Result<Value> {
+    let mut fleet = program("esptb");
+    fleet.args(["simulate", "--json", "--count", &size.to_string()]);
+    let summary = process::capture(fleet.args(options).args(broker))?;
+    serde_json::from_str(&summary).context("no summary of the fleet")
 }
 
 /// A Mosquitto that demands certificates of an authority of its own.

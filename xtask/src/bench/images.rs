@@ -35,7 +35,8 @@ fn processes(spiffsgen: Option<&Path>) -> Result<Vec<Figure>> {
     let figure = |name: &str, title: &str| Figure::new(name, title, "ms").over(axis, "processes");
     let mut esptb = figure("process.esptb", "`esptb image`, as a process");
     let mut python = figure("process.spiffsgen", "`spiffsgen.py`, as a process");
-    let mut ratio = Figure::new("process.ratio", "How many times faster", "times");
+    let mut ratio = Figure::new("process.ratio", "How many times faster", "times")
+        .over(axis, "processes-ratio");
     let spiffsgen = generator(spiffsgen)?;
     // `esptb image` takes the size from a partition table.
     for kib in [64_u32, 256, 1024] {
@@ -132,6 +133,11 @@ fn batches() -> Result<Vec<Figure>> {
         "The same by `esptb image --batch`",
         "images/s",
     );
+    let mut busy = figure(
+        "batch.memory.cores",
+        "Cores that were used in memory",
+        "cores",
+    );
     let mut used = figure(
         "batch.cores",
         "Cores that `esptb image --batch` used",
@@ -140,8 +146,10 @@ fn batches() -> Result<Vec<Figure>> {
     for images in [100_u32, 300, 1_000] {
         let mut batch = program("batch");
         batch.args([images.to_string(), "262144".to_owned(), cores.to_string()]);
-        let seconds: f64 = process::capture(&mut batch)?.trim().parse()?;
-        memory = memory.at(images, f64::from(images) / seconds);
+        let printed = process::capture(&mut batch)?;
+        let (seconds, cores) = printed.trim().split_once(' ').context("not two numbers")?;
+        memory = memory.at(images, f64::from(images) / seconds.parse::<f64>()?);
+        busy = busy.at(images, cores.parse::<f64>()?);
 
         let folder = devices(images)?;
         let (start, cpu) = (Instant::now(), children_s());
@@ -154,7 +162,7 @@ fn batches() -> Result<Vec<Figure>> {
             used = used.at(images, (after - before) / seconds);
         }
     }
-    Ok(vec![memory, files, used])
+    Ok(vec![memory, busy, files, used])
 }
 
 /// A folder with so many devices' certificates.

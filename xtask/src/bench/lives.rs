@@ -7,7 +7,7 @@ use super::record::Figure;
 use crate::process;
 
 /// Kinds of keys, from small to large.
-const KEYS: [&str; 4] = ["P-256", "P-384", "RSA-2048", "RSA-4096"];
+const KEYS: [&str; 5] = ["P-256", "P-384", "RSA-2048", "RSA-3072", "RSA-4096"];
 
 /// Lives with each kind of key.
 pub(super) fn measure() -> Result<Vec<Figure>> {
@@ -18,6 +18,11 @@ pub(super) fn measure() -> Result<Vec<Figure>> {
         "bytes",
     );
     let mut kept = Figure::new("heap.online", "Heap while online, second life", "bytes");
+    let by_key = |name: &str, title: &str| {
+        Figure::new(name, title, "bytes").over("bits of an RSA key", "heap-rsa")
+    };
+    let mut rsa_peak = by_key("heap.rsa.peak", "Peak heap of the TLS handshake by RSA key");
+    let mut rsa_kept = by_key("heap.rsa.online", "Heap while online by RSA key");
     for key in KEYS {
         let mut heap = program("heap");
         let printed = process::capture(heap.arg(key))?;
@@ -44,6 +49,11 @@ pub(super) fn measure() -> Result<Vec<Figure>> {
         };
         growth = growth.of(key, find("TLS handshake")?.peak);
         kept = kept.of(key, find("online")?.kept);
+        if let Some(bits) = key.strip_prefix("RSA-") {
+            let bits: u32 = bits.parse()?;
+            rsa_peak = rsa_peak.at(bits, find("TLS handshake")?.peak);
+            rsa_kept = rsa_kept.at(bits, find("online")?.kept);
+        }
         if key == KEYS[0] {
             let future = rows.iter().find(|row| row.life == "future");
             let future = future.context("the size of the device is missing")?;
@@ -51,7 +61,7 @@ pub(super) fn measure() -> Result<Vec<Figure>> {
             figures.push(Figure::new("heap.future", title, "bytes").of("", future.peak));
         }
     }
-    figures.extend([growth, kept]);
+    figures.extend([growth, kept, rsa_peak, rsa_kept]);
     Ok(figures)
 }
 

@@ -153,7 +153,9 @@ pub(super) fn machine() -> Result<BTreeMap<String, String>> {
     put("cores", cores.to_string());
     put("system", std::env::consts::OS.to_owned());
     if let Ok(kernel) = fs::read_to_string("/proc/sys/kernel/osrelease") {
-        put("kernel", kernel.trim().to_owned());
+        // Its first two numbers; the rest is the builder's.
+        let numbers: Vec<&str> = kernel.trim().splitn(3, '.').take(2).collect();
+        put("kernel", numbers.join("."));
     }
     let mut rustc = std::process::Command::new("rustc");
     put(

@@ -290,6 +290,8 @@ impl Fleet {
         }
         if self.complete.is_none() && self.counts().online == u64::from(self.count) {
             self.complete = Some(self.mark());
+            // Before, the broker was busy with handshakes.
+            self.acknowledging = Times::default();
         }
     }
 

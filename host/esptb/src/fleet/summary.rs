@@ -70,7 +70,7 @@ pub(crate) struct Summary {
     connections_per_s: Option<f64>,
     /// From connecting to accepted.
     connect: Option<Percentiles>,
-    /// From the packet with a sample to its acknowledgement.
+    /// From the packet with a sample to its acknowledgement, with all online if it came to that.
     acknowledge: Option<Percentiles>,
     sampled: u64,
     acknowledged: u64,

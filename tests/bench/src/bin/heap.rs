@@ -1,4 +1,4 @@
-//! The heap of a device in each phase of its life: `heap P-256|P-384|RSA-2048|RSA-4096`.
+//! The heap of a device in each phase of its life: `heap P-256|P-384|RSA-2048|RSA-3072|RSA-4096`.
 //!
 //! What the device allocates is told from what its surroundings do by when it happens: while the
 //! device is polled. MbedTLS's memory is counted with it. Not counted is the future itself, which
@@ -128,8 +128,9 @@ fn main() {
         None | Some("P-256") => KeyAlgorithm::P256,
         Some("P-384") => KeyAlgorithm::P384,
         Some("RSA-2048") => KeyAlgorithm::Rsa2048,
+        Some("RSA-3072") => KeyAlgorithm::Rsa3072,
         Some("RSA-4096") => KeyAlgorithm::Rsa4096,
-        Some(other) => panic!("{other}: P-256, P-384, RSA-2048 or RSA-4096"),
+        Some(other) => panic!("{other}: P-256, P-384, RSA-2048, RSA-3072 or RSA-4096"),
     };
     // SAFETY: nothing of MbedTLS is allocated yet, and the pair belongs together.
     unsafe { mbedtls_rs_sys::mbedtls_platform_set_calloc_free(Some(calloc), Some(free)) };

@@ -1,0 +1,54 @@
+//! A small fleet through the program: every device gets its certificate, its session and its samples
+//! through, and the summary says so.
+
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+fn esptb(folder: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_esptb"))
+        .args(arguments)
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .output()
+        .expect("the program starts")
+}
+
+#[test]
+fn a_fleet_goes_online_and_loses_no_sample() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let arguments = ["simulate", "--count", "12", "--ramp", "1000", "--for", "2s"];
+    let output = esptb(folder.path(), &[&arguments[..], &["--json"]].concat());
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{errors}");
+    let summary: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let number = |key: &str| summary[key].as_u64().unwrap_or_else(|| panic!("no {key}"));
+    assert_eq!((number("devices"), number("online")), (12, 12));
+    assert_eq!((number("lost"), number("dropped")), (0, 0));
+    // One at least of each device, and as many in the server's store as were acknowledged.
+    assert!(number("sampled") >= 12, "{summary}");
+    assert_eq!(number("sampled"), number("acknowledged"));
+    assert!(number("stored") >= number("acknowledged"), "{summary}");
+    assert!(
+        summary["memory_per_device"]
+            .as_u64()
+            .is_some_and(|bytes| bytes > 0)
+    );
+}
+
+#[test]
+fn a_fleet_for_a_broker_that_nobody_made_certificates_for_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let broker = [
+        "simulate",
+        "--count",
+        "1",
+        "--broker",
+        "mqtts://127.0.0.1:1",
+    ];
+    let output = esptb(folder.path(), &broker);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{errors}");
+    assert!(errors.contains("esptb pki init"), "{errors}");
+}
