@@ -158,7 +158,7 @@ const RESUMPTION: Budget = Budget {
 /// A sample, taken, sent and acknowledged.
 const MESSAGE: Budget = Budget {
     phase: "message",
-    instructions: 180_000,
+    instructions: 190_000,
     heap_peak: 1_000,
     heap_kept: 500,
 };

@@ -89,6 +89,8 @@ pub(super) fn write_telemetry<D: Device>(
 fn values(sample: &Sample) -> Values<'static> {
     let tenths = |value: i64| Value::Decimal(Decimal::new(value, 1));
     let number = |value: u32| Value::Int(value.into());
+    // 48 bits of milliseconds, see `telemetry`.
+    let uptime_ms = i64::try_from(sample.uptime_ms).unwrap_or(i64::MAX);
     [
         (
             "temperature",
@@ -107,6 +109,7 @@ fn values(sample: &Sample) -> Values<'static> {
         ("rssi", sample.rssi_dbm.map(|rssi| Value::Int(rssi.into()))),
         ("heap_free", sample.heap_free.map(number)),
         ("heap_least", sample.heap_least.map(number)),
+        ("uptime_ms", Some(Value::Int(uptime_ms))),
         ("dropped", Some(number(sample.dropped))),
     ]
     .into_iter()

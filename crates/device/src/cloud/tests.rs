@@ -103,7 +103,7 @@ fn a_connection_introduces_the_device_and_sends_live_samples() {
         assert_eq!(sample.topic, "v1/devices/me/telemetry");
         assert_eq!(
             sample.payload,
-            r#"[{"ts":1800000007000,"values":{"temperature":-0.5,"humidity":45.1,"rssi":-60,"heap_free":123456,"dropped":0}}]"#
+            r#"[{"ts":1800000007000,"values":{"temperature":-0.5,"humidity":45.1,"rssi":-60,"heap_free":123456,"uptime_ms":7000,"dropped":0}}]"#
         );
         assert_eq!(device.queue.len(), 1, "not before it is acknowledged");
         broker.acknowledge(&sample, SUCCESS).await;
