@@ -83,7 +83,10 @@ impl fmt::Display for Event {
                 let source = match source {
                     ClockSource::Kept => "kept through the restart",
                     ClockSource::Sntp => "from the time server",
-                    ClockSource::Floor => "no time server answers: the last time known to be past",
+                    ClockSource::Floor => {
+                        "no time server answers: the last time known to be past; a certificate \
+                         that expired since then cannot be told, so let UDP port 123 through"
+                    }
                 };
                 crate::clock::Date::from_unix_s(unix_ms / 1000).fmt(f)?;
                 write!(f, " UTC, {source}")
