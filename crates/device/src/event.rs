@@ -327,6 +327,7 @@ impl Event {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::platform::AuthMode;
     use alloc::string::ToString;
 
     #[test]
@@ -345,7 +346,13 @@ mod tests {
         assert_eq!(event.name(), "wifi.failed");
         assert_eq!(
             event.to_string(),
-            "the access point refuses the passphrase; next try in 2.5 s"
+            "the passphrase is not that of the network; next try in 2.5 s"
+        );
+        let enterprise = JoinError::Unsupported(AuthMode::Wpa2Enterprise);
+        assert_eq!(
+            Event::NetworkRefused { error: enterprise }.to_string(),
+            "the network's security is WPA2 Enterprise, which this firmware cannot do: let it \
+             offer WPA2 with a passphrase, or choose another; the client may try again"
         );
     }
 }

@@ -63,6 +63,34 @@ open_enum! {
     }
 }
 
+/// As people call it, "open" or what stands on the access point's page.
+///
+/// The names of the newer modes are of ESP-IDF v5.4.1 (4c2820d),
+/// `components/esp_wifi/include/esp_wifi_types_generic.h`, `wifi_auth_mode_t`.
+impl fmt::Display for AuthMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Open => "open",
+            Self::Wep => "WEP",
+            Self::WpaPsk => "WPA",
+            Self::Wpa2Psk => "WPA2",
+            Self::WpaWpa2Psk => "WPA/WPA2",
+            Self::Wpa2Enterprise => "WPA2 Enterprise",
+            Self::Wpa3Psk => "WPA3",
+            Self::Wpa2Wpa3Psk => "WPA2/WPA3",
+            Self::Unknown(8) => "WAPI",
+            Self::Unknown(9) => "OWE",
+            Self::Unknown(10) => "WPA3 Enterprise, 192 bits",
+            Self::Unknown(11 | 12) => "WPA3",
+            Self::Unknown(13) => "DPP",
+            Self::Unknown(14) => "WPA3 Enterprise",
+            Self::Unknown(15) => "WPA2/WPA3 Enterprise",
+            Self::Unknown(16) => "WPA Enterprise",
+            Self::Unknown(mode) => return write!(f, "mode {mode}"),
+        })
+    }
+}
+
 open_enum! {
     /// Why joining the network failed: `WifiConnectFailedReason` of `wifi_constants.proto`.
     FailReason {

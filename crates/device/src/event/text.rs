@@ -180,16 +180,16 @@ impl fmt::Display for ClockError {
 impl fmt::Display for JoinError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::WrongPassphrase => f.write_str("the access point refuses the passphrase"),
+            Self::WrongPassphrase => f.write_str("the passphrase is not that of the network"),
             Self::NetworkNotFound => f.write_str("no access point of that name is heard"),
-            Self::NoAddress => f.write_str("joined, but DHCP gave no address"),
-            Self::Unsupported(mode) => {
-                write!(
-                    f,
-                    "the access point wants security mode {}, which this firmware cannot do",
-                    u32::from(*mode)
-                )
-            }
+            Self::NoAddress => f.write_str(
+                "joined, but DHCP gave no address: is its server up, and has it addresses left?",
+            ),
+            Self::Unsupported(mode) => write!(
+                f,
+                "the network's security is {mode}, which this firmware cannot do: let it offer \
+                 WPA2 with a passphrase, or choose another"
+            ),
             Self::Other(reason) => write!(f, "the Wi-Fi driver gave up with reason {reason}"),
         }
     }

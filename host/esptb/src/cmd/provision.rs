@@ -238,22 +238,8 @@ fn print_networks(networks: &[AccessPoint]) {
             paint(STRONG, format!("{name:<32}")),
             network.rssi,
             network.channel,
-            auth(network.auth),
+            network.auth,
         );
-    }
-}
-
-fn auth(mode: AuthMode) -> String {
-    match mode {
-        AuthMode::Open => "open".into(),
-        AuthMode::Wep => "WEP".into(),
-        AuthMode::WpaPsk => "WPA".into(),
-        AuthMode::Wpa2Psk => "WPA2".into(),
-        AuthMode::WpaWpa2Psk => "WPA/WPA2".into(),
-        AuthMode::Wpa2Enterprise => "WPA2 Enterprise".into(),
-        AuthMode::Wpa3Psk => "WPA3".into(),
-        AuthMode::Wpa2Wpa3Psk => "WPA2/WPA3".into(),
-        AuthMode::Unknown(mode) => format!("mode {mode}"),
     }
 }
 
