@@ -40,6 +40,11 @@ pub enum Event {
     KeptInMemory(StorageError),
     /// `settings.json` was refused; the built-in defaults hold.
     SettingsRefused(SettingsError),
+    /// The radio does not know the country of `settings.json`: it keeps to its own rules.
+    CountryRefused {
+        /// As it was asked for.
+        country: [u8; 2],
+    },
     /// The three files are there, belong together, and are good at this time.
     CredentialsProven {
         /// The certificate's CN, which becomes the device's name.
@@ -287,6 +292,7 @@ impl Event {
             Self::StorageFailed(_) => "storage.failed",
             Self::KeptInMemory(_) => "storage.memory",
             Self::SettingsRefused(_) => "settings.refused",
+            Self::CountryRefused { .. } => "wifi.country",
             Self::CredentialsProven { .. } => "credentials.proven",
             Self::CredentialsRefused(_) => "credentials.refused",
             Self::ProvisioningStarted { .. } => "provisioning.started",

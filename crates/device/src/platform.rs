@@ -22,7 +22,7 @@ use crate::provisioning::Mailbox;
 
 pub use system::{Entropy, Heap, Identity, Observer, ResetReason, System};
 pub use wifi::{
-    AccessPoint, AuthMode, Bssid, JoinError, Passphrase, ScanRequest, Shown, Ssid, Wifi,
+    ANYWHERE, AccessPoint, AuthMode, Bssid, JoinError, Passphrase, ScanRequest, Shown, Ssid, Wifi,
     WifiCredentials,
 };
 

@@ -16,7 +16,7 @@ use crate::clock::Clock;
 use crate::event::{Event, RestartReason};
 use crate::life::Life;
 use crate::lifecycle::Action;
-use crate::platform::{Body, Platform, System, Wifi};
+use crate::platform::{ANYWHERE, Body, Platform, System, Wifi};
 use crate::settings::{Settings, SettingsError};
 use crate::storage::{FileError, Storage};
 use crate::tls;
@@ -53,9 +53,8 @@ pub async fn run<P: Platform>(body: Body<P>, tls: tls::Library<'_>) -> RestartRe
         }
         Err(error) => (Settings::default(), Some(SettingsError::Unreadable(error))),
     };
-    if let Some(letters) = settings.country {
-        wifi.set_country(letters);
-    }
+    let country = settings.country.unwrap_or(ANYWHERE);
+    let country_known = wifi.set_country(country);
     let life = Life::<P>::begin(
         &wifi, &network, &system, &observer, &storage, settings, clock,
     );
@@ -75,6 +74,9 @@ pub async fn run<P: Platform>(body: Body<P>, tls: tls::Library<'_>) -> RestartRe
     });
     if let Some(error) = refused {
         life.tell(&Event::SettingsRefused(error));
+    }
+    if !country_known {
+        life.tell(&Event::CountryRefused { country });
     }
 
     let mut activities = Activities::new(&life, &mut bluetooth, mailbox, tls);

@@ -11,7 +11,7 @@
 //! | `sntp_server` | `host[:port]` | `pool.ntp.org`, port 123 |
 //! | `telemetry_interval_ms` | 100 to 3,600,000 | 1000 |
 //! | `keep_alive_s` | 5 to 3,600: how soon a dead connection is noticed | 30 |
-//! | `country` | two capital letters (ISO 3166-1): which Wi-Fi channels may be used, until the access point tells | what the radio allows everywhere |
+//! | `country` | two capital letters (ISO 3166-1): which Wi-Fi channels may be used, until the access point tells | what is allowed everywhere (`01`) |
 //! | `provisioning.security` | 0, 1 or 2 | 2 |
 //! | `provisioning.username` | 1 to 32 bytes; security 2 only | `wifiprov` |
 //! | `provisioning.pop` | at most 64 bytes: the proof of possession; `""` for none, as the C firmware had | made at random by the device, and kept |

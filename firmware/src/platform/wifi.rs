@@ -89,18 +89,15 @@ impl Wifi for Station {
         unsafe_code,
         reason = "esp-radio takes a country only before the settings are read"
     )]
-    fn set_country(&self, letters: [u8; 2]) {
+    fn set_country(&self, country: [u8; 2]) -> bool {
         unsafe extern "C" {
             /// The driver's (ESP-IDF v5.4.1, 4c2820d377d1, components/esp_wifi/include/esp_wifi.h):
             /// text of two letters, and whether the access point's country goes before.
             fn esp_wifi_set_country_code(country: *const c_char, access_points: bool) -> i32;
         }
-        let text = [letters[0], letters[1], 0];
+        let text = [country[0], country[1], 0];
         // SAFETY: the driver is up, and copies the text, which ends with NUL.
-        let refused = unsafe { esp_wifi_set_country_code(text.as_ptr().cast(), true) } != 0;
-        if refused {
-            log::warn!("settings.json: the radio does not know this country; write another");
-        }
+        unsafe { esp_wifi_set_country_code(text.as_ptr().cast(), true) == 0 }
     }
 
     async fn scan(

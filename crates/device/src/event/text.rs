@@ -31,6 +31,11 @@ impl fmt::Display for Event {
                 write!(f, "kept in memory, and lost at a restart: {error}")
             }
             Self::SettingsRefused(error) => write!(f, "{error}; using the defaults"),
+            Self::CountryRefused { country } => write!(
+                f,
+                "the radio does not know the country {}: write another into settings.json",
+                country.escape_ascii()
+            ),
             Self::CredentialsProven {
                 common_name,
                 expires_unix_s,

@@ -70,15 +70,21 @@ pub enum JoinError {
     Other(u16),
 }
 
+/// The country of whoever has named none: what is allowed everywhere (ESP-IDF v5.4.1, 4c2820d,
+/// `components/esp_wifi/include/esp_wifi.h`, `esp_wifi_set_country_code`).
+pub const ANYWHERE: [u8; 2] = *b"01";
+
 /// The Wi-Fi station.
 pub trait Wifi {
     /// The station's own address, also when not joined.
     fn mac(&self) -> [u8; 6];
 
     /// Chooses the country by whose rules the radio may use its channels, until the joined access
-    /// point tells: two capital letters. Nothing where there is no radio.
-    fn set_country(&self, letters: [u8; 2]) {
-        let _ = letters;
+    /// point tells: two capital letters, or [`ANYWHERE`]. Returns whether the radio knows it; where
+    /// there is no radio, it does.
+    fn set_country(&self, country: [u8; 2]) -> bool {
+        let _ = country;
+        true
     }
 
     /// Looks for access points and hands over each one heard, strongest first where the driver

@@ -150,6 +150,7 @@ fn told(event: &Event) -> Option<Note> {
         | Event::StorageFailed(_)
         | Event::KeptInMemory(_)
         | Event::SettingsRefused(_)
+        | Event::CountryRefused { .. }
         | Event::CredentialsRefused(_)
         | Event::ProofRefused { .. }
         | Event::ProofsLocked { .. }
