@@ -23,7 +23,7 @@ use crate::provisioning::Mailbox;
 pub use system::{Entropy, Heap, Identity, Observer, ResetReason, System};
 pub use wifi::{
     ANYWHERE, AccessPoint, AuthMode, Bssid, JoinError, Passphrase, ScanRequest, Shown, Ssid, Wifi,
-    WifiCredentials,
+    WifiCredentials, join,
 };
 
 /// The parts of a body, by type.

@@ -50,7 +50,7 @@ mod idf {
     pub(super) const NAMESPACE: Key = Key::from_array(b"nvs.net80211");
     /// Blob of 36 bytes: length as 32-bit little-endian, then 32 bytes of name.
     pub(super) const SSID: Key = Key::from_array(b"sta.ssid");
-    /// Blob of 65 bytes: the passphrase, ended by NUL.
+    /// Blob of 65 bytes: the passphrase, or the key in 64 hexadecimal digits, ended by NUL.
     pub(super) const PASSWORD: Key = Key::from_array(b"sta.pswd");
 }
 

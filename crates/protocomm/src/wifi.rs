@@ -4,6 +4,7 @@
 
 use core::fmt;
 use core::net::Ipv4Addr;
+use core::ops::RangeInclusive;
 
 use heapless::Vec;
 use zeroize::{Zeroize, ZeroizeOnDrop};
@@ -104,8 +105,11 @@ open_enum! {
 /// The longest network name, in bytes (IEEE 802.11).
 pub const MAX_SSID_LEN: usize = 32;
 
-/// The longest passphrase that ESP-IDF takes, in bytes.
-pub const MAX_PASSPHRASE_LEN: usize = 63;
+/// The shortest and the longest passphrase, in bytes (IEEE 802.11).
+const PASSPHRASE_LEN: RangeInclusive<usize> = 8..=63;
+
+/// Digits of a key in hexadecimal, which may stand where a passphrase does.
+const KEY_DIGITS: usize = 64;
 
 /// The hardware address of an access point.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -139,20 +143,24 @@ impl fmt::Debug for Ssid {
     }
 }
 
-/// A network's passphrase, 0 to 63 bytes; empty for an open network.
+/// A network's passphrase, 0 to 63 bytes, or its key in 64 hexadecimal digits; empty for an open
+/// network.
 ///
 /// It is wiped when dropped, and does not show in `Debug`.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
 pub struct Passphrase {
-    bytes: [u8; MAX_PASSPHRASE_LEN],
+    bytes: [u8; KEY_DIGITS],
     len: u8,
 }
 
 impl Passphrase {
-    /// `None` if there are more than 63 bytes.
+    /// `None` if there are more than 63 bytes which are no key.
     pub fn new(bytes: &[u8]) -> Option<Self> {
+        if bytes.len() > *PASSPHRASE_LEN.end() && !bytes.iter().all(u8::is_ascii_hexdigit) {
+            return None;
+        }
         let mut passphrase = Self {
-            bytes: [0; MAX_PASSPHRASE_LEN],
+            bytes: [0; KEY_DIGITS],
             len: u8::try_from(bytes.len()).ok()?,
         };
         passphrase
@@ -165,6 +173,11 @@ impl Passphrase {
     /// The secret itself.
     pub fn as_bytes(&self) -> &[u8] {
         self.bytes.get(..usize::from(self.len)).unwrap_or_default()
+    }
+
+    /// Whether there is one, but shorter than WPA allows: it is that of no network.
+    pub fn is_too_short(&self) -> bool {
+        !self.is_empty() && self.as_bytes().len() < *PASSPHRASE_LEN.start()
     }
 
     /// Whether there is none, as for an open network.
@@ -220,4 +233,32 @@ pub struct Connected {
     pub channel: u8,
     /// How it authenticated the station.
     pub auth: AuthMode,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_passphrase_has_63_bytes_or_is_a_key_of_64_digits() {
+        for length in [0, 1, 8, 63] {
+            assert!(Passphrase::new(&[b'x'; 64][..length]).is_some());
+        }
+        let key = b"0123456789abcdefABCDEF0123456789abcdefABCDEF0123456789abcdef0123";
+        assert_eq!(Passphrase::new(key).unwrap().as_bytes(), key);
+        assert!(Passphrase::new(&[b'x'; 64]).is_none());
+        assert!(Passphrase::new(&[b'0'; 65]).is_none());
+    }
+
+    #[test]
+    fn less_than_eight_bytes_are_no_passphrase() {
+        let too_short = |length| {
+            let passphrase = Passphrase::new(&[b'x'; 64][..length]).unwrap();
+            passphrase.is_too_short()
+        };
+        assert_eq!(
+            [0, 1, 7, 8, 63].map(too_short),
+            [false, true, true, false, false]
+        );
+    }
 }

@@ -38,7 +38,9 @@ pub enum Error {
     )]
     Version,
     /// The user: the name or passphrase is longer than Wi-Fi allows.
-    #[error("{0} is too long for Wi-Fi: 32 bytes for a name, 63 for a passphrase")]
+    #[error(
+        "{0} is too long for Wi-Fi: 32 bytes for a name, 63 for a passphrase (or a key of 64 hexadecimal digits)"
+    )]
     TooLong(&'static str),
     /// The device cannot do what it was asked now.
     #[error("the device refused to {step}: {status:?}")]

@@ -7,7 +7,7 @@ use embassy_time::{Instant, Timer};
 use protocomm::client::{Client, Login, Progress as Handshake, Reply, Request};
 use protocomm::endpoint::Endpoint;
 use protocomm::security::DEFAULT_USERNAME;
-use protocomm::wifi::{AccessPoint, Connected, FailReason, MAX_PASSPHRASE_LEN, MAX_SSID_LEN};
+use protocomm::wifi::{AccessPoint, Connected, FailReason, MAX_SSID_LEN, Passphrase};
 use protocomm::wire::config::{self, SetConfig, StationState};
 use protocomm::wire::scan::{self, Start};
 use protocomm::wire::version::{self, Version};
@@ -191,7 +191,7 @@ impl Provisioner {
         if ssid.len() > MAX_SSID_LEN {
             return Err(Error::TooLong("the network's name"));
         }
-        if passphrase.len() > MAX_PASSPHRASE_LEN {
+        if Passphrase::new(passphrase.as_bytes()).is_none() {
             return Err(Error::TooLong("the passphrase"));
         }
         if self.failed {

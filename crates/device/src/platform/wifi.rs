@@ -55,10 +55,23 @@ impl ScanRequest {
     }
 }
 
+/// Joins as [`Wifi::join`] does, but leaves the radio alone where the passphrase cannot be that of
+/// any network: a driver may stop at settings that it refuses.
+///
+/// # Errors
+///
+/// See [`JoinError`].
+pub async fn join<W: Wifi>(wifi: &W, network: &WifiCredentials) -> Result<Ipv4Addr, JoinError> {
+    if network.passphrase.is_too_short() {
+        return Err(JoinError::WrongPassphrase);
+    }
+    wifi.join(network).await
+}
+
 /// Why joining did not work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JoinError {
-    /// The access point refused the passphrase.
+    /// The access point refused the passphrase, or any would.
     WrongPassphrase,
     /// No access point of that name was heard.
     NetworkNotFound,
@@ -122,7 +135,53 @@ pub trait Wifi {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::run;
     use alloc::format;
+
+    /// A radio that joins whatever it is told, or must not be touched.
+    struct Radio {
+        touchable: bool,
+    }
+
+    impl Wifi for Radio {
+        fn mac(&self) -> [u8; 6] {
+            [0; 6]
+        }
+        async fn scan(&self, _: ScanRequest, _: &mut dyn FnMut(AccessPoint)) -> Result<(), u16> {
+            Ok(())
+        }
+        async fn join(&self, _: &WifiCredentials) -> Result<Ipv4Addr, JoinError> {
+            assert!(self.touchable, "the radio was touched");
+            Ok(Ipv4Addr::LOCALHOST)
+        }
+        async fn leave(&self) {}
+        async fn lost(&self) {}
+        fn rssi_dbm(&self) -> Option<i8> {
+            None
+        }
+        fn access_point(&self) -> Option<AccessPoint> {
+            None
+        }
+    }
+
+    #[test]
+    fn a_passphrase_that_no_network_has_does_not_reach_the_radio() {
+        let joined = |passphrase: &[u8], touchable| {
+            let network = WifiCredentials {
+                ssid: Ssid::new(b"home").unwrap(),
+                passphrase: Passphrase::new(passphrase).unwrap(),
+                bssid: None,
+                channel: None,
+            };
+            run(join(&Radio { touchable }, &network))
+        };
+        let wrong = Err(JoinError::WrongPassphrase);
+        assert_eq!(joined(b"1", false), wrong);
+        assert_eq!(joined(b"1234567", false), wrong);
+        for fit in [&b""[..], b"12345678", &[b'x'; 63], &[b'0'; 64]] {
+            assert_eq!(joined(fit, true), Ok(Ipv4Addr::LOCALHOST));
+        }
+    }
 
     #[test]
     fn names_are_shown_without_harming_a_terminal() {

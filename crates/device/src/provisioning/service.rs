@@ -21,7 +21,7 @@ use rand_core::CryptoRng;
 
 use super::Proven;
 use crate::event::Event;
-use crate::platform::{AccessPoint, JoinError, ScanRequest, Wifi, WifiCredentials};
+use crate::platform::{self, AccessPoint, JoinError, ScanRequest, Wifi, WifiCredentials};
 
 /// How often a network is tried. A wrong passphrase is told at once; anything else may be chance.
 const TRIES: u32 = 2;
@@ -310,7 +310,7 @@ impl<'a, W: Wifi, R: CryptoRng> Service<'a, W, R> {
         for attempt in 1..=TRIES {
             let attempts_remaining = Some(TRIES - attempt);
             self.station(Station::Connecting { attempts_remaining });
-            let error = match self.wifi.join(&credentials).await {
+            let error = match platform::join(self.wifi, &credentials).await {
                 Ok(address) => {
                     let proven = Proven {
                         credentials,

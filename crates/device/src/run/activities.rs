@@ -14,7 +14,7 @@ use crate::credentials::{Bundle, CredentialsError, Fault, File, Files};
 use crate::event::{Event, RestartReason};
 use crate::life::Life;
 use crate::lifecycle::{Action, DOUBT};
-use crate::platform::{Platform, Wifi};
+use crate::platform::{self, Platform, Wifi};
 use crate::provisioning::Mailbox;
 use crate::storage::FileError;
 use crate::tls;
@@ -157,7 +157,7 @@ async fn join<P: Platform>(life: &Life<'_, P>) {
         ssid: network.ssid.clone(),
         attempt,
     });
-    match life.wifi.join(&network).await {
+    match platform::join(life.wifi, &network).await {
         Ok(address) => {
             life.tell(&Event::Joined {
                 address,

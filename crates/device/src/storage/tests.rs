@@ -80,6 +80,12 @@ fn the_network_of_an_esp_idf_firmware_is_found_and_forgotten_too() {
         })
         .unwrap();
     assert_eq!(kept(&storage), pair(b"plant", b"hunter22"));
+    // The driver takes a key in the passphrase's place, too.
+    password[..64].fill(b'0');
+    storage
+        .with_nvs(|nvs| nvs.set_blob(&idf::NAMESPACE, &idf::PASSWORD, &password))
+        .unwrap();
+    assert_eq!(kept(&storage), pair(b"plant", &[b'0'; 64]));
     // Ours comes first.
     storage.keep_wifi(&home(b"x")).unwrap();
     assert_eq!(kept(&storage), pair(b"home", b"x"));

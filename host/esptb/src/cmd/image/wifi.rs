@@ -35,12 +35,12 @@ impl Network {
             Some(passphrase) => Zeroizing::new(passphrase.to_owned()),
             None => passphrase_of(&name)?,
         };
-        // WPA2 knows none shorter (IEEE 802.11).
-        if (1..8).contains(&passphrase.len()) {
-            bail!("--wifi: a passphrase has 8 to 63 bytes; write `SSID:` for an open network");
-        }
         let passphrase = Passphrase::new(passphrase.as_bytes())
-            .context("--wifi: a passphrase has at most 63 bytes")?;
+            .filter(|passphrase| !passphrase.is_too_short())
+            .context(
+                "--wifi: a passphrase has 8 to 63 bytes, a key 64 hexadecimal digits; write \
+                 `SSID:` for an open network",
+            )?;
         Ok(Self { ssid, passphrase })
     }
 
@@ -128,6 +128,8 @@ mod tests {
         assert_eq!(found("home:with:colons"), pair("home", "with:colons"));
         assert_eq!(found("cafe:"), pair("cafe", ""));
         assert_eq!(found(r"a\:b:12345678"), pair("a:b", "12345678"));
+        let key = "0123456789abcdef".repeat(4);
+        assert_eq!(found(&format!("home:{key}")), pair("home", &key));
     }
 
     #[test]
