@@ -176,7 +176,7 @@ pub enum Event {
 
     /// A sample was taken.
     Sampled(Sample),
-    /// The sensor gave no reading. Told once, until it does again.
+    /// The sensor gave no reading. Each kind of failure is told once, until there is a reading again.
     SensorFailed(SensorError),
     /// The broker acknowledged this many samples; `backlog` still wait.
     Acknowledged {

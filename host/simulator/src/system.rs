@@ -20,6 +20,7 @@ pub struct Chip {
     button: Rc<Notify>,
     retained: Rc<Ram>,
     heap: Option<fn() -> Heap>,
+    temperature_decicelsius: Option<i16>,
     built_at_unix_s: u64,
 }
 
@@ -33,6 +34,7 @@ impl Chip {
             button: Rc::new(Notify::new()),
             retained: Rc::default(),
             heap: None,
+            temperature_decicelsius: None,
             built_at_unix_s,
         }
     }
@@ -41,6 +43,13 @@ impl Chip {
     #[must_use]
     pub fn with_heap(mut self, heap: fn() -> Heap) -> Self {
         self.heap = Some(heap);
+        self
+    }
+
+    /// Gives the chip a thermometer, which shows this for ever.
+    #[must_use]
+    pub fn with_thermometer(mut self, decicelsius: i16) -> Self {
+        self.temperature_decicelsius = Some(decicelsius);
         self
     }
 
@@ -115,7 +124,7 @@ impl System for Chip {
     }
 
     fn chip_temperature_decicelsius(&self) -> Option<i16> {
-        None
+        self.temperature_decicelsius
     }
 
     async fn button_held(&self) {

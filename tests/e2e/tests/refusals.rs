@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use device::cloud::CloudError;
 use device::credentials::{Fault, File};
 use device::event::{ClockError, ClockSource, Event};
-use device::platform::JoinError;
+use device::platform::{JoinError, SensorError};
 use device::tls::{CertificateFault, TlsError};
 use devserver::{Config, Event as Seen, Profile, Server, Tls};
 use e2e::{Desk, Diary, NETWORK, PASSPHRASE, Phone, scenario};
@@ -289,6 +289,50 @@ fn a_silent_time_server_leaves_the_floor_and_samples_without_time_stamps() {
                 ),
                 "{set:?}"
             );
+        })
+        .await;
+    });
+}
+
+#[test]
+fn a_missing_sensor_is_told_once_and_the_device_goes_on_without() {
+    scenario(async {
+        let desk = Desk::set().await;
+        let server = desk.server().await;
+        let flash = desk.flash("SN-30", server.mqtt_addr().port(), "");
+        let mut board = board(&desk, flash, 30);
+        board.chip = board.chip.with_thermometer(415);
+        board.sensor.set_fault(Some(SensorError::Absent));
+        play(&desk, &board, 30, async |diary| {
+            let told = diary.until_named("telemetry.sensor").await;
+            assert_eq!(told, Event::SensorFailed(SensorError::Absent));
+            for _ in 0..5 {
+                diary.until_named("telemetry.acknowledged").await;
+            }
+            let latest = server.latest("SN-30").await.expect("telemetry");
+            assert!(latest.contains_key("uptime_ms") && !latest.contains_key("temperature"));
+            assert_eq!(latest["chip_temperature"].value.as_f64(), Some(41.5));
+            // Another failure is news, and so is the first one after a reading.
+            board.sensor.set_fault(Some(SensorError::Garbled));
+            diary.until_named("telemetry.sensor").await;
+            board.sensor.set_fault(None);
+            let measured = |event: &Event| {
+                matches!(event, Event::Sampled(sample) if sample.temperature_decicelsius.is_some())
+            };
+            diary.until(measured).await;
+            board.sensor.set_fault(Some(SensorError::Absent));
+            diary.until_named("telemetry.sensor").await;
+            diary.until_named("telemetry.acknowledged").await;
+            let told = diary.read.iter().filter_map(|(_, event)| match event {
+                Event::SensorFailed(error) => Some(*error),
+                _ => None,
+            });
+            let expected = [
+                SensorError::Absent,
+                SensorError::Garbled,
+                SensorError::Absent,
+            ];
+            assert_eq!(told.collect::<Vec<_>>(), expected);
         })
         .await;
     });

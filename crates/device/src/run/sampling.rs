@@ -8,7 +8,7 @@ use embassy_time::{Duration, Instant, Timer};
 use crate::event::{Event, Sample};
 use crate::life::Life;
 use crate::lifecycle::State;
-use crate::platform::{Platform, Reading, Sensor, System, Wifi};
+use crate::platform::{Platform, Reading, Sensor, SensorError, System, Wifi};
 
 /// Takes a sample at every interval since the device was provisioned, for ever.
 ///
@@ -18,7 +18,7 @@ pub(super) async fn sample_steadily<P: Platform>(
     life: &Life<'_, P>,
     sensor: &mut P::Sensor,
 ) -> Infallible {
-    let mut broken = false;
+    let mut failures = Failures::default();
     let mut next = Instant::now();
     loop {
         let interval = Duration::from_millis(life.interval_ms().into());
@@ -40,13 +40,8 @@ pub(super) async fn sample_steadily<P: Platform>(
         let late_ms = next.elapsed().as_millis();
         let uptime_ms = life.clock.uptime_ms().saturating_sub(late_ms);
         let reading = sensor.read().await;
-        match reading {
-            Ok(_) => broken = false,
-            Err(error) if !broken => {
-                broken = true;
-                life.tell(&Event::SensorFailed(error));
-            }
-            Err(_) => {}
+        if let Some(error) = failures.news(reading.err()) {
+            life.tell(&Event::SensorFailed(error));
         }
         let sample = sample(life, uptime_ms, reading.ok());
         let gave_way = life.queue.push(sample);
@@ -56,6 +51,28 @@ pub(super) async fn sample_steadily<P: Platform>(
                 total: life.queue.dropped(),
             });
         }
+    }
+}
+
+/// What was told of the sensor since it last gave a reading.
+#[derive(Default)]
+struct Failures {
+    absent: bool,
+    garbled: bool,
+}
+
+impl Failures {
+    /// The failure, if it is to be told: each kind once.
+    fn news(&mut self, failure: Option<SensorError>) -> Option<SensorError> {
+        let told = match failure {
+            None => {
+                *self = Self::default();
+                return None;
+            }
+            Some(SensorError::Absent) => &mut self.absent,
+            Some(SensorError::Garbled) => &mut self.garbled,
+        };
+        failure.filter(|_| !core::mem::replace(told, true))
     }
 }
 
@@ -70,5 +87,24 @@ fn sample<P: Platform>(life: &Life<'_, P>, uptime_ms: u64, reading: Option<Readi
         heap_free: heap.map(|heap| heap.free),
         heap_least: heap.map(|heap| heap.least),
         dropped: life.queue.dropped(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use SensorError::{Absent, Garbled};
+
+    #[test]
+    fn each_kind_of_failure_is_told_once_until_there_is_a_reading() {
+        let mut failures = Failures::default();
+        let mut news = |failure| failures.news(failure);
+        assert_eq!(news(None), None);
+        assert_eq!([Some(Garbled); 2].map(&mut news), [Some(Garbled), None]);
+        assert_eq!([Some(Absent); 2].map(&mut news), [Some(Absent), None]);
+        // A bad contact: neither is news any more.
+        assert_eq!([Some(Garbled), Some(Absent)].map(&mut news), [None, None]);
+        assert_eq!(news(None), None);
+        assert_eq!(news(Some(Absent)), Some(Absent));
     }
 }
