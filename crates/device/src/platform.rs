@@ -8,6 +8,7 @@
 //! All methods take `&self` where the device uses the thing from several of its tasks at once;
 //! bodies bring their own interior mutability. Nothing here needs `Send`: a device is one task.
 
+pub mod dht;
 pub mod h4;
 mod system;
 mod wifi;
