@@ -21,6 +21,7 @@ use embedded_storage::nor_flash::NorFlash;
 
 use crate::provisioning::Mailbox;
 
+pub use protocomm::qr;
 pub use system::{Entropy, Heap, Identity, Observer, ResetReason, System};
 pub use wifi::{
     ANYWHERE, AccessPoint, AuthMode, Bssid, JoinError, Passphrase, ScanRequest, Shown, Ssid, Wifi,

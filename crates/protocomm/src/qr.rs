@@ -1,4 +1,5 @@
-//! The text of the QR code that phone apps scan instead of asking for name and proof.
+//! The QR code that phone apps scan instead of asking for name and proof: its text, and how it is
+//! drawn.
 //!
 //! ```json
 //! {"ver":"v1","name":"PROV_1A2B3C","username":"wifiprov","pop":"abcd1234","transport":"ble","security":2}
@@ -12,8 +13,12 @@
 //! `wifi_prov_print_qr`, which stops at `transport`; for the rest, espressif's
 //! esp-idf-provisioning-android (0106b28), `README.md`.
 
+mod drawing;
+
 use crate::json::{Token, Tokens, Writer};
 use crate::wire::{BufferTooSmall, Malformed};
+
+pub use drawing::{BORDER, draw};
 
 /// How a client reaches the device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,7 +145,7 @@ impl<'a> Payload<'a> {
 mod tests {
     use super::*;
 
-    const FULL: &str = concat!(
+    pub(super) const FULL: &str = concat!(
         r#"{"ver":"v1","name":"PROV_1A2B3C","username":"wifiprov","#,
         r#""pop":"abcd1234","transport":"ble","security":2}"#
     );

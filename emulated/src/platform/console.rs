@@ -5,7 +5,10 @@
 //!     1234 wifi.joined joined as 10.0.2.15, -48 dBm
 //! ```
 
-use device::{event::Event, platform::Observer};
+use device::{
+    event::Event,
+    platform::{Observer, qr},
+};
 use log::{LevelFilter, Log, Metadata, Record};
 
 use crate::board::{self, stack, uart::println};
@@ -42,6 +45,7 @@ impl Observer for Console {
     }
 
     fn show_provisioning_code(&self, payload: &str) {
+        qr::draw(payload, qr::BORDER, &mut |line| println!("{line}"));
         println!("{payload}");
     }
 }

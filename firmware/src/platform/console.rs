@@ -7,7 +7,10 @@
 //!     1260 log.warn esp_radio::wifi: ...
 //! ```
 
-use device::{event::Event, platform::Observer};
+use device::{
+    event::Event,
+    platform::{Observer, qr},
+};
 use esp_hal::time::Instant;
 use esp_println::println;
 use log::{LevelFilter, Log, Metadata, Record};
@@ -52,6 +55,8 @@ impl Observer for Console {
     }
 
     fn show_provisioning_code(&self, payload: &str) {
+        // Line by line, for interrupts wait as long as one print takes.
+        qr::draw(payload, qr::BORDER, &mut |line| println!("{line}"));
         println!("{payload}");
     }
 }

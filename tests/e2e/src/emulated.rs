@@ -95,6 +95,10 @@ pub struct EmulatedBoard {
     controller: JoinHandle<()>,
     /// The names of all events so far, without the samples.
     pub names: Vec<String>,
+    /// The lines of the QR code so far.
+    pub code: Vec<String>,
+    /// The QR code's payload.
+    pub payload: Option<String>,
 }
 
 impl EmulatedBoard {
@@ -122,6 +126,8 @@ impl EmulatedBoard {
             lines,
             controller,
             names: Vec::new(),
+            code: Vec::new(),
+            payload: None,
         }
     }
 
@@ -145,8 +151,14 @@ impl EmulatedBoard {
             let line = line.unwrap_or_else(|| panic!("the board ended before {names:?}"));
             println!(" emulated {line}");
             // The code for the label holds the proof, as it must.
-            if !line.contains("\"pop\"") {
-                shown(&line);
+            if line.contains("\"pop\"") {
+                self.payload = Some(line);
+                continue;
+            }
+            shown(&line);
+            if line.contains(['█', '▀']) {
+                self.code.push(line);
+                continue;
             }
             let mut words = line.split_whitespace();
             if words

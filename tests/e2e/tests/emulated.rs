@@ -3,6 +3,7 @@
 //! What these show beyond the simulator: that the device lives in heap and stack of a chip's size,
 //! and how many instructions it takes.
 
+use device::platform::qr;
 use e2e::{
     Desk, EmulatedBoard, EmulatedFlash, Figures, Mosquitto, NETWORK, PASSPHRASE, Phone,
     TlsVersions, scenario,
@@ -36,6 +37,12 @@ impl<'a> Blank<'a> {
     async fn first_life(&self) -> Figures {
         let mut board = self.power_up().await;
         board.until("provisioning.started").await;
+        let mut drawn = Vec::new();
+        let payload = board.payload.as_deref().expect("the QR code's payload");
+        qr::draw(payload, qr::BORDER, &mut |line| {
+            drawn.push(line.to_owned());
+        });
+        assert_eq!(board.code, drawn);
         let name = format!("PROV_1A2B{:02X}", self.number);
         let talk = async {
             let mut phone = Phone::paired_with(self.desk, &name).await;

@@ -6,10 +6,11 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use protocomm::qr;
 use tokio::sync::mpsc::{self, UnboundedReceiver};
 
 use super::happening::{Happening, Tone, Who};
-use super::view::{View, Wish, code};
+use super::view::{View, Wish};
 use crate::console::{self, BAD, FAINT, GOOD, paint};
 
 /// One of the two.
@@ -140,9 +141,13 @@ fn write_lines(
         }
         Happening::Stored(stored) => line(Who::Server, "", Tone::Plain, &stored.latest),
         Happening::Code(text) if with_code => {
-            for row in code::lines(text).unwrap_or_default() {
-                writeln!(out, "    {row}")?;
-            }
+            let mut printed = Ok(());
+            qr::draw(text, qr::BORDER, &mut |row| {
+                if printed.is_ok() {
+                    printed = writeln!(out, "    {row}");
+                }
+            });
+            printed?;
             writeln!(out, "    {text}")
         }
         _ => Ok(()),

@@ -2,7 +2,6 @@
 //!
 //! The device's arithmetic keeps its thread busy for moments; the view must not stutter with it.
 
-pub(crate) mod code;
 mod curve;
 mod draw;
 mod model;

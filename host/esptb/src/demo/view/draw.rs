@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use device::event::Sample;
 use device::lifecycle::State;
+use protocomm::qr;
 use ratatui::Frame;
 use ratatui::layout::{Alignment, Constraint, Layout, Rect};
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, BorderType, Paragraph};
 
-use super::code;
 use super::curve::curve;
 use super::model::{Model, Phase};
 use crate::demo::happening::{Tone, Who};
@@ -38,9 +38,8 @@ pub(crate) fn draw(frame: &mut Frame<'_>, model: &Model, now: Duration) {
     draw_head(frame, head, model, now);
     draw_foot(frame, foot, model);
 
-    let code = model.shown_code().and_then(code::lines);
-    let body = match code {
-        Some(lines) => draw_code(frame, body, &lines),
+    let body = match model.shown_code() {
+        Some(code) => draw_code(frame, body, code),
         None => body,
     };
     let is_wide = body.width >= SIDE_BY_SIDE;
@@ -123,11 +122,20 @@ fn draw_foot(frame: &mut Frame<'_>, area: Rect, model: &Model) {
     frame.render_widget(Paragraph::new(Line::from(spans)), area);
 }
 
+/// The lines of the QR code, with as little of a border as phones read: so it fits a terminal of 24
+/// lines.
+fn lines_of(code: &str) -> Vec<String> {
+    let mut lines = Vec::new();
+    qr::draw(code, 1, &mut |line| lines.push(line.to_owned()));
+    lines
+}
+
 /// Draws the QR code at the right, if there is room for it, and returns what is left.
-fn draw_code(frame: &mut Frame<'_>, body: Rect, lines: &[String]) -> Rect {
+fn draw_code(frame: &mut Frame<'_>, body: Rect, code: &str) -> Rect {
+    let lines = lines_of(code);
     let width = lines.first().map_or(0, |line| line.chars().count()) as u16;
     let height = lines.len() as u16;
-    if body.width < width + 30 || body.height < height {
+    if lines.is_empty() || body.width < width + 30 || body.height < height {
         return body;
     }
     // With a frame around it where there is room for that too.

@@ -131,7 +131,7 @@ fn has(screen: &[String], text: &str) -> bool {
 #[test]
 fn a_small_terminal_shows_the_whole_code_while_a_client_is_awaited() {
     let screen = screen(&waiting(), 80, 24);
-    let code = code::lines(PAYLOAD).unwrap();
+    let code = lines_of(PAYLOAD);
     for (row, line) in screen[1..].iter().zip(&code) {
         assert!(row.ends_with(line), "{row}");
     }
