@@ -12,6 +12,8 @@ mod session;
 
 use std::time::Duration;
 
+#[cfg(test)]
+use hosttime as _; // nothing names it, and the linker asks for a time driver
 use protocomm::client::Client;
 use vhci::HciTransport;
 
