@@ -35,6 +35,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     ("host/esptb", &["crates/", "host/"]),
     ("tests/e2e", &["crates/", "host/"]),
+    ("tests/bench", &["crates/", "host/", "tests/e2e"]),
     ("xtask", &[]),
     ("firmware", &["crates/device", "crates/sockets"]),
     ("emulated", &["crates/device", "crates/sockets"]),
