@@ -17,9 +17,13 @@ fn main() {
     let xtensa = env::var("CARGO_CFG_TARGET_ARCH").is_ok_and(|arch| arch == "xtensa");
     let pass_on = if xtensa { "-Wl," } else { "" };
     println!("cargo::rustc-link-arg-bins={pass_on}-Map={out}/firmware.map");
+    // radio-logs.x, which .cargo/config.toml asks for.
+    let here = env::var("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR");
+    println!("cargo::rustc-link-search={here}");
     built_at::tell();
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed=built_at.rs");
+    println!("cargo::rerun-if-changed=radio-logs.x");
     println!("cargo::rerun-if-changed=src");
 }
 
