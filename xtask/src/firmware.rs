@@ -4,6 +4,7 @@ pub(crate) mod account;
 pub(crate) mod chips;
 mod image;
 mod map;
+mod paths;
 
 use std::{
     fs,
@@ -68,7 +69,7 @@ pub(crate) fn elf(chip: &Chip) -> Result<PathBuf> {
 /// compiles for, and for the default one with each of the other options.
 pub(crate) fn lint() -> Result<()> {
     let lint = |chip: &Chip, option: Option<&str>| {
-        let mut command = cargo("clippy", chip);
+        let mut command = cargo("clippy", chip)?;
         if let Some(option) = option {
             command.args(["--features", option]);
         }
@@ -94,7 +95,7 @@ struct Artifacts {
 }
 
 fn compile(chip: &Chip) -> Result<Artifacts> {
-    let mut command = cargo("build", chip);
+    let mut command = cargo("build", chip)?;
     command
         .arg("--message-format=json-render-diagnostics")
         .stdout(Stdio::piped());
@@ -127,7 +128,7 @@ fn is_firmware(package: &str) -> bool {
     package.contains("/firmware#")
 }
 
-fn cargo(subcommand: &str, chip: &Chip) -> Command {
+fn cargo(subcommand: &str, chip: &Chip) -> Result<Command> {
     let mut command = match chip.toolchain() {
         None => process::cargo(),
         Some(toolchain) => {
@@ -139,6 +140,7 @@ fn cargo(subcommand: &str, chip: &Chip) -> Command {
     command.current_dir(workspace::firmware());
     command.args([subcommand, "--release", "--locked", "--no-default-features"]);
     command.args(["--features", &chip.name, "--target", &chip.target]);
+    command.args(["--config", &paths::shortened(chip)?]);
     // The app's description holds the time of the build. With the time of the commit in its place
     // the same sources give the same bytes.
     if std::env::var_os("SOURCE_DATE_EPOCH").is_none()
@@ -150,7 +152,7 @@ fn cargo(subcommand: &str, chip: &Chip) -> Command {
         // Rust has no libraries for these targets.
         command.arg("-Zbuild-std=core,alloc");
     }
-    command
+    Ok(command)
 }
 
 /// When the last commit was made, in seconds since 1970 UTC; none outside a repository.
