@@ -54,7 +54,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 /// One line for a build: the image, and how far it is from the record.
 pub(crate) fn summary(now: &Account) -> Result<String> {
     let image = format!(
-        "image {} of {} bytes",
+        "{}: image {} of {} bytes",
+        now.chip,
         thousands(now.image),
         thousands(now.slot)
     );

@@ -24,6 +24,7 @@ pub(crate) struct Chip {
 struct FirmwareFacts {
     app_slot: u64,
     default_chip: String,
+    linked_in_ci: Vec<String>,
     chips: std::collections::BTreeMap<String, ChipFacts>,
 }
 
@@ -55,6 +56,13 @@ pub(crate) fn all() -> Result<Vec<Chip>> {
     Ok(chips)
 }
 
+/// The chips whose firmware `cargo xtask test` links and measures; the default one is the first.
+pub(crate) fn linked_in_ci() -> Result<Vec<Chip>> {
+    let facts = facts()?;
+    let names = facts.linked_in_ci.iter();
+    names.map(|name| find(Some(name))).collect()
+}
+
 /// The chip of that name, or the default one.
 ///
 /// # Errors
@@ -71,7 +79,7 @@ pub(crate) fn find(name: Option<&str>) -> Result<Chip> {
     }
 }
 
-fn read() -> Result<(String, Vec<Chip>)> {
+fn facts() -> Result<FirmwareFacts> {
     let metadata = cargo_metadata::MetadataCommand::new()
         .current_dir(crate::workspace::firmware())
         .no_deps()
@@ -81,8 +89,12 @@ fn read() -> Result<(String, Vec<Chip>)> {
         .packages
         .first()
         .context("firmware/Cargo.toml has no package")?;
-    let facts: FirmwareFacts = serde_json::from_value(package.metadata.clone())
-        .context("[package.metadata] of firmware/Cargo.toml does not describe the chips")?;
+    serde_json::from_value(package.metadata.clone())
+        .context("[package.metadata] of firmware/Cargo.toml does not describe the chips")
+}
+
+fn read() -> Result<(String, Vec<Chip>)> {
+    let facts = facts()?;
     let slot = facts.app_slot;
     let chips = facts.chips.into_iter().map(|(name, facts)| Chip {
         name,
