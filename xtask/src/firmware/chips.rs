@@ -56,7 +56,7 @@ pub(crate) fn all() -> Result<Vec<Chip>> {
     Ok(chips)
 }
 
-/// The chips whose firmware `cargo xtask test` links and measures; the default one is the first.
+/// The chips whose firmware `cargo xtask test` links and measures.
 pub(crate) fn linked_in_ci() -> Result<Vec<Chip>> {
     let facts = facts()?;
     let names = facts.linked_in_ci.iter();
