@@ -18,7 +18,7 @@ pub use sntp::ask;
 
 /// The clocks of one device: time since boot, and the calendar.
 pub struct Clock {
-    /// When this life began. Not always instant 0: a simulated device boots many times.
+    /// When the device was started. Not always instant 0: a simulated device boots many times.
     start: Instant,
     /// Milliseconds between 1970 UTC and boot, once known.
     boot: Cell<Option<(u64, ClockSource)>>,
@@ -29,8 +29,14 @@ impl Clock {
     /// The clock of a device that boots now; its calendar has not been set.
     #[must_use]
     pub fn boot() -> Self {
+        Self::since(Instant::now())
+    }
+
+    /// The clock of a device that was started at `start`; its calendar has not been set.
+    #[must_use]
+    pub fn since(start: Instant) -> Self {
         Self {
-            start: Instant::now(),
+            start,
             boot: Cell::new(None),
             doubted: Cell::new(false),
         }
@@ -88,6 +94,14 @@ impl Clock {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn uptime_has_in_it_what_was_before_the_clock() {
+        let (start, before) = (Instant::MIN, Instant::now());
+        let uptime_ms = Clock::since(start).uptime_ms();
+        assert!(uptime_ms >= before.duration_since(start).as_millis());
+        assert!(uptime_ms <= Instant::now().duration_since(start).as_millis());
+    }
 
     #[test]
     fn only_a_time_known_for_certain_stamps_samples() {

@@ -40,7 +40,7 @@ pub async fn run<P: Platform>(body: Body<P>, tls: tls::Library<'_>) -> RestartRe
         system,
         observer,
     } = body;
-    let clock = Clock::boot();
+    let clock = Clock::since(system.started());
     let (storage, faults) = Storage::open(flash);
     let (settings, refused) = match storage.read_file("settings.json", SETTINGS_LIMIT) {
         Ok(file) => match Settings::parse(&file) {

@@ -5,7 +5,7 @@ use core::cell::RefCell;
 use device::platform::{Heap, Identity, ResetReason, System};
 use device::retained;
 use embassy_sync::{blocking_mutex::raw::NoopRawMutex, mutex::Mutex};
-use embassy_time::{Duration, with_timeout};
+use embassy_time::{Duration, Instant, with_timeout};
 use esp_hal::{
     gpio::Level,
     rtc_cntl::{Rtc, RwdtStage, RwdtStageAction},
@@ -91,6 +91,11 @@ impl System for Soc {
             firmware_version: env!("CARGO_PKG_VERSION"),
             built_at_unix_s: BUILT_AT_UNIX_S,
         }
+    }
+
+    fn started(&self) -> Instant {
+        // The timer starts with the chip, and counts through the bootloader.
+        Instant::MIN
     }
 
     fn reset_reason(&self) -> ResetReason {

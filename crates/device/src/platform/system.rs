@@ -2,6 +2,7 @@
 
 use core::convert::Infallible;
 
+use embassy_time::Instant;
 use rand_core::{TryCryptoRng, TryRng};
 
 use crate::event::Event;
@@ -74,6 +75,12 @@ impl ResetReason {
 pub trait System {
     /// Who this device is.
     fn identity(&self) -> Identity;
+
+    /// When it was started: times since boot count from here. Now, unless the body knows better; it
+    /// is asked once, when the device's life begins.
+    fn started(&self) -> Instant {
+        Instant::now()
+    }
 
     /// Why it started.
     fn reset_reason(&self) -> ResetReason;
