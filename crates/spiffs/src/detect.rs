@@ -20,6 +20,8 @@ const PAGE_SIZES: [u32; 6] = [8, 9, 10, 11, 12, 7];
 const BLOCK_SIZES: [u32; 9] = [10, 11, 12, 13, 14, 15, 16, 17, 18];
 /// Files whose page table is looked for before the default lengths are assumed.
 const MAX_PROBED_FILES: u32 = 8;
+/// A place that was never written.
+const ERASED: u16 = 0xFFFF;
 /// Table entries that have to lead to the right data page, if the file has that many.
 const MAX_PROBED_ENTRIES: u32 = 4;
 
@@ -39,10 +41,13 @@ pub(crate) fn map<F: ReadNorFlash>(
                 torn_block: None,
             });
         };
-        if flash.u16(&layout, layout.magic_address(block))? == magic {
+        let found = flash.u16(&layout, layout.magic_address(block))?;
+        if found == magic {
             good += 1;
         } else if layout.is_magic_covered() {
-            // A full block of a geometry that only the generator knows.
+            // A full block of a geometry that only the generator knows: its last entry is in the
+            // place of the magic.
+            good += u32::from(found != ERASED);
         } else if torn_block.replace(block).is_some() {
             return Err(Error::NotSpiffs);
         }

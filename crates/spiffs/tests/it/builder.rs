@@ -155,3 +155,36 @@ fn whatever_is_built_is_detected_read_and_sound() {
             .expect("reads");
     }
 }
+
+#[test]
+fn a_volume_whose_every_magic_is_covered_by_a_full_block_is_read_when_the_geometry_is_told() {
+    // 31 entries a block, where the magic has the place of the 31st.
+    let geometry = Geometry {
+        page_size: 64,
+        block_size: 2048,
+        name_len: 4,
+        meta_len: 1,
+        ..Geometry::ESP_IDF
+    };
+    let contents = [0x5a; 2_000];
+    let size = 2048;
+    let build = |length: usize| {
+        let builder = Builder::new(size, geometry).unwrap();
+        builder.file("a", &contents[..length]).unwrap().build()
+    };
+    // As much as fits: then the last entry is taken.
+    let most = (0..contents.len())
+        .rev()
+        .find(|&length| build(length).is_ok());
+    let most = most.expect("something fits");
+    let image = build(most).unwrap();
+    let mount = |image| Spiffs::mount(Image(image), Partition::whole(size), Some(geometry));
+    let mut volume = mount(&image).expect("our own image");
+    let mut buffer = [0; 2048];
+    assert_eq!(
+        volume.read_all("/a", &mut buffer).unwrap(),
+        &contents[..most]
+    );
+    // Erased flash is still none.
+    assert_eq!(mount(&[0xff; 2048]).err(), Some(spiffs::Error::NotSpiffs));
+}
