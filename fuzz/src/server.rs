@@ -51,7 +51,8 @@ fn start() -> Running {
 /// With `wait` the server is left to answer before it learns that nothing more comes.
 pub fn exchange(address: SocketAddr, request: &[u8], wait: bool) -> Vec<u8> {
     let mut stream = TcpStream::connect(address).expect("the server listens");
-    let patience = Some(Duration::from_secs(8));
+    // Less than what libFuzzer allows for an input, and more than a busy computer ever took.
+    let patience = Some(Duration::from_secs(18));
     stream.set_read_timeout(patience).expect("it is not zero");
     let mut reply = vec![0; 1];
     // It may hang up while it is talked to.
