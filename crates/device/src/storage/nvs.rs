@@ -73,7 +73,8 @@ impl<'a, F: NorFlash> Nvs<'a, F> {
     /// # Errors
     ///
     /// [`StorageError::PartitionOutside`], [`StorageError::FlashFailed`], or
-    /// [`StorageError::NvsUnreadable`] if it is in another format.
+    /// [`StorageError::NvsUnreadable`] if it is in another format, or in an order that nobody
+    /// leaves behind.
     pub(super) fn open(flash: &'a mut F, partition: Partition) -> Result<Self, StorageError> {
         let Partition { offset, size } = partition;
         let fits = offset
@@ -89,6 +90,9 @@ impl<'a, F: NorFlash> Nvs<'a, F> {
             offset,
             pages,
         };
+        if !this.is_in_order()? {
+            return Err(StorageError::NvsUnreadable);
+        }
         if let Some(from) = this.page_in(Phase::Freeing)? {
             // All that the new page has is copies.
             if let Some(to) = this.page_in(Phase::Active)? {

@@ -30,7 +30,7 @@ pub(super) enum Phase {
 }
 
 impl Phase {
-    const fn word(self) -> u32 {
+    pub(super) const fn word(self) -> u32 {
         match self {
             Self::Active => 0xffff_fffe,
             Self::Full => 0xffff_fffc,

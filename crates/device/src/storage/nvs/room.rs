@@ -104,7 +104,7 @@ impl<F: NorFlash> Nvs<'_, F> {
     }
 
     /// The first free page, and how many there are.
-    fn free_pages(&mut self) -> Result<(Option<u32>, u32), StorageError> {
+    pub(super) fn free_pages(&mut self) -> Result<(Option<u32>, u32), StorageError> {
         let (mut first, mut count) = (None, 0);
         for number in 0..self.pages {
             if self.page(number).header()?.is_none() {

@@ -371,3 +371,37 @@ fn no_bytes_bring_it_down() {
         }
     }
 }
+
+/// Gives the page at this index a number and a phase, its checksum put right.
+fn renumber(flash: &mut Flash, index: usize, number: u32, phase: Phase) {
+    let at = PARTITION.offset as usize + index * page::SIZE as usize;
+    let header = &mut flash.bytes[at..at + 32];
+    header[..4].copy_from_slice(&phase.word().to_le_bytes());
+    header[4..8].copy_from_slice(&number.to_le_bytes());
+    let sum = esp_nvs::platform::software_crc32(u32::MAX, &header[4..28]);
+    header[28..].copy_from_slice(&sum.to_le_bytes());
+}
+
+#[test]
+fn pages_in_an_order_that_does_not_tell_what_came_later_are_unreadable() {
+    let mut flash = Flash::blank();
+    flash.nvs().set_number(&SPACE, &key("n"), 5u32).unwrap();
+    // A second page with the same in it.
+    let first = PARTITION.offset as usize;
+    let second = first + page::SIZE as usize;
+    flash.bytes.copy_within(first..second, second);
+    let mut open = |one: (u32, Phase), other: (u32, Phase)| {
+        renumber(&mut flash, 0, one.0, one.1);
+        renumber(&mut flash, 1, other.0, other.1);
+        Nvs::open(&mut flash, PARTITION).map(|mut nvs| {
+            nvs.set_number(&SPACE, &key("n"), 6u32).unwrap();
+            nvs.number::<u32>(&SPACE, &key("n")).unwrap()
+        })
+    };
+    assert_eq!(open((3, Phase::Full), (4, Phase::Active)), Ok(Some(6)));
+    let unreadable = Err(StorageError::NvsUnreadable);
+    assert_eq!(open((4, Phase::Full), (4, Phase::Active)), unreadable);
+    assert_eq!(open((5, Phase::Full), (4, Phase::Active)), unreadable);
+    let last = (u32::MAX, Phase::Active);
+    assert_eq!(open((3, Phase::Full), last), unreadable);
+}
