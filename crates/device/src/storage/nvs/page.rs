@@ -209,6 +209,7 @@ impl<F: NorFlash> Page<'_, F> {
 
     /// Where the next entries go; [`ENTRIES`] if there is no room for that many.
     pub(super) fn room_for(&mut self, span: usize) -> Result<usize, StorageError> {
+        self.erase_claims()?;
         let states = self.states()?;
         let last = (0..ENTRIES).rfind(|&index| states.of(index) != State::Empty);
         let mut from = last.map_or(0, |last| last + 1);
@@ -226,6 +227,29 @@ impl<F: NorFlash> Page<'_, F> {
         } else {
             ENTRIES
         })
+    }
+
+    /// Erases entries that say they go on where nothing was written yet: what is written there next
+    /// would be taken for theirs.
+    fn erase_claims(&mut self) -> Result<(), StorageError> {
+        let states = self.states()?;
+        let mut index = 0;
+        while index < ENTRIES {
+            let written = states.of(index) == State::Written;
+            let mut bytes = [0; entry::SIZE];
+            if written {
+                self.read(place(index), &mut bytes)?;
+            }
+            match Entry::parse(bytes).filter(|_| written) {
+                Some(entry) if states.written(index, entry.span()) => index += entry.span(),
+                Some(_) => {
+                    self.mark(index, 1, State::Erased)?;
+                    index += 1;
+                }
+                None => index += 1,
+            }
+        }
+        Ok(())
     }
 
     /// Adds an entry and its value. It counts only once the state of its first is written, which

@@ -405,3 +405,25 @@ fn pages_in_an_order_that_does_not_tell_what_came_later_are_unreadable() {
     let last = (u32::MAX, Phase::Active);
     assert_eq!(open((3, Phase::Full), last), unreadable);
 }
+
+#[test]
+fn an_entry_that_claims_places_not_yet_written_does_not_swallow_what_comes_there() {
+    let mut flash = Flash::blank();
+    flash.nvs().set_number(&SPACE, &key("n"), 5u32).unwrap();
+    // Says that it has four places, of which only the first was ever written.
+    let claim = Entry::long(7, Type::Text, 0, &key("claim"), &[0; 90]);
+    {
+        let mut nvs = flash.nvs();
+        let mut page = nvs.page(0);
+        let index = page.room_for(1).unwrap();
+        page.add(index, &Entry::short(7, Type::U8, &key("x"), &[1]), &[])
+            .unwrap();
+        let at = PARTITION.offset as usize + 64 + index * entry::SIZE;
+        flash.bytes[at..at + entry::SIZE].copy_from_slice(claim.bytes());
+    }
+    let mut nvs = flash.nvs();
+    nvs.set_blob(&SPACE, &key("b"), b"kept").unwrap();
+    let kept = nvs.blob(&SPACE, &key("b")).unwrap();
+    assert_eq!(kept.as_deref().map(|bytes| &bytes[..]), Some(&b"kept"[..]));
+    assert_eq!(nvs.number(&SPACE, &key("n")), Ok(Some(5u32)));
+}
