@@ -4,12 +4,19 @@
 
 use core::cell::Cell;
 
-use embassy_time::{Duration, with_timeout};
+use embassy_time::{Duration, Instant, with_timeout};
 use embedded_io_async::{ErrorType, Read, Write};
 
 /// How long the network may take to take anything. The MQTT library would wait for ever with a
 /// ping that does not leave, and notice nothing else meanwhile.
 const TAKE_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Reads that bring nothing, within [`IDLE_TIME`], after which the broker is taken for silent. The
+/// MQTT library (minimq 0.13.5, `wait_for_progress`; not reported yet) does not wait when a ping is
+/// due while the one before is unanswered, which a keep alive of less than 10 s can bring about: it
+/// reads again and again, for seconds, and lets nobody else get on.
+const MOST_IDLE_READS: u32 = 1_000;
+const IDLE_TIME: Duration = Duration::from_secs(1);
 
 /// What is known of the stream, while the MQTT library owns it.
 #[derive(Default)]
@@ -29,6 +36,8 @@ pub(super) struct Wire<'a, IO> {
     io: IO,
     line: &'a Line,
     packet: Packet,
+    /// Reads that brought nothing, and when the first of them began.
+    idle: (u32, Instant),
 }
 
 impl<'a, IO> Wire<'a, IO> {
@@ -37,7 +46,20 @@ impl<'a, IO> Wire<'a, IO> {
             io,
             line,
             packet: Packet::default(),
+            idle: (0, Instant::MIN),
         }
+    }
+
+    /// Whether so many reads began in so short a time that nobody can be waiting in between.
+    fn is_read_in_vain(&mut self) -> bool {
+        let (reads, since) = self.idle;
+        let now = Instant::now();
+        self.idle = if now.saturating_duration_since(since) > IDLE_TIME {
+            (1, now)
+        } else {
+            (reads.saturating_add(1), since)
+        };
+        self.idle.0 > MOST_IDLE_READS
     }
 }
 
@@ -47,7 +69,12 @@ impl<IO: ErrorType> ErrorType for Wire<'_, IO> {
 
 impl<IO: Read> Read for Wire<'_, IO> {
     async fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Self::Error> {
+        if self.is_read_in_vain() {
+            // To the library an end, and to us, as the line is not closed, silence.
+            return Ok(0);
+        }
         let length = self.io.read(buffer).await?;
+        self.idle = (0, Instant::MIN);
         if length == 0 && !buffer.is_empty() {
             self.line.closed.set(true);
         }
@@ -174,6 +201,7 @@ impl Packet {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::run;
 
     fn reasons(stream: &[u8]) -> alloc::vec::Vec<Reason> {
         let mut packet = Packet::default();
@@ -192,6 +220,45 @@ mod tests {
         // CONNACK with a property.
         let connack = [0x20, 6, 0, 0x8a, 3, 0x21, 0x8a, 0x8a];
         assert_eq!(reasons(&connack), [Reason::Connack(0x8a)]);
+    }
+
+    /// A stream on which nothing comes.
+    struct Quiet;
+
+    impl ErrorType for Quiet {
+        type Error = core::convert::Infallible;
+    }
+
+    impl Read for Quiet {
+        async fn read(&mut self, _: &mut [u8]) -> Result<usize, Self::Error> {
+            core::future::pending().await
+        }
+    }
+
+    #[test]
+    fn whoever_reads_without_waiting_hears_that_the_line_is_silent() {
+        let line = Line::default();
+        let mut wire = Wire::new(Quiet, &line);
+        let mut buffer = [0; 4];
+        run(async {
+            // A read a millisecond is no haste.
+            for _ in 0..3 * MOST_IDLE_READS {
+                let read = with_timeout(Duration::from_millis(1), wire.read(&mut buffer));
+                assert!(read.await.is_err());
+                embassy_time::Timer::after_millis(1).await;
+            }
+            let mut reads = 0;
+            let end = loop {
+                reads += 1;
+                let read = with_timeout(Duration::MIN, wire.read(&mut buffer));
+                if let Ok(end) = read.await {
+                    break end;
+                }
+            };
+            assert_eq!(end, Ok(0));
+            assert!(reads <= MOST_IDLE_READS + 1, "{reads}");
+            assert!(!line.closed.get());
+        });
     }
 
     #[test]
