@@ -9,7 +9,7 @@ pub enum StorageError {
     NoPartitionTable,
     /// The table has no partition of this name.
     NoPartition(&'static str),
-    /// A partition lies outside the flash or across its sectors.
+    /// A partition lies outside the flash, across its sectors, or over the partition table.
     PartitionOutside(&'static str),
     /// NVS holds something else, or is damaged beyond its own repair.
     NvsUnreadable,
@@ -31,7 +31,7 @@ impl fmt::Display for StorageError {
             ),
             Self::PartitionOutside(name) => write!(
                 f,
-                "the partition \"{name}\" does not lie within the flash, on whole sectors: \
+                "the partition \"{name}\" does not lie behind the table, within the flash, on whole sectors: \
                  flash a table made for this flash size"
             ),
             Self::NvsUnreadable => f.write_str("NVS cannot be read and starts afresh"),

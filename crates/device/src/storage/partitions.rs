@@ -24,6 +24,10 @@ pub const TABLE_OFFSET: u32 = 0x8000;
 /// How long it may be, in bytes: 95 entries and the MD5.
 pub const TABLE_SIZE: u32 = 0xC00;
 
+/// Where the first partition may begin: the table's sector, and the bootloader before it, are
+/// nobody's (gen_esp32part.py refuses others).
+const FIRST_OFFSET: u32 = TABLE_OFFSET + 0x1000;
+
 const ENTRY_SIZE: usize = 32;
 const MAGIC: [u8; 2] = [0xAA, 0x50];
 const MD5_MAGIC: [u8; 2] = [0xEB, 0xEB];
@@ -108,6 +112,7 @@ fn within<F: NorFlash>(
         .checked_add(partition.size)
         .is_some_and(|end| end as usize <= capacity);
     if fits
+        && partition.offset >= FIRST_OFFSET
         && partition.size > 0
         && partition.offset.is_multiple_of(sector)
         && partition.size.is_multiple_of(sector)

@@ -218,3 +218,20 @@ fn files_that_cannot_be_read_say_why() {
         Some(FileError::NoPartition(StorageError::NoPartition("spiffs")))
     );
 }
+
+#[test]
+fn a_partition_over_the_table_or_the_bootloader_is_not_written_to() {
+    for offset in [0, 0x7000, 0x8000] {
+        let over = Partition { offset, ..NVS };
+        let (storage, faults) = Storage::open(flash(&[("nvs", over), ("spiffs", SPIFFS)]));
+        assert_eq!(faults, [StorageError::PartitionOutside("nvs")]);
+        // Kept, but in memory.
+        let kept = storage.keep_wifi(&home(b"a secret"));
+        assert_eq!(kept, Err(StorageError::PartitionOutside("nvs")));
+        let bytes = storage.release().into_inner();
+        assert_eq!(
+            bytes,
+            flash(&[("nvs", over), ("spiffs", SPIFFS)]).into_inner()
+        );
+    }
+}
