@@ -165,6 +165,7 @@ const STEPS: &[Step] = &[
                 let account = firmware::build(&chip)?;
                 anstream::println!("{}", account.shown());
                 account.check_slot()?;
+                account.check_promise(&chip)?;
                 notes.push(size::summary(&account)?);
             }
             Ok(Outcome::Noted(notes.join("; ")))

@@ -132,6 +132,22 @@ impl Account {
         }
         Ok(())
     }
+
+    /// # Errors
+    ///
+    /// The image is larger than is promised for its chip.
+    pub(crate) fn check_promise(&self, chip: &Chip) -> Result<()> {
+        match chip.promised {
+            Some(most) if self.image > most => bail!(
+                "the app image for {} has {} bytes, and {} are promised (app-promised in \
+                 firmware/Cargo.toml); the table above shows what fills it",
+                self.chip,
+                thousands(self.image),
+                thousands(most),
+            ),
+            _ => Ok(()),
+        }
+    }
 }
 
 fn row(owner: String, share: Share) -> [String; 3] {
@@ -149,6 +165,7 @@ mod tests {
             mapped: vec![[0x4200_0000, 0x4280_0000]],
             page: 0x1_0000,
             slot: 1000,
+            promised: Some(900),
         }
     }
 
@@ -192,5 +209,17 @@ mod tests {
         let image = |size| Account::new(&chip(), size, &[], &[]);
         assert!(image(1000).check_slot().is_ok());
         assert!(image(1001).check_slot().is_err());
+    }
+
+    #[test]
+    fn an_image_must_not_grow_beyond_what_is_promised() {
+        let image = |size| Account::new(&chip(), size, &[], &[]);
+        assert!(image(900).check_promise(&chip()).is_ok());
+        assert!(image(901).check_promise(&chip()).is_err());
+        let nothing_promised = Chip {
+            promised: None,
+            ..chip()
+        };
+        assert!(image(901).check_promise(&nothing_promised).is_ok());
     }
 }

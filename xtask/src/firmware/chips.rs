@@ -17,6 +17,8 @@ pub(crate) struct Chip {
     pub(crate) page: u32,
     /// The most bytes that an app image may have: the slot of the partition table.
     pub(crate) slot: u64,
+    /// The most that it is promised to have, where that is less.
+    pub(crate) promised: Option<u64>,
 }
 
 #[derive(Deserialize)]
@@ -29,10 +31,12 @@ struct FirmwareFacts {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
 struct ChipFacts {
     target: String,
     mapped: Vec<[u32; 2]>,
     page: u32,
+    app_promised: Option<u64>,
 }
 
 impl Chip {
@@ -102,6 +106,7 @@ fn read() -> Result<(String, Vec<Chip>)> {
         mapped: facts.mapped,
         page: facts.page,
         slot,
+        promised: facts.app_promised,
     });
     Ok((facts.default_chip, chips.collect()))
 }
