@@ -112,10 +112,14 @@ export class Chart {
     let low = Math.min(...shown.map((p) => p[1]));
     let high = Math.max(...shown.map((p) => p[1]));
     if (!shown.length) [low, high] = [0, 1];
-    const least = Math.max(Math.abs(high) * 0.01, 0.1);
+    // Counts have no fractions, and none of them is below zero.
+    const whole = shown.every((p) => Number.isInteger(p[1]));
+    const count = whole && low >= 0;
+    const least = Math.max(Math.abs(high) * 0.01, whole ? 2 : 0.1);
     if (high - low < least) [low, high] = [(low + high - least) / 2, (low + high + least) / 2];
     const margin = (high - low) * 0.12;
     [low, high] = [low - margin, high + margin];
+    if (count && low < 0) [low, high] = [0, high - low];
 
     const x = (ts) => PAD.left + ((ts - from) / (to - from)) * (width - PAD.left - PAD.right);
     const y = (v) => HEIGHT - PAD.bottom - ((v - low) / (high - low)) * (HEIGHT - PAD.top - PAD.bottom);
