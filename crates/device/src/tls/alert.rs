@@ -12,6 +12,11 @@ impl Alert {
     pub fn is_about_certificate(self) -> bool {
         matches!(self.0, 41..=46 | 48 | 49 | 51 | 113..=116)
     }
+
+    /// Whether it may say that the two have no version or cipher in common.
+    pub(super) fn may_be_about_ciphers(self) -> bool {
+        matches!(self.0, 40 | 70 | 71)
+    }
 }
 
 /// The name in RFC 8446, or the number.

@@ -107,6 +107,9 @@ impl TlsError {
     }
 }
 
+/// What a server has to speak.
+const ALLOW: &str = "allow TLS 1.2 or 1.3 with ECDHE and AES-128-GCM there";
+
 impl fmt::Display for TlsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -119,12 +122,17 @@ impl fmt::Display for TlsError {
                 )
             }
             Self::Refused(alert) => {
-                write!(f, "the server hangs up ({alert}): look into its log")
+                write!(f, "the server hangs up ({alert}): look into its log")?;
+                if alert.may_be_about_ciphers() {
+                    f.write_str("; it may lack what the device speaks, so ")?;
+                    f.write_str(ALLOW)?;
+                }
+                Ok(())
             }
-            Self::NothingInCommon => f.write_str(
-                "the server has no TLS version or cipher in common with the device: allow TLS 1.2 \
-                 or 1.3 with ECDHE and AES-GCM there",
-            ),
+            Self::NothingInCommon => {
+                f.write_str("the server has no TLS version or cipher in common with the device: ")?;
+                f.write_str(ALLOW)
+            }
             Self::NotTls => f.write_str(
                 "what answers does not speak TLS: check the port in broker, usually 8883",
             ),
@@ -177,5 +185,21 @@ impl embedded_io_async::Error for TlsError {
             Self::OutOfMemory => ErrorKind::OutOfMemory,
             _ => ErrorKind::Other,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::ToString;
+
+    use super::*;
+
+    #[test]
+    fn a_server_without_the_devices_cipher_is_told_which_one_to_allow() {
+        let refused = |alert| TlsError::Refused(Alert(alert)).to_string();
+        for alert in [40, 70, 71] {
+            assert!(refused(alert).contains("AES-128-GCM"), "{}", refused(alert));
+        }
+        assert!(!refused(80).contains("AES"), "{}", refused(80));
     }
 }
