@@ -74,7 +74,12 @@ fn escaped(piece: &[u8]) -> String {
     let mut out = String::new();
     for &byte in piece {
         match byte {
-            b'!'..=b'~' if byte != b'#' => out.push(byte.into()),
+            // Without these (RFC 3986, 2) the server would refuse the request, and hang up without a
+            // word where what follows looks like HTTP/2.
+            b'#' | b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}' => {
+                out += &format!("%{byte:02X}");
+            }
+            b'!'..=b'~' => out.push(byte.into()),
             _ => out += &format!("%{byte:02X}"),
         }
     }
