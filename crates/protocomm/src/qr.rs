@@ -86,7 +86,7 @@ impl<'a> Payload<'a> {
     /// # Errors
     ///
     /// [`Malformed`] if it is not of version 1, has no name or no known transport, or has a string
-    /// with an escape in it.
+    /// with an escape or a control character in it.
     pub fn decode(text: &'a str) -> Result<Self, Malformed> {
         let mut tokens = Tokens::new(text.trim());
         if tokens.next() != Some(Token::Open) {
@@ -108,14 +108,17 @@ impl<'a> Payload<'a> {
                 return Err(Malformed);
             }
             match tokens.next() {
-                Some(Token::String(value)) if !value.contains('\\') => match key {
-                    "ver" => version = Some(value),
-                    "name" => name = Some(value),
-                    "username" => username = Some(value),
-                    "pop" => proof_of_possession = Some(value),
-                    "transport" => transport = Some(value),
-                    _ => {}
-                },
+                // A raw control character is no JSON (RFC 8259, 7).
+                Some(Token::String(value)) if !value.contains(|c| c == '\\' || c < ' ') => {
+                    match key {
+                        "ver" => version = Some(value),
+                        "name" => name = Some(value),
+                        "username" => username = Some(value),
+                        "pop" => proof_of_possession = Some(value),
+                        "transport" => transport = Some(value),
+                        _ => {}
+                    }
+                }
                 Some(Token::Scalar(value)) => {
                     if key == "security" {
                         security = Some(value.parse().map_err(|_| Malformed)?);
@@ -188,6 +191,7 @@ mod tests {
             r#"{"ver":"v2","name":"x","transport":"ble"}"#,
             r#"{"ver":"v1","name":"x","transport":"mesh"}"#,
             r#"{"ver":"v1","name":"x\n","transport":"ble"}"#,
+            "{\"ver\":\"v1\",\"name\":\"x\n\",\"transport\":\"ble\"}",
             r#"{"ver":"v1","name":"x","transport":"ble","security":999}"#,
             r#"{"ver":"v1","name":"x","transport":"ble""#,
             r#"{"ver":"v1","name":["x"],"transport":"ble"}"#,
