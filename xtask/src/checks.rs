@@ -158,13 +158,12 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "firmware",
-        about: "the firmware links for the chips that the project promises, and fits its slot",
+        about: "the firmware links for every chip that Rust compiles for, and fits where it is promised to",
         run: |_| {
             let mut notes = Vec::new();
-            for chip in chips::linked_in_ci()? {
+            for chip in chips::all()? {
                 let account = firmware::build(&chip)?;
                 anstream::println!("{}", account.shown());
-                account.check_slot()?;
                 account.check_promise(&chip)?;
                 notes.push(size::summary(&account)?);
             }

@@ -135,8 +135,17 @@ impl Account {
 
     /// # Errors
     ///
-    /// The image is larger than is promised for its chip.
+    /// The image is larger than its slot, unless that is known of its chip; or than is promised.
     pub(crate) fn check_promise(&self, chip: &Chip) -> Result<()> {
+        match (chip.exceeds_slot, self.check_slot()) {
+            (false, checked) => checked?,
+            (true, Err(_)) => {}
+            (true, Ok(())) => bail!(
+                "the app image for {} fits its slot now: strike app-exceeds-slot from \
+                 firmware/Cargo.toml",
+                self.chip
+            ),
+        }
         match chip.promised {
             Some(most) if self.image > most => bail!(
                 "the app image for {} has {} bytes, and {} are promised (app-promised in \
@@ -166,6 +175,7 @@ mod tests {
             page: 0x1_0000,
             slot: 1000,
             promised: Some(900),
+            exceeds_slot: false,
         }
     }
 
@@ -221,5 +231,12 @@ mod tests {
             ..chip()
         };
         assert!(image(901).check_promise(&nothing_promised).is_ok());
+        assert!(image(1001).check_promise(&nothing_promised).is_err());
+        let too_large = Chip {
+            exceeds_slot: true,
+            ..nothing_promised
+        };
+        assert!(image(1001).check_promise(&too_large).is_ok());
+        assert!(image(1000).check_promise(&too_large).is_err());
     }
 }

@@ -19,6 +19,8 @@ pub(crate) struct Chip {
     pub(crate) slot: u64,
     /// The most that it is promised to have, where that is less.
     pub(crate) promised: Option<u64>,
+    /// It is known not to fit the slot: the chip needs a partition table of its own.
+    pub(crate) exceeds_slot: bool,
 }
 
 #[derive(Deserialize)]
@@ -26,7 +28,6 @@ pub(crate) struct Chip {
 struct FirmwareFacts {
     app_slot: u64,
     default_chip: String,
-    linked_in_ci: Vec<String>,
     chips: std::collections::BTreeMap<String, ChipFacts>,
 }
 
@@ -37,6 +38,8 @@ struct ChipFacts {
     mapped: Vec<[u32; 2]>,
     page: u32,
     app_promised: Option<u64>,
+    #[serde(default)]
+    app_exceeds_slot: bool,
 }
 
 impl Chip {
@@ -58,13 +61,6 @@ pub(crate) fn all() -> Result<Vec<Chip>> {
     let (_, mut chips) = read()?;
     chips.retain(|chip| chip.toolchain().is_none());
     Ok(chips)
-}
-
-/// The chips whose firmware `cargo xtask test` links and measures.
-pub(crate) fn linked_in_ci() -> Result<Vec<Chip>> {
-    let facts = facts()?;
-    let names = facts.linked_in_ci.iter();
-    names.map(|name| find(Some(name))).collect()
 }
 
 /// The chip of that name, or the default one.
@@ -107,6 +103,7 @@ fn read() -> Result<(String, Vec<Chip>)> {
         page: facts.page,
         slot,
         promised: facts.app_promised,
+        exceeds_slot: facts.app_exceeds_slot,
     });
     Ok((facts.default_chip, chips.collect()))
 }
