@@ -70,8 +70,9 @@ fn attempt(address: SocketAddr, request: &[u8], wait: bool) -> Option<Vec<u8>> {
     // It may hang up while it is talked to.
     let _ = stream.write_all(request);
     if wait {
-        match stream.read(&mut reply) {
-            Ok(1..) => {}
+        // Unlike `read`, it goes on where the fuzzer's alarm interrupts it.
+        match stream.read_exact(&mut reply) {
+            Ok(()) => {}
             Err(error) if error.kind() == ErrorKind::ConnectionReset => return None,
             other => panic!("no answer, but {other:?}"),
         }
