@@ -2,7 +2,8 @@
 //! many lives in a row ended in a crash, from which the pause before the next one grows.
 //!
 //! A body brings [`Memory`] that no start code clears, calls [`begin`] before it powers anything
-//! up (or [`Beginning::count`], where nothing can be waited for yet), and [`note_panic`] from its panic handler. Memory may hold anything after power-on:
+//! up (or [`Beginning::count`], where nothing can be waited for yet), and [`note_panic`] from its
+//! panic handler. Memory may hold anything after power-on:
 //!
 //! ```text
 //! offset   0   magic

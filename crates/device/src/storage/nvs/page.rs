@@ -209,7 +209,6 @@ impl<F: NorFlash> Page<'_, F> {
 
     /// Where the next entries go; [`ENTRIES`] if there is no room for that many.
     pub(super) fn room_for(&mut self, span: usize) -> Result<usize, StorageError> {
-        self.erase_claims()?;
         let states = self.states()?;
         let last = (0..ENTRIES).rfind(|&index| states.of(index) != State::Empty);
         let mut from = last.map_or(0, |last| last + 1);
@@ -231,7 +230,7 @@ impl<F: NorFlash> Page<'_, F> {
 
     /// Erases entries that say they go on where nothing was written yet: what is written there next
     /// would be taken for theirs.
-    fn erase_claims(&mut self) -> Result<(), StorageError> {
+    pub(super) fn erase_claims(&mut self) -> Result<(), StorageError> {
         let states = self.states()?;
         let mut index = 0;
         while index < ENTRIES {

@@ -22,6 +22,7 @@ impl<F: NorFlash> Nvs<'_, F> {
         for _ in 0..3 {
             if let Some(number) = self.page_in(Phase::Active)? {
                 let mut page = self.page(number);
+                page.erase_claims()?;
                 let index = page.room_for(entry.span())?;
                 if index < ENTRIES {
                     return page.add(index, entry, value);
