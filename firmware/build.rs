@@ -27,18 +27,20 @@ fn main() {
     println!("cargo::rerun-if-changed=src");
 }
 
-/// Writes the line by which src/board/mod.rs takes a board in: the one that BOARD names, or else
-/// the one with the chip's name.
+/// Writes the lines by which src/board/mod.rs takes a board in, the one that BOARD names or else the
+/// one with the chip's name, and the chip.
 fn choose_board(chip: &str, out: &str) {
     println!("cargo::rerun-if-env-changed=BOARD");
     let board = env::var("BOARD").unwrap_or_else(|_| chip.to_owned());
     let folder = env::var("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR");
-    let file = Path::new(&folder).join(format!("src/board/{board}.rs"));
+    let boards = Path::new(&folder).join("src/board");
+    let file = boards.join(format!("{board}.rs"));
     assert!(
         file.is_file(),
         "there is no board {board:?}: write {}, or name another in BOARD",
         file.display()
     );
-    let line = format!("#[path = {file:?}]\nmod chosen;\n");
-    fs::write(Path::new(out).join("board.rs"), line).expect("OUT_DIR can be written");
+    let chip = boards.join(format!("chips/{chip}.rs"));
+    let lines = format!("#[path = {file:?}]\nmod chosen;\n#[path = {chip:?}]\nmod this_chip;\n");
+    fs::write(Path::new(out).join("board.rs"), lines).expect("OUT_DIR can be written");
 }

@@ -1,60 +1,23 @@
-//! ESP32 on Espressif's DevKitC, and boards like it. Its SHA and thermometer have no driver.
+//! Espressif's ESP32-DevKitC, and boards like it.
 
-use device::retained::BYTES;
 use esp_hal::{
     gpio::{Level, Output, OutputConfig},
     peripherals::Peripherals,
-    ram,
 };
-use mbedtls_rs_sys::hook::backend::esp::EspAccel;
 
 use super::{Board, parts};
-use crate::platform::thermometer;
 
 #[path = "../platform/lamp/plain.rs"]
 pub(crate) mod lamp;
 
-/// The chip, as its maker writes it.
-pub(crate) const CHIP: &str = "ESP32";
-
-/// The most that the radio sends with, in quarters of a dBm. With more than 65 some boards fail to
-/// authenticate (esp-radio 1.0.0-beta.1, `wifi`, "Troubleshooting").
-pub(crate) const TX_POWER_QUARTER_DBM: i8 = 60;
-
-/// In memory that keeps its content through a restart, and that no start code clears.
-#[ram(unstable(rtc_fast, persistent))]
-pub(crate) static mut RETAINED: [u8; BYTES] = [0; BYTES];
-
-/// Gives the allocator its memory: what the second-stage bootloader leaves behind, and a part of the
-/// memory that the main stack lies in.
-pub(crate) fn claim_heap() {
-    esp_alloc::heap_allocator!(#[ram(reclaimed)] size: 64 * 1024);
-    esp_alloc::heap_allocator!(size: 64 * 1024);
-}
+pub(crate) use parts::TX_POWER_QUARTER_DBM;
 
 impl Board {
     pub(crate) fn new(peripherals: Peripherals) -> Self {
         let pulses = parts::pulses(peripherals.RMT);
         Self {
-            timers: peripherals.TIMG0,
-            context_switch: peripherals.FROM_CPU_INTR0,
-            clock: peripherals.RTC_TIMER,
-            flash: peripherals.FLASH,
-            wifi: peripherals.WIFI,
-            #[cfg(not(feature = "hci-uart"))]
-            bluetooth: peripherals.BT,
-            #[cfg(feature = "hci-uart")]
-            bluetooth: parts::hci_line(
-                peripherals.UART1,
-                peripherals.GPIO17,
-                peripherals.GPIO16,
-                peripherals.GPIO18,
-                peripherals.GPIO19,
-            ),
-            accelerators: EspAccel::new()
-                .with_aes(peripherals.AES)
-                .with_rsa(peripherals.RSA),
-            thermometer: thermometer::Port,
+            chip: parts::chip!(peripherals),
+            bluetooth: parts::bluetooth!(peripherals, tx: GPIO17, rx: GPIO16, rts: GPIO18, cts: GPIO19),
             sensor: parts::dht(pulses.channel2, peripherals.GPIO4),
             // The BOOT button.
             button: parts::button(peripherals.GPIO0),

@@ -1,57 +1,21 @@
 //! ESP32-C61 on Espressif's DevKitC-1, and boards like it. Without the RMT there is neither a DHT
 //! sensor nor the board's addressable light.
 
-use device::retained::BYTES;
-use esp_hal::{peripherals::Peripherals, ram};
+use esp_hal::peripherals::Peripherals;
 
 use super::{Board, parts};
-use crate::platform::{accelerators, sensor, thermometer};
+use crate::platform::sensor;
 
 #[path = "../platform/lamp/none.rs"]
 pub(crate) mod lamp;
 
-/// The chip, as its maker writes it.
-pub(crate) const CHIP: &str = "ESP32-C61";
-
-/// The most that the radio sends with, in quarters of a dBm. With more than 65 some boards fail to
-/// authenticate (esp-radio 1.0.0-beta.1, `wifi`, "Troubleshooting").
-pub(crate) const TX_POWER_QUARTER_DBM: i8 = 60;
-
-/// In memory that no start code clears; the chip has no other that keeps its content.
-#[unsafe(link_section = ".noinit")]
-#[expect(
-    unsafe_code,
-    reason = "esp-hal has a safe name only for memory of the RTC"
-)]
-pub(crate) static mut RETAINED: [u8; BYTES] = [0; BYTES];
-
-/// Gives the allocator its memory: what the second-stage bootloader leaves behind, and a part of the
-/// memory that the main stack lies in.
-pub(crate) fn claim_heap() {
-    esp_alloc::heap_allocator!(#[ram(reclaimed)] size: 63 * 1024);
-    esp_alloc::heap_allocator!(size: 88 * 1024);
-}
+pub(crate) use parts::TX_POWER_QUARTER_DBM;
 
 impl Board {
     pub(crate) fn new(peripherals: Peripherals) -> Self {
         Self {
-            timers: peripherals.TIMG0,
-            context_switch: peripherals.FROM_CPU_INTR0,
-            clock: peripherals.RTC_TIMER,
-            flash: peripherals.FLASH,
-            wifi: peripherals.WIFI,
-            #[cfg(not(feature = "hci-uart"))]
-            bluetooth: peripherals.BT,
-            #[cfg(feature = "hci-uart")]
-            bluetooth: parts::hci_line(
-                peripherals.UART1,
-                peripherals.GPIO6,
-                peripherals.GPIO7,
-                peripherals.GPIO10,
-                peripherals.GPIO5,
-            ),
-            accelerators: accelerators::Port,
-            thermometer: thermometer::Port,
+            chip: parts::chip!(peripherals),
+            bluetooth: parts::bluetooth!(peripherals, tx: GPIO6, rx: GPIO7, rts: GPIO10, cts: GPIO5),
             sensor: sensor::Port,
             // The BOOT button.
             button: parts::button(peripherals.GPIO9),

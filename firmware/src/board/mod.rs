@@ -1,16 +1,20 @@
 //! The boards: the only place that names a chip.
 //!
-//! A board is one file of facts (how much heap, which pin does what, what light there is) with the
-//! same items in each. The build script takes the one that `BOARD` names, or else the one with the
-//! name of the chip, which is Espressif's own board. Everything else in the firmware takes what it
+//! - A board's file says which pin does what, and what light there is. The build script takes the
+//!   one that `BOARD` names, or else the one with the name of the chip, which is Espressif's own.
+//! - A chip's file, in `chips/`, says how much heap there is, where memory outlives a restart, and
+//!   what of TLS is computed in hardware.
+//!
+//! Each has the same items as the others of its kind. Everything else in the firmware takes what it
 //! needs from [`Board`].
 
 mod parts;
 
-// `mod chosen`, from the board's file.
+// `mod chosen`, from the board's file, and `mod this_chip`, from the chip's.
 include!(concat!(env!("OUT_DIR"), "/board.rs"));
 
-pub(crate) use chosen::{CHIP, RETAINED, TX_POWER_QUARTER_DBM, claim_heap, lamp};
+pub(crate) use chosen::{TX_POWER_QUARTER_DBM, lamp};
+pub(crate) use this_chip::{NAME as CHIP, RETAINED, claim_heap};
 
 use esp_hal::{
     gpio::{Input, Level},
@@ -21,19 +25,24 @@ use crate::platform::{accelerators, bluetooth, sensor, thermometer};
 
 /// What is soldered on, and the parts of the chip that the device uses.
 pub(crate) struct Board {
+    pub(crate) chip: Chip,
+    /// The chip's radio, or the line to a controller beside it.
+    pub(crate) bluetooth: bluetooth::Port,
+    pub(crate) sensor: sensor::Port,
+    pub(crate) button: Button,
+    pub(crate) light: lamp::Port,
+}
+
+/// What is the same on every board with this chip.
+pub(crate) struct Chip {
     pub(crate) timers: TIMG0<'static>,
     pub(crate) context_switch: FROM_CPU_INTR0<'static>,
     pub(crate) clock: RTC_TIMER<'static>,
     pub(crate) flash: FLASH<'static>,
     pub(crate) wifi: WIFI<'static>,
-    /// The chip's radio, or the line to a controller beside it.
-    pub(crate) bluetooth: bluetooth::Port,
     /// What of TLS the chip computes in hardware.
     pub(crate) accelerators: accelerators::Port,
     pub(crate) thermometer: thermometer::Port,
-    pub(crate) sensor: sensor::Port,
-    pub(crate) button: Button,
-    pub(crate) light: lamp::Port,
 }
 
 /// A push button between a pin and ground or supply.

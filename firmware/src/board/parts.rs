@@ -14,6 +14,49 @@ use super::Button;
 #[cfg(rmt_driver_supported)]
 use crate::platform::sensor;
 
+/// The most that the radio sends with, in quarters of a dBm. With more than 65 some boards fail to
+/// authenticate (esp-radio 1.0.0-beta.1, `wifi`, "Troubleshooting").
+pub(crate) const TX_POWER_QUARTER_DBM: i8 = 60;
+
+/// The [`Chip`](super::Chip) out of the peripherals. A macro, since it takes some of their fields and
+/// leaves the others to the board.
+macro_rules! chip {
+    ($peripherals:ident) => {
+        $crate::board::Chip {
+            timers: $peripherals.TIMG0,
+            context_switch: $peripherals.FROM_CPU_INTR0,
+            clock: $peripherals.RTC_TIMER,
+            flash: $peripherals.FLASH,
+            wifi: $peripherals.WIFI,
+            accelerators: $crate::board::this_chip::accelerators!($peripherals),
+            #[cfg(soc_has_tsens)]
+            thermometer: $peripherals.TSENS,
+            #[cfg(not(soc_has_tsens))]
+            thermometer: $crate::platform::thermometer::Port,
+        }
+    };
+}
+pub(super) use chip;
+
+/// Bluetooth: the chip's own radio, or, with `hci-uart`, the line on these pins to a controller
+/// beside the chip.
+macro_rules! bluetooth {
+    ($peripherals:ident, tx: $tx:ident, rx: $rx:ident, rts: $rts:ident, cts: $cts:ident) => {{
+        #[cfg(not(feature = "hci-uart"))]
+        let port = $peripherals.BT;
+        #[cfg(feature = "hci-uart")]
+        let port = $crate::board::parts::hci_line(
+            $peripherals.UART1,
+            $peripherals.$tx,
+            $peripherals.$rx,
+            $peripherals.$rts,
+            $peripherals.$cts,
+        );
+        port
+    }};
+}
+pub(super) use bluetooth;
+
 /// A button that connects its pin to ground.
 pub(super) fn button(pin: impl InputPin + 'static) -> Button {
     let pull_up = InputConfig::default().with_pull(Pull::Up);

@@ -66,26 +66,27 @@ pub(crate) fn bring_up(
     reset: ResetReason,
     spawner: Spawner,
 ) -> (Body<Chip>, Library<'static>) {
-    let mut clock = Rtc::new(board.clock);
+    let chip = board.chip;
+    let mut clock = Rtc::new(chip.clock);
     system::watch(&mut clock);
-    let timers = TimerGroup::new(board.timers);
-    esp_rtos::start(timers.timer0, board.context_switch);
+    let timers = TimerGroup::new(chip.timers);
+    esp_rtos::start(timers.timer0, chip.context_switch);
     light::start(board.light, spawner);
     // Wi-Fi comes up before anything asks for randomness: the radio is the source of it.
-    let (controller, interface) = wifi::power_up(board.wifi);
-    let system = system::Soc::new(clock, board.thermometer, board.button, reset);
+    let (controller, interface) = wifi::power_up(chip.wifi);
+    let system = system::Soc::new(clock, chip.thermometer, board.button, reset);
     let stack = network::start(interface, &system, spawner);
     let body = Body {
         bluetooth: bluetooth::Controller::new(board.bluetooth),
         mailbox: None,
         wifi: wifi::Station::new(controller, stack),
         network: sockets::Sockets::new(stack),
-        flash: FlashStorage::new(board.flash),
+        flash: FlashStorage::new(chip.flash),
         sensor: sensor::Dht::new(board.sensor),
         system,
         observer: console::Console,
     };
-    (body, tls::install(board.accelerators))
+    (body, tls::install(chip.accelerators))
 }
 
 /// Lives until the device asks for a restart, and restarts.

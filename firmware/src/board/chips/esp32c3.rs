@@ -1,0 +1,29 @@
+//! ESP32-C3.
+
+use esp_hal::ram;
+
+#[path = "../retained/rtc.rs"]
+mod retained;
+
+pub(crate) use retained::RETAINED;
+
+/// As its maker writes it.
+pub(crate) const NAME: &str = "ESP32-C3";
+
+/// Gives the allocator its memory: what the second-stage bootloader leaves behind (66,320 bytes,
+/// esp-bootloader-esp-idf 0.6.0), and a part of the memory that the main stack lies in.
+pub(crate) fn claim_heap() {
+    esp_alloc::heap_allocator!(#[ram(reclaimed)] size: 64 * 1024);
+    esp_alloc::heap_allocator!(size: 136 * 1024);
+}
+
+/// What of TLS the chip computes in hardware.
+macro_rules! accelerators {
+    ($peripherals:ident) => {
+        mbedtls_rs_sys::hook::backend::esp::EspAccel::new()
+            .with_sha($peripherals.SHA)
+            .with_aes($peripherals.AES)
+            .with_rsa($peripherals.RSA)
+    };
+}
+pub(crate) use accelerators;
