@@ -1,18 +1,13 @@
 //! `cargo xtask hil`: the tests that need a board. Without one they are skipped, and said to be.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-};
+mod desk;
 
-use anyhow::{Context, Result, bail};
+use std::path::PathBuf;
 
-use crate::{
-    esptb,
-    firmware::{self, chips},
-    flash, process, setup, terminal, workspace,
-};
+use anyhow::{Result, bail};
+
+use crate::{setup, terminal};
+use desk::Desk;
 
 /// The options of `cargo xtask hil`.
 #[derive(clap::Args)]
@@ -27,25 +22,36 @@ pub(crate) struct Options {
     /// board goes online. Otherwise certificates are made for the occasion, and it stays offline
     #[arg(long, value_name = "DIR")]
     spiffs: Option<PathBuf>,
+    /// A Bluetooth controller near the board, as `esptb provision` takes it: the board is
+    /// provisioned over the air, with the network in ESPTB_WIFI
+    #[arg(long, value_name = "CONTROLLER")]
+    hci: Option<String>,
+    /// A DHT sensor is connected
+    #[arg(long)]
+    sensor: bool,
+    /// Somebody is there to press the BOOT button when asked
+    #[arg(long)]
+    attended: bool,
 }
 
-/// A board on the desk and what it is tested with.
-struct Desk {
-    esptb: PathBuf,
-    port: String,
-    folder: PathBuf,
-    elf: PathBuf,
-    chip: String,
-    spiffs: PathBuf,
-    /// Whether it knows a network and a broker.
-    online: bool,
+/// What a test needs beside the board.
+#[derive(Clone, Copy)]
+enum Need {
+    Nothing,
+    /// Certificates that a broker takes, and a network.
+    Broker,
+    /// A Bluetooth controller near it.
+    Controller,
+    ControllerAndNetwork,
+    Sensor,
+    /// Somebody beside it.
+    Hand,
 }
 
 struct Test {
     name: &'static str,
     about: &'static str,
-    /// Whether it needs a network and a broker.
-    online: bool,
+    need: Need,
     run: fn(&Desk) -> Result<()>,
 }
 
@@ -54,50 +60,83 @@ const TESTS: &[Test] = &[
     Test {
         name: "flash",
         about: "the image is written and verified",
-        online: false,
-        run: |desk| desk.flash("flash.bin", &["--nvs"]),
+        need: Need::Nothing,
+        run: |desk| desk.flash("flash.bin"),
     },
     Test {
         name: "again",
         about: "what is there already is not written again",
-        online: false,
-        run: |desk| desk.flash("flash.bin", &["--nvs"]),
+        need: Need::Nothing,
+        run: |desk| desk.flash("flash.bin"),
     },
     Test {
         name: "boot",
         about: "bootloader, app and console start",
-        online: false,
-        run: |desk| desk.until("boot", "20s", &[]),
+        need: Need::Nothing,
+        run: |desk| desk.until("boot", "20s"),
     },
     Test {
         name: "credentials",
         about: "SPIFFS is mounted, the certificates are proven on the chip",
-        online: false,
-        run: |desk| desk.until("credentials.proven", "60s", &[]),
+        need: Need::Nothing,
+        run: |desk| desk.until("credentials.proven", "60s"),
     },
     Test {
         name: "advertise",
         about: "a board without a network waits for a provisioning client",
-        online: false,
+        need: Need::Nothing,
         run: |desk| {
-            desk.image("blank.bin", false)?;
-            desk.flash("blank.bin", &["--nvs"])?;
-            desk.until("provisioning.started", "60s", &[])
+            desk.flash("blank.bin")?;
+            desk.until("provisioning.started", "60s")
         },
+    },
+    Test {
+        name: "conformance",
+        about: "it provisions as ESP-IDF's devices do",
+        need: Need::Controller,
+        run: Desk::conform,
+    },
+    Test {
+        name: "provision",
+        about: "a client gives it a network, which it joins",
+        need: Need::ControllerAndNetwork,
+        run: Desk::provision,
+    },
+    Test {
+        name: "remember",
+        about: "after a restart it joins that network again",
+        need: Need::ControllerAndNetwork,
+        run: |desk| desk.until("wifi.joined", "60s"),
+    },
+    Test {
+        name: "button",
+        about: "the BOOT button, held for five seconds, makes it forget its network",
+        need: Need::Hand,
+        run: |desk| {
+            desk.flash("flash.bin")?;
+            terminal::heading("as soon as lines come: hold BOOT for five seconds and more");
+            desk.until("factory.reset", "60s")
+        },
+    },
+    Test {
+        name: "sensor",
+        about: "the DHT sensor is read",
+        need: Need::Sensor,
+        run: Desk::read_sensor,
     },
     Test {
         name: "online",
         about: "Wi-Fi, clock, TLS and MQTT: telemetry is acknowledged",
-        online: true,
+        need: Need::Broker,
         run: |desk| {
-            desk.flash("flash.bin", &["--nvs"])?;
-            desk.until("telemetry.acknowledged", "3m", &[])
+            desk.flash("flash.bin")?;
+            desk.until("telemetry.acknowledged", "3m")
         },
     },
     Test {
         name: "report",
         about: "time and memory of each phase of the next start, in target/hil/report.json",
-        online: true,
+        need: Need::Broker,
         run: Desk::report,
     },
 ];
@@ -125,12 +164,12 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let (mut passed, mut failed, mut skipped) = (0, 0, 0);
     for test in TESTS {
         terminal::heading(format!("{}: {}", test.name, test.about));
-        if failed > 0 || test.online && !desk.online {
+        let missing = match failed {
+            0 => desk.missing(test.need),
+            _ => Some("after the failure above"),
+        };
+        if let Some(why) = missing {
             skipped += 1;
-            let why = match failed {
-                0 => "it needs --spiffs and the network in ESPTB_WIFI",
-                _ => "after the failure above",
-            };
             anstream::println!("{}: {why}", terminal::yellow("skipped"));
             continue;
         }
@@ -150,75 +189,4 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         0 => Ok(()),
         _ => bail!("the board did not pass"),
     }
-}
-
-impl Desk {
-    fn new(options: &Options, port: String) -> Result<Self> {
-        let chip = chips::find(options.chip.as_deref())?;
-        let folder = workspace::root().join("target/hil");
-        fs::create_dir_all(&folder)?;
-        let esptb = esptb::build()?;
-        let spiffs = match &options.spiffs {
-            Some(spiffs) => spiffs.clone(),
-            None => made_up(&esptb, &folder)?,
-        };
-        let desk = Self {
-            port,
-            elf: firmware::elf(&chip)?,
-            chip: chip.name,
-            spiffs,
-            online: options.spiffs.is_some() && std::env::var_os("ESPTB_WIFI").is_some(),
-            esptb,
-            folder,
-        };
-        desk.image("flash.bin", desk.online)?;
-        Ok(desk)
-    }
-
-    fn image(&self, name: &str, with_network: bool) -> Result<()> {
-        let image = self.folder.join(name);
-        if with_network {
-            return flash::make(&self.chip, &self.elf, &self.spiffs, &image);
-        }
-        let mut command = Command::new(&self.esptb);
-        command.env_remove("ESPTB_WIFI");
-        command.args(["image", "--chip", &self.chip, "--app"]);
-        command.arg(&self.elf).arg("--spiffs").arg(&self.spiffs);
-        process::run(command.arg("--out").arg(image))
-    }
-
-    fn flash(&self, image: &str, more: &[&str]) -> Result<()> {
-        let mut command = Command::new(&self.esptb);
-        command.arg("flash").arg(self.folder.join(image));
-        process::run(command.args(["--port", &self.port]).args(more))
-    }
-
-    /// Lets the board start anew and waits for an event on its console.
-    fn until(&self, event: &str, time: &str, more: &[&str]) -> Result<()> {
-        let mut command = Command::new(&self.esptb);
-        command.args(["monitor", "--port", &self.port, "--until", event]);
-        command.args(["--for", time]).args(more);
-        process::run(command.arg("--elf").arg(&self.elf))
-    }
-
-    fn report(&self) -> Result<()> {
-        let mut command = Command::new(&self.esptb);
-        command.args(["board-report", "--port", &self.port, "--json"]);
-        let report = process::capture(&mut command)?;
-        let file = self.folder.join("report.json");
-        fs::write(&file, report).with_context(|| file.display().to_string())
-    }
-}
-
-/// Certificates of a device that no broker knows.
-fn made_up(esptb: &Path, folder: &Path) -> Result<PathBuf> {
-    let run = |arguments: &[&str]| {
-        let mut command = Command::new(esptb);
-        process::run(command.current_dir(folder).args(arguments))
-    };
-    if !folder.join("ca").exists() {
-        run(&["pki", "init"])?;
-    }
-    run(&["pki", "device", "HIL-1", "--replace"])?;
-    Ok(folder.join("devices/HIL-1"))
 }
