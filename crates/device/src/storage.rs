@@ -13,7 +13,7 @@ mod memory;
 mod nvs;
 mod partitions;
 
-use core::cell::RefCell;
+use core::cell::{Cell, RefCell};
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -23,7 +23,7 @@ use zeroize::Zeroizing;
 
 use crate::platform::{Passphrase, Ssid, WifiCredentials};
 pub use error::{FileError, StorageError};
-use memory::Memory;
+use memory::{Memory, Network};
 pub use partitions::{Partition, Partitions, TABLE_OFFSET, TABLE_SIZE};
 
 /// The NVS namespace of this firmware and its keys. The tools write the same.
@@ -57,7 +57,7 @@ mod idf {
 /// The flash of a device, with its partitions found.
 pub struct Storage<F> {
     flash: RefCell<F>,
-    partitions: Partitions,
+    partitions: Cell<Partitions>,
     /// What could not be kept in flash.
     memory: RefCell<Memory>,
 }
@@ -70,16 +70,18 @@ impl<F: NorFlash> Storage<F> {
     /// Returns what is wrong, for a person; the device lives with it.
     pub fn open(mut flash: F) -> (Self, heapless::Vec<StorageError, 2>) {
         let partitions = Partitions::read(&mut flash);
-        let mut storage = Self {
+        let storage = Self {
             flash: RefCell::new(flash),
-            partitions,
+            partitions: Cell::new(partitions),
             memory: RefCell::default(),
         };
         let nvs = storage.make_nvs_ready();
-        if let Err(error) = nvs
-            && error != StorageError::NvsUnreadable
-        {
-            storage.partitions.nvs = Err(error);
+        // With less it goes on; also a flash that does not answer may do so another time.
+        if let Err(error @ (StorageError::PartitionOutside(_) | StorageError::NvsFull)) = nvs {
+            storage.partitions.set(Partitions {
+                nvs: Err(error),
+                ..partitions
+            });
         }
         // Without a table both say the same.
         let spiffs = partitions.spiffs.err().filter(|error| nvs != Err(*error));
@@ -87,11 +89,18 @@ impl<F: NorFlash> Storage<F> {
     }
 
     fn make_nvs_ready(&self) -> Result<(), StorageError> {
-        let opened = self.with_nvs(|_| Ok(()));
-        if opened == Err(StorageError::NvsUnreadable) {
-            self.erase_nvs()?;
+        let partition = self.partitions().nvs?;
+        let started =
+            nvs::Nvs::start(&mut *self.flash.borrow_mut(), partition).map(|(_, damaged)| damaged);
+        match started {
+            Ok(false) => Ok(()),
+            Ok(true) => Err(StorageError::NvsDamaged),
+            Err(StorageError::NvsUnreadable) => {
+                self.erase_nvs()?;
+                Err(StorageError::NvsUnreadable)
+            }
+            Err(error) => Err(error),
         }
-        opened
     }
 
     /// Gives the flash back.
@@ -99,9 +108,14 @@ impl<F: NorFlash> Storage<F> {
         self.flash.into_inner()
     }
 
-    /// Where things are.
+    /// Where things are. A table that could not be read is read again.
     pub fn partitions(&self) -> Partitions {
-        self.partitions
+        let mut partitions = self.partitions.get();
+        if partitions.nvs == Err(StorageError::FlashFailed) {
+            partitions = Partitions::read(&mut *self.flash.borrow_mut());
+            self.partitions.set(partitions);
+        }
+        partitions
     }
 
     /// The network to join: our own, or else the one an ESP-IDF firmware left.
@@ -110,8 +124,10 @@ impl<F: NorFlash> Storage<F> {
     ///
     /// [`StorageError`] from the flash; a stored network that makes no sense is none.
     pub fn wifi(&self) -> Result<Option<WifiCredentials>, StorageError> {
-        if let Some(network) = &self.memory.borrow().wifi {
-            return Ok(Some(network.clone()));
+        match &self.memory.borrow().wifi {
+            Some(Network::Kept(network)) => return Ok(Some(network.clone())),
+            Some(Network::Forgotten) => return Ok(None),
+            None => {}
         }
         self.look_up(|nvs| {
             if let Some(blob) = nvs.blob(&keys::NAMESPACE, &keys::WIFI)? {
@@ -135,7 +151,7 @@ impl<F: NorFlash> Storage<F> {
         blob.extend_from_slice(ssid);
         blob.extend_from_slice(network.passphrase.as_bytes());
         let kept = self.with_nvs(|nvs| nvs.set_blob(&keys::NAMESPACE, &keys::WIFI, &blob));
-        self.memory.borrow_mut().wifi = kept.is_err().then(|| network.clone());
+        self.memory.borrow_mut().wifi = kept.is_err().then(|| Network::Kept(network.clone()));
         kept
     }
 
@@ -143,19 +159,18 @@ impl<F: NorFlash> Storage<F> {
     ///
     /// # Errors
     ///
-    /// [`StorageError`] if the flash does not work.
+    /// [`StorageError`] if the flash does not work: it is forgotten until the next restart only.
     pub fn erase_wifi(&self) -> Result<(), StorageError> {
-        self.memory.borrow_mut().wifi = None;
-        if self.partitions.nvs.is_err() {
-            return Ok(());
-        }
-        self.with_nvs(|nvs| {
+        let erased = self.look_up(|nvs| {
             // ESP-IDF's first: should the power fail in between, our own still holds, and the
             // next try begins where this one ended.
             nvs.wipe(&idf::NAMESPACE, &idf::SSID)?;
             nvs.wipe(&idf::NAMESPACE, &idf::PASSWORD)?;
-            nvs.wipe(&keys::NAMESPACE, &keys::WIFI)
-        })
+            nvs.wipe(&keys::NAMESPACE, &keys::WIFI)?;
+            Ok(None::<()>)
+        });
+        self.memory.borrow_mut().wifi = erased.is_err().then_some(Network::Forgotten);
+        erased.map(|_| ())
     }
 
     /// The last time known to be right, in seconds since 1970 UTC.
@@ -229,8 +244,9 @@ impl<F: NorFlash> Storage<F> {
     ///
     /// [`FileError`] if there is no such file, it is larger, or the volume is damaged.
     pub fn read_file(&self, name: &str, limit: u32) -> Result<Zeroizing<Vec<u8>>, FileError> {
+        let spiffs = self.partitions().spiffs;
+        let Partition { offset, size } = spiffs.map_err(FileError::NoPartition)?;
         let mut flash = self.flash.borrow_mut();
-        let Partition { offset, size } = self.partitions.spiffs.map_err(FileError::NoPartition)?;
         let mut volume =
             spiffs::Spiffs::mount(&mut *flash, spiffs::Partition { offset, size }, None)
                 .map_err(|error| FileError::from_spiffs(&error))?;
@@ -251,7 +267,7 @@ impl<F: NorFlash> Storage<F> {
     }
 
     fn erase_nvs(&self) -> Result<(), StorageError> {
-        let Partition { offset, size } = self.partitions.nvs?;
+        let Partition { offset, size } = self.partitions().nvs?;
         self.flash
             .borrow_mut()
             .erase(offset, offset + size)
@@ -263,7 +279,7 @@ impl<F: NorFlash> Storage<F> {
         &self,
         use_it: impl FnOnce(&mut nvs::Nvs<'_, F>) -> Result<T, StorageError>,
     ) -> Result<T, StorageError> {
-        let partition = self.partitions.nvs?;
+        let partition = self.partitions().nvs?;
         let mut flash = self.flash.borrow_mut();
         let mut nvs = nvs::Nvs::open(&mut *flash, partition)?;
         use_it(&mut nvs)
@@ -274,8 +290,9 @@ impl<F: NorFlash> Storage<F> {
         &self,
         read: impl FnOnce(&mut nvs::Nvs<'_, F>) -> Result<Option<T>, StorageError>,
     ) -> Result<Option<T>, StorageError> {
-        match self.partitions.nvs {
+        match self.partitions().nvs {
             Ok(_) => self.with_nvs(read),
+            Err(StorageError::FlashFailed) => Err(StorageError::FlashFailed),
             Err(_) => Ok(None),
         }
     }

@@ -13,6 +13,8 @@ pub enum StorageError {
     PartitionOutside(&'static str),
     /// NVS holds something else, or is damaged beyond its own repair.
     NvsUnreadable,
+    /// Something in NVS was damaged and is gone: worn flash, or foreign hands.
+    NvsDamaged,
     /// NVS has no room left.
     NvsFull,
     /// The flash itself failed to read, write or erase.
@@ -34,7 +36,14 @@ impl fmt::Display for StorageError {
                 "the partition \"{name}\" does not lie behind the table, within the flash, on whole sectors: \
                  flash a table made for this flash size"
             ),
-            Self::NvsUnreadable => f.write_str("NVS cannot be read and starts afresh"),
+            Self::NvsUnreadable => f.write_str(
+                "NVS is in no format that this firmware reads, and starts afresh: provision the \
+                 device again",
+            ),
+            Self::NvsDamaged => f.write_str(
+                "something in NVS was damaged and is gone: if the device waits to be provisioned, \
+                 do it again, with the code that it shows now; if this comes often, replace the board",
+            ),
             Self::NvsFull => {
                 f.write_str("NVS is full: erase the nvs partition, then provision again")
             }
@@ -85,7 +94,11 @@ impl fmt::Display for FileError {
             }
             Self::Missing => f.write_str("is not in the SPIFFS partition: add it and flash again"),
             Self::TooLarge { size, limit } => {
-                write!(f, "has {size} bytes, more than the {limit} that make sense")
+                write!(
+                    f,
+                    "has {size} bytes, more than the {limit} that make sense: put the right file \
+                     in its place and flash again"
+                )
             }
             Self::Damaged => f.write_str("is damaged: build the SPIFFS image and flash it again"),
             Self::FlashFailed => StorageError::FlashFailed.fmt(f),

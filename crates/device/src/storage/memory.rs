@@ -10,9 +10,17 @@ use crate::platform::WifiCredentials;
 #[derive(Default)]
 pub(super) struct Memory {
     /// The network to join.
-    pub(super) wifi: Option<WifiCredentials>,
+    pub(super) wifi: Option<Network>,
     /// The proof of possession.
     pub(super) pop: Option<Zeroizing<String>>,
     /// The last time known to be right, in seconds since 1970 UTC.
     pub(super) last_good_time: Option<u64>,
+}
+
+/// What the device knows better than its flash.
+pub(super) enum Network {
+    /// This is the network.
+    Kept(WifiCredentials),
+    /// There is none any more.
+    Forgotten,
 }

@@ -9,6 +9,7 @@
 //! with its last bit, what it replaces is erased afterwards, and of two the later counts. A page
 //! is moved while it is marked so; where the power fails meanwhile, the move begins anew.
 
+mod check;
 mod entry;
 mod page;
 mod room;
@@ -73,9 +74,14 @@ impl<'a, F: NorFlash> Nvs<'a, F> {
     /// # Errors
     ///
     /// [`StorageError::PartitionOutside`], [`StorageError::FlashFailed`], or
-    /// [`StorageError::NvsUnreadable`] if it is in another format, or in an order that nobody
-    /// leaves behind.
+    /// [`StorageError::NvsUnreadable`] if it is in another format.
     pub(super) fn open(flash: &'a mut F, partition: Partition) -> Result<Self, StorageError> {
+        let mut this = Self::over(flash, partition)?;
+        this.finish_move()?;
+        Ok(this)
+    }
+
+    fn over(flash: &'a mut F, partition: Partition) -> Result<Self, StorageError> {
         let Partition { offset, size } = partition;
         let fits = offset
             .checked_add(size)
@@ -85,22 +91,11 @@ impl<'a, F: NorFlash> Nvs<'a, F> {
             return Err(StorageError::PartitionOutside("nvs"));
         }
         let pages = size / page::SIZE;
-        let mut this = Self {
+        Ok(Self {
             flash,
             offset,
             pages,
-        };
-        if !this.is_in_order()? {
-            return Err(StorageError::NvsUnreadable);
-        }
-        if let Some(from) = this.page_in(Phase::Freeing)? {
-            // All that the new page has is copies.
-            if let Some(to) = this.page_in(Phase::Active)? {
-                this.page(to).erase()?;
-            }
-            this.move_from(from)?;
-        }
-        Ok(this)
+        })
     }
 
     /// A blob; none if there is none, or it is damaged.

@@ -127,10 +127,92 @@ fn a_foreign_nvs_does_not_keep_the_device_from_being_provisioned() {
         noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         *byte = (noise >> 24) as u8;
     }
-    let (storage, _) = Storage::open(MemFlash::from_bytes(bytes));
+    let (storage, faults) = Storage::open(MemFlash::from_bytes(bytes));
+    assert_eq!(faults, [StorageError::NvsDamaged]);
     assert_eq!(kept(&storage), None);
     storage.keep_wifi(&home(b"secret")).unwrap();
     assert_eq!(kept(&storage), pair(b"home", b"secret"));
+    let (storage, faults) = Storage::open(storage.release());
+    assert_eq!(faults, []);
+    assert_eq!(kept(&storage), pair(b"home", b"secret"));
+}
+
+/// A flash that does not answer so many times, or whose writes and erasures fail.
+struct Faulty {
+    flash: MemFlash,
+    silent: u32,
+    sealed: bool,
+}
+
+impl embedded_storage::nor_flash::ErrorType for Faulty {
+    type Error = embedded_storage::nor_flash::NorFlashErrorKind;
+}
+
+impl embedded_storage::nor_flash::ReadNorFlash for Faulty {
+    const READ_SIZE: usize = 1;
+    fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), Self::Error> {
+        if let Some(left) = self.silent.checked_sub(1) {
+            self.silent = left;
+            return Err(Self::Error::Other);
+        }
+        self.flash
+            .read(offset, bytes)
+            .map_err(|_| Self::Error::Other)
+    }
+    fn capacity(&self) -> usize {
+        self.flash.capacity()
+    }
+}
+
+impl NorFlash for Faulty {
+    const WRITE_SIZE: usize = 4;
+    const ERASE_SIZE: usize = 4096;
+    fn erase(&mut self, from: u32, to: u32) -> Result<(), Self::Error> {
+        if self.sealed {
+            return Err(Self::Error::Other);
+        }
+        self.flash.erase(from, to).map_err(|_| Self::Error::Other)
+    }
+    fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), Self::Error> {
+        if self.sealed {
+            return Err(Self::Error::Other);
+        }
+        self.flash
+            .write(offset, bytes)
+            .map_err(|_| Self::Error::Other)
+    }
+}
+
+fn faulty(silent: u32) -> Storage<Faulty> {
+    let storage = storage();
+    storage.keep_wifi(&home(b"secret")).unwrap();
+    let flash = Faulty {
+        flash: storage.release(),
+        silent,
+        sealed: false,
+    };
+    Storage::open(flash).0
+}
+
+#[test]
+fn a_flash_that_does_not_answer_at_first_costs_no_network() {
+    for silent in 0..40 {
+        let storage = faulty(silent);
+        let network = (0..40).find_map(|_| storage.wifi().ok()).flatten();
+        assert!(network.is_some(), "{silent}");
+    }
+}
+
+#[test]
+fn a_network_that_cannot_be_erased_is_forgotten_all_the_same() {
+    let storage = faulty(0);
+    storage.flash.borrow_mut().sealed = true;
+    assert_eq!(storage.erase_wifi(), Err(StorageError::FlashFailed));
+    assert!(storage.wifi().unwrap().is_none());
+    let kept = storage.keep_wifi(&home(b"another"));
+    assert_eq!(kept, Err(StorageError::FlashFailed));
+    let known = storage.wifi().unwrap().unwrap();
+    assert_eq!(known.passphrase.as_bytes(), b"another");
 }
 
 #[test]

@@ -93,6 +93,11 @@ impl Entry {
         self.0[1] == kind as u8
     }
 
+    /// Whether its value follows it: texts and blobs, also those of ESP-IDF before v3.3 (0x41).
+    pub(super) fn is_long(&self) -> bool {
+        [Type::Text as u8, 0x41, Type::Piece as u8].contains(&self.0[1])
+    }
+
     /// How many entries it takes, with its value. At least one.
     pub(super) fn span(&self) -> usize {
         usize::from(self.0[2]).max(1)

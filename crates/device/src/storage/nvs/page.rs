@@ -27,6 +27,8 @@ pub(super) enum Phase {
     Full,
     /// What is left of them is being moved.
     Freeing,
+    /// All of them were: the page holds nothing, should the power fail while it is erased.
+    Moved,
 }
 
 impl Phase {
@@ -35,6 +37,8 @@ impl Phase {
             Self::Active => 0xffff_fffe,
             Self::Full => 0xffff_fffc,
             Self::Freeing => 0xffff_fff8,
+            // ESP-IDF calls it corrupt, and erases such a page before it is used again.
+            Self::Moved => 0xffff_fff0,
         }
     }
 }
@@ -76,7 +80,7 @@ impl States {
         self.0[index / 4] &= !(0b11 << shift) | (state as u8) << shift;
     }
 
-    fn written(&self, from: usize, span: usize) -> bool {
+    pub(super) fn written(&self, from: usize, span: usize) -> bool {
         from + span <= ENTRIES && (from..from + span).all(|index| self.of(index) == State::Written)
     }
 }
@@ -150,6 +154,19 @@ impl<F: NorFlash> Page<'_, F> {
         self.write(0, &phase.word().to_le_bytes())
     }
 
+    /// Erases a page without a header, if there was one and time spoiled it. Returns whether it did.
+    pub(super) fn erase_if_damaged(&mut self) -> Result<bool, StorageError> {
+        let mut word = [0; 4];
+        self.read(0, &mut word)?;
+        let word = u32::from_le_bytes(word);
+        // Blank, cut off before it was valid or while it was erased; or moved.
+        if [u32::MAX, Phase::Moved.word()].contains(&word) {
+            return Ok(false);
+        }
+        self.erase()?;
+        Ok(true)
+    }
+
     /// Makes a page without a header of it.
     pub(super) fn erase(&mut self) -> Result<(), StorageError> {
         self.flash
@@ -184,9 +201,7 @@ impl<F: NorFlash> Page<'_, F> {
             if states.of(index) != State::Written {
                 continue;
             }
-            let mut bytes = [0; entry::SIZE];
-            self.read(place(index), &mut bytes)?;
-            match Entry::parse(bytes) {
+            match self.entry(index)? {
                 Some(entry) if states.written(index, entry.span()) => {
                     return Ok(Some((index, entry)));
                 }
@@ -195,6 +210,13 @@ impl<F: NorFlash> Page<'_, F> {
             }
         }
         Ok(None)
+    }
+
+    /// What is at an index, if its checksum is right.
+    pub(super) fn entry(&mut self, index: usize) -> Result<Option<Entry>, StorageError> {
+        let mut bytes = [0; entry::SIZE];
+        self.read(place(index), &mut bytes)?;
+        Ok(Entry::parse(bytes))
     }
 
     /// Reads bytes of the value that follows an entry.
@@ -235,11 +257,7 @@ impl<F: NorFlash> Page<'_, F> {
         let mut index = 0;
         while index < ENTRIES {
             let written = states.of(index) == State::Written;
-            let mut bytes = [0; entry::SIZE];
-            if written {
-                self.read(place(index), &mut bytes)?;
-            }
-            match Entry::parse(bytes).filter(|_| written) {
+            match self.entry(index)?.filter(|_| written) {
                 Some(entry) if states.written(index, entry.span()) => index += entry.span(),
                 Some(_) => {
                     self.mark(index, 1, State::Erased)?;

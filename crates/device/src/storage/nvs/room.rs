@@ -69,6 +69,18 @@ impl<F: NorFlash> Nvs<'_, F> {
         Ok(lives)
     }
 
+    /// Moves what counts of a page whose move the power cut off.
+    pub(super) fn finish_move(&mut self) -> Result<(), StorageError> {
+        if let Some(from) = self.page_in(Phase::Freeing)? {
+            // All that the new page has is copies.
+            if let Some(to) = self.page_in(Phase::Active)? {
+                self.page(to).erase()?;
+            }
+            self.move_from(from)?;
+        }
+        Ok(())
+    }
+
     /// Copies what counts of a page to a new one, and erases it.
     pub(super) fn move_from(&mut self, from: u32) -> Result<(), StorageError> {
         let to = self.begin_page()?;
@@ -86,6 +98,7 @@ impl<F: NorFlash> Nvs<'_, F> {
             }
             page.add(index, &entry, &value)?;
         }
+        self.page(from).advance(Phase::Moved)?;
         self.page(from).erase()
     }
 

@@ -130,23 +130,6 @@ impl<F: NorFlash> Nvs<'_, F> {
         Ok(first)
     }
 
-    /// Whether the pages' numbers tell which of two entries is the later: no two are the same, the
-    /// page that is written to has the highest, and there is a higher one for the next.
-    pub(super) fn is_in_order(&mut self) -> Result<bool, StorageError> {
-        let (mut last, mut told_apart) = (None, 0);
-        while let Some((_, header)) =
-            self.first_page(|header| last.is_none_or(|last| header.number > last))?
-        {
-            last = Some(header.number);
-            told_apart += 1;
-        }
-        let active = self.first_page(|header| header.phase == Phase::Active)?;
-        let pages = self.pages - self.free_pages()?.1;
-        Ok(told_apart == pages
-            && last != Some(u32::MAX)
-            && active.is_none_or(|(_, header)| Some(header.number) == last))
-    }
-
     /// A page in this phase; there is at most one that is active, and one whose content is moved.
     pub(super) fn page_in(&mut self, phase: Phase) -> Result<Option<u32>, StorageError> {
         let found = self.first_page(|header| header.phase == phase)?;
