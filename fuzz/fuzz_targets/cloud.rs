@@ -12,7 +12,7 @@ use std::rc::Rc;
 use std::task::Poll;
 
 use device::clock::Clock;
-use device::cloud::{ConnectionEnd, speak_in_the_clear};
+use device::cloud::{Wish, speak_in_the_clear};
 use device::event::{ClockSource, Sample};
 use device::life::Life;
 use device::settings::{LEAST_INTERVAL_MS, MOST_INTERVAL_MS, Settings};
@@ -170,9 +170,9 @@ fuzz_target!(|data: &[u8]| {
             .any(|at| at == word.as_bytes())
     };
     match result {
-        Ok(ConnectionEnd::Restart) => assert!(told("reboot")),
-        Ok(ConnectionEnd::FactoryReset) => assert!(told("factoryReset")),
-        Ok(ConnectionEnd::Failed(error)) | Err(error) => drop(error.to_string()),
+        Ok(Wish::Restart) => assert!(told("reboot")),
+        Ok(Wish::FactoryReset) => assert!(told("factoryReset")),
+        Err(error) => drop(error.to_string()),
     }
     drop(device);
     assert!((LEAST_INTERVAL_MS..=MOST_INTERVAL_MS).contains(&life.interval_ms()));

@@ -9,7 +9,7 @@ mod sntp;
 
 use core::cell::Cell;
 
-use embassy_time::Instant;
+use embassy_time::{Duration, Instant};
 
 use crate::event::ClockSource;
 
@@ -23,7 +23,14 @@ pub struct Clock {
     /// Milliseconds between 1970 UTC and boot, once known.
     boot: Cell<Option<(u64, ClockSource)>>,
     doubted: Cell<bool>,
+    /// When a time server last told the time.
+    asked: Cell<Option<Instant>>,
+    /// As `boot` was when a certificate was last found valid.
+    proven: Cell<Option<u64>>,
 }
+
+/// How far a clock may have been moved since a certificate was found valid, and still be proven.
+const PROVEN_WITHIN_MS: u64 = 3_600_000;
 
 impl Clock {
     /// The clock of a device that boots now; its calendar has not been set.
@@ -39,6 +46,8 @@ impl Clock {
             start,
             boot: Cell::new(None),
             doubted: Cell::new(false),
+            asked: Cell::new(None),
+            proven: Cell::new(None),
         }
     }
 
@@ -53,12 +62,42 @@ impl Clock {
         let boot = unix_ms.saturating_sub(self.uptime_ms());
         self.boot.set(Some((boot, source)));
         self.doubted.set(false);
+        if source == ClockSource::Sntp {
+            self.asked.set(Some(Instant::now()));
+        }
+    }
+
+    /// Whether a time server told the time in this life, and no longer ago than this.
+    #[must_use]
+    pub fn is_fresh(&self, within: Duration) -> bool {
+        let asked = self.asked.get();
+        asked.is_some_and(|asked| asked.elapsed() < within)
+    }
+
+    /// A certificate was found valid at the present time.
+    pub fn prove(&self) {
+        self.proven.set(self.boot.get().map(|(boot, _)| boot));
+    }
+
+    /// Whether a certificate was found valid in this life, and the clock was not moved far since:
+    /// somebody else than a time server vouches for it.
+    #[must_use]
+    pub fn is_proven(&self) -> bool {
+        match (self.boot.get(), self.proven.get()) {
+            (Some((boot, _)), Some(proven)) => boot.abs_diff(proven) < PROVEN_WITHIN_MS,
+            _ => false,
+        }
     }
 
     /// The time does not fit the dates of certificates: only a time server's word counts, until
     /// the clock is set again.
     pub fn doubt(&self) {
         self.doubted.set(true);
+    }
+
+    /// Trusts the time as it is, again.
+    pub fn trust(&self) {
+        self.doubted.set(false);
     }
 
     /// Whether the time is doubted.
@@ -114,5 +153,19 @@ mod tests {
         let boot = clock.stamp(0).unwrap();
         assert!(boot <= 2_000_000_000_000);
         assert_eq!(clock.stamp(1_500), Some(boot + 1_500));
+    }
+
+    #[test]
+    fn a_clock_that_was_moved_far_has_to_be_proven_again() {
+        let clock = Clock::boot();
+        clock.prove();
+        assert!(!clock.is_proven());
+        clock.set(2_000_000_000_000, ClockSource::Sntp);
+        assert!(!clock.is_proven());
+        clock.prove();
+        clock.set(2_000_000_000_000 + PROVEN_WITHIN_MS / 2, ClockSource::Sntp);
+        assert!(clock.is_proven());
+        clock.set(2_000_000_000_000 + PROVEN_WITHIN_MS * 2, ClockSource::Sntp);
+        assert!(!clock.is_proven());
     }
 }

@@ -8,7 +8,8 @@
 //!
 //! - **Samples** stay in the [`SampleQueue`](crate::telemetry::SampleQueue) until the broker has
 //!   acknowledged them. What was under way when a connection broke is sent again, with the same
-//!   time stamps, so that a server that got it after all stores it over itself.
+//!   time stamps even if the clock was set meanwhile, so that a server that got it after all
+//!   stores it over itself.
 //! - **The TLS session**, to be resumed.
 //! - Nothing of MQTT: every connection is a clean start without session expiry. A command that
 //!   was sent while the device was away would be obeyed late, and an RPC that is too large for
@@ -45,7 +46,7 @@ use alloc::vec;
 use core::net::{IpAddr, SocketAddr};
 
 use embassy_time::{Duration, with_timeout};
-use embedded_io_async::{Read, Write};
+use embedded_io_async::{ErrorKind, Read, Write};
 use embedded_nal_async::{AddrType, Dns, TcpConnect};
 use heapless::String;
 use minimq::{Buffers, ConfigBuilder, QoS, Session, Will};
@@ -58,6 +59,7 @@ use crate::platform::{Network, Platform};
 use crate::tls::{self, Resumption, Stream, TlsError};
 use device::Device;
 pub use error::{CloudError, Phase};
+pub(crate) use outbound::INTERVAL_ATTRIBUTE;
 use serve::{Failure, serve};
 use wire::{Line, Wire};
 
@@ -67,7 +69,8 @@ const RX_BYTES: usize = 1024;
 /// What is sent and not yet acknowledged: a batch of 2 KiB, the client attributes, a few replies.
 const TX_BYTES: usize = 4096;
 
-const DNS_TIMEOUT: Duration = Duration::from_secs(10);
+/// Time for each of three servers, which smoltcp asks one after the other for ten seconds.
+const DNS_TIMEOUT: Duration = Duration::from_secs(32);
 const TCP_TIMEOUT: Duration = Duration::from_secs(15);
 /// RSA-4096 takes a chip many seconds.
 const TLS_TIMEOUT: Duration = Duration::from_secs(60);
@@ -77,14 +80,12 @@ const FAREWELL_TIMEOUT: Duration = Duration::from_secs(1);
 
 const OFFLINE: &[u8] = br#"{"online":false}"#;
 
-/// Why a connection ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ConnectionEnd {
-    /// It did not come about, or broke. Try again later.
-    Failed(CloudError),
-    /// The server asked the device to restart, and knows that it will.
+/// What the server wished, and knows that it will come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wish {
+    /// The device is to restart.
     Restart,
-    /// The server asked the device to forget its network, and knows that it will.
+    /// The device is to forget its network.
     FactoryReset,
 }
 
@@ -92,6 +93,7 @@ pub enum ConnectionEnd {
 #[derive(Default)]
 pub struct CloudSession {
     resumption: Resumption,
+    wish: Option<Wish>,
 }
 
 impl CloudSession {
@@ -100,23 +102,40 @@ impl CloudSession {
     pub const fn new() -> Self {
         Self {
             resumption: Resumption::new(),
+            wish: None,
         }
     }
 
-    /// Connects and serves until the connection ends. Tells [`Event::Connecting`] and what follows
-    /// of it, but not how it ended.
+    /// Connects and serves until the server has a [`Wish`], which is then to be
+    /// [taken](Self::take_wish). Tells [`Event::Connecting`] and what follows of it, but not how it
+    /// ended.
     ///
-    /// Can be dropped at any time: samples that were not acknowledged stay in the queue.
+    /// Can be dropped at any time: samples that were not acknowledged stay in the queue, and a wish
+    /// stays here.
+    ///
+    /// # Errors
+    ///
+    /// The connection did not come about, or broke. Try again later.
     pub async fn run<P: Platform>(
         &mut self,
         life: &Life<'_, P>,
         credentials: Credentials<'_>,
         library: tls::Library<'_>,
-    ) -> ConnectionEnd {
-        match self.connect(life, credentials, library).await {
-            Ok(end) => end,
-            Err(error) => ConnectionEnd::Failed(error),
+    ) -> Result<(), CloudError> {
+        let end = self.connect(life, credentials, library).await;
+        if let Err(CloudError::Refused { .. }) = end {
+            // A server may look at certificates only in a full handshake: ThingsBoard creates
+            // devices there, and a device that it learned to accept meanwhile, or forgot, would go
+            // on being refused. (thingsboard/thingsboard, `MqttSslHandlerProvider.java`,
+            // `checkClientTrusted`, commit dfe65d5abc3aa959aaa853952d74943fbd6867bd)
+            self.resumption = Resumption::new();
         }
+        end
+    }
+
+    /// What the server wished, once.
+    pub fn take_wish(&mut self) -> Option<Wish> {
+        self.wish.take()
     }
 
     async fn connect<P: Platform>(
@@ -124,7 +143,7 @@ impl CloudSession {
         life: &Life<'_, P>,
         credentials: Credentials<'_>,
         library: tls::Library<'_>,
-    ) -> Result<ConnectionEnd, CloudError> {
+    ) -> Result<(), CloudError> {
         let settings = &life.settings;
         let broker = &settings.broker;
         life.tell(&Event::Connecting {
@@ -154,6 +173,9 @@ impl CloudSession {
             .await
             .map_err(|_| CloudError::TimedOut(Phase::Tls))?
             .map_err(CloudError::Tls)?;
+        if !stream.resumed() {
+            life.clock.prove();
+        }
         life.tell(&Event::TlsEstablished {
             version: stream.version(),
             resumed: stream.resumed(),
@@ -162,7 +184,10 @@ impl CloudSession {
         let name = credentials.bundle().common_name();
         let result = speak(life, name, settings.keep_alive_s, &mut stream).await;
         let result = match result {
-            Ok(end) => Ok(end),
+            Ok(wish) => {
+                self.wish = Some(wish);
+                Ok(())
+            }
             Err(Failure::Known(error)) => Err(error),
             Err(Failure::Transport { error, online }) => {
                 Err(explain(&mut stream, error, online).await)
@@ -180,7 +205,7 @@ async fn speak<D: Device, IO: Read + Write>(
     name: &str,
     keep_alive_s: u16,
     io: IO,
-) -> Result<ConnectionEnd, Failure<IO::Error>> {
+) -> Result<Wish, Failure<IO::Error>> {
     let mut rx = vec![0; RX_BYTES];
     let mut tx = vec![0; TX_BYTES];
     let config = ConfigBuilder::new(Buffers::new(&mut rx, &mut tx))
@@ -217,7 +242,7 @@ pub async fn speak_in_the_clear<P: Platform, IO: Read + Write>(
     life: &Life<'_, P>,
     name: &str,
     io: IO,
-) -> Result<ConnectionEnd, CloudError> {
+) -> Result<Wish, CloudError> {
     match speak(life, name, life.settings.keep_alive_s, io).await {
         Ok(end) => Ok(end),
         Err(Failure::Known(error)) => Err(error),
@@ -262,6 +287,8 @@ async fn explain<IO: Read<Error = TlsError>>(
     match (error, online) {
         (TlsError::Broken(_), false) => CloudError::HungUp,
         (TlsError::Broken(kind), true) => CloudError::Lost(kind),
+        // It did speak TLS before.
+        (TlsError::NotTls, true) => CloudError::Lost(ErrorKind::InvalidData),
         (error, _) => CloudError::Tls(error),
     }
 }

@@ -127,6 +127,13 @@ pub enum Event {
         /// Milliseconds until the next try.
         retry_ms: u32,
     },
+    /// The network to join cannot be read from flash; next try in `retry_ms`.
+    NetworkUnreadable {
+        /// What the flash has.
+        error: StorageError,
+        /// The pause in milliseconds.
+        retry_ms: u32,
+    },
     /// The network was lost.
     WifiLost,
 
@@ -209,8 +216,13 @@ pub enum Event {
         ms: u32,
     },
 
-    /// The credentials of the network were erased, by button, RPC or client.
+    /// The shared attribute of the telemetry interval makes no sense.
+    IntervalRefused,
+    /// The network is to be forgotten, by button, RPC or client.
     FactoryReset,
+    /// The network's credentials could not be erased from flash: it is forgotten until the next
+    /// restart.
+    EraseFailed(StorageError),
     /// The device is about to restart.
     Restarting {
         /// At whose request.
@@ -310,6 +322,7 @@ impl Event {
             Self::Joining { .. } => "wifi.joining",
             Self::Joined { .. } => "wifi.joined",
             Self::JoinFailed { .. } => "wifi.failed",
+            Self::NetworkUnreadable { .. } => "wifi.unreadable",
             Self::WifiLost => "wifi.lost",
             Self::ClockSet { .. } => "clock.set",
             Self::ClockFailed { .. } => "clock.failed",
@@ -324,7 +337,9 @@ impl Event {
             Self::RpcAnswered { .. } => "rpc.answered",
             Self::RpcDropped { .. } => "rpc.dropped",
             Self::IntervalChanged { .. } => "telemetry.interval",
+            Self::IntervalRefused => "telemetry.refused",
             Self::FactoryReset => "factory.reset",
+            Self::EraseFailed(_) => "factory.failed",
             Self::Restarting { .. } => "restart",
         }
     }
@@ -352,7 +367,8 @@ mod tests {
         assert_eq!(event.name(), "wifi.failed");
         assert_eq!(
             event.to_string(),
-            "the passphrase is not that of the network; next try in 2.5 s"
+            "the passphrase is not that of the network: give the device the right one; next try in \
+             2.5 s"
         );
         let enterprise = JoinError::Unsupported(AuthMode::Wpa2Enterprise);
         assert_eq!(

@@ -11,7 +11,7 @@ use crate::clock::Clock;
 use crate::event::Event;
 use crate::lifecycle::{Action, State};
 use crate::platform::{Entropy, Observer, Platform, System};
-use crate::settings::Settings;
+use crate::settings::{LEAST_INTERVAL_MS, MOST_INTERVAL_MS, Settings};
 use crate::storage::Storage;
 use crate::telemetry::SampleQueue;
 
@@ -58,6 +58,7 @@ impl<'a, P: Platform> Life<'a, P> {
     ) -> Self {
         // What the server asked for lasts; if flash cannot tell, the settings hold.
         let kept = storage.interval_ms().ok().flatten();
+        let kept = kept.filter(|ms| (LEAST_INTERVAL_MS..=MOST_INTERVAL_MS).contains(ms));
         let interval = kept.unwrap_or(settings.telemetry_interval_ms);
         Self {
             wifi,
@@ -114,11 +115,14 @@ impl<'a, P: Platform> Life<'a, P> {
 
     /// Milliseconds to pause before the next try, should the present one fail now.
     pub fn retry_ms(&self) -> u32 {
+        self.state.get().retry_ms(Instant::now(), self.random())
+    }
+
+    /// A random number, for pauses.
+    pub fn random(&self) -> u32 {
         let mut random = [0; 4];
         self.system.fill_random(&mut random);
-        self.state
-            .get()
-            .retry_ms(Instant::now(), u32::from_le_bytes(random))
+        u32::from_le_bytes(random)
     }
 
     /// The next thing that the lifecycle decides to do. Cancel-safe; for one waiter.
@@ -139,11 +143,11 @@ impl<'a, P: Platform> Life<'a, P> {
     /// Changes the interval between samples at once, and keeps it in flash. Returns whether it
     /// could be kept; it holds until the next restart in any case.
     pub fn change_interval(&self, ms: u32) -> bool {
-        if ms == self.interval_ms.replace(ms) {
-            return true;
+        if ms != self.interval_ms.replace(ms) {
+            self.interval_changed.signal(());
+            self.tell(&Event::IntervalChanged { ms });
         }
-        self.interval_changed.signal(());
-        self.tell(&Event::IntervalChanged { ms });
+        // Not written if it is there already.
         self.storage.keep_interval_ms(ms).is_ok()
     }
 

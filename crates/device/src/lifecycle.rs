@@ -43,9 +43,13 @@ pub const REFUSALS: u32 = 5;
 /// How many time servers' silences make the device go on with the floor.
 pub const CLOCK_TRIES: u32 = 3;
 
-/// How long to wait after a certificate's date did not fit the clock, before the time server is
-/// asked again: if it is the certificate's fault, nothing will change soon.
+/// How long to wait after a certificate's date did not fit the clock: if it is the certificate's
+/// fault, nothing will change soon.
 pub const DOUBT: Duration = Duration::from_secs(60);
+
+/// After how many failures in a row to get any answer at all the network is joined anew: an access
+/// point may be up and lead nowhere, or a lease be forgotten.
+pub const REJOIN: u32 = 8;
 
 /// How soon credentials that cannot be used are read again, and what is wrong with them is said
 /// again.
@@ -166,21 +170,22 @@ impl State {
         matches!(self, Self::Online { since, .. } if now.saturating_duration_since(since) >= STEADY)
     }
 
-    /// How long to pause before the next try, should the present one fail now: random between a
-    /// quarter of a second and a bound that doubles with each try, from 1 s up to a minute
-    /// ("full jitter", so that ten thousand devices do not come back together).
+    /// How long to pause before the next try, should the present one fail now: see [`pause_ms`].
     #[must_use]
     pub fn retry_ms(self, now: Instant, random: u32) -> u32 {
-        const LEAST_MS: u32 = 250;
-        const MOST_MS: u32 = 60_000;
         let attempt = match self {
             state if state.is_steady(now) => 1,
-            state => state.attempt().max(1),
+            state => state.attempt(),
         };
-        let bound = 1_000u32
-            .checked_shl((attempt - 1).min(16))
-            .map_or(MOST_MS, |b| b.min(MOST_MS));
-        LEAST_MS + (u64::from(random) * u64::from(bound - LEAST_MS) / u64::from(u32::MAX)) as u32
+        pause_ms(attempt, random)
+    }
+
+    /// How long to pause after a certificate's date did not fit the clock: about [`DOUBT`], and not
+    /// the same for all devices.
+    #[must_use]
+    pub fn doubt_ms(random: u32) -> u32 {
+        let doubt_ms = DOUBT.as_millis() as u32;
+        between(doubt_ms / 2, doubt_ms / 2 * 3, random)
     }
 
     /// What follows from `event`: the next state, and what to do if that is something else than
@@ -189,6 +194,7 @@ impl State {
     pub fn step(self, event: &Event, now: Instant) -> (Self, Option<Action>) {
         let at_once = Duration::from_ticks(0);
         match (self, event) {
+            (Self::Restarting, Event::EraseFailed(_)) => provision(),
             (Self::Restarting, _) => (self, None),
             (_, Event::FactoryReset) => (Self::Restarting, Some(Action::EraseAndRestart)),
             (_, Event::Restarting { why }) => (Self::Restarting, Some(Action::Restart(*why))),
@@ -204,13 +210,7 @@ impl State {
                 Event::Booted {
                     provisioned: false, ..
                 },
-            ) => (
-                Self::Provisioning {
-                    proven: false,
-                    rescue: false,
-                },
-                Some(Action::Provision { window: None }),
-            ),
+            ) => provision(),
 
             (Self::Provisioning { rescue, .. }, Event::Provisioned { .. }) => (
                 Self::Provisioning {
@@ -240,32 +240,14 @@ impl State {
                 }),
             ),
             (Self::Joining { attempt, refusals }, Event::JoinFailed { error, retry_ms }) => {
-                let refusals = if *error == JoinError::WrongPassphrase {
-                    refusals + 1
-                } else {
-                    0
+                let refusals = match error {
+                    JoinError::WrongPassphrase => refusals + 1,
+                    _ => 0,
                 };
-                if refusals >= REFUSALS {
-                    (
-                        Self::Provisioning {
-                            proven: false,
-                            rescue: true,
-                        },
-                        Some(Action::Provision {
-                            window: Some(RESCUE_WINDOW),
-                        }),
-                    )
-                } else {
-                    (
-                        Self::Joining {
-                            attempt: attempt.saturating_add(1),
-                            refusals,
-                        },
-                        Some(Action::Join {
-                            after: millis(*retry_ms),
-                        }),
-                    )
-                }
+                join_again(attempt, refusals, *retry_ms)
+            }
+            (Self::Joining { attempt, refusals }, Event::NetworkUnreadable { retry_ms, .. }) => {
+                join_again(attempt, refusals + 1, *retry_ms)
             }
 
             (
@@ -295,12 +277,19 @@ impl State {
                 Self::Connecting { .. } | Self::Online { .. } | Self::Halted,
                 Event::CredentialsRefused(error),
             ) if !error.doubts_clock() => (Self::Halted, Some(Action::Connect { after: REMINDER })),
-            (Self::Connecting { .. } | Self::Halted, Event::CredentialsRefused(_)) => doubt_clock(),
+            (Self::Connecting { .. } | Self::Halted, Event::CredentialsRefused(_)) => {
+                doubt_clock(DOUBT)
+            }
             (Self::Halted, Event::Connecting { .. }) => (Self::Connecting { attempt: 1 }, None),
-            (Self::Connecting { .. }, Event::ConnectionFailed { error, .. })
+            (Self::Connecting { .. }, Event::ConnectionFailed { error, retry_ms })
                 if error.doubts_clock() =>
             {
-                doubt_clock()
+                doubt_clock(millis(*retry_ms))
+            }
+            (Self::Connecting { attempt }, Event::ConnectionFailed { error, retry_ms })
+                if error.leads_nowhere() && attempt % REJOIN == 0 =>
+            {
+                join_again(0, 0, *retry_ms)
             }
             (Self::Connecting { attempt }, Event::Online { .. }) => (
                 Self::Online {
@@ -334,6 +323,18 @@ impl State {
     }
 }
 
+/// How long to pause after so many failures in a row, in milliseconds: random between a quarter of
+/// a second and a bound that doubles with each, from 1 s up to a minute ("full jitter", so that ten
+/// thousand devices do not come back together).
+#[must_use]
+pub fn pause_ms(failures: u32, random: u32) -> u32 {
+    const LEAST_MS: u32 = 250;
+    const MOST_MS: u32 = 60_000;
+    let doublings = failures.saturating_sub(1).min(16);
+    let bound = 1_000u32.checked_shl(doublings).unwrap_or(MOST_MS);
+    between(LEAST_MS, bound.min(MOST_MS), random)
+}
+
 fn join_afresh() -> (State, Option<Action>) {
     (
         State::Joining {
@@ -346,13 +347,37 @@ fn join_afresh() -> (State, Option<Action>) {
     )
 }
 
-fn doubt_clock() -> (State, Option<Action>) {
+/// After the attempt with this number, and this many refusals in a row.
+fn join_again(attempt: u32, refusals: u32, retry_ms: u32) -> (State, Option<Action>) {
+    if refusals >= REFUSALS {
+        let state = State::Provisioning {
+            proven: false,
+            rescue: true,
+        };
+        let window = Some(RESCUE_WINDOW);
+        return (state, Some(Action::Provision { window }));
+    }
+    let attempt = attempt.saturating_add(1);
+    let after = millis(retry_ms);
+    (
+        State::Joining { attempt, refusals },
+        Some(Action::Join { after }),
+    )
+}
+
+fn provision() -> (State, Option<Action>) {
+    let state = State::Provisioning {
+        proven: false,
+        rescue: false,
+    };
+    (state, Some(Action::Provision { window: None }))
+}
+
+fn doubt_clock(after: Duration) -> (State, Option<Action>) {
+    let floor = false;
     (
         State::SettingClock { attempt: 1 },
-        Some(Action::SetClock {
-            after: DOUBT,
-            floor: false,
-        }),
+        Some(Action::SetClock { after, floor }),
     )
 }
 
@@ -360,6 +385,11 @@ fn connecting_after(attempt: u32) -> State {
     State::Connecting {
         attempt: attempt.saturating_add(1),
     }
+}
+
+/// From `least` for the least random number to `most` for the highest.
+fn between(least: u32, most: u32, random: u32) -> u32 {
+    least + (u64::from(random) * u64::from(most - least) / u64::from(u32::MAX)) as u32
 }
 
 fn millis(ms: u32) -> Duration {

@@ -10,7 +10,7 @@ mod sampling;
 mod timekeeping;
 mod watching;
 
-use embassy_futures::select::{Either, Either4, select, select4};
+use embassy_futures::select::{Either, Either5, select, select5};
 
 use crate::clock::Clock;
 use crate::event::{Event, RestartReason};
@@ -63,9 +63,10 @@ pub async fn run<P: Platform>(body: Body<P>, tls: tls::Library<'_>) -> RestartRe
     }
     let provisioned = match storage.wifi() {
         Ok(network) => network.is_some(),
+        // There may well be one: joining reads it again, and opens provisioning if it never can.
         Err(error) => {
             life.tell(&Event::StorageFailed(error));
-            false
+            true
         }
     };
     life.tell(&Event::Booted {
@@ -80,16 +81,20 @@ pub async fn run<P: Platform>(body: Body<P>, tls: tls::Library<'_>) -> RestartRe
     }
 
     let mut activities = Activities::new(&life, &mut bluetooth, mailbox, tls);
-    match select4(
+    match select5(
         follow(&life, &mut activities),
         sampling::sample_steadily(&life, &mut sensor),
+        timekeeping::keep_clock(&life),
         button(&life),
         watching::watch(&life),
     )
     .await
     {
-        Either4::First(why) => why,
-        Either4::Second(never) | Either4::Third(never) | Either4::Fourth(never) => match never {},
+        Either5::First(why) => why,
+        Either5::Second(never)
+        | Either5::Third(never)
+        | Either5::Fourth(never)
+        | Either5::Fifth(never) => match never {},
     }
 }
 
@@ -103,13 +108,13 @@ async fn follow<P: Platform>(
         match action {
             Action::Restart(why) => return why,
             Action::EraseAndRestart => {
-                if let Err(error) = life.storage.erase_wifi() {
-                    life.tell(&Event::StorageFailed(error));
-                }
-                life.tell(&Event::Restarting {
-                    why: RestartReason::FactoryReset,
-                });
-                return RestartReason::FactoryReset;
+                let Err(error) = life.storage.erase_wifi() else {
+                    let why = RestartReason::FactoryReset;
+                    life.tell(&Event::Restarting { why });
+                    return why;
+                };
+                life.tell(&Event::EraseFailed(error));
+                action = life.next_action().await;
             }
             _ => {
                 action = match select(life.next_action(), activities.perform(action)).await {

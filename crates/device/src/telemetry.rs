@@ -72,6 +72,16 @@ pub struct SampleQueue {
     arrived: Signal<NoopRawMutex, ()>,
     /// The number of the oldest sample, counted since boot.
     first: Cell<u64>,
+    sent: Cell<Sent>,
+}
+
+/// What was sent with time stamps, and may have arrived.
+#[derive(Clone, Copy, Default)]
+struct Sent {
+    /// The number after its last sample.
+    end: u64,
+    /// Milliseconds between 1970 UTC and boot, as its time stamps had it.
+    boot_unix_ms: u64,
 }
 
 impl SampleQueue {
@@ -86,6 +96,7 @@ impl SampleQueue {
             dropped: Cell::new(0),
             arrived: Signal::new(),
             first: Cell::new(0),
+            sent: Cell::default(),
         }
     }
 
@@ -115,6 +126,20 @@ impl SampleQueue {
     pub fn at(&self, number: u64) -> Option<Sample> {
         let index = usize::try_from(number.checked_sub(self.first.get())?).ok()?;
         self.samples.borrow().get(index).copied().map(Sample::from)
+    }
+
+    /// Takes note of samples that were sent with time stamps: those numbered below `end`, with this
+    /// many milliseconds between 1970 UTC and boot.
+    pub fn note_sent(&self, end: u64, boot_unix_ms: u64) {
+        self.sent.set(Sent { end, boot_unix_ms });
+    }
+
+    /// With what the sample of this number was sent, if it was; it has to be the same if it is sent
+    /// again, for the server tells samples apart by their time stamps.
+    #[must_use]
+    pub fn sent_with(&self, number: u64) -> Option<u64> {
+        let Sent { end, boot_unix_ms } = self.sent.get();
+        (number < end).then_some(boot_unix_ms)
     }
 
     /// Lets go of all samples numbered below `number`: the broker has them. Returns how many of

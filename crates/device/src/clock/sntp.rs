@@ -9,7 +9,10 @@ use sntpc::{NtpContext, NtpTimestampGenerator};
 use crate::event::ClockError;
 use crate::platform::Network;
 
-/// How long a name may take to resolve, and a server to answer.
+/// How long a name may take to resolve, with three servers of DNS to ask for ten seconds each.
+const DNS_PATIENCE: Duration = Duration::from_secs(32);
+
+/// How long the time server may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Time since boot, told as if boot had been at `boot_unix_us`: the server's answer is then an
@@ -40,7 +43,7 @@ impl NtpTimestampGenerator for SinceBoot {
 ///
 /// # Errors
 ///
-/// [`ClockError`], within ten seconds.
+/// [`ClockError`], within 40 seconds; where `host` is an address, within five.
 pub async fn ask<N: Network>(
     network: &N,
     host: &str,
@@ -50,7 +53,7 @@ pub async fn ask<N: Network>(
     let address = match host.parse::<IpAddr>() {
         Ok(address) => address,
         Err(_) => with_timeout(
-            PATIENCE,
+            DNS_PATIENCE,
             network.stack().get_host_by_name(host, AddrType::IPv4),
         )
         .await

@@ -67,6 +67,15 @@ pub enum CloudError {
 }
 
 impl CloudError {
+    /// Whether nobody answered at all: neither the broker nor the network's DNS.
+    #[must_use]
+    pub fn leads_nowhere(self) -> bool {
+        matches!(
+            self,
+            Self::NameNotResolved | Self::TimedOut(Phase::Dns | Phase::Tcp)
+        )
+    }
+
     /// Whether the device's clock may be to blame: a date of the server's certificate does not
     /// fit it.
     #[must_use]
@@ -100,11 +109,11 @@ impl fmt::Display for CloudError {
                  the way",
             ),
             Self::TimedOut(Phase::Tls) => f.write_str(
-                "the TLS handshake takes too long: does this port speak TLS, and is the network \
-                 sound?",
+                "the TLS handshake takes too long: check that this port speaks TLS, and the \
+                 network",
             ),
             Self::TimedOut(Phase::Mqtt) => {
-                f.write_str("no answer to MQTT's CONNECT: does this port speak MQTT?")
+                f.write_str("no answer to MQTT's CONNECT: check that this port speaks MQTT")
             }
             Self::Tls(error) => error.fmt(f),
             Self::Refused { reason } => {
@@ -117,7 +126,7 @@ impl fmt::Display for CloudError {
                     }
                     0x84 => "allow MQTT 5 there",
                     0x85 => "allow the device's common name as client id there",
-                    0x8a => "somebody banned it there",
+                    0x8a => "somebody banned it: allow it there",
                     0x88 | 0x89 | 0x97 | 0x9f => "it is overloaded or starting; it may recover",
                     0x9c | 0x9d => "it has moved: correct broker in settings.json",
                     _ => "look into its log",
@@ -135,7 +144,7 @@ impl fmt::Display for CloudError {
             Self::NotTaken { reason } => {
                 write!(
                     f,
-                    "the broker does not take telemetry ({}): ",
+                    "the broker does not take what the device sends ({}): ",
                     Reason(*reason)
                 )?;
                 f.write_str(match reason {
@@ -144,21 +153,32 @@ impl fmt::Display for CloudError {
                     _ => "allow the device to publish to v1/devices/me/# there",
                 })
             }
-            Self::Kicked { reason: None } => f.write_str("the broker closed the connection"),
+            Self::Kicked { reason: None } => {
+                f.write_str("the broker closed the connection without a reason: look into its log")
+            }
             Self::Kicked {
                 reason: Some(reason),
             } => {
                 write!(f, "the broker closed the connection ({})", Reason(*reason))?;
                 f.write_str(match reason {
-                    0x8e => ": another client has the same name; is the certificate used twice?",
+                    0x8e => {
+                        ": another client has the same name: check whether the certificate is used \
+                         twice"
+                    }
                     0x96 | 0x97 => ": raise its limits, or the telemetry interval",
-                    _ => "",
+                    0x8b | 0x89 => "; it may recover",
+                    _ => ": look into its log",
                 })
             }
-            Self::Silent => {
-                f.write_str("nothing comes back from the broker: the network, or the broker hangs")
-            }
-            Self::Lost(kind) => write!(f, "the connection was lost ({kind:?})"),
+            Self::Silent => f.write_str(
+                "nothing comes back from the broker: check the network, and whether the broker \
+                 hangs",
+            ),
+            Self::Lost(kind) => write!(
+                f,
+                "the connection was lost ({kind:?}): if it comes often, check the network and the \
+                 broker's log"
+            ),
             Self::Protocol => f.write_str(
                 "the broker sent something that is no MQTT 5, or too long: check that it supports \
                  MQTT 5 and the maximum packet size",

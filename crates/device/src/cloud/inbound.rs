@@ -4,10 +4,11 @@ use heapless::String;
 use thingsboard::json::Json;
 use thingsboard::{FromServer, RequestId, Value, attributes, rpc};
 
-use super::ConnectionEnd;
+use super::Wish;
 use super::cut;
 use super::device::Device;
 use super::outbound::INTERVAL_ATTRIBUTE;
+use crate::event::Event;
 use crate::settings::{LEAST_INTERVAL_MS, MOST_INTERVAL_MS};
 
 /// Room for the longest reply.
@@ -24,7 +25,7 @@ pub(super) struct Answer {
     pub(super) payload: [u8; REPLY_BYTES],
     pub(super) length: usize,
     /// What is to be done once the server has the reply.
-    pub(super) end: Option<ConnectionEnd>,
+    pub(super) wish: Option<Wish>,
 }
 
 /// Takes a message of the server. Returns an answer if it is a call.
@@ -64,10 +65,7 @@ fn set_interval<D: Device>(device: &D, value: Option<Json<'_>>) {
                 log::warn!("the interval could not be kept in flash; it holds until a restart");
             }
         }
-        None => log::warn!(
-            "shared attribute {INTERVAL_ATTRIBUTE}: set a number from {LEAST_INTERVAL_MS} to \
-             {MOST_INTERVAL_MS}"
-        ),
+        None => device.tell(&Event::IntervalRefused),
     }
 }
 
@@ -85,7 +83,7 @@ fn answer<D: Device>(device: &D, id: RequestId, payload: &[u8]) -> Answer {
         ok: false,
         payload: [0; REPLY_BYTES],
         length: 0,
-        end: None,
+        wish: None,
     };
     let request = match rpc::Request::parse(payload) {
         Ok(request) => request,
@@ -98,8 +96,8 @@ fn answer<D: Device>(device: &D, id: RequestId, payload: &[u8]) -> Answer {
     match request.method.as_plain() {
         Some("getStatus") => answer.status(device),
         Some("setInterval") => answer.set_interval(device, request.params),
-        Some("reboot") => answer.end(ConnectionEnd::Restart),
-        Some("factoryReset") => answer.end(ConnectionEnd::FactoryReset),
+        Some("reboot") => answer.wish(Wish::Restart),
+        Some("factoryReset") => answer.wish(Wish::FactoryReset),
         _ => answer
             .refuse("unknown method: getStatus, setInterval, reboot and factoryReset are known"),
     }
@@ -156,8 +154,8 @@ impl Answer {
         );
     }
 
-    fn end(&mut self, end: ConnectionEnd) {
-        self.end = Some(end);
+    fn wish(&mut self, wish: Wish) {
+        self.wish = Some(wish);
         self.reply(true, &[("ok", true.into())]);
     }
 

@@ -14,7 +14,7 @@ use crate::retained::PanicRecord;
 type Values<'a> = Vec<(&'static str, Value<'a>), 8>;
 
 /// The shared attribute that sets the telemetry interval, in milliseconds.
-pub(super) const INTERVAL_ATTRIBUTE: &str = "telemetryIntervalMs";
+pub(crate) const INTERVAL_ATTRIBUTE: &str = "telemetryIntervalMs";
 
 /// Writes the client attributes, published once per connection. Returns the length.
 pub(super) fn write_attributes<D: Device>(
@@ -54,36 +54,49 @@ pub(super) fn write_request(buffer: &mut [u8]) -> Result<usize, BufferTooSmall> 
     attributes::write_request(buffer, &[], &[INTERVAL_ATTRIBUTE]).map(<[u8]>::len)
 }
 
-/// Writes the oldest samples, as many as fit into `buffer`. Returns the length, and the number
-/// after the last sample.
+/// Writes the oldest samples, as many as fit into `buffer`. Returns the length, and what was written.
 ///
 /// While the time is not certain it is one sample alone, without a stamp: the server would give
-/// the same to all.
+/// the same to all. What was sent before goes alone, too, with the stamps that it had.
 pub(super) fn write_telemetry<D: Device>(
     device: &D,
     buffer: &mut [u8],
-) -> Result<(usize, u64), BufferTooSmall> {
+) -> Result<(usize, Batch), BufferTooSmall> {
     let queue = device.queue();
     let first = queue.first();
-    let Some(oldest) = queue.at(first) else {
-        return Ok((0, first));
+    let boot_unix_ms = |number| queue.sent_with(number).or_else(|| device.stamp(0));
+    let written = |end| Batch {
+        end,
+        boot_unix_ms: boot_unix_ms(first),
     };
-    if device.stamp(oldest.uptime_ms).is_none() {
+    let Some(oldest) = queue.at(first) else {
+        return Ok((0, written(first)));
+    };
+    let Some(boot) = boot_unix_ms(first) else {
         let length = telemetry::write_values(buffer, &values(&oldest))?.len();
-        return Ok((length, first + 1));
-    }
+        return Ok((length, written(first + 1)));
+    };
     let mut batch = telemetry::Batch::new(buffer);
     let mut next = first;
     while let Some(sample) = queue.at(next)
-        && let Some(ts_ms) = device.stamp(sample.uptime_ms)
+        && boot_unix_ms(next) == Some(boot)
     {
-        match batch.push(ts_ms, &values(&sample)) {
+        match batch.push(boot.saturating_add(sample.uptime_ms), &values(&sample)) {
             Ok(()) => next += 1,
             Err(error) if next == first => return Err(error),
             Err(_) => break,
         }
     }
-    Ok((batch.finish().map_or(0, <[u8]>::len), next))
+    Ok((batch.finish().map_or(0, <[u8]>::len), written(next)))
+}
+
+/// Samples that were written, the oldest that wait.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Batch {
+    /// The number after the last of them.
+    pub(super) end: u64,
+    /// Milliseconds between 1970 UTC and boot, if they have time stamps.
+    pub(super) boot_unix_ms: Option<u64>,
 }
 
 fn values(sample: &Sample) -> Values<'static> {

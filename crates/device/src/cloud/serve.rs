@@ -6,7 +6,7 @@
 
 use alloc::boxed::Box;
 
-use embassy_futures::select::{Either3, select3};
+use embassy_futures::select::{Either4, select4};
 use embassy_time::{Duration, Instant, Timer, with_timeout};
 use embedded_io_async::{Read, Write};
 use heapless::Deque;
@@ -21,7 +21,7 @@ use super::device::Device;
 use super::inbound::{self, Answer};
 use super::outbound;
 use super::wire::{Line, Wire};
-use super::{CloudError, ConnectionEnd};
+use super::{CloudError, Wish};
 use crate::event::Event;
 
 /// How long the broker may take to acknowledge, and the network to take a packet.
@@ -32,6 +32,9 @@ const MESSAGE_PAUSE: Duration = Duration::from_millis(900);
 const MOST_PAYLOAD: usize = 2048;
 /// The smallest payload that takes one sample.
 const LEAST_PAYLOAD: usize = 256;
+
+/// How long samples that wait may still be sent when the server wished for a restart.
+const DRAIN: Duration = Duration::from_secs(10);
 
 /// How many replies wait for room; the server is told of no more.
 const MOST_ANSWERS: usize = 4;
@@ -105,7 +108,7 @@ pub(super) async fn serve<D: Device, IO: Read + Write>(
     name: &str,
     connection: Connection<'_, '_, Wire<'_, IO>>,
     line: &Line,
-) -> Result<ConnectionEnd, Failure<IO::Error>> {
+) -> Result<Wish, Failure<IO::Error>> {
     let mut serving = Serving {
         device,
         name,
@@ -113,9 +116,11 @@ pub(super) async fn serve<D: Device, IO: Read + Write>(
         line,
         subscribing: None,
         introduction: None,
+        to_ask: false,
         batch: None,
         answers: Deque::new(),
         crowded: None,
+        stalled: None,
         farewell: None,
         next_message: Instant::MIN,
         payload_limit: MOST_PAYLOAD,
@@ -123,9 +128,10 @@ pub(super) async fn serve<D: Device, IO: Read + Write>(
     serving.subscribe().await?;
     loop {
         serving.note_acknowledgements().await?;
-        if let Some(end) = serving.end() {
-            return Ok(end);
+        if let Some(wish) = serving.wish() {
+            return Ok(wish);
         }
+        serving.ask().await?;
         serving.send_answers().await?;
         serving.send_telemetry().await?;
         if let Some(answer) = serving.wait().await? {
@@ -155,14 +161,18 @@ struct Serving<'a, 's, 'b, 'l, D, IO> {
     subscribing: Option<Sent>,
     /// The client attributes, with which the last panic is reported.
     introduction: Option<Sent>,
+    /// Whether the shared attribute is yet to be asked for.
+    to_ask: bool,
     /// Samples under way, with the number after the last of them.
     batch: Option<(Sent, u64)>,
     /// Replies that wait for room.
     answers: Deque<Box<Answer>, MOST_ANSWERS>,
     /// Since when there has been none.
     crowded: Option<Instant>,
+    /// Since when there has been no room for samples.
+    stalled: Option<Instant>,
     /// The reply that has to arrive before the connection ends.
-    farewell: Option<(Sent, ConnectionEnd)>,
+    farewell: Option<(Sent, Wish)>,
     next_message: Instant,
     payload_limit: usize,
 }
@@ -267,39 +277,56 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, D, IO> {
         Ok(())
     }
 
-    /// Publishes the client attributes and asks for the shared one.
+    /// Publishes the client attributes.
     async fn introduce(&mut self) -> Result<(), Failure<IO::Error>> {
         let (device, name) = (self.device, self.name);
         let write = |buffer: &mut [u8]| outbound::write_attributes(device, name, buffer);
-        let attributes = self
+        match self
             .publish(FromDevice::Attributes, MOST_PAYLOAD, write)
-            .await?;
+            .await?
+        {
+            Outcome::Sent(op) => self.introduction = Some(Sent::now(op)),
+            _ => log::warn!("the broker's packet limit leaves no room for the client attributes"),
+        }
+        self.to_ask = true;
+        Ok(())
+    }
+
+    /// Asks for the shared attribute, once there is room.
+    async fn ask(&mut self) -> Result<(), Failure<IO::Error>> {
+        if !self.to_ask {
+            return Ok(());
+        }
         // The answer has this number, too; there is only one request per connection.
         let request = FromDevice::AttributesRequest(RequestId::wrapping(1));
         let asked = self
             .publish(request, MOST_PAYLOAD, outbound::write_request)
             .await?;
-        match attributes {
-            Outcome::Sent(op) => self.introduction = Some(Sent::now(op)),
-            _ => log::warn!("the broker's packet limit leaves no room for the client attributes"),
-        }
-        if !matches!(asked, Outcome::Sent(_)) {
+        self.to_ask = match asked {
+            Outcome::Sent(_) => false,
+            // A broker may take one message at a time.
+            Outcome::NoRoom => !self.connection.session().is_publish_quiescent(),
+            Outcome::TooLarge => false,
+        };
+        if !self.to_ask && !matches!(asked, Outcome::Sent(_)) {
             log::warn!("the broker's packet limit leaves no room to ask for shared attributes");
         }
         Ok(())
     }
 
-    fn end(&mut self) -> Option<ConnectionEnd> {
+    /// What the server wished, once it knows that it will come, and has what waited until then.
+    fn wish(&mut self) -> Option<Wish> {
         let (sent, _) = self.farewell.as_ref()?;
-        if !self.connection.is_complete(&sent.op) {
+        let drained = self.device.queue().is_empty() || sent.at.elapsed() >= DRAIN;
+        if !drained || !self.connection.is_complete(&sent.op) {
             return None;
         }
-        self.farewell.take().map(|(_, end)| end)
+        self.farewell.take().map(|(_, wish)| wish)
     }
 
     /// Whether samples wait for nothing but their time.
     fn may_send(&self) -> bool {
-        self.subscribing.is_none() && self.batch.is_none() && self.farewell.is_none()
+        self.subscribing.is_none() && self.batch.is_none()
     }
 
     /// Sends the oldest samples, if their time has come.
@@ -309,10 +336,10 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, D, IO> {
             return Ok(());
         }
         let device = self.device;
-        let mut end = 0;
+        let mut batch = outbound::Batch::default();
         let write = |buffer: &mut [u8]| {
-            let (length, next) = outbound::write_telemetry(device, buffer)?;
-            end = next;
+            let (length, written) = outbound::write_telemetry(device, buffer)?;
+            batch = written;
             Ok(length)
         };
         match self
@@ -320,14 +347,19 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, D, IO> {
             .await?
         {
             Outcome::Sent(op) => {
-                self.batch = Some((Sent::now(op), end));
+                if let Some(boot_unix_ms) = batch.boot_unix_ms {
+                    device.queue().note_sent(batch.end, boot_unix_ms);
+                }
+                self.batch = Some((Sent::now(op), batch.end));
                 self.next_message = now + MESSAGE_PAUSE;
+                self.stalled = None;
             }
             Outcome::TooLarge if self.payload_limit > LEAST_PAYLOAD => self.payload_limit /= 2,
             Outcome::TooLarge => return Err(Failure::Known(CloudError::PacketLimit)),
             // Replies are in the way, whose acknowledgements make room.
             Outcome::NoRoom if !self.connection.session().is_publish_quiescent() => {
                 self.next_message = now + MESSAGE_PAUSE;
+                self.stalled.get_or_insert(now);
             }
             Outcome::NoRoom => return Err(Failure::Known(CloudError::PacketLimit)),
         }
@@ -356,7 +388,11 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, D, IO> {
             self.farewell.as_ref().map(|(sent, _)| sent),
         ];
         let overdue = awaited.into_iter().flatten().map(|sent| sent.at);
-        let overdue = overdue.chain(self.crowded).min();
+        let overdue = overdue.chain(self.crowded).chain(self.stalled).min();
+        let drained = match &self.farewell {
+            Some((sent, _)) if sent.at.elapsed() < DRAIN => sent.at + DRAIN,
+            _ => Instant::MAX,
+        };
         let overdue = async {
             match overdue {
                 Some(since) => Timer::at(since + ACK_TIMEOUT).await,
@@ -364,13 +400,14 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, D, IO> {
             }
         };
         let (line, stage, device) = (self.line, self.stage(), self.device);
-        match select3(self.connection.poll(), samples_due, overdue).await {
-            Either3::First(Ok(None)) | Either3::Second(()) => Ok(None),
-            Either3::First(Ok(Some(message))) => {
+        let drained = Timer::at(drained);
+        match select4(self.connection.poll(), samples_due, drained, overdue).await {
+            Either4::First(Ok(None)) | Either4::Second(()) | Either4::Third(()) => Ok(None),
+            Either4::First(Ok(Some(message))) => {
                 Ok(inbound::take(device, message.topic(), message.payload()))
             }
-            Either3::First(Err(error)) => Err(Failure::from_minimq(error, line, stage)),
-            Either3::Third(()) => Err(Failure::Known(CloudError::Silent)),
+            Either4::First(Err(error)) => Err(Failure::from_minimq(error, line, stage)),
+            Either4::Fourth(()) => Err(Failure::Known(CloudError::Silent)),
         }
     }
 
@@ -405,11 +442,14 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, D, IO> {
             {
                 Outcome::Sent(op) => {
                     let Answer {
-                        method, ok, end, ..
+                        method, ok, wish, ..
                     } = *answer;
                     self.device.tell(&Event::RpcAnswered { method, ok });
-                    if let Some(end) = end {
-                        self.farewell.get_or_insert((Sent::now(op), end));
+                    match (wish, &mut self.farewell) {
+                        // It restarts, too.
+                        (Some(Wish::FactoryReset), Some((_, wish))) => *wish = Wish::FactoryReset,
+                        (Some(_), Some(_)) | (None, _) => {}
+                        (Some(wish), none) => *none = Some((Sent::now(op), wish)),
                     }
                 }
                 // Acknowledgements of what is under way make room; if nothing is, none will come.

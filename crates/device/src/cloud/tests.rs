@@ -2,6 +2,8 @@
 
 mod broker;
 mod fake;
+mod limits;
+mod wishes;
 
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -18,7 +20,7 @@ use crate::tls::tests::pipe::pipe;
 use broker::{Broker, SUCCESS};
 use fake::{BOOT, Fake};
 
-type Outcome = Result<ConnectionEnd, Failure<Infallible>>;
+type Outcome = Result<Wish, Failure<Infallible>>;
 
 /// Runs a connection against a script; the script's end hangs up.
 fn connection<T>(
@@ -254,8 +256,8 @@ fn calls_are_answered() {
 #[test]
 fn a_restart_waits_until_the_server_has_the_reply() {
     for (method, end) in [
-        ("reboot", ConnectionEnd::Restart),
-        ("factoryReset", ConnectionEnd::FactoryReset),
+        ("reboot", Wish::Restart),
+        ("factoryReset", Wish::FactoryReset),
     ] {
         let device = Fake::with_samples(0);
         let call = format!(r#"{{"method":"{method}"}}"#);

@@ -161,10 +161,7 @@ impl fmt::Display for CredentialsError {
             Fault::Unreadable(error) => error.fmt(f),
             Fault::Empty => write!(f, "empty: put {purpose} into it"),
             Fault::TooLarge { most } => {
-                write!(
-                    f,
-                    "more than {most} bytes: it should hold {purpose}, no more"
-                )
+                write!(f, "more than {most} bytes: put {purpose} into it, no more")
             }
             Fault::TooMany => {
                 let most = super::MOST_CERTIFICATES;
@@ -179,7 +176,7 @@ impl fmt::Display for CredentialsError {
             ),
             Fault::NotPem => write!(
                 f,
-                "no PEM, or another file's: it should hold {purpose}, as text"
+                "no PEM, or another file's: put {purpose} into it, as text"
             ),
             Fault::Damaged { number } => {
                 self.item(f, number)?;

@@ -3,7 +3,9 @@
 use core::fmt;
 
 use super::{ClockError, ClockSource, Event, RestartReason, Sample, TlsVersion};
+use crate::cloud::INTERVAL_ATTRIBUTE;
 use crate::platform::{JoinError, SensorError, Shown};
+use crate::settings::{LEAST_INTERVAL_MS, MOST_INTERVAL_MS};
 
 /// One line for a person; the name is not in it.
 impl fmt::Display for Event {
@@ -83,10 +85,16 @@ impl fmt::Display for Event {
                 write!(f, "{error}; ")?;
                 retry(f, *retry_ms)
             }
+            Self::NetworkUnreadable { error, retry_ms } => {
+                write!(f, "the network to join cannot be read: {error}; ")?;
+                retry(f, *retry_ms)
+            }
             Self::WifiLost => f.write_str("the network is lost"),
             Self::ClockSet { unix_ms, source } => {
                 let source = match source {
-                    ClockSource::Kept => "kept through the restart",
+                    ClockSource::Kept => {
+                        "kept through the restart, perhaps not to the second: no time server answers"
+                    }
                     ClockSource::Sntp => "from the time server",
                     ClockSource::Floor => {
                         "no time server answers: the last time known to be past; a certificate \
@@ -132,7 +140,7 @@ impl fmt::Display for Event {
                 f.write_str("no sensor answers: check its wiring; going on without")
             }
             Self::SensorFailed(SensorError::Garbled) => {
-                f.write_str("the sensor's bits were spoilt")
+                f.write_str("the sensor's bits were spoilt: check its wiring; going on without")
             }
             Self::Acknowledged { samples, backlog } => {
                 write!(f, "{samples} samples acknowledged, {backlog} waiting")
@@ -154,7 +162,17 @@ impl fmt::Display for Event {
                 write!(f, "RPC {method} not answered: no room for its reply")
             }
             Self::IntervalChanged { ms } => write!(f, "telemetry every {ms} ms from now on"),
-            Self::FactoryReset => f.write_str("the network's credentials were erased"),
+            Self::IntervalRefused => write!(
+                f,
+                "shared attribute {INTERVAL_ATTRIBUTE} is no interval, and changes nothing: set a \
+                 number from {LEAST_INTERVAL_MS} to {MOST_INTERVAL_MS} on the server"
+            ),
+            Self::FactoryReset => f.write_str("forgetting the network"),
+            Self::EraseFailed(error) => write!(
+                f,
+                "the network's credentials are still in flash, and hold again after a restart: \
+                 {error}"
+            ),
             Self::Restarting {
                 why: RestartReason::Rpc,
             } => f.write_str("restarting, by RPC"),
@@ -175,9 +193,11 @@ impl fmt::Display for ClockError {
             Self::NameNotResolved => {
                 "the time server's name does not resolve: check sntp_server and the network's DNS"
             }
-            Self::Silent => "the time server does not answer: is UDP port 123 open?",
+            Self::Silent => {
+                "the time server does not answer: let UDP port 123 through, or change sntp_server"
+            }
             Self::Implausible => "the time server's answer makes no sense: check sntp_server",
-            Self::NoSocket => "no UDP socket for the time server",
+            Self::NoSocket => "no UDP socket for the time server: this is a fault of the firmware",
         })
     }
 }
@@ -185,17 +205,25 @@ impl fmt::Display for ClockError {
 impl fmt::Display for JoinError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::WrongPassphrase => f.write_str("the passphrase is not that of the network"),
-            Self::NetworkNotFound => f.write_str("no access point of that name is heard"),
+            Self::WrongPassphrase => f.write_str(
+                "the passphrase is not that of the network: give the device the right one",
+            ),
+            Self::NetworkNotFound => f.write_str(
+                "no access point of that name is heard: check that it is on, near, and has 2.4 GHz",
+            ),
             Self::NoAddress => f.write_str(
-                "joined, but DHCP gave no address: is its server up, and has it addresses left?",
+                "joined, but DHCP gave no address: check that its server is up, and has some left",
             ),
             Self::Unsupported(mode) => write!(
                 f,
                 "the network's security is {mode}, which this firmware cannot do: let it offer \
                  WPA2 with a passphrase, or choose another"
             ),
-            Self::Other(reason) => write!(f, "the Wi-Fi driver gave up with reason {reason}"),
+            Self::Other(reason) => write!(
+                f,
+                "the access point lets the device not in (reason {reason}): check its log, and \
+                 restart it"
+            ),
         }
     }
 }
@@ -228,3 +256,6 @@ impl fmt::Display for Tenths {
         write!(f, "{sign}{}.{}", tenths / 10, tenths % 10)
     }
 }
+
+#[cfg(test)]
+mod remedies;

@@ -1,6 +1,7 @@
 use super::*;
 use crate::event::{ClockError, ClockSource};
 use crate::platform::{ResetReason, Ssid};
+use crate::storage::StorageError;
 use core::net::Ipv4Addr;
 
 fn at(s: u64) -> Instant {
@@ -260,13 +261,11 @@ fn bad_credentials_halt_and_a_reset_gets_out_of_everything() {
 fn a_date_that_does_not_fit_makes_the_device_ask_for_the_time_again() {
     use crate::credentials::{Fault, File};
     use crate::tls::{CertificateFault, TlsError};
-    let doubt = (
-        State::SettingClock { attempt: 1 },
-        Some(Action::SetClock {
-            after: DOUBT,
-            floor: false,
-        }),
-    );
+    let doubt = |after| {
+        let floor = false;
+        let action = Action::SetClock { after, floor };
+        (State::SettingClock { attempt: 1 }, Some(action))
+    };
     let expired = File::Certificate.has(Fault::Expired {
         number: 1,
         to_unix_s: 1,
@@ -275,12 +274,61 @@ fn a_date_that_does_not_fit_makes_the_device_ask_for_the_time_again() {
     let connecting = State::Connecting { attempt: 3 };
     assert_eq!(
         connecting.step(&Event::CredentialsRefused(expired), at(1)),
-        doubt
+        doubt(DOUBT)
     );
     let error = TlsError::ServerCertificate(CertificateFault::NotYetValid);
     let failed = Event::ConnectionFailed {
         error: crate::cloud::CloudError::Tls(error),
         retry_ms: 5,
     };
-    assert_eq!(connecting.step(&failed, at(1)), doubt);
+    let soon = Duration::from_millis(5);
+    assert_eq!(connecting.step(&failed, at(1)), doubt(soon));
+    assert_eq!(State::doubt_ms(0), 30_000);
+    assert_eq!(State::doubt_ms(u32::MAX), 90_000);
+}
+
+#[test]
+fn a_network_that_leads_nowhere_is_joined_anew() {
+    let mut state = State::Connecting { attempt: 1 };
+    for _ in 1..REJOIN {
+        let (next, action) = state.step(&cut_off(), at(1));
+        assert!(matches!(action, Some(Action::Connect { .. })));
+        state = next;
+    }
+    let after = Duration::from_millis(700);
+    let joining = State::Joining {
+        attempt: 1,
+        refusals: 0,
+    };
+    let rejoin = (joining, Some(Action::Join { after }));
+    assert_eq!(state.step(&cut_off(), at(1)), rejoin);
+    // One that is answered does lead somewhere.
+    let refused = Event::ConnectionFailed {
+        error: crate::cloud::CloudError::HungUp,
+        retry_ms: 700,
+    };
+    let connect = Some(Action::Connect { after });
+    assert_eq!(state.step(&refused, at(1)).1, connect);
+}
+
+#[test]
+fn a_network_that_cannot_be_read_opens_provisioning_in_the_end() {
+    let unreadable = Event::NetworkUnreadable {
+        error: StorageError::FlashFailed,
+        retry_ms: 9,
+    };
+    let mut events = alloc::vec![booted(true)];
+    events.extend((0..REFUSALS).map(|_| unreadable.clone()));
+    let (state, actions) = live(&events);
+    assert!(matches!(state, State::Provisioning { rescue: true, .. }));
+    let after = Duration::from_millis(9);
+    assert_eq!(actions[1], Action::Join { after });
+}
+
+#[test]
+fn a_network_that_cannot_be_erased_does_not_keep_provisioning_shut() {
+    let (state, _) = live(&[booted(true), Event::FactoryReset]);
+    let failed = Event::EraseFailed(StorageError::FlashFailed);
+    let open = Some(Action::Provision { window: None });
+    assert_eq!(state.step(&failed, at(3)).1, open);
 }

@@ -5,22 +5,19 @@
 use alloc::rc::Rc;
 
 use embassy_futures::select::{Either, select};
-use embassy_time::{Duration, Timer};
+use embassy_time::{Duration, Instant, Timer};
 use rand_core::CryptoRng;
 
 use super::{provision, timekeeping};
-use crate::cloud::{CloudSession, ConnectionEnd};
+use crate::cloud::{CloudSession, Wish};
 use crate::credentials::{Bundle, CredentialsError, Fault, File, Files};
 use crate::event::{Event, RestartReason};
 use crate::life::Life;
-use crate::lifecycle::{Action, DOUBT};
+use crate::lifecycle::{self, Action, STEADY, State};
 use crate::platform::{self, Platform, Wifi};
 use crate::provisioning::Mailbox;
 use crate::storage::FileError;
 use crate::tls;
-
-/// How long to wait for a flash that does not answer, before it is asked again.
-const UNREADABLE: Duration = Duration::from_secs(10);
 
 /// The most that a credentials file may have, in bytes: ten certificates with RSA-4096 keys.
 const FILE_LIMIT: u32 = 24 * 1024;
@@ -35,6 +32,7 @@ pub(super) struct Activities<'a, 'b, P: Platform> {
     tls: tls::Library<'a>,
     /// Whether the dates of the credentials were found good since boot.
     proven: bool,
+    joins: Joins,
 }
 
 impl<'a, 'b, P: Platform> Activities<'a, 'b, P> {
@@ -58,6 +56,7 @@ impl<'a, 'b, P: Platform> Activities<'a, 'b, P> {
             cloud: CloudSession::new(),
             tls,
             proven: false,
+            joins: Joins::default(),
         }
     }
 
@@ -68,8 +67,10 @@ impl<'a, 'b, P: Platform> Activities<'a, 'b, P> {
                 provision::offer(self.life, self.bluetooth, self.mailbox.as_ref(), window).await;
             }
             Action::Join { after } => {
-                Timer::after(after).await;
-                join(self.life).await;
+                Timer::after(after.max(self.joins.pause(self.life))).await;
+                if join(self.life).await {
+                    self.joins.last = Some(Instant::now());
+                }
             }
             Action::SetClock { after, floor } => {
                 while_joined(self.life, async {
@@ -79,11 +80,20 @@ impl<'a, 'b, P: Platform> Activities<'a, 'b, P> {
                 .await;
             }
             Action::Connect { after } => {
-                while_joined(self.life, async {
+                let life = self.life;
+                while_joined(life, async {
                     Timer::after(after).await;
                     self.connect().await;
                 })
                 .await;
+                // Also if the network was lost while the connection was closed.
+                match self.cloud.take_wish() {
+                    Some(Wish::Restart) => life.tell(&Event::Restarting {
+                        why: RestartReason::Rpc,
+                    }),
+                    Some(Wish::FactoryReset) => life.tell(&Event::FactoryReset),
+                    None => {}
+                }
             }
             Action::EraseAndRestart | Action::Restart(_) => {}
         }
@@ -114,42 +124,56 @@ impl<'a, 'b, P: Platform> Activities<'a, 'b, P> {
                 expires_unix_s: bundle.expires_unix_s(),
             });
         }
-        let connection = self.cloud.run(life, credentials, self.tls);
-        let end = match select(connection, timekeeping::keep_clock(life)).await {
-            Either::First(end) => end,
-            Either::Second(never) => match never {},
+        let Err(error) = self.cloud.run(life, credentials, self.tls).await else {
+            return;
         };
-        match end {
-            ConnectionEnd::Failed(error) => {
-                let retry_ms = if error.doubts_clock() {
-                    life.clock.doubt();
-                    DOUBT.as_millis() as u32
-                } else {
-                    life.retry_ms()
-                };
-                life.tell(&Event::ConnectionFailed { error, retry_ms });
-            }
-            ConnectionEnd::Restart => life.tell(&Event::Restarting {
-                why: RestartReason::Rpc,
-            }),
-            ConnectionEnd::FactoryReset => life.tell(&Event::FactoryReset),
+        let retry_ms = if error.doubts_clock() {
+            life.clock.doubt();
+            State::doubt_ms(life.random())
+        } else {
+            life.retry_ms()
+        };
+        life.tell(&Event::ConnectionFailed { error, retry_ms });
+    }
+}
+
+/// The network's joins that did not last, one after the other: an access point that lets in and
+/// throws out again is not to be hammered.
+#[derive(Default)]
+struct Joins {
+    last: Option<Instant>,
+    short: u32,
+}
+
+impl Joins {
+    /// How long to pause before the next.
+    fn pause<P: Platform>(&mut self, life: &Life<'_, P>) -> Duration {
+        match self.last.take() {
+            Some(last) if last.elapsed() < STEADY => self.short = self.short.saturating_add(1),
+            Some(_) => self.short = 0,
+            None => {}
+        }
+        match self.short {
+            0 => Duration::from_ticks(0),
+            short => Duration::from_millis(lifecycle::pause_ms(short, life.random()).into()),
         }
     }
 }
 
-/// Joins the network that is kept in flash.
-async fn join<P: Platform>(life: &Life<'_, P>) {
-    let network = loop {
-        match life.storage.wifi() {
-            Ok(Some(network)) => break network,
-            // It was there at boot: somebody erased it.
-            Ok(None) => return life.tell(&Event::FactoryReset),
-            // A flash that fails may answer again, and a network forgotten is gone. The button
-            // works meanwhile.
-            Err(error) => {
-                life.tell(&Event::StorageFailed(error));
-                Timer::after(UNREADABLE).await;
-            }
+/// Joins the network that is kept in flash. Returns whether it did.
+async fn join<P: Platform>(life: &Life<'_, P>) -> bool {
+    let network = match life.storage.wifi() {
+        Ok(Some(network)) => network,
+        // It was there at boot: somebody erased it.
+        Ok(None) => {
+            life.tell(&Event::FactoryReset);
+            return false;
+        }
+        // A flash that fails may answer again, and a network forgotten is gone.
+        Err(error) => {
+            let retry_ms = life.retry_ms();
+            life.tell(&Event::NetworkUnreadable { error, retry_ms });
+            return false;
         }
     };
     let attempt = life.state().attempt();
@@ -157,7 +181,8 @@ async fn join<P: Platform>(life: &Life<'_, P>) {
         ssid: network.ssid.clone(),
         attempt,
     });
-    match platform::join(life.wifi, &network).await {
+    let joined = platform::join(life.wifi, &network).await;
+    match joined {
         Ok(address) => {
             life.tell(&Event::Joined {
                 address,
@@ -169,6 +194,7 @@ async fn join<P: Platform>(life: &Life<'_, P>) {
             life.tell(&Event::JoinFailed { error, retry_ms });
         }
     }
+    joined.is_ok()
 }
 
 /// Does `activity` unless the network is lost, which is then told.

@@ -1,85 +1,105 @@
-//! The activity of setting the clock, and keeping it while online.
+//! The activity of setting the clock, and keeping it through a life.
+//!
+//! A time server comes first. The clock that ran on through a restart is second best: a chip counts
+//! that time with an oscillator that it calibrates anew at each start, and may be minutes off after
+//! weeks.
 
 use core::convert::Infallible;
 
-use embassy_time::{Duration, Timer};
+use embassy_time::{Duration, Instant, Timer};
 
 use crate::clock;
 use crate::event::{ClockError, ClockSource, Event};
 use crate::life::Life;
-use crate::lifecycle::{STEADY, State};
+use crate::lifecycle::State;
 use crate::platform::{Platform, System};
 
-/// How often the clock is set again while the device is online.
+/// How long the answer of a time server will do.
 const CLOCK_REFRESH: Duration = Duration::from_secs(3600);
 
-/// The least time between two writes of the last good time: a day, for the flash's sake.
+/// How long it will do while a certificate's date does not fit it: if it is the certificate's
+/// fault, asking more often changes nothing.
+const DOUBT_REFRESH: Duration = Duration::from_secs(300);
+
+/// How soon a time server is asked after it was silent: first, and at most.
+const SOON: Duration = Duration::from_secs(10);
+const LATER: Duration = Duration::from_secs(60);
+
+/// The least difference for which the last good time is written again: a day, for the flash's sake.
 const WEAR_S: u64 = 86_400;
 
-/// How soon a time server is asked again while only the floor is known.
-const FLOOR_REFRESH: Duration = Duration::from_secs(60);
-
-/// Sets the clock, by what ran on through a restart or by a time server. With `floor`, a time
-/// that is certainly past will do if nobody answers.
+/// Sets the clock by a time server, or, if none answers, by what ran on through a restart. With
+/// `floor`, a time that is certainly past will do after these.
 pub(super) async fn set_clock<P: Platform>(life: &Life<'_, P>, floor: bool) {
-    let built_at = life.system.identity().built_at_unix_s;
-    let kept = match life.clock.source() {
-        _ if life.clock.is_doubted() => None,
-        // Only the network was lost in between.
-        Some(ClockSource::Kept | ClockSource::Sntp) => life.clock.now_unix_ms(),
-        // It may run on through a restart.
-        _ => life.system.unix_ms(),
+    let doubted = life.clock.is_doubted();
+    if life.clock.is_fresh(if doubted {
+        DOUBT_REFRESH
+    } else {
+        CLOCK_REFRESH
+    }) {
+        return go_on(life);
+    }
+    let error = match ask_time(life).await {
+        Ok(unix_ms) => return clock_is(life, unix_ms, ClockSource::Sntp),
+        Err(error) => error,
     };
-    let kept = kept.filter(|unix_ms| unix_ms / 1_000 >= built_at);
-    if kept.is_some() {
-        return clock_is(life, kept, ClockSource::Kept);
-    }
-    match ask_time(life).await {
-        Ok(unix_ms) => clock_is(life, Some(unix_ms), ClockSource::Sntp),
-        Err(_) if floor => {
-            let last = life.storage.last_good_time().ok().flatten().unwrap_or(0);
-            let past_ms = last.max(built_at).saturating_mul(1_000);
-            clock_is(life, Some(past_ms), ClockSource::Floor);
+    let built_at = life.system.identity().built_at_unix_s;
+    if !doubted {
+        if let Some(ClockSource::Kept | ClockSource::Sntp) = life.clock.source() {
+            return go_on(life);
         }
-        Err(error) => {
-            let retry_ms = life.retry_ms();
-            life.tell(&Event::ClockFailed { error, retry_ms });
+        if let Some(unix_ms) = life.system.unix_ms()
+            && unix_ms / 1_000 >= built_at
+        {
+            return clock_is(life, unix_ms, ClockSource::Kept);
         }
     }
+    if floor {
+        let last = life.storage.last_good_time().ok().flatten().unwrap_or(0);
+        let past_ms = last.max(built_at).saturating_mul(1_000);
+        return clock_is(life, past_ms, ClockSource::Floor);
+    }
+    let retry_ms = life.retry_ms();
+    life.tell(&Event::ClockFailed { error, retry_ms });
 }
 
-/// While online: keeps a good time in flash, and sets the clock again every hour; every minute as
-/// long as only the floor is known.
+/// For a whole life: asks the time again before it is worn, soon while it is not certain, and keeps
+/// a good time in flash.
 pub(super) async fn keep_clock<P: Platform>(life: &Life<'_, P>) -> Infallible {
+    let mut pause = SOON;
     loop {
-        let certain = life.clock.source() != Some(ClockSource::Floor);
-        if certain {
-            Timer::after(STEADY).await;
-            keep_good_time(life);
-            Timer::after(CLOCK_REFRESH - STEADY).await;
-        } else {
-            Timer::after(FLOOR_REFRESH).await;
+        Timer::after(pause).await;
+        keep_good_time(life);
+        let joined = matches!(
+            life.state(),
+            State::Connecting { .. } | State::Online { .. } | State::Halted
+        );
+        if joined
+            && !life.clock.is_doubted()
+            && !life.clock.is_fresh(CLOCK_REFRESH)
+            && let Ok(unix_ms) = ask_time(life).await
+        {
+            clock_is(life, unix_ms, ClockSource::Sntp);
         }
-        if let Ok(unix_ms) = ask_time(life).await {
-            clock_is(life, Some(unix_ms), ClockSource::Sntp);
-        }
+        pause = match life.clock.source() {
+            Some(ClockSource::Sntp) => LATER,
+            _ if joined => LATER.min(pause * 2),
+            _ => SOON,
+        };
     }
 }
 
 /// Keeps the time if it has proven good: a broker whose certificate is valid at this time has
-/// been serving for a while. A time server alone may lie.
+/// been serving for a while. A time server alone may lie, and one that lied is corrected so.
 fn keep_good_time<P: Platform>(life: &Life<'_, P>) {
     let Some(now_unix_ms) = life.clock.now_unix_ms() else {
         return;
     };
     let now_unix_s = now_unix_ms / 1_000;
-    let online = matches!(life.state(), State::Online { .. });
-    let stale = life
-        .storage
-        .last_good_time()
-        .is_ok_and(|last| last.is_none_or(|last| now_unix_s >= last.saturating_add(WEAR_S)));
-    if online
-        && stale
+    let good = life.state().is_steady(Instant::now()) && life.clock.is_proven();
+    let news = |last: Option<u64>| last.is_none_or(|last| now_unix_s.abs_diff(last) >= WEAR_S);
+    if good
+        && life.storage.last_good_time().is_ok_and(news)
         && let Err(error) = life.storage.keep_last_good_time(now_unix_s)
     {
         life.tell(&Event::StorageFailed(error));
@@ -92,8 +112,15 @@ async fn ask_time<P: Platform>(life: &Life<'_, P>) -> Result<u64, ClockError> {
     clock::ask(life.network, &server.host, server.port, floor).await
 }
 
-fn clock_is<P: Platform>(life: &Life<'_, P>, unix_ms: Option<u64>, source: ClockSource) {
-    let Some(unix_ms) = unix_ms else { return };
+/// The clock stays as it is.
+fn go_on<P: Platform>(life: &Life<'_, P>) {
+    life.clock.trust();
+    if let (Some(unix_ms), Some(source)) = (life.clock.now_unix_ms(), life.clock.source()) {
+        life.tell(&Event::ClockSet { unix_ms, source });
+    }
+}
+
+fn clock_is<P: Platform>(life: &Life<'_, P>, unix_ms: u64, source: ClockSource) {
     life.clock.set(unix_ms, source);
     if source == ClockSource::Sntp {
         life.system.set_unix_ms(unix_ms);

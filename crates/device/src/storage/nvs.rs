@@ -26,7 +26,7 @@ use esp_nvs::Key;
 use zeroize::Zeroizing;
 
 use self::entry::{Entry, Type};
-use self::page::{ENTRIES, Page, Phase, State};
+use self::page::{ENTRIES, Page, State};
 use self::walk::{Cursor, Place};
 use super::{Partition, StorageError};
 

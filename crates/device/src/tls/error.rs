@@ -138,15 +138,18 @@ impl fmt::Display for TlsError {
             ),
             Self::Broken(kind) => write!(
                 f,
-                "the connection broke ({kind:?}): the network, or a server that hangs up without a \
-                 word"
+                "the connection broke ({kind:?}): check the network, and the log of the server, \
+                 which may hang up without a word"
             ),
             Self::OutOfMemory => {
                 f.write_str("not enough memory for TLS: this is a fault of the firmware")
             }
             Self::Other(code) => {
                 let magnitude = code.unsigned_abs();
-                write!(f, "TLS failed with MbedTLS's code -0x{magnitude:04x}")
+                write!(
+                    f,
+                    "TLS failed with MbedTLS's code -0x{magnitude:04x}: look into the server's log"
+                )
             }
         }
     }
@@ -171,7 +174,12 @@ impl fmt::Display for CertificateFault {
             Self::NotForServers => {
                 "is not for TLS servers: have it made anew with the extended key usage serverAuth"
             }
-            Self::Other(flags) => return write!(f, "is refused (flags 0x{flags:x})"),
+            Self::Other(flags) => {
+                return write!(
+                    f,
+                    "is refused (flags 0x{flags:x}): check it with `openssl verify`"
+                );
+            }
         })
     }
 }

@@ -16,6 +16,7 @@ pub(super) const BOOT: u64 = 1_800_000_000_000;
 pub(super) struct Fake {
     pub(super) queue: SampleQueue,
     pub(super) certain: Cell<bool>,
+    pub(super) boot_unix_ms: Cell<u64>,
     pub(super) interval_ms: Cell<u32>,
     pub(super) events: RefCell<Vec<Event>>,
     pub(super) panic: RefCell<Option<PanicRecord>>,
@@ -26,6 +27,7 @@ impl Fake {
         let this = Self {
             queue: SampleQueue::new(600),
             certain: Cell::new(true),
+            boot_unix_ms: Cell::new(BOOT),
             interval_ms: Cell::new(1_000),
             events: RefCell::default(),
             panic: RefCell::default(),
@@ -74,7 +76,9 @@ impl Device for Fake {
         &self.queue
     }
     fn stamp(&self, uptime_ms: u64) -> Option<u64> {
-        self.certain.get().then_some(BOOT + uptime_ms)
+        self.certain
+            .get()
+            .then_some(self.boot_unix_ms.get() + uptime_ms)
     }
     fn uptime_ms(&self) -> u64 {
         5_000

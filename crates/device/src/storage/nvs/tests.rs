@@ -4,6 +4,7 @@ use alloc::format;
 use embedded_storage::nor_flash::{ErrorType, NorFlashError, NorFlashErrorKind, ReadNorFlash};
 use esp_nvs::mem_flash::MemFlash;
 
+use super::page::Phase;
 use super::*;
 
 const SPACE: Key = Key::from_array(b"esptb");

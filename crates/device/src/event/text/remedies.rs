@@ -1,0 +1,242 @@
+//! Every error says what somebody is to do about it, or whose fault it is.
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use embedded_io_async::ErrorKind;
+
+use crate::cloud::{CloudError, Phase};
+use crate::credentials::{self, File};
+use crate::event::{ClockError, Event};
+use crate::platform::{AuthMode, JoinError, SensorError};
+use crate::settings;
+use crate::storage::{FileError, StorageError};
+use crate::tls::{Alert, CertificateFault, TlsError};
+
+/// What a text asks somebody to do.
+const IMPERATIVES: &[&str] = &[
+    "add",
+    "allow",
+    "build",
+    "change",
+    "check",
+    "choose",
+    "copy",
+    "correct",
+    "create",
+    "erase",
+    "flash",
+    "give",
+    "have",
+    "leave",
+    "let",
+    "look",
+    "make",
+    "provision",
+    "put",
+    "raise",
+    "remove",
+    "renew",
+    "replace",
+    "set",
+    "take",
+    "write",
+];
+
+/// What a text says where nobody has to do anything, or only we can.
+const NOBODY: &[&str] = &[
+    "fault of the firmware",
+    "it may recover",
+    "the board is faulty",
+];
+
+fn says_what_to_do(text: &str) -> bool {
+    let mut words = text.split(|c: char| !c.is_ascii_alphabetic());
+    words.any(|word| IMPERATIVES.contains(&word)) || NOBODY.iter().any(|said| text.contains(said))
+}
+
+/// The texts of one value for each variant; one that is missing here does not compile.
+macro_rules! texts {
+    ($type:ty: $($pattern:pat => $value:expr),+ $(,)?) => {{
+        let _ = |error: $type| match error { $($pattern => ()),+ };
+        Vec::from([$(<$type>::to_string(&$value)),+])
+    }};
+}
+
+fn storage() -> Vec<String> {
+    use StorageError as E;
+    texts!(StorageError:
+        E::NoPartitionTable => E::NoPartitionTable,
+        E::NoPartition(_) => E::NoPartition("nvs"),
+        E::PartitionOutside(_) => E::PartitionOutside("nvs"),
+        E::NvsUnreadable => E::NvsUnreadable,
+        E::NvsDamaged => E::NvsDamaged,
+        E::NvsFull => E::NvsFull,
+        E::FlashFailed => E::FlashFailed,
+    )
+}
+
+fn files() -> Vec<String> {
+    use FileError as E;
+    texts!(FileError:
+        E::NoPartition(_) => E::NoPartition(StorageError::NoPartitionTable),
+        E::NoVolume => E::NoVolume,
+        E::Missing => E::Missing,
+        E::TooLarge { .. } => E::TooLarge { size: 9, limit: 8 },
+        E::Damaged => E::Damaged,
+        E::FlashFailed => E::FlashFailed,
+    )
+}
+
+fn settings() -> Vec<String> {
+    use settings::{Fault as E, SettingsError as S};
+    let (least, most) = (1, 2);
+    let mut texts = texts!(settings::Fault:
+        E::NotText => E::NotText,
+        E::Escaped => E::Escaped,
+        E::NotAnObject => E::NotAnObject,
+        E::NotANumber { .. } => E::NotANumber { least, most },
+        E::OutOfRange { .. } => E::OutOfRange { least, most },
+        E::Length { .. } => E::Length { least: 1, most: 2 },
+        E::NoProof => E::NoProof,
+        E::NotPrintable => E::NotPrintable,
+        E::NotACountry => E::NotACountry,
+        E::NotABroker => E::NotABroker,
+        E::NoTls => E::NoTls,
+        E::BadHost => E::BadHost,
+        E::BadPort => E::BadPort,
+    );
+    let not_json = settings::Settings::parse(b"[").unwrap_err();
+    texts.extend(texts!(settings::SettingsError:
+        S::Unreadable(_) => S::Unreadable(FileError::Damaged),
+        S::NotJson(_) => not_json,
+        S::Value { .. } => S::Value { key: "broker", fault: E::BadHost },
+    ));
+    texts
+}
+
+fn credentials() -> Vec<String> {
+    use credentials::{CredentialsError, Fault as E};
+    let (number, now_unix_s) = (1, 5);
+    let of = |fault| File::Certificate.has(fault);
+    texts!(CredentialsError:
+        CredentialsError { fault: E::Missing, .. } => of(E::Missing),
+        CredentialsError { fault: E::Unreadable(_), .. } => of(E::Unreadable(FileError::Damaged)),
+        CredentialsError { fault: E::Empty, .. } => of(E::Empty),
+        CredentialsError { fault: E::TooLarge { .. }, .. } => of(E::TooLarge { most: 9 }),
+        CredentialsError { fault: E::TooMany, .. } => of(E::TooMany),
+        CredentialsError { fault: E::ChainTooLong, .. } => of(E::ChainTooLong),
+        CredentialsError { fault: E::NotPem, .. } => of(E::NotPem),
+        CredentialsError { fault: E::Damaged { .. }, .. } => of(E::Damaged { number }),
+        CredentialsError { fault: E::Unsupported { .. }, .. } => of(E::Unsupported { number }),
+        CredentialsError { fault: E::RsaSize { .. }, .. } => of(E::RsaSize { bits: 512 }),
+        CredentialsError { fault: E::Encrypted, .. } => of(E::Encrypted),
+        CredentialsError { fault: E::Mismatch, .. } => of(E::Mismatch),
+        CredentialsError { fault: E::OutOfOrder { .. }, .. } => of(E::OutOfOrder { number }),
+        CredentialsError { fault: E::NotACa { .. }, .. } => of(E::NotACa { number }),
+        CredentialsError { fault: E::NotForClients, .. } => of(E::NotForClients),
+        CredentialsError { fault: E::NoCommonName, .. } => of(E::NoCommonName),
+        CredentialsError { fault: E::CommonNameUnusable, .. } => of(E::CommonNameUnusable),
+        CredentialsError { fault: E::NotYetValid { .. }, .. } =>
+            of(E::NotYetValid { number, from_unix_s: 9, now_unix_s }),
+        CredentialsError { fault: E::Expired { .. }, .. } =>
+            of(E::Expired { number, to_unix_s: 1, now_unix_s }),
+        CredentialsError { fault: E::OutOfMemory, .. } => of(E::OutOfMemory),
+    )
+}
+
+fn network() -> Vec<String> {
+    use {ClockError as C, JoinError as J, SensorError as S};
+    let mut texts = texts!(JoinError:
+        J::WrongPassphrase => J::WrongPassphrase,
+        J::NetworkNotFound => J::NetworkNotFound,
+        J::NoAddress => J::NoAddress,
+        J::Unsupported(_) => J::Unsupported(AuthMode::Wpa3Psk),
+        J::Other(_) => J::Other(202),
+    );
+    texts.extend(texts!(ClockError:
+        C::NameNotResolved => C::NameNotResolved,
+        C::Silent => C::Silent,
+        C::Implausible => C::Implausible,
+        C::NoSocket => C::NoSocket,
+    ));
+    for sensor in [S::Absent, S::Garbled] {
+        texts.push(Event::SensorFailed(sensor).to_string());
+    }
+    texts.push(Event::IntervalRefused.to_string());
+    texts.push(Event::CountryRefused { country: *b"??" }.to_string());
+    texts
+}
+
+fn tls() -> Vec<String> {
+    use {CertificateFault as F, TlsError as E};
+    let mut texts = texts!(TlsError:
+        E::ServerCertificate(_) => E::ServerCertificate(F::Expired),
+        E::DeviceCertificate(_) => E::DeviceCertificate(Alert(48)),
+        E::Refused(_) => E::Refused(Alert(80)),
+        E::NothingInCommon => E::NothingInCommon,
+        E::NotTls => E::NotTls,
+        E::Broken(_) => E::Broken(ErrorKind::ConnectionReset),
+        E::OutOfMemory => E::OutOfMemory,
+        E::Other(_) => E::Other(-1),
+    );
+    texts.extend(texts!(CertificateFault:
+        F::NotTrusted => F::NotTrusted,
+        F::Expired => F::Expired,
+        F::NotYetValid => F::NotYetValid,
+        F::WrongName => F::WrongName,
+        F::TooWeak => F::TooWeak,
+        F::NotForServers => F::NotForServers,
+        F::Other(_) => F::Other(1),
+    ));
+    texts
+}
+
+fn cloud() -> Vec<String> {
+    use CloudError as E;
+    let kind = ErrorKind::ConnectionRefused;
+    let mut texts = texts!(CloudError:
+        E::NameNotResolved => E::NameNotResolved,
+        E::Unreachable(_) => E::Unreachable(kind),
+        E::TimedOut(_) => E::TimedOut(Phase::Dns),
+        E::Tls(_) => E::Tls(TlsError::NotTls),
+        E::Refused { .. } => E::Refused { reason: 0x80 },
+        E::HungUp => E::HungUp,
+        E::NotSubscribed { .. } => E::NotSubscribed { reason: 0x80 },
+        E::NotTaken { .. } => E::NotTaken { reason: 0x80 },
+        E::Kicked { .. } => E::Kicked { reason: None },
+        E::Silent => E::Silent,
+        E::Lost(_) => E::Lost(kind),
+        E::Protocol => E::Protocol,
+        E::PacketLimit => E::PacketLimit,
+        E::Bug => E::Bug,
+    );
+    for phase in [Phase::Tcp, Phase::Tls, Phase::Mqtt] {
+        texts.push(E::TimedOut(phase).to_string());
+    }
+    for reason in 0..=u8::MAX {
+        texts.push(E::Refused { reason }.to_string());
+        texts.push(E::NotSubscribed { reason }.to_string());
+        texts.push(E::NotTaken { reason }.to_string());
+        let reason = Some(reason);
+        texts.push(E::Kicked { reason }.to_string());
+    }
+    texts
+}
+
+#[test]
+fn every_error_says_who_must_do_what() {
+    assert!(!says_what_to_do("the connection was lost (Other): "));
+    let all = [
+        storage(),
+        files(),
+        settings(),
+        credentials(),
+        network(),
+        tls(),
+        cloud(),
+    ];
+    for text in all.into_iter().flatten() {
+        assert!(says_what_to_do(&text), "{text}");
+    }
+}
