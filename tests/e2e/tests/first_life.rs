@@ -170,11 +170,7 @@ fn a_second_life_goes_straight_online_and_rpcs_are_answered() {
             let Event::ClockSet { source, .. } = clock else {
                 unreachable!()
             };
-            assert_eq!(
-                source,
-                ClockSource::Kept,
-                "the clock runs on through a restart"
-            );
+            assert_eq!(source, ClockSource::Sntp, "a time server comes first");
             diary.until_named("cloud.online").await;
             assert_eq!(
                 diary.names(),
