@@ -16,6 +16,9 @@ type Values<'a> = Vec<(&'static str, Value<'a>), 8>;
 /// The shared attribute that sets the telemetry interval, in milliseconds.
 pub(crate) const INTERVAL_ATTRIBUTE: &str = "telemetryIntervalMs";
 
+/// The client attribute that tells it.
+const INTERVAL: &str = "telemetry_interval_ms";
+
 /// Writes the client attributes, published once per connection. Returns the length.
 pub(super) fn write_attributes<D: Device>(
     device: &D,
@@ -38,7 +41,7 @@ pub(super) fn write_attributes<D: Device>(
         ("chip", Some(identity.chip.into())),
         ("firmware_version", Some(identity.firmware_version.into())),
         ("reset_reason", Some(device.reset_reason().name().into())),
-        ("telemetry_interval_ms", Some(device.interval_ms().into())),
+        (INTERVAL, Some(device.interval_ms().into())),
         ("panic", panic.as_ref().map(|p| p.message.as_str().into())),
         ("panic_at", panic.as_ref().map(|p| p.place.as_str().into())),
         ("panic_backtrace", backtrace.as_deref().map(Into::into)),
@@ -47,6 +50,11 @@ pub(super) fn write_attributes<D: Device>(
     .filter_map(|(name, value)| Some((name, value?)))
     .collect();
     attributes::write_values(buffer, &values).map(<[u8]>::len)
+}
+
+/// Writes the client attribute that is not the same for a whole connection. Returns the length.
+pub(super) fn write_interval(ms: u32, buffer: &mut [u8]) -> Result<usize, BufferTooSmall> {
+    attributes::write_values(buffer, &[(INTERVAL, ms.into())]).map(<[u8]>::len)
 }
 
 /// Writes the request for the shared attributes. Returns the length.

@@ -4,18 +4,17 @@
 //! dropped when something is to be sent, perhaps in the middle of reading or writing; both MQTT
 //! and TLS can bear that (minimq 0.13.5, `Connection::poll`; [`crate::tls::Stream`]).
 
+mod introduction;
+
 use alloc::boxed::Box;
 
 use embassy_futures::select::{Either4, select4};
 use embassy_time::{Duration, Instant, Timer, with_timeout};
 use embedded_io_async::{Read, Write};
 use heapless::Deque;
-use minimq::{
-    Connection, Op, PeerError, PubError, Publication, QoS, ResourceError, SubscriptionOptions,
-    TopicFilter,
-};
+use minimq::{Connection, Op, PeerError, PubError, Publication, QoS, ResourceError};
+use thingsboard::FromDevice;
 use thingsboard::json::BufferTooSmall;
-use thingsboard::{FromDevice, RequestId, topic};
 
 use super::device::Device;
 use super::inbound::{self, Answer};
@@ -117,6 +116,7 @@ pub(super) async fn serve<D: Device, IO: Read + Write>(
         subscribing: None,
         introduction: None,
         to_ask: false,
+        told_interval_ms: None,
         batch: None,
         answers: Deque::new(),
         crowded: None,
@@ -133,6 +133,7 @@ pub(super) async fn serve<D: Device, IO: Read + Write>(
         }
         serving.ask().await?;
         serving.send_answers().await?;
+        serving.tell_interval().await?;
         serving.send_telemetry().await?;
         if let Some(answer) = serving.wait().await? {
             serving.keep(answer);
@@ -163,6 +164,8 @@ struct Serving<'a, 's, 'b, 'l, D, IO> {
     introduction: Option<Sent>,
     /// Whether the shared attribute is yet to be asked for.
     to_ask: bool,
+    /// The telemetry interval as the server knows it; none before the device was introduced.
+    told_interval_ms: Option<u32>,
     /// Samples under way, with the number after the last of them.
     batch: Option<(Sent, u64)>,
     /// Replies that wait for room.
@@ -197,23 +200,6 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, D, IO> {
 
     fn failure(&self, error: minimq::Error<IO::Error>) -> Failure<IO::Error> {
         Failure::from_minimq(error, self.line, self.stage())
-    }
-
-    async fn subscribe(&mut self) -> Result<(), Failure<IO::Error>> {
-        let once = || SubscriptionOptions::default().maximum_qos(QoS::AtLeastOnce);
-        let filters = [
-            topic::SUBSCRIBE_RPC_REQUESTS,
-            topic::ATTRIBUTES,
-            topic::SUBSCRIBE_ATTRIBUTES_RESPONSES,
-        ]
-        .map(|filter| TopicFilter::new(filter).options(once()));
-        let subscribing = self.connection.subscribe(&filters, &[]);
-        let op = with_timeout(ACK_TIMEOUT, subscribing)
-            .await
-            .map_err(|_| Failure::Known(CloudError::Silent))?
-            .map_err(|error| Failure::from_minimq(error, self.line, Stage::Subscribe))?;
-        self.subscribing = Some(Sent::now(op));
-        Ok(())
     }
 
     /// Publishes what `write` writes into at most `limit` bytes, with QoS 1.
@@ -273,43 +259,6 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, D, IO> {
         {
             self.subscribing = None;
             self.introduce().await?;
-        }
-        Ok(())
-    }
-
-    /// Publishes the client attributes.
-    async fn introduce(&mut self) -> Result<(), Failure<IO::Error>> {
-        let (device, name) = (self.device, self.name);
-        let write = |buffer: &mut [u8]| outbound::write_attributes(device, name, buffer);
-        match self
-            .publish(FromDevice::Attributes, MOST_PAYLOAD, write)
-            .await?
-        {
-            Outcome::Sent(op) => self.introduction = Some(Sent::now(op)),
-            _ => log::warn!("the broker's packet limit leaves no room for the client attributes"),
-        }
-        self.to_ask = true;
-        Ok(())
-    }
-
-    /// Asks for the shared attribute, once there is room.
-    async fn ask(&mut self) -> Result<(), Failure<IO::Error>> {
-        if !self.to_ask {
-            return Ok(());
-        }
-        // The answer has this number, too; there is only one request per connection.
-        let request = FromDevice::AttributesRequest(RequestId::wrapping(1));
-        let asked = self
-            .publish(request, MOST_PAYLOAD, outbound::write_request)
-            .await?;
-        self.to_ask = match asked {
-            Outcome::Sent(_) => false,
-            // A broker may take one message at a time.
-            Outcome::NoRoom => !self.connection.session().is_publish_quiescent(),
-            Outcome::TooLarge => false,
-        };
-        if !self.to_ask && !matches!(asked, Outcome::Sent(_)) {
-            log::warn!("the broker's packet limit leaves no room to ask for shared attributes");
         }
         Ok(())
     }

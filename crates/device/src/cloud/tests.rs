@@ -97,6 +97,8 @@ fn a_connection_introduces_the_device_and_sends_live_samples() {
         broker
             .tell(topic, r#"{"shared":{"telemetryIntervalMs":500}}"#)
             .await;
+        let changed = broker.published_soon().await.unwrap();
+        assert_eq!(changed.payload, r#"{"telemetry_interval_ms":500}"#);
         assert!(broker.published_soon().await.is_none(), "nothing to send");
         assert_eq!(device.interval_ms.get(), 500);
 

@@ -77,3 +77,19 @@ fn what_is_sent_again_has_the_time_stamps_that_it_had() {
     );
     assert_eq!(again.len(), 2);
 }
+
+#[test]
+fn a_changed_interval_is_told_once() {
+    let device = Fake::with_samples(0);
+    let (_, told) = connection(&device, 4096, async |mut broker| {
+        broker.welcome().await;
+        let change = r#"{"telemetryIntervalMs":500}"#;
+        broker.tell("v1/devices/me/attributes", change).await;
+        let told = broker.published_soon().await.expect("the new interval");
+        broker.acknowledge(&told, SUCCESS).await;
+        assert!(broker.published_soon().await.is_none());
+        told
+    });
+    assert_eq!(told.topic, "v1/devices/me/attributes");
+    assert_eq!(told.payload, r#"{"telemetry_interval_ms":500}"#);
+}
