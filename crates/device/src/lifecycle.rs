@@ -9,9 +9,9 @@
 //!                     |                                       v
 //!   Starting ---------+                                 Provisioning
 //!                     |                                   |   ^
-//!                     +-- known --> Joining               |   | passphrase refused 5 times:
-//!                                   |  ^  |               |   | 5 minutes for a client, then
-//!                                   |  |  +---------------|---+ Joining again
+//!                     +-- known --> Joining               |   | passphrase refused, or network
+//!                                   |  ^  |               |   | unreadable, 5 times: 5 minutes
+//!                                   |  |  +---------------|---+ for a client, then Joining again
 //!                            joined |  | lost             | proven and kept
 //!                                   v  |                  v
 //!                                 SettingClock <----------+
@@ -24,6 +24,8 @@
 //!                                 Online --------+
 //!
 //!   from everywhere:  network lost --> Joining;  restart or factory reset --> Restarting
+//!   nobody answered 8 times, neither DNS nor broker --> Joining
+//!   the network cannot be erased from flash: Restarting --> Provisioning
 //!   a certificate's date does not fit the clock:  the clock is doubted --> SettingClock
 //! ```
 
