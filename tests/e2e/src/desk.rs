@@ -67,9 +67,11 @@ impl Desk {
 
     /// The server's certificate, for the loopback interface.
     pub fn server_identity(&self) -> Identity {
-        self.pki
-            .server_with(&["localhost", "127.0.0.1"], &self.profile())
-            .expect("a server certificate")
+        let names = ["localhost", "127.0.0.1"];
+        let identity = self.pki.server_with(&names, &self.profile());
+        let identity = identity.expect("a server certificate");
+        hide_key(identity.key_pem());
+        identity
     }
 
     fn profile(&self) -> CertificateProfile {

@@ -1,11 +1,12 @@
 //! What a device told, to be read by a scenario.
 
 use device::event::Event;
+use protocomm::qr::Payload;
 use simulator::Simulator;
 use simulator::system::Notice;
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use crate::secrets::shown;
+use crate::secrets::{hide, shown};
 
 /// The events of one device from now on.
 pub struct Diary {
@@ -35,7 +36,11 @@ impl Diary {
     pub async fn until(&mut self, wanted: impl Fn(&Event) -> bool) -> Event {
         loop {
             match self.notices.recv().await.expect("the device is gone") {
-                Notice::ProvisioningCode(code) => self.code = Some(code),
+                Notice::ProvisioningCode(code) => {
+                    // It is for the label, and for nobody else.
+                    hide(proof_in(&code));
+                    self.code = Some(code);
+                }
                 Notice::Event(at, event) => {
                     let line = format!("{:<24} {event}", event.name());
                     println!("{:>10.3} {line}", at as f64 / 1000.0);
@@ -54,6 +59,16 @@ impl Diary {
         self.until(|event| event.name() == name).await
     }
 
+    /// The proof in the code last shown.
+    ///
+    /// # Panics
+    ///
+    /// If none was shown.
+    #[must_use]
+    pub fn proof(&self) -> &str {
+        proof_in(self.code.as_deref().expect("a code was shown"))
+    }
+
     /// The names of all events read so far, without the samples.
     #[must_use]
     pub fn names(&self) -> Vec<&'static str> {
@@ -62,4 +77,9 @@ impl Diary {
             .filter(|name| !name.starts_with("telemetry."))
             .collect()
     }
+}
+
+fn proof_in(code: &str) -> &str {
+    let payload = Payload::decode(code).expect("a code that a phone reads");
+    payload.proof_of_possession.unwrap_or_default()
 }

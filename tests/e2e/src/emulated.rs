@@ -147,15 +147,8 @@ impl EmulatedBoard {
     /// If the board ends before.
     pub async fn until_any(&mut self, names: &[&str]) -> String {
         loop {
-            let line = self.lines.next_line().await.expect("its console");
+            let line = self.line().await;
             let line = line.unwrap_or_else(|| panic!("the board ended before {names:?}"));
-            println!(" emulated {line}");
-            // The code for the label holds the proof, as it must.
-            if line.contains("\"pop\"") {
-                self.payload = Some(line);
-                continue;
-            }
-            shown(&line);
             if line.contains(['█', '▀']) {
                 self.code.push(line);
                 continue;
@@ -173,6 +166,22 @@ impl EmulatedBoard {
                     return line;
                 }
             }
+        }
+    }
+
+    /// The next line of the console but the code's payload, none after the last. It may show no
+    /// secret.
+    async fn line(&mut self) -> Option<String> {
+        loop {
+            let line = self.lines.next_line().await.expect("its console")?;
+            println!(" emulated {line}");
+            // The code for the label holds the proof, as it must.
+            if line.contains("\"pop\"") {
+                self.payload = Some(line);
+                continue;
+            }
+            shown(&line);
+            return Some(line);
         }
     }
 
@@ -194,8 +203,7 @@ impl EmulatedBoard {
     pub async fn switch_off(mut self) -> Figures {
         self.press('x').await;
         let mut figures = Figures::default();
-        while let Some(line) = self.lines.next_line().await.expect("its console") {
-            println!(" emulated {line}");
+        while let Some(line) = self.line().await {
             figures.add(&line);
         }
         let status = self.process.wait().await.expect("QEMU ends");

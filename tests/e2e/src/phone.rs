@@ -6,6 +6,7 @@ use provisioner::{Outcome, Provisioner, Secrets};
 use vhci::{ControllerConfig, HciTransport};
 
 use crate::desk::{Desk, PROOF};
+use crate::secrets::{hide, shown};
 
 /// A phone on the desk, connected to a device, with a session open.
 pub struct Phone(pub Provisioner);
@@ -17,21 +18,34 @@ impl Phone {
     ///
     /// If that does not work.
     pub async fn paired_with(desk: &Desk, name: &str) -> Self {
+        Self::paired_by(desk, name, PROOF).await
+    }
+
+    /// The same with another proof.
+    ///
+    /// # Panics
+    ///
+    /// If that does not work.
+    pub async fn paired_by(desk: &Desk, name: &str, proof: &str) -> Self {
+        hide(proof);
         let controller = desk
             .world
             .bluetooth
             .controller(ControllerConfig::with_address([
                 0xc0, 0xff, 0xee, 0x00, 0x00, 0x01,
             ]));
-        let mut phone = Provisioner::ble(HciTransport::from(controller))
-            .on_progress(|progress| println!("     phone {progress:?}"));
+        let mut phone = Provisioner::ble(HciTransport::from(controller)).on_progress(|progress| {
+            let line = format!("phone {progress:?}");
+            println!("     {line}");
+            shown(&line);
+        });
         let found = phone
             .find(Some(name), Duration::from_secs(30))
             .await
             .expect("the device");
         phone.connect(&found).await.expect("a connection");
         phone
-            .open_session(&Secrets::proof(PROOF))
+            .open_session(&Secrets::proof(proof))
             .await
             .expect("a session");
         Self(phone)
@@ -43,6 +57,7 @@ impl Phone {
     ///
     /// If the link breaks.
     pub async fn send(&mut self, network: &str, passphrase: &str) -> Outcome {
+        hide(passphrase);
         self.0
             .provision(network, passphrase)
             .await

@@ -113,7 +113,7 @@ fn a_wrong_passphrase_is_told_and_the_right_one_taken_in_the_same_session() {
                     .any(|window| window == what.as_bytes())
             };
             assert!(!kept("wrong horse"), "nothing is stored before it worked");
-            let outcome = phone.send(NETWORK, "short").await;
+            let outcome = phone.send(NETWORK, "sh0rt").await;
             assert_eq!(outcome, Outcome::Refused(FailReason::AuthError));
             let outcome = phone.send("no such network", "wrong horse").await;
             assert_eq!(outcome, Outcome::Refused(FailReason::NetworkNotFound));

@@ -160,21 +160,9 @@ fn a_device_of_an_unknown_ca_passes_tls_and_is_refused_by_the_broker() {
         let strangers = Pki::new(&Options::default()).expect("another PKI");
         let stranger = strangers.device("SN-23").expect("a certificate");
         // It trusts the desk's server all the same.
-        let settings = format!(
-            r#"{{"broker":"mqtts://127.0.0.1:{}","server_name":"localhost",
-                "sntp_server":"{}","provisioning":{{"pop":"{}"}}}}"#,
-            server.mqtt_addr().port(),
-            desk.time.address(),
-            e2e::PROOF,
-        );
-        let image = flashimage::FlashImage::builder()
-            .file("device.crt", stranger.chain_pem())
-            .file("device.key", stranger.key_pem())
-            .file("server_chain.pem", desk.pki.root_pem())
-            .file("settings.json", settings)
-            .build()
-            .expect("an image");
-        let board = board(&desk, Flash::from_bytes(image), 23);
+        let port = server.mqtt_addr().port();
+        let flash = desk.flash_trusting(&stranger, desk.pki.root_pem(), port);
+        let board = board(&desk, flash, 23);
         play(&desk, &board, 23, async |diary| {
             diary.until_named("cloud.tls").await;
             let error = cloud_error(diary).await;
@@ -203,22 +191,9 @@ fn credentials_that_do_not_fit_leave_the_device_provisionable() {
         let desk = Desk::set().await;
         let server = desk.server().await;
         let (one, other) = (desk.pki.device("SN-24"), desk.pki.device("SN-25"));
-        let image = flashimage::FlashImage::builder()
-            .file("device.crt", one.expect("a certificate").chain_pem())
-            .file("device.key", other.expect("a certificate").key_pem())
-            .file("server_chain.pem", desk.pki.root_pem())
-            .file(
-                "settings.json",
-                format!(
-                    r#"{{"broker":"mqtts://127.0.0.1:{}","sntp_server":"{}",
-                        "provisioning":{{"pop":"{}"}}}}"#,
-                    server.mqtt_addr().port(),
-                    desk.time.address(),
-                    e2e::PROOF
-                ),
-            )
-            .build()
-            .expect("an image");
+        let chain = one.expect("a certificate").chain_pem();
+        let key = other.expect("a certificate");
+        let image = desk.image_of(&chain, &key, server.mqtt_addr().port(), "");
         let board = board(&desk, Flash::from_bytes(image), 24);
         let refused = Event::CredentialsRefused(File::Key.has(Fault::Mismatch));
         play(&desk, &board, 24, async |diary| {

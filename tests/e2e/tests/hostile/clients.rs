@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use device::event::Event;
-use e2e::{Desk, Diary, NETWORK, PASSPHRASE, PROOF, scenario};
+use e2e::{Desk, Diary, NETWORK, PASSPHRASE, PROOF, hide, scenario};
 use embassy_time::{Timer, with_timeout};
 use provisioner::{Found, Outcome, Provisioner, Secrets};
 use vhci::{ControllerConfig, HciTransport};
@@ -79,6 +79,7 @@ fn a_client_may_leave_at_every_step() {
             .expect("a session");
         phone.scan_networks().await.expect("networks");
         drop(phone);
+        hide("not the right one");
         // In the middle of each exchange, and while the device tries the network.
         for ms in [20, 60, 150, 400, 1_000] {
             let mut phone = connected(desk, 5).await;
@@ -118,6 +119,7 @@ fn guessed_proofs_are_told_and_then_nobody_is_heard_for_a_while() {
         for number in 0..6 {
             let mut phone = connected(desk, number).await;
             let guess = format!("guess {number}");
+            hide(&guess);
             assert!(phone.open_session(&Secrets::proof(&guess)).await.is_err());
         }
         diary.until_named("provisioning.locked").await;

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use device::credentials::{CredentialsError, Fault, File};
 use device::event::Event;
 use device::storage::FileError;
-use e2e::{Desk, Diary, PROOF, scenario};
+use e2e::{Desk, Diary, PROOF, hide_key, scenario};
 use flashimage::FlashImage;
 use pki::{Profile, Validity};
 use simulator::flash::Flash;
@@ -20,6 +20,9 @@ async fn verdict(desk: &Desk, files: [Option<String>; 3]) -> Option<CredentialsE
     let names = [File::Certificate, File::Key, File::ServerChain].map(File::name);
     for (name, contents) in names.into_iter().zip(files) {
         if let Some(contents) = contents {
+            if contents.contains("PRIVATE KEY") {
+                hide_key(&contents);
+            }
             image = image.file(name, contents);
         }
     }
