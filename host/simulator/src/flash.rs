@@ -2,7 +2,8 @@
 //!
 //! Erasing sets whole 4 KiB sectors to ones; writing only clears bits, in words of four bytes. A
 //! write that would have to set a bit is refused, as it would be silently wrong on a chip. When
-//! the power goes, the operation under way is left half done and all later ones fail.
+//! the power goes, all later operations fail; the one under way is left undone, or, as it happens
+//! to a chip, half done: a word of which some bits have fallen, a sector of which some have risen.
 
 use std::cell::RefCell;
 use std::fs::{File, OpenOptions};
@@ -74,11 +75,39 @@ pub enum OpenError {
     },
 }
 
+/// When the power goes.
+struct PowerCut {
+    /// Words that can still be written and sectors erased before.
+    operations_left: u64,
+    /// How the operation after these is left half done; none if it is not begun.
+    amid: Option<u64>,
+}
+
+/// What has become of a word that should have become `wanted`: of the bits that differ, those in
+/// `done` have changed.
+fn torn(present: [u8; WORD], wanted: [u8; WORD], done: u32) -> [u8; WORD] {
+    let (present, wanted) = (u32::from_le_bytes(present), u32::from_le_bytes(wanted));
+    (present ^ ((present ^ wanted) & done)).to_le_bytes()
+}
+
+/// Random bits of which 1 in 2^`rarity` is set, for a word of the flash (SplitMix64).
+fn some_bits(seed: u64, word: usize, rarity: u32) -> u32 {
+    let mut state = seed.wrapping_mul(0x2545_f491_4f6c_dd1d) ^ (word as u64) << 8;
+    let mut bits = u32::MAX;
+    for _ in 0..rarity {
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = state;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        bits &= (z ^ (z >> 31)) as u32;
+    }
+    bits
+}
+
 struct Chip {
     bytes: Vec<u8>,
     file: Option<File>,
-    /// Words that can still be written and sectors erased before the power goes.
-    operations_left: Option<u64>,
+    cut: Option<PowerCut>,
     operations: u64,
 }
 
@@ -101,7 +130,7 @@ impl Flash {
         Self(Rc::new(RefCell::new(Chip {
             bytes,
             file: None,
-            operations_left: None,
+            cut: None,
             operations: 0,
         })))
     }
@@ -158,12 +187,33 @@ impl Flash {
 
     /// Lets the power go after this many more words written or sectors erased.
     pub fn lose_power_after(&self, operations: u64) {
-        self.0.borrow_mut().operations_left = Some(operations);
+        self.cut_power(operations, None);
+    }
+
+    /// Lets the power go in the middle of the operation after this many. The seed says what is
+    /// left of it: a word that is written has some of its bits; a sector that is erased is all
+    /// zeros up to somewhere (chips write it before they erase it), or has few, half, or most of
+    /// its bits back, as the seed is 0, 1, 2 or 3 modulo 4.
+    pub fn lose_power_amid(&self, operations: u64, seed: u64) {
+        self.cut_power(operations, Some(seed));
+    }
+
+    fn cut_power(&self, operations_left: u64, amid: Option<u64>) {
+        self.0.borrow_mut().cut = Some(PowerCut {
+            operations_left,
+            amid,
+        });
     }
 
     /// Brings the power back.
     pub fn restore_power(&self) {
-        self.0.borrow_mut().operations_left = None;
+        self.0.borrow_mut().cut = None;
+    }
+
+    /// Whether the power went as it was told to.
+    #[must_use]
+    pub fn power_is_lost(&self) -> bool {
+        self.0.borrow().is_off()
     }
 }
 
@@ -179,18 +229,40 @@ impl Chip {
         }
     }
 
-    fn spend(&mut self) -> Result<(), FlashError> {
-        match &mut self.operations_left {
-            Some(0) => Err(FlashError::PowerLost),
-            Some(left) => {
-                *left -= 1;
-                self.operations += 1;
-                Ok(())
-            }
-            None => {
-                self.operations += 1;
-                Ok(())
-            }
+    fn is_off(&self) -> bool {
+        self.cut
+            .as_ref()
+            .is_some_and(|cut| cut.operations_left == 0)
+    }
+
+    /// Begins an operation, if there is power for it. If there is not, the seed says how it is left
+    /// half done: that happens once.
+    fn spend(&mut self) -> Result<(), Option<u64>> {
+        if let Some(cut) = &mut self.cut {
+            cut.operations_left = cut
+                .operations_left
+                .checked_sub(1)
+                .ok_or_else(|| cut.amid.take())?;
+        }
+        self.operations += 1;
+        Ok(())
+    }
+
+    /// Erases a sector in part.
+    fn half_erase(&mut self, sector: usize, seed: u64) {
+        let zeros = some_bits(seed, sector, 1) as usize % SECTOR;
+        let words = self.bytes[sector..sector + SECTOR]
+            .as_chunks_mut::<WORD>()
+            .0;
+        for (index, word) in words.iter_mut().enumerate() {
+            let at = sector + index * WORD;
+            *word = match seed % 4 {
+                0 if index * WORD < zeros => [0; WORD],
+                0 => *word,
+                1 => torn(*word, [0xff; WORD], some_bits(seed, at, 7)),
+                2 => torn(*word, [0xff; WORD], some_bits(seed, at, 1)),
+                _ => torn(*word, [0xff; WORD], !some_bits(seed, at, 7)),
+            };
         }
     }
 
@@ -213,7 +285,7 @@ impl ReadNorFlash for Flash {
 
     fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), FlashError> {
         let chip = self.0.borrow();
-        if chip.operations_left == Some(0) {
+        if chip.is_off() {
             return Err(FlashError::PowerLost);
         }
         let from = chip.range(offset, bytes.len(), Self::READ_SIZE)?;
@@ -235,8 +307,16 @@ impl NorFlash for Flash {
         let length = to.checked_sub(from).ok_or(FlashError::OutOfBounds)? as usize;
         let from = chip.range(from, length, SECTOR)?;
         for sector in (from..from + length).step_by(SECTOR) {
-            chip.spend()?;
-            chip.bytes[sector..sector + SECTOR].fill(0xff);
+            match chip.spend() {
+                Ok(()) => chip.bytes[sector..sector + SECTOR].fill(0xff),
+                Err(amid) => {
+                    if let Some(seed) = amid {
+                        chip.half_erase(sector, seed);
+                        chip.save(sector, sector + SECTOR)?;
+                    }
+                    return Err(FlashError::PowerLost);
+                }
+            }
             chip.save(sector, sector + SECTOR)?;
         }
         Ok(())
@@ -251,12 +331,22 @@ impl NorFlash for Flash {
         }
         let mut outcome = Ok(());
         let mut written = from;
-        for word in bytes.chunks_exact(WORD) {
-            outcome = chip.spend();
-            if outcome.is_err() {
+        for &word in bytes.as_chunks::<WORD>().0 {
+            let spent = chip.spend();
+            let Some(place) = chip.bytes[written..].first_chunk_mut::<WORD>() else {
                 break;
+            };
+            match spent {
+                Ok(()) => *place = word,
+                Err(amid) => {
+                    if let Some(seed) = amid {
+                        *place = torn(*place, word, some_bits(seed, written, 1));
+                        written += WORD;
+                    }
+                    outcome = Err(FlashError::PowerLost);
+                    break;
+                }
             }
-            chip.bytes[written..written + WORD].copy_from_slice(word);
             written += WORD;
         }
         chip.save(from, written)?;
@@ -313,5 +403,57 @@ mod tests {
         assert_eq!(flash.read(0, &mut [0; 4]), Err(FlashError::PowerLost));
         flash.restore_power();
         assert_eq!(flash.to_bytes()[..9], [0, 0, 0, 0, 255, 255, 255, 255, 255]);
+    }
+
+    #[test]
+    fn a_power_cut_amid_a_write_leaves_a_word_of_which_some_bits_have_fallen() {
+        let mut seen = std::collections::BTreeSet::new();
+        for seed in 0..32 {
+            let mut flash = Flash::from_bytes(vec![0xff; SECTOR]);
+            flash.write(4, &[0xf0; 4]).unwrap();
+            flash.lose_power_amid(1, seed);
+            assert_eq!(flash.write(0, &[0x00; 8]), Err(FlashError::PowerLost));
+            assert!(flash.power_is_lost());
+            // What comes later changes nothing.
+            assert_eq!(flash.write(8, &[0; 4]), Err(FlashError::PowerLost));
+            flash.restore_power();
+            let bytes = flash.to_bytes();
+            assert_eq!((&bytes[..4], &bytes[8..12]), (&[0; 4][..], &[0xff; 4][..]));
+            assert!(bytes[4..8].iter().all(|byte| byte & 0x0f == 0));
+            seen.insert(bytes[4..8].to_vec());
+        }
+        assert!(seen.len() > 16, "{seen:?}");
+    }
+
+    #[test]
+    fn a_power_cut_amid_an_erase_leaves_a_sector_between_old_and_blank() {
+        let old: Vec<u8> = (0..2 * SECTOR).map(|at| at as u8).collect();
+        let mut risen = Vec::new();
+        for seed in 0..8 {
+            let mut flash = Flash::from_bytes(old.clone());
+            flash.lose_power_amid(1, seed);
+            let erased = flash.erase(0, 2 * SECTOR as u32);
+            assert_eq!(erased, Err(FlashError::PowerLost));
+            let bytes = flash.to_bytes();
+            assert_eq!(bytes[..SECTOR], [0xff; SECTOR]);
+            let pairs = || bytes[SECTOR..].iter().zip(&old[SECTOR..]);
+            if seed % 4 == 0 {
+                assert!(pairs().all(|(new, old)| [0, *old].contains(new)));
+                continue;
+            }
+            assert!(pairs().all(|(new, old)| new & old == *old));
+            risen.push(pairs().map(|(new, old)| (new ^ old).count_ones()).sum());
+        }
+        // Half of the bits were zeros.
+        let zeros = SECTOR as u32 * 4;
+        let parts: Vec<f64> = risen
+            .iter()
+            .map(|risen: &u32| f64::from(*risen) / f64::from(zeros))
+            .collect();
+        for part in parts.chunks(3) {
+            assert!(part[0] > 0.0 && part[0] < 0.05, "{parts:?}");
+            assert!(part[1] > 0.4 && part[1] < 0.6, "{parts:?}");
+            assert!(part[2] > 0.95 && part[2] < 1.0, "{parts:?}");
+        }
     }
 }

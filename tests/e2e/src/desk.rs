@@ -116,28 +116,42 @@ impl Desk {
         broker_port: u16,
         more: &str,
     ) -> Vec<u8> {
+        let (key, trust) = (identity.key_pem(), identity.trust_pem());
         self.image(
-            chain,
+            [chain, key, trust],
+            &self.settings(broker_port, &given_proof(more)),
+        )
+    }
+
+    /// A flash for a blank device that makes its own proof of possession, which is the default.
+    pub fn flash_without_proof(&self, serial: &str, broker_port: u16) -> Flash {
+        let identity = self.pki.device_with(serial, &self.profile());
+        let identity = identity.expect("a device certificate");
+        let files = [
+            &identity.chain_pem(),
             identity.key_pem(),
             identity.trust_pem(),
-            broker_port,
-            more,
-        )
+        ];
+        Flash::from_bytes(self.image(files, &self.settings(broker_port, "")))
     }
 
     /// A flash with a certificate of another authority, which trusts brokers of this one (PEM).
     pub fn flash_trusting(&self, identity: &Identity, trust: &str, broker_port: u16) -> Flash {
-        let chain = identity.chain_pem();
-        Flash::from_bytes(self.image(&chain, identity.key_pem(), trust, broker_port, ""))
+        let files = [&identity.chain_pem(), identity.key_pem(), trust];
+        Flash::from_bytes(self.image(files, &self.settings(broker_port, &given_proof(""))))
     }
 
-    fn image(&self, chain: &str, key: &str, trust: &str, broker_port: u16, more: &str) -> Vec<u8> {
-        hide_key(key);
-        let settings = format!(
+    fn settings(&self, broker_port: u16, more: &str) -> String {
+        format!(
             r#"{{"broker":"mqtts://127.0.0.1:{broker_port}","server_name":"localhost",
-                "sntp_server":"{}","provisioning":{{"pop":"{PROOF}"}}{more}}}"#,
+                "sntp_server":"{}"{more}}}"#,
             self.time.address(),
-        );
+        )
+    }
+
+    /// An image with certificate, key, trust and settings.
+    fn image(&self, [chain, key, trust]: [&str; 3], settings: &str) -> Vec<u8> {
+        hide_key(key);
         FlashImage::builder()
             .file("device.crt", chain)
             .file("device.key", key)
@@ -156,4 +170,9 @@ impl Desk {
             &self.world,
         )
     }
+}
+
+/// Further JSON for `settings.json`, after the proof of the desk's devices.
+fn given_proof(more: &str) -> String {
+    format!(r#","provisioning":{{"pop":"{PROOF}"}}{more}"#)
 }

@@ -35,21 +35,36 @@ impl Diary {
     /// If the device is gone.
     pub async fn until(&mut self, wanted: impl Fn(&Event) -> bool) -> Event {
         loop {
-            match self.notices.recv().await.expect("the device is gone") {
-                Notice::ProvisioningCode(code) => {
-                    // It is for the label, and for nobody else.
-                    hide(proof_in(&code));
-                    self.code = Some(code);
-                }
-                Notice::Event(at, event) => {
-                    let line = format!("{:<24} {event}", event.name());
-                    println!("{:>10.3} {line}", at as f64 / 1000.0);
-                    shown(&line);
-                    self.read.push((at, event.clone()));
-                    if wanted(&event) {
-                        return event;
-                    }
-                }
+            let notice = self.notices.recv().await.expect("the device is gone");
+            if let Some(event) = self.take(notice).filter(&wanted) {
+                return event;
+            }
+        }
+    }
+
+    /// Reads what has been told so far, up to an event for which `end` says yes.
+    pub fn catch_up(&mut self, end: impl Fn(&Event) -> bool) {
+        while let Ok(notice) = self.notices.try_recv() {
+            if self.take(notice).filter(&end).is_some() {
+                return;
+            }
+        }
+    }
+
+    fn take(&mut self, notice: Notice) -> Option<Event> {
+        match notice {
+            Notice::ProvisioningCode(code) => {
+                // It is for the label, and for nobody else.
+                hide(proof_in(&code));
+                self.code = Some(code);
+                None
+            }
+            Notice::Event(at, event) => {
+                let line = format!("{:<24} {event}", event.name());
+                println!("{:>10.3} {line}", at as f64 / 1000.0);
+                shown(&line);
+                self.read.push((at, event.clone()));
+                Some(event)
             }
         }
     }

@@ -1,5 +1,7 @@
-//! Power that goes at every single write: what is kept in flash is the old or the new, never
-//! something between.
+//! Power that goes at every single write, and in the middle of it: what is kept in flash is the old
+//! or the new, never something between.
+//!
+//! Of storage alone; `power_life.rs` is about a whole device.
 
 use device::platform::{Passphrase, Ssid, WifiCredentials};
 use device::storage::Storage;
@@ -31,24 +33,36 @@ fn pair(name: &str, passphrase: &str) -> Option<(String, String)> {
     Some((name.into(), passphrase.into()))
 }
 
-/// Cuts the power after each operation of `change` in turn, and returns how many there were.
-fn cut_everywhere(
+/// How an operation may be left: not begun, or half done in one of several ways.
+const HALVES: u64 = 8;
+
+/// Whether a sector that is half erased in this way has few of its bits back.
+fn hardly_erased(half: u64) -> bool {
+    half % 4 == 2
+}
+
+/// Cuts the power at each operation of `change` in turn, looks at what is left, and returns how
+/// many operations there were.
+fn cut_everywhere_and_look(
     before: &Flash,
+    halves: impl Iterator<Item = u64> + Clone,
     change: impl Fn(&Storage<Flash>),
-    allowed: &[Option<(String, String)>],
+    look: impl Fn(&Flash, &str),
 ) -> u64 {
     let whole = Flash::from_bytes(before.to_bytes());
     change(&Storage::open(whole.clone()).0);
     let operations = whole.operations();
-    for cut in 0..operations {
+    for (cut, half) in (0..operations).flat_map(|cut| halves.clone().map(move |half| (cut, half))) {
         let flash = Flash::from_bytes(before.to_bytes());
-        flash.lose_power_after(cut);
+        match half.checked_sub(1) {
+            None => flash.lose_power_after(cut),
+            Some(seed) => flash.lose_power_amid(cut, cut * HALVES + seed),
+        }
         change(&Storage::open(flash.clone()).0);
         flash.restore_power();
-        let found = found(&flash);
-        assert!(
-            allowed.contains(&found),
-            "after {cut} of {operations} writes: {found:?}"
+        look(
+            &flash,
+            &format!("after {cut} of {operations} writes, half {half}"),
         );
         // And it can be provisioned again.
         let storage = Storage::open(flash.clone()).0;
@@ -58,6 +72,18 @@ fn cut_everywhere(
         assert_eq!(self::found(&flash), pair("again", "for good"));
     }
     operations
+}
+
+/// The same with one of these networks left each time.
+fn cut_everywhere(
+    before: &Flash,
+    change: impl Fn(&Storage<Flash>),
+    allowed: &[Option<(String, String)>],
+) -> u64 {
+    cut_everywhere_and_look(before, 0..=HALVES, change, |flash, at| {
+        let found = found(flash);
+        assert!(allowed.contains(&found), "{at}: {found:?}");
+    })
 }
 
 #[test]
@@ -119,4 +145,58 @@ fn forgetting_the_network_is_all_or_nothing() {
         },
         &[None, pair("workshop", "correct horse")],
     );
+}
+
+/// What a device would find in this flash beside its network: the proof that it made, and the
+/// interval that the server asked for.
+fn found_beside(flash: &Flash) -> (Option<String>, Option<u32>) {
+    let (storage, faults) = Storage::open(flash.clone());
+    assert_eq!(faults, [], "NVS must survive a power cut");
+    let proof = storage.proof_of_possession().expect("NVS that can be read");
+    let interval = storage.interval_ms().expect("NVS that can be read");
+    (proof.map(|proof| proof.to_string()), interval)
+}
+
+#[test]
+fn what_is_moved_to_make_room_is_not_lost() {
+    let flash = Flash::from_bytes(FlashImage::builder().build().expect("an image"));
+    let storage = Storage::open(flash.clone()).0;
+    storage
+        .keep_proof_of_possession("moved along")
+        .expect("room");
+    let mut erased = 0;
+    for round in 0..1200 {
+        // Something in every page counts.
+        if round == 150 {
+            let network = network("workshop", "correct horse");
+            storage.keep_wifi(&network).expect("room");
+        }
+        let before = flash.to_bytes();
+        storage.keep_interval_ms(1_000 + round).expect("room");
+        let after = flash.to_bytes();
+        let rose = before.iter().zip(&after).any(|(old, new)| new & !old != 0);
+        if !rose {
+            continue;
+        }
+        erased += 1;
+        let whole = found(&flash);
+        let old = Flash::from_bytes(before);
+        cut_everywhere_and_look(
+            &old,
+            // A page of which few bits have risen may look as if it were whole; that is not
+            // looked at here.
+            (0..=HALVES).filter(|half| !hardly_erased(*half)),
+            |storage| {
+                let _ = storage.keep_interval_ms(1_000 + round);
+            },
+            |flash, at| {
+                assert_eq!(found(flash), whole, "{at}");
+                let (proof, interval) = found_beside(flash);
+                assert_eq!(proof.as_deref(), Some("moved along"), "{at}");
+                let allowed = [Some(999 + round), Some(1_000 + round)];
+                assert!(allowed.contains(&interval), "{at}: {interval:?}");
+            },
+        );
+    }
+    assert!(erased > 2, "NVS tidied up {erased} times");
 }
