@@ -4,6 +4,8 @@ use std::ops::Range;
 
 use device::event::Event;
 use e2e::{Desk, Diary, Dice, NETWORK, PASSPHRASE, Phone, scenario};
+use provisioner::Outcome;
+use simulator::Simulator;
 use simulator::flash::Flash;
 
 use crate::play;
@@ -117,8 +119,27 @@ fn spoilt_nvs_never_keeps_the_device_from_being_provisioned() {
     });
 }
 
+/// Provisions a board by the proof that it shows, and takes its power away. Returns its diary.
+async fn provisioned_by_its_code(desk: &Desk, board: &Simulator) -> Diary {
+    let mut diary = Diary::of(board);
+    let story = async {
+        diary.until_named("provisioning.started").await;
+        let proof = diary.proof().to_owned();
+        let mut phone = Phone::paired_by(desk, "PROV_1A2B33", &proof).await;
+        let outcome = phone.send(NETWORK, PASSPHRASE).await;
+        assert!(matches!(outcome, Outcome::Joined(_)), "{outcome:?}");
+        diary.until_named("provisioning.done").await;
+    };
+    tokio::select! {
+        _ = board.live() => panic!("the device restarted"),
+        () = story => {}
+    }
+    board.chip.power_cycle();
+    diary
+}
+
 #[test]
-fn a_spoilt_file_system_is_told_and_the_device_waits_to_be_provisioned() {
+fn a_spoilt_file_system_is_told_and_the_device_is_provisioned_by_its_code() {
     scenario(async {
         hosttime::set_rate(60);
         let desk = Desk::set().await;
@@ -126,10 +147,23 @@ fn a_spoilt_file_system_is_told_and_the_device_waits_to_be_provisioned() {
         let mut refused = 0;
         for seed in 0..SEEDS {
             println!("seed {seed}");
-            let diary = boots(&desk, spoilt(&good, &SPIFFS, seed)).await;
-            let names = diary.names();
-            assert_eq!(names.last(), Some(&"provisioning.started"), "seed {seed}");
-            refused += u32::from(names.contains(&"credentials.refused"));
+            let flash = Flash::from_bytes(spoilt(&good, &SPIFFS, seed));
+            let board = desk.board(flash, 51);
+            let diary = provisioned_by_its_code(&desk, &board).await;
+            refused += u32::from(diary.names().contains(&"credentials.refused"));
+            // It lasts, and so does what is on the label.
+            let code = diary.code;
+            let mut diary = Diary::of(&board);
+            let story = async {
+                diary.until_named("wifi.joining").await;
+                board.chip.hold_button();
+                diary.until_named("provisioning.started").await;
+            };
+            tokio::select! {
+                never = board.live_on() => match never {},
+                () = story => {}
+            }
+            assert!(code.is_some() && code == diary.code, "seed {seed}");
         }
         // Where a few bits fell, or the end is missing, the files may be whole.
         assert!(refused >= SEEDS as u32 / 2, "{refused} of {SEEDS} told");
@@ -164,18 +198,24 @@ fn a_flash_that_does_not_answer_for_a_while_costs_no_network() {
 }
 
 #[test]
-fn a_flash_full_of_noise_or_nothing_is_told() {
+fn a_flash_full_of_noise_or_nothing_is_told_and_the_device_lives_on_memory() {
     scenario(async {
         hosttime::set_rate(60);
         let desk = Desk::set().await;
         let noise = Dice::from_seed(1).bytes(0x40_0000);
         for contents in [noise, vec![0xff; 0x40_0000], vec![0; 0x40_0000]] {
-            let board = desk.board(Flash::from_bytes(contents), 52);
-            let mut diary = Diary::of(&board);
-            tokio::select! {
-                _ = board.live() => panic!("the device restarted"),
-                _ = diary.until_named("storage.failed") => {}
+            let board = desk.board(Flash::from_bytes(contents), 51);
+            let mut codes = Vec::new();
+            // Nothing is kept: after the power was away all begins anew, with another proof.
+            for _ in 0..2 {
+                let diary = provisioned_by_its_code(&desk, &board).await;
+                let names = diary.names();
+                for told in ["storage.failed", "storage.memory", "credentials.refused"] {
+                    assert!(names.contains(&told), "{told}: {names:?}");
+                }
+                codes.push(diary.code);
             }
+            assert_ne!(codes[0], codes[1]);
         }
     });
 }
