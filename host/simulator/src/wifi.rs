@@ -27,6 +27,8 @@ pub struct Network {
     pub passphrase: String,
     /// Whether its DHCP server answers.
     pub dhcp: bool,
+    /// With which reason the driver reports that it refuses every station; none if it does not.
+    pub refuses: Option<u16>,
 }
 
 impl Network {
@@ -55,6 +57,7 @@ impl Network {
             },
             passphrase: passphrase.to_owned(),
             dhcp: true,
+            refuses: None,
         }
     }
 }
@@ -133,6 +136,7 @@ impl Station {
                 network.seen.channel == joined.seen.channel
                     && opens(&network, &joined.network)
                     && network.dhcp
+                    && network.refuses.is_none()
             })
         })
     }
@@ -171,6 +175,10 @@ impl Wifi for Station {
             AuthMode::Open | AuthMode::WpaPsk | AuthMode::Wpa2Psk | AuthMode::WpaWpa2Psk => {}
             AuthMode::Wpa2Wpa3Psk => {}
             other => return Err(JoinError::Unsupported(other)),
+        }
+        if let Some(reason) = network.refuses {
+            Timer::after(Duration::from_secs(1)).await;
+            return Err(JoinError::Other(reason));
         }
         if !opens(&network, credentials) {
             Timer::after(Duration::from_secs(1)).await;

@@ -7,6 +7,7 @@ mod crashes;
 mod credentials;
 mod flash;
 mod server;
+mod wifi;
 
 use device::cloud::CloudError;
 use device::event::Event;
