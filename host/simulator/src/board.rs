@@ -14,7 +14,7 @@ use vhci::{HciSpec, SharedAir};
 
 use crate::bluetooth::Controller;
 use crate::flash::Flash;
-use crate::network::Sockets;
+use crate::network::{Conditions, Sockets};
 use crate::sensor::Dht11;
 use crate::system::{Chip, Notice, Watchers};
 use crate::wifi::{Station, WifiAir};
@@ -38,6 +38,8 @@ pub struct Simulator {
     pub station: Station,
     /// Its sensor.
     pub sensor: Dht11,
+    /// The network behind the access point, as this board has it.
+    pub network: Conditions,
     watchers: Watchers,
     hci: HciSpec,
     air: SharedAir,
@@ -68,6 +70,7 @@ impl Simulator {
             chip: Chip::new(built_at_unix_s),
             station: Station::new(mac, world.wifi.clone()),
             sensor: Dht11::default(),
+            network: Conditions::default(),
             watchers: Watchers::default(),
             hci: HciSpec::Virtual,
             air: world.bluetooth.clone(),
@@ -112,7 +115,7 @@ impl Simulator {
                 },
             },
             wifi: self.station.clone(),
-            network: Sockets::new(self.station.link()),
+            network: Sockets::with_conditions(self.station.link(), self.network.clone()),
             flash: self.flash.clone(),
             sensor: self.sensor.clone(),
             system: self.chip.clone(),

@@ -1,8 +1,13 @@
 //! The host's sockets as the device's network: they work while the station is joined, and break
-//! when it loses its network.
+//! when it loses its network; names and sockets can be made not to work.
+//!
+//! What happens to the bytes of a connection is for a relay between the device and its server.
 
+use std::cell::Cell;
+use std::future::pending;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
 
 use device::platform::Network;
 use embedded_io_async::{ErrorType, Read, Write};
@@ -13,6 +18,56 @@ use tokio::net::{TcpStream, UdpSocket, lookup_host};
 
 use crate::wifi::Link;
 
+/// How the network behind the access point answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Answers {
+    /// As it should.
+    #[default]
+    Well,
+    /// It refuses: no name has an address, no socket is to be had.
+    No,
+    /// It does not: the DNS server is silent, connections vanish in a black hole.
+    Never,
+}
+
+impl Answers {
+    async fn then<T>(self, work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+        match self {
+            Self::Well => work.await,
+            Self::No => Err(io::ErrorKind::ConnectionRefused.into()),
+            Self::Never => pending().await,
+        }
+    }
+}
+
+/// The network of one device, as a test wants it. Clones are the same network.
+#[derive(Clone, Default)]
+pub struct Conditions(Rc<Services>);
+
+#[derive(Default)]
+struct Services {
+    names: Cell<Answers>,
+    tcp: Cell<Answers>,
+    udp: Cell<Answers>,
+}
+
+impl Conditions {
+    /// How names are looked up from now on.
+    pub fn names(&self, answers: Answers) {
+        self.0.names.set(answers);
+    }
+
+    /// How TCP connections are opened from now on; those that stand go on.
+    pub fn tcp(&self, answers: Answers) {
+        self.0.tcp.set(answers);
+    }
+
+    /// How UDP sockets are opened from now on.
+    pub fn udp(&self, answers: Answers) {
+        self.0.udp.set(answers);
+    }
+}
+
 /// TCP, UDP and names by way of the host.
 pub struct Sockets {
     stack: Stack,
@@ -21,14 +76,21 @@ pub struct Sockets {
 /// TCP and names.
 pub struct Stack {
     link: Link,
+    conditions: Conditions,
 }
 
 impl Sockets {
     /// Sockets that live and die with `link`.
     #[must_use]
     pub fn new(link: Link) -> Self {
+        Self::with_conditions(link, Conditions::default())
+    }
+
+    /// The same in a network of these conditions.
+    #[must_use]
+    pub fn with_conditions(link: Link, conditions: Conditions) -> Self {
         Self {
-            stack: Stack { link },
+            stack: Stack { link, conditions },
         }
     }
 }
@@ -56,8 +118,9 @@ impl Network for Sockets {
     }
 
     async fn udp(&self) -> io::Result<Datagrams> {
-        let link = self.stack.link.clone();
-        let socket = while_joined(&self.stack.link, UdpSocket::bind("0.0.0.0:0")).await?;
+        let Stack { link, conditions } = &self.stack;
+        let opening = conditions.0.udp.get().then(UdpSocket::bind("0.0.0.0:0"));
+        let (socket, link) = (while_joined(link, opening).await?, link.clone());
         Ok(Datagrams { socket, link })
     }
 }
@@ -67,7 +130,8 @@ impl TcpConnect for Stack {
     type Connection<'a> = Stream;
 
     async fn connect(&self, remote: SocketAddr) -> io::Result<Stream> {
-        let stream = while_joined(&self.link, TcpStream::connect(remote)).await?;
+        let opening = self.conditions.0.tcp.get().then(TcpStream::connect(remote));
+        let stream = while_joined(&self.link, opening).await?;
         stream.set_nodelay(true)?;
         Ok(Stream {
             stream,
@@ -85,9 +149,8 @@ impl Dns for Stack {
             AddrType::IPv6 => address.is_ipv6(),
             AddrType::Either => true,
         };
-        let found = while_joined(&self.link, lookup_host((host, 0)))
-            .await?
-            .find(wanted);
+        let lookup = self.conditions.0.names.get().then(lookup_host((host, 0)));
+        let found = while_joined(&self.link, lookup).await?.find(wanted);
         found
             .map(|address| address.ip())
             .ok_or_else(|| io::ErrorKind::NotFound.into())

@@ -97,9 +97,7 @@ impl Desk {
 
     /// A whole flash for a blank device that is to connect to `broker_port` of this computer.
     pub fn flash(&self, serial: &str, broker_port: u16, more: &str) -> Flash {
-        let identity = self.pki.device_with(serial, &self.profile());
-        let identity = identity.expect("a device certificate");
-        self.flash_of(&identity, broker_port, more)
+        self.flash_of(&self.device_identity(serial), broker_port, more)
     }
 
     /// The same, with a certificate of one's own choice. `more` is further JSON for
@@ -125,14 +123,32 @@ impl Desk {
 
     /// A flash for a blank device that makes its own proof of possession, which is the default.
     pub fn flash_without_proof(&self, serial: &str, broker_port: u16) -> Flash {
-        let identity = self.pki.device_with(serial, &self.profile());
-        let identity = identity.expect("a device certificate");
+        self.flash_set(serial, &self.settings(broker_port, ""))
+    }
+
+    /// A flash for a blank device that knows broker and time server of this computer by name.
+    pub fn flash_with_names(&self, serial: &str, broker_port: u16) -> Flash {
+        let settings = format!(
+            r#"{{"broker":"mqtts://localhost:{broker_port}","sntp_server":"localhost:{}"{}}}"#,
+            self.time.address().port(),
+            given_proof("")
+        );
+        self.flash_set(serial, &settings)
+    }
+
+    fn flash_set(&self, serial: &str, settings: &str) -> Flash {
+        let identity = self.device_identity(serial);
         let files = [
             &identity.chain_pem(),
             identity.key_pem(),
             identity.trust_pem(),
         ];
-        Flash::from_bytes(self.image(files, &self.settings(broker_port, "")))
+        Flash::from_bytes(self.image(files, settings))
+    }
+
+    fn device_identity(&self, serial: &str) -> Identity {
+        let identity = self.pki.device_with(serial, &self.profile());
+        identity.expect("a device certificate")
     }
 
     /// A flash with a certificate of another authority, which trusts brokers of this one (PEM).

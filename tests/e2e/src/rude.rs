@@ -8,9 +8,11 @@ use std::net::Ipv4Addr;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::{WantsServerCert, WebPkiClientVerifier};
+use rustls::version::TLS12;
+use rustls::{ConfigBuilder, RootCertStore, ServerConfig};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
@@ -68,15 +70,37 @@ impl RudeBroker {
     ///
     /// If there is no free port.
     pub async fn start(desk: &Desk, plan: impl IntoIterator<Item = Rude>) -> Self {
+        let config = ServerConfig::builder().with_no_client_auth();
+        Self::start_with(desk, config, plan).await
+    }
+
+    /// Starts one that behaves, demands client certificates and speaks TLS 1.2 alone.
+    ///
+    /// # Panics
+    ///
+    /// If there is no free port.
+    pub async fn polite_in_tls_1_2(desk: &Desk) -> Self {
+        let root = CertificateDer::from_pem_slice(desk.pki.root_pem().as_bytes());
+        let mut roots = RootCertStore::empty();
+        roots.add(root.expect("a certificate")).expect("a root");
+        let clients = WebPkiClientVerifier::builder(Arc::new(roots)).build();
+        let config = ServerConfig::builder_with_protocol_versions(&[&TLS12])
+            .with_client_cert_verifier(clients.expect("a root"));
+        Self::start_with(desk, config, []).await
+    }
+
+    async fn start_with(
+        desk: &Desk,
+        config: ConfigBuilder<ServerConfig, WantsServerCert>,
+        plan: impl IntoIterator<Item = Rude>,
+    ) -> Self {
         let identity = desk.server_identity();
         let chain = CertificateDer::pem_slice_iter(identity.chain_pem().as_bytes())
             .collect::<Result<Vec<_>, _>>()
             .expect("certificates");
         let key = PrivateKeyDer::from_pem_slice(identity.key_pem().as_bytes()).expect("a key");
-        let config = ServerConfig::builder()
-            .with_no_client_auth()
-            .with_single_cert(chain, key)
-            .expect("a key that fits");
+        let config = config.with_single_cert(chain, key);
+        let config = config.expect("a key that fits");
         let acceptor = TlsAcceptor::from(Arc::new(config));
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await;
         let listener = listener.expect("a free port");

@@ -6,6 +6,7 @@ mod clients;
 mod crashes;
 mod credentials;
 mod flash;
+mod network;
 mod server;
 mod wifi;
 
