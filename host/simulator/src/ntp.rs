@@ -1,9 +1,10 @@
-//! A time server for the desk: SNTP (RFC 4330), off by as much as a test likes.
+//! A time server for the desk: SNTP (RFC 4330), off by as much as a test likes, silent, or talking
+//! nonsense.
 //!
 //! Its clock begins with the host's, and then runs at the rate of `hosttime`, as the devices' do:
 //! a device that lives hours in minutes finds hours gone by when it asks again.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -21,6 +22,7 @@ pub struct TimeServer {
     address: SocketAddr,
     offset_ms: Rc<Cell<i64>>,
     silent: Rc<Cell<bool>>,
+    nonsense: Rc<RefCell<Option<Vec<u8>>>>,
     task: tokio::task::JoinHandle<()>,
 }
 
@@ -43,11 +45,19 @@ impl TimeServer {
         let socket = UdpSocket::bind(address).await?;
         let address = socket.local_addr()?;
         let (offset_ms, silent) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(false)));
-        let task = tokio::task::spawn_local(serve(socket, offset_ms.clone(), silent.clone()));
+        let nonsense = Rc::default();
+        let serving = serve(
+            socket,
+            offset_ms.clone(),
+            silent.clone(),
+            Rc::clone(&nonsense),
+        );
+        let task = tokio::task::spawn_local(serving);
         Ok(Self {
             address,
             offset_ms,
             silent,
+            nonsense,
             task,
         })
     }
@@ -67,6 +77,11 @@ impl TimeServer {
     pub fn be_silent(&self, silent: bool) {
         self.silent.set(silent);
     }
+
+    /// Answers everybody with these bytes from now on, or as it should again.
+    pub fn talk_nonsense(&self, answer: Option<Vec<u8>>) {
+        self.nonsense.replace(answer);
+    }
 }
 
 impl Drop for TimeServer {
@@ -75,11 +90,17 @@ impl Drop for TimeServer {
     }
 }
 
-async fn serve(socket: UdpSocket, offset_ms: Rc<Cell<i64>>, silent: Rc<Cell<bool>>) {
+async fn serve(
+    socket: UdpSocket,
+    offset_ms: Rc<Cell<i64>>,
+    silent: Rc<Cell<bool>>,
+    nonsense: Rc<RefCell<Option<Vec<u8>>>>,
+) {
     let mut request = [0; 128];
     while let Ok((length, from)) = socket.recv_from(&mut request).await {
         if !silent.get() && length >= 48 {
-            let answer = answer(&request, offset_ms.get());
+            let nonsense = nonsense.borrow().clone();
+            let answer = nonsense.unwrap_or_else(|| answer(&request, offset_ms.get()).to_vec());
             // A client that went away is no concern of ours.
             let _ = socket.send_to(&answer, from).await;
         }

@@ -8,6 +8,7 @@ mod credentials;
 mod flash;
 mod network;
 mod server;
+mod time;
 mod wifi;
 
 use device::cloud::CloudError;
