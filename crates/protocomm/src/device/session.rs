@@ -279,15 +279,12 @@ impl Device {
                 let len = reply.encode(response)?;
                 (State::Security2(handshake), len)
             }
-            (
-                Security::Security2 { verifier, iv_mode },
-                Handshake::Sec2Command1 { client_proof },
-            ) => {
+            (Security::Security2 { iv_mode, .. }, Handshake::Sec2Command1 { client_proof }) => {
                 let handshake = match restart_if(session, |s| matches!(s, State::Security2(_))) {
                     Some(State::Security2(handshake)) => handshake,
                     _ => return Err(Refusal::NoSession),
                 };
-                let finished = handshake.finish(verifier, client_proof, *iv_mode, rng);
+                let finished = handshake.finish(client_proof, *iv_mode, rng);
                 let (device_proof, nonce, channel) = match finished {
                     Ok(finished) => finished,
                     Err(rejected) => return Err(self.proof_rejected(now, rejected)),

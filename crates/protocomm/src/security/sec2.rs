@@ -75,12 +75,11 @@ impl DeviceHandshake {
     /// Takes command 1; gives the proof and the nonce for response 1, and the session.
     pub(crate) fn finish<R: CryptoRng + ?Sized>(
         self,
-        verifier: &SrpVerifier,
         client_proof: &[u8],
         iv_mode: IvMode,
         rng: &mut R,
     ) -> Result<([u8; PROOF_LEN], Nonce, Channel), Rejected> {
-        let (device_proof, key) = self.0.finish(verifier, client_proof)?;
+        let (device_proof, key) = self.0.finish(client_proof)?;
         let nonce = first_nonce(iv_mode, rng);
         Ok((device_proof, nonce, channel(&key, nonce)))
     }

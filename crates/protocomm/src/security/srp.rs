@@ -19,6 +19,11 @@
 //! or B with a leading zero byte, one in 256, is read differently by different peers. Both ends
 //! here draw again in that case. The device takes a shorter A all the same.
 //!
+//! Espressif's Android app (library 6ced55a, `srp6a/BigIntegerUtils.java`) drops the leading zeros of
+//! K and M1, too, which one handshake in 128 has. So the device computes both before it sends B, and
+//! draws again if there are any. A client cannot choose its A so that there always are: what comes of
+//! it depends on B, which it does not know yet.
+//!
 //! ESP-IDF's device does not refuse an A that is a multiple of N, which would make S zero for
 //! everybody; this one does, as RFC 5054 demands.
 //!
@@ -47,7 +52,7 @@ use group::{Element, Number, modulus, padded_generator};
 const SECRET_LEN: usize = 32;
 const HASH_LEN: usize = 64;
 const MAX_SALT_LEN: usize = 32;
-/// One draw in 256 has to be repeated; a generator that fails this often is broken.
+/// At most one draw in 85 has to be repeated; a generator that fails this often is broken.
 const MAX_DRAWS: usize = 16;
 
 type Hash = [u8; HASH_LEN];
@@ -82,18 +87,16 @@ fn public_value(bytes: &[u8]) -> Result<Number, Rejected> {
     Ok(padded)
 }
 
-/// An exponent drawn at random, and the public value that `public` makes of g to its power. The
-/// value's first byte is not zero.
-fn draw<R: CryptoRng + ?Sized>(
+/// Draws exponents at random until `accept` makes something of one.
+fn draw<R: CryptoRng + ?Sized, T>(
     rng: &mut R,
-    public: impl Fn(Element) -> Element,
-) -> Result<(Zeroizing<Secret>, Number), Rejected> {
+    accept: impl Fn(&Secret) -> Option<T>,
+) -> Result<T, Rejected> {
     for _ in 0..MAX_DRAWS {
         let mut secret = Zeroizing::new([0; SECRET_LEN]);
         rng.fill_bytes(&mut *secret);
-        let value = public(Element::power_of_g(&*secret)).number();
-        if value[0] != 0 {
-            return Ok((secret, value));
+        if let Some(accepted) = accept(&secret) {
+            return Ok(accepted);
         }
     }
     Err(Rejected::NoRandomness)
@@ -136,7 +139,7 @@ struct Transcript<'a> {
 
 impl Transcript<'_> {
     /// M1 and M2
-    fn proofs(&self, key: &Hash) -> (Hash, Hash) {
+    fn proofs(&self, key: &[u8]) -> (Hash, Hash) {
         let mut group = hash(&[&modulus()]);
         for (byte, mask) in group.iter_mut().zip(hash(&[&padded_generator()])) {
             *byte ^= mask;
@@ -252,18 +255,13 @@ impl SrpVerifier {
     }
 }
 
-/// The device, after it sent B.
+/// The device, when it sends B. What the client has to prove is known by then.
 #[derive(ZeroizeOnDrop)]
 pub(super) struct Device {
-    secret: Secret,
     b: Number,
-    #[zeroize(skip)]
-    a: Number,
-    /// Leading zeros of `a` that the client did not send.
-    #[zeroize(skip)]
-    a_padding: usize,
-    #[zeroize(skip)]
-    username_hash: Hash,
+    client_proof: Hash,
+    device_proof: Hash,
+    key: Hash,
 }
 
 impl Device {
@@ -274,14 +272,30 @@ impl Device {
         rng: &mut R,
     ) -> Result<Self, Rejected> {
         let padded = public_value(a)?;
-        let kv = multiplier().mul(&Element::new(&verifier.verifier));
-        let (secret, b) = draw(rng, |gb| gb.add(&kv))?;
-        Ok(Self {
-            secret: *secret,
-            b,
-            a: padded,
-            a_padding: VERIFIER_LEN - a.len(),
-            username_hash: hash(&[username]),
+        let username_hash = hash(&[username]);
+        let v = Element::new(&verifier.verifier);
+        let kv = multiplier().mul(&v);
+        draw(rng, |secret| {
+            let b = Element::power_of_g(secret).add(&kv).number();
+            if b[0] == 0 {
+                return None;
+            }
+            let u = scrambler(&padded, &b).ok()?;
+            let base = Element::new(&padded).mul(&v.power(&u));
+            let key = session_key(&mut base.power(secret));
+            let (client_proof, device_proof) = Transcript {
+                username_hash: &username_hash,
+                salt: verifier.salt.as_bytes(),
+                a,
+                b: &b,
+            }
+            .proofs(&*key);
+            (key[0] != 0 && client_proof[0] != 0).then(|| Self {
+                b,
+                client_proof,
+                device_proof,
+                key: *key,
+            })
         })
     }
 
@@ -291,25 +305,10 @@ impl Device {
     }
 
     /// Checks the client's proof; gives the device's, and the session key.
-    pub(super) fn finish(
-        &self,
-        verifier: &SrpVerifier,
-        client_proof: &[u8],
-    ) -> Result<(Hash, Zeroizing<Hash>), Rejected> {
+    pub(super) fn finish(&self, client_proof: &[u8]) -> Result<(Hash, Zeroizing<Hash>), Rejected> {
         let client_proof: &Hash = client_proof.try_into().map_err(|_| Rejected::Invalid)?;
-        let u = scrambler(&self.a, &self.b)?;
-        let vu = Element::new(&verifier.verifier).power(&u);
-        let base = Element::new(&self.a).mul(&vu);
-        let key = session_key(&mut base.power(&self.secret));
-        let (expected, device_proof) = Transcript {
-            username_hash: &self.username_hash,
-            salt: verifier.salt.as_bytes(),
-            a: &self.a[self.a_padding..],
-            b: &self.b,
-        }
-        .proofs(&key);
-        if bool::from(client_proof.ct_eq(&expected)) {
-            Ok((device_proof, key))
+        if bool::from(client_proof.ct_eq(&self.client_proof)) {
+            Ok((self.device_proof, Zeroizing::new(self.key)))
         } else {
             Err(Rejected::Mismatch)
         }
@@ -333,8 +332,10 @@ pub(super) struct ClientProof {
 
 impl Client {
     pub(super) fn new<R: CryptoRng + ?Sized>(rng: &mut R) -> Result<Self, Rejected> {
-        let (secret, a) = draw(rng, |ga| ga)?;
-        Ok(Self { secret: *secret, a })
+        draw(rng, |secret| {
+            let a = Element::power_of_g(secret).number();
+            (a[0] != 0).then(|| Self { secret: *secret, a })
+        })
     }
 
     /// A
@@ -364,7 +365,7 @@ impl Client {
             a: &self.a,
             b,
         }
-        .proofs(&key);
+        .proofs(&*key);
         Ok(ClientProof {
             client_proof,
             device_proof,

@@ -1,5 +1,6 @@
 use super::*;
 use crate::testing::{hex, noise};
+use rand_core::Rng;
 
 fn verifier() -> SrpVerifier {
     SrpVerifier::generate(b"wifiprov", b"abcd1234", Salt::new(&[9; 16]).unwrap())
@@ -26,7 +27,7 @@ fn both_ends_agree() {
             device.public(),
         )
         .unwrap();
-    let (device_proof, key) = device.finish(&verifier, &answer.client_proof).unwrap();
+    let (device_proof, key) = device.finish(&answer.client_proof).unwrap();
     assert_eq!(device_proof, answer.device_proof);
     assert_eq!(*key, *answer.key);
 }
@@ -46,9 +47,50 @@ fn a_wrong_name_or_proof_is_a_mismatch() {
             )
             .unwrap();
         assert_eq!(
-            device.finish(&verifier, &answer.client_proof).err(),
+            device.finish(&answer.client_proof).err(),
             Some(Rejected::Mismatch)
         );
+    }
+}
+
+/// Espressif's Android app (library 6ced55a, `srp6a/BigIntegerUtils.java`, `bigIntegerToBytes`)
+/// takes K and M1 for numbers: it hashes, sends and encrypts with them without leading zero bytes.
+#[test]
+fn a_client_that_drops_leading_zeros_gets_in() {
+    fn number(bytes: &[u8]) -> &[u8] {
+        let start = bytes.iter().position(|byte| *byte != 0).unwrap();
+        &bytes[start..]
+    }
+    let verifier = verifier();
+    let client = client(1);
+    // With the first b of these seeds, M1 or K would begin with a zero byte; with that of the last,
+    // neither.
+    for (seed, redrawn) in [(339, true), (854, true), (1, false)] {
+        let mut rng = noise(seed);
+        let device = Device::new(&verifier, b"wifiprov", client.public(), &mut rng).unwrap();
+        let mut rest = noise(seed);
+        rest.fill_bytes(&mut [0; SECRET_LEN]);
+        assert_eq!(rng.next_u64() != rest.next_u64(), redrawn, "seed {seed}");
+        let answer = client
+            .answer(
+                b"wifiprov",
+                &identity_of(b"abcd1234"),
+                verifier.salt().as_bytes(),
+                device.public(),
+            )
+            .unwrap();
+        let key = number(&*answer.key);
+        let (client_proof, _) = Transcript {
+            username_hash: &hash(&[b"wifiprov"]),
+            salt: verifier.salt().as_bytes(),
+            a: client.public(),
+            b: device.public(),
+        }
+        .proofs(key);
+        let client_proof = number(&client_proof);
+        let (device_proof, device_key) = device.finish(client_proof).unwrap();
+        assert_eq!(device_proof, hash(&[client.public(), client_proof, key]));
+        assert_eq!(device_key[..32], key[..32]);
     }
 }
 
@@ -89,8 +131,8 @@ fn a_short_public_value_is_hashed_as_it_was_sent() {
         a: &[5],
         b: device.public(),
     }
-    .proofs(&key);
-    assert!(device.finish(&verifier, &proof).is_ok());
+    .proofs(&*key);
+    assert!(device.finish(&proof).is_ok());
 }
 
 #[test]
@@ -98,10 +140,7 @@ fn proofs_of_odd_lengths_are_refused() {
     let verifier = verifier();
     let device = Device::new(&verifier, b"x", client(1).public(), &mut noise(2)).unwrap();
     for proof in [&[][..], &[0; 63], &[0; 65]] {
-        assert_eq!(
-            device.finish(&verifier, proof).err(),
-            Some(Rejected::Invalid)
-        );
+        assert_eq!(device.finish(proof).err(), Some(Rejected::Invalid));
     }
 }
 
