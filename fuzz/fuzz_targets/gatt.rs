@@ -32,7 +32,7 @@ fuzz_target!(|data: &[u8]| {
     let keep = |_: &Proven| kept.set(kept.get() + 1);
     let service = Service::new(phone::security(number), &radio, Noise(1), &tell, &keep);
     let (mut stranger, controller) = Stranger::new();
-    let mut device = Task::new(provision(controller, "PROV_ABCDEF", &service, None));
+    let mut device = Task::new(provision(controller, "PROV_ABCDEF", &service, None, None));
     let mut over = stranger.pass(&mut device, 10).is_some();
     stranger.connect();
     over |= stranger.pass(&mut device, 200).is_some();

@@ -473,6 +473,13 @@ impl Device {
             .station(now, station, self.config.auto_stop);
     }
 
+    /// Whether this is a bad moment to shut the service down: a client has the session, or a network
+    /// is being joined, or a client has yet to learn that it was.
+    pub fn is_in_use(&self) -> bool {
+        let provisioning = &self.provisioning;
+        self.session.is_some() || provisioning.is_joining() || provisioning.finish_at().is_some()
+    }
+
     /// Whether the station has joined with credentials that a client applied.
     pub fn is_provisioned(&self) -> bool {
         self.provisioning.is_joined()

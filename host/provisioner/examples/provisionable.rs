@@ -129,8 +129,8 @@ async fn run(arguments: &[String]) -> Result<(), Box<dyn std::error::Error>> {
     let tell = |event: &Event| println!("{}: {event}", event.name());
     let keep = |proven: &Proven| println!("kept: {:?}", proven.credentials.ssid);
     let service = Service::new(security, &Desk, rand::rng(), &tell, &keep);
-    let proven = provision(transport, "PROV_1A2B3C", &service, Some(&mailbox)).await?;
-    println!("done: {}", proven.address);
+    let proven = provision(transport, "PROV_1A2B3C", &service, Some(&mailbox), None).await?;
+    println!("done: {:?}", proven.map(|proven| proven.address));
     Ok(())
 }
 

@@ -19,12 +19,14 @@ mod gatt;
 mod mailbox;
 mod pool;
 mod service;
+#[cfg(test)]
+mod tests;
 
 use core::net::Ipv4Addr;
 use core::pin::pin;
 
 use bt_hci_transport::Transport;
-use embassy_futures::select::{Either3, select3};
+use embassy_futures::select::{Either4, select4};
 use embassy_time::{Duration, with_timeout};
 use rand_core::CryptoRng;
 
@@ -52,8 +54,11 @@ pub struct Proven {
 /// 30 seconds after joining if it does not ask. Then the link is closed, and with `transport`
 /// everything of Bluetooth is dropped. The station stays joined.
 ///
-/// `mailbox`, if there is one, is open meanwhile. Cancelling drops everything too; the client
-/// notices after its supervision timeout.
+/// Ends without a network after `window`, if there is one; a client that is in the middle of it
+/// then has five minutes more.
+///
+/// `mailbox`, if there is one, is open meanwhile. Cancelling drops everything too, maybe in the
+/// middle of a packet; the client notices after its supervision timeout.
 ///
 /// # Errors
 ///
@@ -63,7 +68,8 @@ pub async fn provision<T, W, R>(
     name: &str,
     service: &Service<'_, W, R>,
     mailbox: Option<&Mailbox>,
-) -> Result<Proven, BluetoothFailed>
+    window: Option<Duration>,
+) -> Result<Option<Proven>, BluetoothFailed>
 where
     T: Transport,
     W: Wifi,
@@ -76,14 +82,20 @@ where
             None => core::future::pending().await,
         }
     };
-    match select3(service.run(), bluetooth.as_mut(), post).await {
-        Either3::First(proven) => {
-            service.close();
-            // Nobody is kept waiting for a client that does not answer any more.
-            let _ = with_timeout(FAREWELL, bluetooth).await;
-            Ok(proven)
-        }
-        Either3::Second(result) => Err(result.err().unwrap_or(BluetoothFailed)),
-        Either3::Third(never) => match never {},
-    }
+    let run = select4(
+        service.run(),
+        bluetooth.as_mut(),
+        post,
+        service.window(window),
+    );
+    let proven = match run.await {
+        Either4::First(proven) => Some(proven),
+        Either4::Second(result) => return Err(result.err().unwrap_or(BluetoothFailed)),
+        Either4::Third(never) => match never {},
+        Either4::Fourth(()) => None,
+    };
+    service.close();
+    // Nobody is kept waiting for a client that does not answer any more.
+    let _ = with_timeout(FAREWELL, bluetooth).await;
+    Ok(proven)
 }

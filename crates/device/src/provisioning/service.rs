@@ -26,6 +26,10 @@ use crate::platform::{self, AccessPoint, JoinError, ScanRequest, Wifi, WifiCrede
 /// How often a network is tried. A wrong passphrase is told at once; anything else may be chance.
 const TRIES: u32 = 2;
 
+/// How many seconds longer than its window the service stays for a client that is in the middle of
+/// it.
+const EXTENSION_S: u32 = 300;
+
 /// The provisioning service of one life.
 ///
 /// Carriers of requests call [`request`](Self::request) and
@@ -175,6 +179,20 @@ impl<'a, W: Wifi, R: CryptoRng> Service<'a, W, R> {
         match select(self.perform(), self.keep_time()).await {
             Either::First(proven) => proven,
             Either::Second(never) => match never {},
+        }
+    }
+
+    /// Returns when this time is over and nobody is in the middle of anything; never without one.
+    pub(super) async fn window(&self, window: Option<Duration>) {
+        match window {
+            Some(window) => Timer::after(window).await,
+            None => core::future::pending().await,
+        }
+        for _ in 0..EXTENSION_S {
+            if !self.device.borrow().is_in_use() {
+                return;
+            }
+            Timer::after_secs(1).await;
         }
     }
 

@@ -2,7 +2,7 @@
 
 use alloc::rc::Rc;
 use alloc::string::String;
-use embassy_time::{Duration, Timer, with_timeout};
+use embassy_time::{Duration, Timer};
 use protocomm::gatt::device_name;
 use protocomm::qr::{Payload, Transport};
 use protocomm::security::{IvMode, ProofDigest, Salt, SrpVerifier};
@@ -23,20 +23,15 @@ const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
 /// Letters of a proof that the device makes: 60 bits, far beyond five guesses a minute.
 const PROOF_LETTERS: usize = 12;
 
-/// Offers provisioning until a client has told a network that works, or for as long as `window`.
-/// Ends by telling that Bluetooth has stopped.
+/// Offers provisioning until a client has told a network that works, or for as long as `window` and
+/// until a client that is in the middle of it is done. Ends by telling that Bluetooth has stopped.
 pub(super) async fn offer<P: Platform>(
     life: &Life<'_, P>,
     bluetooth: &mut P::Bluetooth,
     mailbox: Option<&Rc<Mailbox>>,
     window: Option<Duration>,
 ) {
-    let serving = serve(life, bluetooth, mailbox);
-    match window {
-        None => serving.await,
-        // Either way Bluetooth is dropped with the future.
-        Some(limit) => drop(with_timeout(limit, serving).await),
-    }
+    serve(life, bluetooth, mailbox, window).await;
     life.tell(&Event::BluetoothStopped);
 }
 
@@ -44,6 +39,7 @@ async fn serve<P: Platform>(
     life: &Life<'_, P>,
     bluetooth: &mut P::Bluetooth,
     mailbox: Option<&Rc<Mailbox>>,
+    window: Option<Duration>,
 ) {
     let proof = proof(life);
     let settings = &life.settings.provisioning;
@@ -70,9 +66,9 @@ async fn serve<P: Platform>(
     };
     let scheme = service.scheme();
     show_code(life, &name, scheme, proof.as_deref().map(String::as_str));
-    let provisioned =
-        provisioning::provision(transport, &name, &service, mailbox.map(Rc::as_ref)).await;
-    if provisioned.is_err() {
+    let mailbox = mailbox.map(Rc::as_ref);
+    let ended = provisioning::provision(transport, &name, &service, mailbox, window).await;
+    if ended.is_err() {
         life.tell(&Event::BluetoothFailed);
         Timer::after(PAUSE).await;
     }

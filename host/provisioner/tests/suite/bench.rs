@@ -113,13 +113,20 @@ impl Console {
 /// A device that is being provisioned, on a task of its own.
 pub(crate) struct Bench {
     pub(crate) console: Rc<Console>,
-    pub(crate) done: tokio::task::JoinHandle<Proven>,
+    pub(crate) done: tokio::task::JoinHandle<Option<Proven>>,
     pub(crate) faults: FaultControl,
     pub(crate) mailbox: Rc<Mailbox>,
     pub(crate) air: SharedAir,
 }
 
 pub(crate) async fn device(security: Security) -> Bench {
+    device_for(security, None).await
+}
+
+/// A device that can be provisioned for so long.
+pub(crate) async fn device_for(security: Security, window: Option<Duration>) -> Bench {
+    let window =
+        window.map(|window| embassy_time::Duration::from_millis(window.as_millis() as u64));
     let air = SharedAir::new();
     let config = ControllerConfig::with_address([0xC0, 0, 0, 0, 0, 1]);
     let transport = HciSpec::Virtual.open(&air, config).await.unwrap();
@@ -132,7 +139,7 @@ pub(crate) async fn device(security: Security) -> Bench {
         let tell = |event: &Event| teller.events.borrow_mut().push(event.clone());
         let keep = |proven: &Proven| teller.kept.borrow_mut().push(proven.clone());
         let service = Service::new(security, &wifi, rand::rng(), &tell, &keep);
-        provision(transport, NAME, &service, Some(&post))
+        provision(transport, NAME, &service, Some(&post), window)
             .await
             .unwrap()
     });

@@ -56,7 +56,7 @@ async fn over_bluetooth(scheme: u8, iv_mode: IvMode) {
         "{}",
         report.to_json()
     );
-    bench.done.await.unwrap();
+    bench.done.await.unwrap().unwrap();
 }
 
 #[test]
@@ -85,7 +85,7 @@ fn the_device_conforms_over_http_with_each_security() {
             assert_eq!(faults(&report), []);
             assert!(report.conforms());
             assert!(report.count(Verdict::Passed) >= 20, "{}", report.to_json());
-            bench.done.await.unwrap();
+            bench.done.await.unwrap().unwrap();
         }
     });
 }

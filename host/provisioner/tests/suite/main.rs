@@ -5,5 +5,6 @@ mod bench;
 mod conformance;
 mod leaving;
 mod provisioning;
+mod window;
 
 use hosttime as _;

@@ -53,7 +53,7 @@ async fn whole_way(scheme: u8, iv_mode: IvMode, mtu: usize) {
         1,
         "kept as soon as it worked"
     );
-    let proven = bench.done.await.unwrap();
+    let proven = bench.done.await.unwrap().unwrap();
     assert_eq!(proven.address, ADDRESS);
     assert_eq!(proven.credentials.passphrase.as_bytes(), b"correct horse");
     let names = bench.console.names();
@@ -190,7 +190,7 @@ fn a_device_is_provisioned_over_http() {
         assert!(matches!(missing, Error::NoSession));
         phone.open_session(&Secrets::proof(PROOF)).await.unwrap();
         provision_with_a_mistake(&mut phone).await;
-        bench.done.await.unwrap();
+        bench.done.await.unwrap().unwrap();
         let closed = phone.scan_networks().await.unwrap_err();
         assert!(
             matches!(closed, Error::Session(client::Error::Busy)),
@@ -217,6 +217,6 @@ fn a_client_over_http_does_not_keep_one_over_bluetooth_out() {
             "{busy:?}"
         );
         provision_with_a_mistake(&mut phone).await;
-        bench.done.await.unwrap();
+        bench.done.await.unwrap().unwrap();
     });
 }

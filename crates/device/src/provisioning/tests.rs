@@ -1,0 +1,156 @@
+//! The service, without a carrier.
+
+use core::cell::Cell;
+
+use embassy_futures::select::{Either, select};
+use embassy_time::{Instant, Timer};
+use protocomm::device::SessionId;
+use protocomm::endpoint::Endpoint;
+use protocomm::security::Security;
+use protocomm::wire::config::{self, SetConfig};
+use protocomm::wire::session::Handshake;
+
+use super::*;
+use crate::event::Event;
+use crate::platform::{AccessPoint, JoinError, ScanRequest};
+use crate::testing::run;
+
+/// A radio that takes some seconds to join.
+struct Radio {
+    joining_s: u64,
+}
+
+impl Wifi for Radio {
+    fn mac(&self) -> [u8; 6] {
+        [0; 6]
+    }
+    async fn scan(&self, _: ScanRequest, _: &mut dyn FnMut(AccessPoint)) -> Result<(), u16> {
+        Ok(())
+    }
+    async fn join(&self, _: &WifiCredentials) -> Result<Ipv4Addr, JoinError> {
+        Timer::after_secs(self.joining_s).await;
+        Ok(Ipv4Addr::LOCALHOST)
+    }
+    async fn leave(&self) {}
+    async fn lost(&self) {}
+    fn rssi_dbm(&self) -> Option<i8> {
+        None
+    }
+    fn access_point(&self) -> Option<AccessPoint> {
+        None
+    }
+}
+
+/// Zeros: nothing here is secret.
+struct Zeros;
+
+impl rand_core::TryRng for Zeros {
+    type Error = core::convert::Infallible;
+    fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
+        Ok(0)
+    }
+    fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
+        Ok(0)
+    }
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Self::Error> {
+        bytes.fill(0);
+        Ok(())
+    }
+}
+
+impl rand_core::TryCryptoRng for Zeros {}
+
+type Open<'a> = Service<'a, Radio, Zeros>;
+
+/// Runs `test` with a service that asks for no proof.
+fn serving(radio: Radio, test: impl AsyncFn(&Open<'_>)) {
+    let service = Service::new(Security::Security0, &radio, Zeros, &|_: &Event| {}, &|_| {});
+    run(test(&service));
+}
+
+/// A client, with a session.
+async fn client(service: &Open<'_>) -> SessionId {
+    let session = service.connected();
+    let mut hello = [0; 16];
+    let length = Handshake::Sec0Command.encode(&mut hello).unwrap();
+    let hello = &mut hello[..length];
+    let reply = service.request(session, Endpoint::Session, hello, 512);
+    reply.await.unwrap();
+    session
+}
+
+async fn configure(service: &Open<'_>, session: SessionId, request: config::Request<'_>) {
+    let mut message = [0; 128];
+    let length = request.encode(&mut message).unwrap();
+    let message = &mut message[..length];
+    let reply = service.request(session, Endpoint::Config, message, 512);
+    reply.await.unwrap();
+}
+
+async fn join(service: &Open<'_>, session: SessionId) {
+    let set = SetConfig {
+        ssid: b"home",
+        passphrase: b"a passphrase",
+        ..SetConfig::default()
+    };
+    configure(service, session, config::Request::Set(set)).await;
+    configure(service, session, config::Request::Apply).await;
+}
+
+const WINDOW: Duration = Duration::from_secs(100);
+
+/// After how many seconds the window is over.
+async fn window_s(service: &Open<'_>) -> u64 {
+    let start = Instant::now();
+    service.window(Some(WINDOW)).await;
+    start.elapsed().as_secs()
+}
+
+#[test]
+fn the_window_ends_in_time_for_whoever_has_no_session() {
+    serving(Radio { joining_s: 0 }, async |service| {
+        let session = service.connected();
+        let version = &mut b"version".clone();
+        let reply = service.request(session, Endpoint::Version, version, 512);
+        reply.await.unwrap();
+        assert_eq!(window_s(service).await, 100);
+    });
+}
+
+#[test]
+fn the_window_waits_for_a_session_but_not_for_ever() {
+    serving(Radio { joining_s: 0 }, async |service| {
+        let session = client(service).await;
+        assert_eq!(window_s(service).await, 400);
+        let leaving = async {
+            Timer::after_secs(110).await;
+            service.disconnected(session);
+            core::future::pending::<()>().await;
+        };
+        match select(window_s(service), leaving).await {
+            Either::First(seconds) => assert!((110..=111).contains(&seconds), "{seconds}"),
+            Either::Second(()) => unreachable!(),
+        }
+    });
+}
+
+#[test]
+fn the_window_waits_for_a_network_and_for_the_client_to_learn_of_it() {
+    serving(Radio { joining_s: 105 }, async |service| {
+        let session = client(service).await;
+        join(service, session).await;
+        service.disconnected(session);
+        // It takes 105 seconds to join; then the client has 30 seconds to come again.
+        let proven = Cell::new(false);
+        let joining = async {
+            service.run().await;
+            proven.set(true);
+            core::future::pending::<()>().await;
+        };
+        match select(window_s(service), joining).await {
+            Either::First(seconds) => assert!((135..=136).contains(&seconds), "{seconds}"),
+            Either::Second(()) => unreachable!(),
+        }
+        assert!(proven.get());
+    });
+}
