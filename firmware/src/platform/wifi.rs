@@ -263,7 +263,7 @@ async fn look(
         }
     };
     let mut config = ScanConfig::default()
-        .with_show_hidden(true)
+        .with_show_hidden(only.is_some())
         .with_scan_type(kind)
         .with_max(MOST_FOUND);
     if let Some(network) = only {

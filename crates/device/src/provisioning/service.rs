@@ -379,8 +379,18 @@ impl<'a, W: Wifi, R: CryptoRng> Service<'a, W, R> {
     }
 }
 
-/// Keeps as many access points as the client can be told, strongest first.
+/// Keeps as many networks as the client can be told, strongest first: those with a name, and of each
+/// the strongest access point, since the apps show no others.
 fn keep_strongest(found: &mut Vec<AccessPoint>, heard: AccessPoint) {
+    let same = |kept: &AccessPoint| kept.ssid == heard.ssid;
+    if heard.ssid.as_bytes().is_empty()
+        || found
+            .iter()
+            .any(|kept| same(kept) && kept.rssi >= heard.rssi)
+    {
+        return;
+    }
+    found.retain(|kept| !same(kept));
     let at = found.partition_point(|kept| kept.rssi >= heard.rssi);
     if at < MAX_SCAN_RESULTS {
         found.truncate(MAX_SCAN_RESULTS - 1);

@@ -1,5 +1,6 @@
 //! The service, without a carrier.
 
+use alloc::vec::Vec;
 use core::cell::Cell;
 
 use embassy_futures::select::{Either, select};
@@ -7,16 +8,20 @@ use embassy_time::{Instant, Timer};
 use protocomm::device::SessionId;
 use protocomm::endpoint::Endpoint;
 use protocomm::security::Security;
+use protocomm::wire::Status;
 use protocomm::wire::config::{self, SetConfig};
+use protocomm::wire::scan;
 use protocomm::wire::session::Handshake;
 
 use super::*;
 use crate::event::Event;
-use crate::platform::{AccessPoint, JoinError, ScanRequest};
+use crate::platform::{AccessPoint, AuthMode, Bssid, JoinError, ScanRequest, Ssid};
 use crate::testing::run;
 
-/// A radio that takes some seconds to join.
+/// A radio that hears these networks, and takes some seconds to join.
+#[derive(Default)]
 struct Radio {
+    air: &'static [(&'static [u8], u8, i8)],
     joining_s: u64,
 }
 
@@ -24,7 +29,16 @@ impl Wifi for Radio {
     fn mac(&self) -> [u8; 6] {
         [0; 6]
     }
-    async fn scan(&self, _: ScanRequest, _: &mut dyn FnMut(AccessPoint)) -> Result<(), u16> {
+    async fn scan(&self, _: ScanRequest, found: &mut dyn FnMut(AccessPoint)) -> Result<(), u16> {
+        for (name, channel, rssi) in self.air {
+            found(AccessPoint {
+                ssid: Ssid::new(name).unwrap(),
+                bssid: Bssid::default(),
+                channel: *channel,
+                rssi: *rssi,
+                auth: AuthMode::Wpa2Psk,
+            });
+        }
         Ok(())
     }
     async fn join(&self, _: &WifiCredentials) -> Result<Ipv4Addr, JoinError> {
@@ -108,7 +122,7 @@ async fn window_s(service: &Open<'_>) -> u64 {
 
 #[test]
 fn the_window_ends_in_time_for_whoever_has_no_session() {
-    serving(Radio { joining_s: 0 }, async |service| {
+    serving(Radio::default(), async |service| {
         let session = service.connected();
         let version = &mut b"version".clone();
         let reply = service.request(session, Endpoint::Version, version, 512);
@@ -119,7 +133,7 @@ fn the_window_ends_in_time_for_whoever_has_no_session() {
 
 #[test]
 fn the_window_waits_for_a_session_but_not_for_ever() {
-    serving(Radio { joining_s: 0 }, async |service| {
+    serving(Radio::default(), async |service| {
         let session = client(service).await;
         assert_eq!(window_s(service).await, 400);
         let leaving = async {
@@ -136,7 +150,11 @@ fn the_window_waits_for_a_session_but_not_for_ever() {
 
 #[test]
 fn the_window_waits_for_a_network_and_for_the_client_to_learn_of_it() {
-    serving(Radio { joining_s: 105 }, async |service| {
+    let radio = Radio {
+        joining_s: 105,
+        ..Radio::default()
+    };
+    serving(radio, async |service| {
         let session = client(service).await;
         join(service, session).await;
         service.disconnected(session);
@@ -152,5 +170,53 @@ fn the_window_waits_for_a_network_and_for_the_client_to_learn_of_it() {
             Either::Second(()) => unreachable!(),
         }
         assert!(proven.get());
+    });
+}
+
+#[test]
+fn a_client_is_shown_each_network_once_and_none_without_a_name() {
+    let radio = Radio {
+        air: &[
+            (b"home", 1, -70),
+            (b"", 2, -20),
+            (b"other", 3, -50),
+            (b"home", 4, -40),
+            (b"home", 5, -60),
+            (b"", 6, -80),
+        ],
+        ..Radio::default()
+    };
+    serving(radio, async |service| {
+        let session = client(service).await;
+        let talk = async {
+            let ask = async |request: scan::Request| {
+                let mut message = [0; 32];
+                let length = request.encode(&mut message).unwrap();
+                let message = &mut message[..length];
+                let reply = service.request(session, Endpoint::Scan, message, 512);
+                reply.await.unwrap()
+            };
+            ask(scan::Request::Start(scan::Start {
+                blocking: true,
+                ..scan::Start::default()
+            }))
+            .await;
+            let reply = ask(scan::Request::Results {
+                start_index: 0,
+                count: 2,
+            })
+            .await;
+            let Ok(scan::Response::Results { status, entries }) = scan::Response::decode(&reply)
+            else {
+                panic!("no results");
+            };
+            assert_eq!(status, Status::Success);
+            let channels: Vec<u8> = entries.iter().map(|found| found.channel).collect();
+            assert_eq!(channels, [4, 3]);
+            let reply = ask(scan::Request::Status).await;
+            let told = scan::Response::decode(&reply);
+            assert!(matches!(told, Ok(scan::Response::Status { count: 2, .. })));
+        };
+        select(talk, service.run()).await;
     });
 }
