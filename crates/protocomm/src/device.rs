@@ -30,8 +30,9 @@
 //!
 //! After a wrong passphrase, the same session may set and apply others; ESP-IDF demands a
 //! `ctrl-reset` in between, which works as well. Everything else is as ESP-IDF has it: applying
-//! while joining or joined, applying nothing, resetting in any state but failed, and
-//! re-provisioning with `auto_stop` on are all answered with `InternalError`.
+//! while joining or joined, applying nothing, resetting while joining or joined, and
+//! re-provisioning with `auto_stop` on are all answered with `InternalError`. Resetting before
+//! anything was tried succeeds, see [`Config::refuse_early_reset`].
 //!
 //! Before anything was applied the status is `Disconnected`. (ESP-IDF says `Connecting` then,
 //! which is what its zeroed memory happens to mean.)
@@ -122,7 +123,7 @@ impl Default for Limits {
     }
 }
 
-/// What a device is to be. `Config::new` has ESP-IDF's defaults.
+/// What a device is to be. `Config::new` has ESP-IDF's defaults, but for a reset that comes early.
 #[derive(Clone)]
 pub struct Config {
     /// Scheme and secrets.
@@ -134,6 +135,10 @@ pub struct Config {
     /// Whether provisioning ends by itself once the station has joined: one second after a client
     /// read it, or after 30 seconds. If not, clients may re-provision.
     pub auto_stop: bool,
+    /// Whether `ctrl-reset` is an error while nothing was tried, as in ESP-IDF v5.4.1. By default it
+    /// succeeds and does nothing, as in Espressif's `network_provisioning` from 1.2.1 on: an app that
+    /// sends it once too often is not to show an error.
+    pub refuse_early_reset: bool,
     /// What a second connection gets.
     pub second_session: SecondSession,
     /// How much is too much.
@@ -148,6 +153,7 @@ impl Config {
             app: &[],
             custom_endpoints: 0,
             auto_stop: true,
+            refuse_early_reset: false,
             second_session: SecondSession::default(),
             limits: Limits::default(),
         }

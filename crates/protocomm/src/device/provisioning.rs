@@ -165,7 +165,9 @@ impl Device {
                     self.provisioning = Provisioning::default();
                     self.commands.forget = true;
                 }
-                control::Response::Reset(done(failed))
+                let nothing_tried = matches!(self.provisioning.phase, Phase::Ready);
+                let early = nothing_tried && !self.config.refuse_early_reset;
+                control::Response::Reset(done(failed || early))
             }
             control::Request::Reprovision => {
                 let allowed = !self.config.auto_stop;

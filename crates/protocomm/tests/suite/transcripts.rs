@@ -171,6 +171,7 @@ fn replay_device(transcript: &Transcript) {
         app,
         custom_endpoints: 1,
         auto_stop: transcript.text("auto_stop") == "1",
+        refuse_early_reset: true,
         ..Config::new(transcript.security())
     });
     let mut rng = Recorded(transcript.bytes("device_random"));

@@ -178,8 +178,26 @@ fn losing_the_network_again_takes_the_end_back() {
 #[test]
 fn control_needs_its_states() {
     let mut bench = Bench::new(plain());
+    // There is nothing to forget, so nothing is done.
+    bench.set(b"x");
+    assert_eq!(bench.control(control::Request::Reset), Status::Success);
+    assert!(bench.device.poll_command().is_none());
+    bench.apply();
     assert_eq!(
         bench.control(control::Request::Reset),
+        Status::InternalError
+    );
+    bench.device.station(at(0), Station::Connected(connected()));
+    assert_eq!(
+        bench.control(control::Request::Reset),
+        Status::InternalError
+    );
+    let mut strict = Bench::new(Device::new(Config {
+        refuse_early_reset: true,
+        ..Config::new(Security::Security0)
+    }));
+    assert_eq!(
+        strict.control(control::Request::Reset),
         Status::InternalError
     );
     assert_eq!(
