@@ -226,7 +226,11 @@ fn clients_that_leave_before_they_were_noticed_do_not_stop_the_advertising() {
             let [h0, h1] = central.link.to_le_bytes();
             central.command(0x0406, &[h0, h1, 0x13]);
         }
+        // Espressif's iOS app gives up after 20 seconds.
+        let start = embassy_time::Instant::now();
         let central = Central::connect(air).await;
+        let waited = start.elapsed();
+        assert!(waited < embassy_time::Duration::from_secs(18), "{waited}");
         assert!(
             central.is_answered().await,
             "the device takes the next client"

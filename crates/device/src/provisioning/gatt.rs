@@ -37,8 +37,9 @@ const GAP_NAME: usize = 22;
 /// An offset beyond this is in no request; larger ones would overflow the host's arithmetic.
 const MOST_OFFSET: u16 = 1024;
 /// After this time advertising is begun anew. trouble-host overlooks a link that ends before it was
-/// accepted, and goes on waiting while nothing is advertised any more.
-const ADVERTISE: Duration = Duration::from_secs(20);
+/// accepted, and goes on waiting while nothing is advertised any more. Espressif's iOS app gives up
+/// connecting after 20 seconds.
+const ADVERTISE: Duration = Duration::from_secs(5);
 /// How long a client may stay without a session: as long as one that has a session may be silent
 /// (`protocomm::device::Limits::idle`). There is one link at a time, and others wait for it.
 const WITHOUT_SESSION: Duration = Duration::from_secs(300);
