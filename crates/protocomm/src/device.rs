@@ -7,13 +7,15 @@
 //!
 //! 1. [`Device::handle`] with every request. The answer is a [`Outcome`], or a [`Refusal`] that
 //!    the transport reports.
-//! 2. After each call of any method: [`Device::poll_command`] until it is empty, and do what it
+//! 2. [`Device::reply_read`] when the client has read the reply; where that is not known, when the
+//!    reply was sent.
+//! 3. After each call of any method: [`Device::poll_command`] until it is empty, and do what it
 //!    says; [`Device::poll_event`] likewise, if anybody wants to know.
-//! 3. Tell it what happened: [`Device::scan_finished`], [`Device::scan_failed`],
+//! 4. Tell it what happened: [`Device::scan_finished`], [`Device::scan_failed`],
 //!    [`Device::station`], [`Device::connected`], [`Device::disconnected`].
-//! 4. After each of these and of [`Device::handle_timeout`]: [`Device::poll_reply`], for a reply
+//! 5. After each of these and of [`Device::handle_timeout`]: [`Device::poll_reply`], for a reply
 //!    that had to wait.
-//! 5. At [`Device::next_deadline`], [`Device::handle_timeout`].
+//! 6. At [`Device::next_deadline`], [`Device::handle_timeout`].
 //!
 //! # States
 //!
@@ -133,7 +135,7 @@ pub struct Config {
     /// How many custom endpoints there are.
     pub custom_endpoints: u8,
     /// Whether provisioning ends by itself once the station has joined: one second after a client
-    /// read it, or after 30 seconds. If not, clients may re-provision.
+    /// read it (see [`Device::reply_read`]), or after 30 seconds. If not, clients may re-provision.
     pub auto_stop: bool,
     /// Whether `ctrl-reset` is an error while nothing was tried, as in ESP-IDF v5.4.1. By default it
     /// succeeds and does nothing, as in Espressif's `network_provisioning` from 1.2.1 on: an app that
@@ -297,6 +299,10 @@ impl Device {
         rng: &mut R,
     ) -> Result<Outcome<'a>, Refusal> {
         self.handle_timeout(now);
+        if let Some(owner) = self.session_of(session) {
+            // The reply before is gone.
+            owner.telling = false;
+        }
         match endpoint {
             Endpoint::Version => self.version(response).map(Outcome::Reply),
             Endpoint::Session => {
@@ -333,7 +339,7 @@ impl Device {
         response: &mut [u8],
     ) -> Result<Option<usize>, Refusal> {
         match endpoint {
-            Endpoint::Config => self.configure(now, request, response).map(Some),
+            Endpoint::Config => self.configure(request, response).map(Some),
             Endpoint::Control => self.control(request, response).map(Some),
             Endpoint::Scan => self.handle_scan(now, request, response),
             Endpoint::Session | Endpoint::Version | Endpoint::Custom(_) => {
@@ -372,8 +378,8 @@ impl Device {
         reply: Option<&[u8]>,
         response: &mut [u8],
     ) -> Result<usize, Refusal> {
-        let owner = self.session.as_mut().filter(|owner| owner.id == session);
-        let owed = owner.ok_or(Refusal::NoSession)?.take_custom();
+        let owned = self.session_of(session);
+        let owed = owned.ok_or(Refusal::NoSession)?.take_custom();
         owed.ok_or(Refusal::NoSession)?;
         let reply = reply.ok_or(Refusal::CustomRefused)?;
         match response.get_mut(..reply.len()) {
@@ -384,6 +390,17 @@ impl Device {
             }
         }
         self.encrypt(response, reply.len())
+    }
+
+    /// The client of this connection has read the last reply, all of it. A transport that cannot tell
+    /// says so when it has sent it; one that never does has provisioning end 30 seconds after
+    /// joining, rather than a second after the client knows.
+    pub fn reply_read(&mut self, now: Instant, session: SessionId) {
+        if let Some(owner) = self.session_of(session)
+            && core::mem::take(&mut owner.telling)
+        {
+            self.provisioning.known(now);
+        }
     }
 
     /// The reply that had to wait, if it is due. It is written to `response`.

@@ -368,7 +368,11 @@ impl<'s, 'v, W: Wifi, R: CryptoRng> Client<'_, 's, 'v, '_, W, R> {
             Some(_) => AttRsp::ReadBlob { data },
             None => AttRsp::Read { data },
         };
-        read.into_payload().reply(response).await
+        read.into_payload().reply(response).await?;
+        if data.len() == rest.len() && !rest.is_empty() {
+            self.service.reply_read(self.session);
+        }
+        Ok(())
     }
 }
 

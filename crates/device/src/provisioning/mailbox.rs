@@ -132,6 +132,8 @@ impl Mailbox {
             };
             let number = letter.number;
             self.outbox.0.signal(Answer { number, result });
+            // As far as can be known.
+            service.reply_read(session);
         }
     }
 }

@@ -124,6 +124,11 @@ impl<'a, W: Wifi, R: CryptoRng> Service<'a, W, R> {
         self.tell(&Event::ClientDisconnected);
     }
 
+    /// The client of this connection has read the last reply, all of it.
+    pub(super) fn reply_read(&self, session: SessionId) {
+        self.with(|device| device.reply_read(now(), session));
+    }
+
     /// Handles a request; the reply has at most `capacity` bytes. The request is wiped.
     ///
     /// Waits where the reply has to, which is for a blocking scan only. Cancel it when the

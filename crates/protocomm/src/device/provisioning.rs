@@ -10,7 +10,8 @@ use crate::wire::config::{Request, Response, SetConfig, StationState};
 use crate::wire::{Status, control};
 
 /// How long the service stays up once a client knows that the station has joined. ESP-IDF v5.4.1
-/// (4c2820d), `manager.c`, `cleanup_delay`.
+/// (4c2820d), `manager.c`, `cleanup_delay`; there it is counted from the request, which a client may
+/// have written seconds before it reads the reply.
 const FINISH_DELAY: Duration = Duration::from_secs(1);
 
 /// How long it stays up if no client asks. ESP-IDF: `CONFIG_WIFI_PROV_AUTOSTOP_TIMEOUT`.
@@ -70,19 +71,21 @@ impl Provisioning {
         };
     }
 
-    /// What a client is told. Knowing that the station has joined starts the end.
-    fn state(&mut self, now: Instant) -> StationState {
+    /// A client knows that the station has joined, which starts the end.
+    pub(super) fn known(&mut self, now: Instant) {
+        if let Some(at) = &mut self.finish_at {
+            *at = (*at).min(now + FINISH_DELAY);
+        }
+    }
+
+    /// What a client is told.
+    fn state(&self) -> StationState {
         match &self.phase {
             Phase::Ready => StationState::Disconnected,
             Phase::Joining { attempts_remaining } => StationState::Connecting {
                 attempts_remaining: *attempts_remaining,
             },
-            Phase::Joined(connected) => {
-                if let Some(at) = &mut self.finish_at {
-                    *at = (*at).min(now + FINISH_DELAY);
-                }
-                StationState::Connected(connected.clone())
-            }
+            Phase::Joined(connected) => StationState::Connected(connected.clone()),
             Phase::Failed(reason) => StationState::Failed(*reason),
         }
     }
@@ -124,15 +127,19 @@ impl Device {
     /// Answers a request to `prov-config`.
     pub(super) fn configure(
         &mut self,
-        now: Instant,
         request: &[u8],
         response: &mut [u8],
     ) -> Result<usize, Refusal> {
         let reply = match Request::decode(request)? {
-            Request::Status => Response::Status {
-                status: Status::Success,
-                station: self.provisioning.state(now),
-            },
+            Request::Status => {
+                if let Some(session) = &mut self.session {
+                    session.telling = self.provisioning.is_joined();
+                }
+                Response::Status {
+                    status: Status::Success,
+                    station: self.provisioning.state(),
+                }
+            }
             Request::Set(set) => match credentials(set) {
                 Some(credentials) => {
                     self.provisioning.credentials = Some(credentials);

@@ -41,6 +41,8 @@ pub(super) struct Session {
     pub(super) last_activity: Instant,
     state: State,
     owed: Option<Owed>,
+    /// The last reply says that the station has joined, and was not read yet.
+    pub(super) telling: bool,
 }
 
 /// Wrong proofs in a row, across all sessions.
@@ -116,6 +118,11 @@ impl Device {
             .is_some_and(|owner| owner.id == session)
     }
 
+    /// The session, if this connection has it.
+    pub(super) fn session_of(&mut self, session: SessionId) -> Option<&mut Session> {
+        self.session.as_mut().filter(|owner| owner.id == session)
+    }
+
     /// Makes sure that this connection has the session.
     pub(super) fn claim(&mut self, now: Instant, id: SessionId) -> Result<(), Refusal> {
         if let Some(session) = &self.session {
@@ -138,6 +145,7 @@ impl Device {
                 _ => State::Start,
             },
             owed: None,
+            telling: false,
         });
         Ok(())
     }

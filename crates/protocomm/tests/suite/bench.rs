@@ -57,7 +57,7 @@ impl Bench {
         }
     }
 
-    /// Sends raw bytes. Scans end at once.
+    /// Sends raw bytes, and reads the reply. Scans end at once.
     pub(crate) fn send(
         &mut self,
         session: SessionId,
@@ -86,6 +86,7 @@ impl Bench {
                 self.device.poll_reply(&mut response).unwrap().result?
             }
         };
+        self.device.reply_read(self.now, session);
         Ok(response[..len].to_vec())
     }
 

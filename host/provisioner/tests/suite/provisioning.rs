@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use device::provisioning::Proven;
 use protocomm::client;
 use protocomm::security::IvMode;
 use provisioner::{Error, FailReason, LinkError, Outcome, Provisioner, Secrets};
@@ -38,6 +39,15 @@ async fn provision_with_a_mistake(phone: &mut Provisioner) {
     }
 }
 
+/// The device need not wait for a client to ask: this one knows.
+async fn done_soon(done: tokio::task::JoinHandle<Option<Proven>>) -> Proven {
+    let start = embassy_time::Instant::now();
+    let proven = done.await.unwrap().unwrap();
+    let waited = start.elapsed();
+    assert!(waited < embassy_time::Duration::from_secs(15), "{waited}");
+    proven
+}
+
 async fn whole_way(scheme: u8, iv_mode: IvMode, mtu: usize) {
     let bench = device(security(scheme, iv_mode)).await;
     let mut phone = phone(&bench, mtu).await;
@@ -53,7 +63,7 @@ async fn whole_way(scheme: u8, iv_mode: IvMode, mtu: usize) {
         1,
         "kept as soon as it worked"
     );
-    let proven = bench.done.await.unwrap().unwrap();
+    let proven = done_soon(bench.done).await;
     assert_eq!(proven.address, ADDRESS);
     assert_eq!(proven.credentials.passphrase.as_bytes(), b"correct horse");
     let names = bench.console.names();
@@ -190,7 +200,7 @@ fn a_device_is_provisioned_over_http() {
         assert!(matches!(missing, Error::NoSession));
         phone.open_session(&Secrets::proof(PROOF)).await.unwrap();
         provision_with_a_mistake(&mut phone).await;
-        bench.done.await.unwrap().unwrap();
+        done_soon(bench.done).await;
         let closed = phone.scan_networks().await.unwrap_err();
         assert!(
             matches!(closed, Error::Session(client::Error::Busy)),
@@ -217,6 +227,6 @@ fn a_client_over_http_does_not_keep_one_over_bluetooth_out() {
             "{busy:?}"
         );
         provision_with_a_mistake(&mut phone).await;
-        bench.done.await.unwrap().unwrap();
+        done_soon(bench.done).await;
     });
 }

@@ -126,7 +126,7 @@ fn attempts_are_counted_down() {
 
 #[test]
 fn provisioning_finishes_a_second_after_a_client_knows_or_after_thirty() {
-    for asked in [true, false] {
+    for read in [true, false] {
         let mut bench = Bench::new(plain());
         bench.set(b"x");
         bench.apply();
@@ -137,11 +137,23 @@ fn provisioning_finishes_a_second_after_a_client_knows_or_after_thirty() {
         bench
             .device
             .station(at(10), Station::Connected(connected()));
-        let due = if asked {
-            bench.status(at(12));
+        bench.status(at(12));
+        // It is not for others to read, nor is another reply this one.
+        bench.device.reply_read(at(13), OTHER);
+        bench.set(b"y");
+        bench.device.reply_read(at(14), PHONE);
+        bench.status(at(14));
+        bench.device.disconnected(PHONE);
+        bench.device.connected(at(14), PHONE).unwrap();
+        bench.device.reply_read(at(14), PHONE);
+        assert_eq!(bench.device.next_deadline(), Some(at(40)));
+        bench.status(at(15));
+        let due = if read {
+            bench.device.reply_read(at(18), PHONE);
             // Asking again does not put it off.
-            bench.status(Instant::from_millis(12_500));
-            at(13)
+            bench.status(Instant::from_millis(18_500));
+            bench.device.reply_read(Instant::from_millis(18_600), PHONE);
+            at(19)
         } else {
             at(40)
         };
