@@ -28,6 +28,8 @@ use super::service::Service;
 use crate::event::Event;
 use crate::platform::Wifi;
 
+/// The number of the attribute table, see [`add_endpoints`].
+const TABLE: u8 = 0;
 /// HCI commands that may be under way at once.
 const COMMAND_SLOTS: usize = 4;
 /// Attributes: those of GAP and GATT, the service, and three for each endpoint.
@@ -76,7 +78,7 @@ where
         ExternalController::new(Adapter(transport));
     let mut resources: Box<HostResources<HeapPool, 1, 1>> = Box::new(HostResources::new());
     let stack = trouble_host::new(controller, &mut *resources)
-        .set_random_address(static_address(service.mac()))
+        .set_random_address(static_address(service.mac(), TABLE))
         .build();
     let mut runner = stack.runner();
 
@@ -175,11 +177,12 @@ async fn advertise<'s, T: Transport>(
 
 /// The device's Bluetooth address: the station's, made a random static one (Core Specification
 /// 5.4, vol. 6, part B, 1.3.2.1) by its two upper bits, so that it is the same after each restart.
-/// ESP-IDF uses the chip's public address; controllers outside of a chip often have none.
-fn static_address(station: [u8; 6]) -> Address {
-    let [first, rest @ ..] = station;
-    let [b, c, d, e, f] = rest;
-    Address::new(AddrKind::RANDOM, BdAddr::new([f, e, d, c, b, first | 0xC0]))
+/// ESP-IDF uses the chip's public address; controllers outside of a chip often have none. With
+/// another table it is another address, by a byte that the stations of one maker share.
+fn static_address(station: [u8; 6], table: u8) -> Address {
+    let [first, b, c, d, e, f] = station;
+    let address = [f, e, d, c, b ^ table, first | 0xC0];
+    Address::new(AddrKind::RANDOM, BdAddr::new(address))
 }
 
 /// At most `most` bytes of a name, whole characters.
@@ -188,6 +191,10 @@ fn shortened(name: &str, most: usize) -> &str {
 }
 
 /// Adds the service; returns the handle of each endpoint's value.
+///
+/// The handles are frozen: iOS keeps those that it has found at an address, and trouble-host's GATT
+/// service has no Service Changed to tell it otherwise. A table with others needs another number
+/// ([`TABLE`]), and so gets another address.
 fn add_endpoints(table: &mut AttributeTable<'_, NoopRawMutex, ATTRIBUTES>) -> Vec<(u16, Endpoint)> {
     let mut service = table.add_service(trouble_host::attribute::Service::new(Uuid::new_long(
         SERVICE_UUID.to_le_bytes(),
@@ -407,9 +414,11 @@ mod tests {
 
     #[test]
     fn the_address_is_the_stations_made_random_static() {
-        let address = static_address([0x34, 0x85, 0x18, 0x1A, 0x2B, 0x3C]);
+        let station = [0x34, 0x85, 0x18, 0x1A, 0x2B, 0x3C];
+        let address = static_address(station, 0);
         assert_eq!(address.kind, AddrKind::RANDOM);
         assert_eq!(*address.addr.raw(), [0x3C, 0x2B, 0x1A, 0x18, 0x85, 0xF4]);
+        assert_ne!(address, static_address(station, 1), "another table");
     }
 
     #[test]
@@ -418,6 +427,9 @@ mod tests {
         GapConfig::default("PROV").build(&mut table).unwrap();
         let endpoints = add_endpoints(&mut table);
         assert_eq!(table.len(), ATTRIBUTES);
+        // If these change, so must `TABLE`.
+        let handles: Vec<u16> = endpoints.iter().map(|(handle, _)| *handle).collect();
+        assert_eq!((TABLE, handles.as_slice()), (0, &[9, 12, 15, 18, 21][..]));
         for (handle, endpoint) in endpoints {
             let uuid = characteristic_uuid(SERVICE_UUID, endpoint).to_le_bytes();
             assert_eq!(table.uuid(handle), Some(Uuid::new_long(uuid)));
