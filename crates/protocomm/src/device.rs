@@ -42,8 +42,8 @@
 //! # Sessions
 //!
 //! There is one session at a time, and its transport connection owns it. Another connection is
-//! refused with [`Refusal::Busy`] until that one leaves or was idle for [`Limits::idle`], or takes
-//! over at once, see [`SecondSession`]. Only requests that the session decrypts count as activity,
+//! refused with [`Refusal::Busy`] until that one leaves, was idle for [`Limits::idle`] or has lasted
+//! for [`Limits::session`], or takes over at once, see [`SecondSession`]. Only requests that the session decrypts count as activity,
 //! so a client has that long to finish its handshake, too. A new handshake on the same connection starts over. After
 //! [`Limits::failed_proofs`] wrong proofs in a row, by whomever, no handshake is taken for
 //! [`Limits::cool_down`].
@@ -108,18 +108,22 @@ pub struct Limits {
     pub cool_down: Duration,
     /// How long a session may be silent, and how long a handshake may take.
     pub idle: Duration,
+    /// How long a session may last, however busy: a client that asks for the status again and again
+    /// must not keep others out for ever.
+    pub session: Duration,
     /// How long a client waits for a blocking scan. ATT gives up after 30 seconds.
     pub scan: Duration,
 }
 
 impl Default for Limits {
     /// 5 proofs, 60 seconds of cool-down, 5 minutes of silence (somebody may be typing a
-    /// passphrase), 25 seconds of scanning.
+    /// passphrase), 30 minutes of a session, 25 seconds of scanning.
     fn default() -> Self {
         Self {
             failed_proofs: 5,
             cool_down: Duration::from_secs(60),
             idle: Duration::from_secs(300),
+            session: Duration::from_secs(1800),
             scan: Duration::from_secs(25),
         }
     }
@@ -201,7 +205,7 @@ pub enum Event {
     SessionEstablished(SessionId),
     /// Another connection has taken the session over.
     SessionReplaced(SessionId),
-    /// A session was silent for too long.
+    /// A session was silent for too long, or has lasted too long.
     SessionExpired(SessionId),
     /// A client has not proven itself.
     ProofFailed {
@@ -456,15 +460,15 @@ impl Device {
     /// When to call [`Device::handle_timeout`]; `None` if only after another event.
     pub fn next_deadline(&self) -> Option<Instant> {
         let session = self.session.as_ref();
-        let idle = session.map(|session| session.last_activity + self.config.limits.idle);
+        let end = session.map(|session| session.ends_at(&self.config.limits));
         let scan = session.and_then(Session::scan_deadline);
-        [idle, scan, self.provisioning.finish_at()]
+        [end, scan, self.provisioning.finish_at()]
             .into_iter()
             .flatten()
             .min()
     }
 
-    /// Does what is due at `now`: ends a silent session, gives up on a scan, finishes.
+    /// Does what is due at `now`: ends a silent or an old session, gives up on a scan, finishes.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.expire_session(now);
         if self.provisioning.finish_is_due(now) {

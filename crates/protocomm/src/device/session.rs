@@ -2,7 +2,7 @@
 
 use rand_core::CryptoRng;
 
-use super::{Device, Event, SecondSession, SessionId};
+use super::{Device, Event, Limits, SecondSession, SessionId};
 use crate::endpoint::Endpoint;
 use crate::refusal::Refusal;
 use crate::security::{Channel, ChannelError, Rejected, Security, sec1, sec2};
@@ -36,9 +36,11 @@ enum State {
 /// The session, and the connection that owns it.
 pub(super) struct Session {
     pub(super) id: SessionId,
+    /// When this connection got the session.
+    began: Instant,
     /// When the connection was made, the handshake ended, or a request was decrypted: what anybody
     /// can send for ever does not keep a session.
-    pub(super) last_activity: Instant,
+    last_activity: Instant,
     state: State,
     owed: Option<Owed>,
     /// The last reply says that the station has joined, and was not read yet.
@@ -53,6 +55,10 @@ pub(super) struct ProofLimit {
 }
 
 impl Session {
+    pub(super) fn ends_at(&self, limits: &Limits) -> Instant {
+        (self.last_activity + limits.idle).min(self.began + limits.session)
+    }
+
     /// The status for the reply that a finished scan allows.
     pub(super) fn take_scanned(&mut self) -> Option<Status> {
         let Some(Owed::Scanned(status)) = self.owed else {
@@ -138,6 +144,7 @@ impl Device {
         }
         self.session = Some(Session {
             id,
+            began: now,
             last_activity: now,
             // Security 0 has no secret to agree on, so ESP-IDF does not wait for its handshake.
             state: match self.config.security {
@@ -150,12 +157,12 @@ impl Device {
         Ok(())
     }
 
-    /// Ends a session that was silent for too long, and a wait for a scan.
+    /// Ends a session that was silent for too long or has lasted too long, and a wait for a scan.
     pub(super) fn expire_session(&mut self, now: Instant) {
-        let idle = self.config.limits.idle;
+        let limits = &self.config.limits;
         let expired = self
             .session
-            .take_if(|session| session.last_activity + idle <= now);
+            .take_if(|session| session.ends_at(limits) <= now);
         if let Some(session) = expired {
             self.report(Event::SessionExpired(session.id));
             self.commands.disconnect = Some(session.id);

@@ -61,6 +61,27 @@ fn a_silent_session_ends() {
 }
 
 #[test]
+fn a_session_that_is_busy_ends_as_well() {
+    let mut bench = Bench::new(plain());
+    bench.device.connected(at(0), PHONE).unwrap();
+    for secs in (0..1800).step_by(200) {
+        bench.status(at(secs));
+        assert_eq!(bench.device.poll_event(), None);
+    }
+    assert_eq!(bench.device.next_deadline(), Some(at(1800)));
+    bench.device.handle_timeout(at(1800));
+    assert!(matches!(
+        bench.device.poll_command(),
+        Some(Command::Disconnect(PHONE))
+    ));
+    assert_eq!(
+        bench.device.poll_event(),
+        Some(Event::SessionExpired(PHONE))
+    );
+    assert_eq!(bench.device.connected(at(1800), OTHER), Ok(()));
+}
+
+#[test]
 fn a_handshake_cannot_go_on_for_ever() {
     let mut bench = Bench::new(protected());
     let mut message = [0; 64];
