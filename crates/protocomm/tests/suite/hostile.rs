@@ -9,7 +9,7 @@ use protocomm::qr::Payload;
 use protocomm::refusal::Refusal;
 use protocomm::wire::session::Handshake;
 use protocomm::wire::version::Version;
-use protocomm::wire::{config, control, scan};
+use protocomm::wire::{Status, config, control, scan};
 use rand::rngs::StdRng;
 use rand::{Rng, RngExt};
 
@@ -170,6 +170,15 @@ fn a_device_takes_anything_in_any_state() {
                 assert!(commands.iter().all(harmless), "{commands:?}");
             }
         }
+        // Once they have gone, an honest client gets in.
+        for session in 0..3 {
+            bench.device.disconnected(SessionId(session));
+        }
+        bench.now = bench.now + std::time::Duration::from_secs(60);
+        let mut client = bench.login(PHONE, login).unwrap();
+        let status = Request::Config(config::Request::Status);
+        let reply = bench.request(&mut client, &status, |reply| reply.status());
+        assert_eq!(reply, Ok(Some(Status::Success)));
     }
 }
 
