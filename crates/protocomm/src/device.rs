@@ -82,7 +82,8 @@ use session::{Owed, ProofLimit, Session};
 pub const REQUEST_CAPACITY: usize = 512;
 
 /// Room for every reply of the protocol, in bytes: the longest has all scan results.
-/// With less, scan results come in smaller pages; 512 is the least.
+/// With less, scan results come in smaller pages; 512 is the least, and over Bluetooth the most
+/// ([`gatt::MAX_VALUE_LEN`](crate::gatt::MAX_VALUE_LEN)).
 pub const RESPONSE_CAPACITY: usize = 16 + MAX_SCAN_RESULTS * MAX_ENTRY_LEN + OVERHEAD_MAX;
 
 /// A connection of the transport, by a number of the transport's choice: the connection's handle,
@@ -95,8 +96,11 @@ pub struct SessionId(pub u32);
 pub enum Outcome<'a> {
     /// The reply is in the response buffer and has this length.
     Reply(usize),
-    /// The reply has to wait; [`Device::poll_reply`] will have it. The transport holds its answer
-    /// back until then.
+    /// The reply has to wait for a scan; [`Device::poll_reply`] will have it. The transport holds its
+    /// answer back until then. Where a Bluetooth stack takes what a callback returns for its answer,
+    /// the callback waits, with the device free for others: do what [`Device::poll_command`] says,
+    /// report the scan, and return once `poll_reply` has the reply. ESP-IDF does so (`manager.c`,
+    /// `wifi_prov_mgr_wifi_scan_start`).
     Pending,
     /// A request to a custom endpoint, decrypted. The application makes a reply and gives it to
     /// [`Device::finish_custom`].
@@ -209,7 +213,8 @@ impl Device {
     /// Handles a request to `endpoint` that came over the connection `session`.
     ///
     /// The request is decrypted in place, and wiped unless it is for a custom endpoint. A reply is
-    /// written to `response`, which should have [`RESPONSE_CAPACITY`].
+    /// written to `response`, which should have [`RESPONSE_CAPACITY`]; over Bluetooth,
+    /// [`gatt::MAX_VALUE_LEN`](crate::gatt::MAX_VALUE_LEN), for a longer value cannot be read.
     ///
     /// With security 2, the first step of the handshake takes 315 million instructions on an
     /// ESP32-C3, and 12 KB of stack; one in 85 takes twice as many.

@@ -24,6 +24,35 @@
 //! response holds the complete local name and, if the application wants it, manufacturer data.
 //! The interval is 160 ms.
 //!
+//! # On another stack
+//!
+//! `crates/device/src/provisioning/gatt.rs` of this repository is a server on trouble-host. On any
+//! other stack, see to these:
+//!
+//! - Every characteristic has both properties, Read and Write: iOS refuses a service in which one has
+//!   not. Its description (0x2901) is readable without encryption, and so is all else: pairing is
+//!   never demanded, for iOS fails where it is, and bonded Android phones cannot reconnect.
+//! - UUIDs here are numbers. Stacks want their bytes from the least significant one on:
+//!   `to_le_bytes`.
+//! - Requests come as long writes wherever they exceed the MTU: take prepared writes of at least 420
+//!   bytes (the first message of security 2), put them together, and give the whole to
+//!   [`Device::handle`](crate::device::Device::handle) when they are executed.
+//! - Give `handle` a response buffer of [`MAX_VALUE_LEN`]: what is longer cannot be read. Scan results
+//!   then come in pages that fit.
+//! - Keep the reply of each connection and characteristic, and answer Read and Read Blob from it by
+//!   their offset. Tell [`Device::reply_read`](crate::device::Device::reply_read) when its end was
+//!   read.
+//! - A refusal is an error response to the write, with the code of
+//!   [`Refusal::att_error`](crate::refusal::Refusal::att_error).
+//! - Where a write is answered by what a callback returns, the callback waits as long as the reply
+//!   does: see [`Outcome::Pending`](crate::device::Outcome::Pending).
+//! - Flags and service UUID go into the advertisement, the name into the scan response: one packet has
+//!   31 bytes and no room for all.
+//! - When a connection ends, tell [`Device::disconnected`](crate::device::Device::disconnected), and
+//!   advertise again at once.
+//! - Do not change handles from one firmware to the next, unless the stack has Service Changed: iOS
+//!   keeps those that it has found at an address.
+//!
 //! Source: ESP-IDF v5.4.1 (4c2820d), `components/protocomm/src/transports/protocomm_nimble.c`,
 //! `components/wifi_provisioning/src/{manager,scheme_ble}.c`,
 //! `examples/provisioning/wifi_prov_mgr/main/app_main.c`.
