@@ -35,15 +35,21 @@ const OWE: u32 = 9;
 /// How long leaving may take.
 const LEAVING: Duration = Duration::from_secs(2);
 
-/// Powers Wi-Fi up. It stays up for good: it is also the source of true randomness.
+/// Powers Wi-Fi up. It stays up for good, and awake until it has joined a network: its receiver is
+/// also the source of true randomness, which a sleeping one may not be (ESP-IDF's guide, "Random
+/// Number Generation"). Joined, it sleeps between beacons, and is awake when it has just received
+/// something, as in ESP-IDF.
 ///
 /// # Panics
 ///
 /// If the driver does not start, which only a lack of heap can cause.
 pub(crate) fn power_up(wifi: WIFI<'static>) -> (WifiController<'static>, Interface) {
-    let mut controller = WifiController::new(wifi, ControllerConfig::default())
+    // The proof of possession, the salt and the keys of provisioning are drawn before it has joined.
+    let awake = ControllerConfig::default().with_sta_disconnected_pm(false);
+    let mut controller = WifiController::new(wifi, awake)
         .expect("the Wi-Fi driver starts if the board's heap is large enough");
-    // The radio is shared with Bluetooth while provisioning, so the station has to leave it time.
+    // The radio is shared with Bluetooth while provisioning, so a joined station has to leave it
+    // time: with both up the libraries refuse, and abort, unless it is allowed to sleep.
     // ESP-IDF's default (4c2820d377d1, components/esp_wifi/include/esp_wifi.h, esp_wifi_set_ps);
     // esp-radio's is not to sleep.
     if let Err(error) = controller.set_power_saving(PowerSaveMode::Minimum) {

@@ -1,7 +1,8 @@
 //! Randomness from the radio's noise, for chips of which esp-hal does not yet know that.
 //!
-//! While the radio is up, what the generator gives is truly random (ESP-IDF v5.4.1, 4c2820d377d1,
-//! components/esp_hw_support/include/esp_random.h); it comes up first and stays up.
+//! While the radio's receiver is on, what the generator gives is truly random (ESP-IDF v5.4.1,
+//! 4c2820d377d1, docs/en/api-reference/system/random.rst). It comes up first, and sleeps only while a
+//! network is joined, between beacons.
 
 use core::convert::Infallible;
 

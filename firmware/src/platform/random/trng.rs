@@ -1,4 +1,5 @@
-//! Randomness from the radio's noise, which esp-hal sees to.
+//! Randomness from the radio's noise. esp-hal sees to it that the radio is up; that it is awake while
+//! no network is joined, `wifi` does.
 
 pub(crate) use esp_hal::rng::Trng as Random;
 
