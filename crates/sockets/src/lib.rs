@@ -15,7 +15,7 @@ use core::{
 
 use device::platform::Network;
 use embassy_net::{
-    Runner, Stack, StackResources,
+    DhcpConfig, Runner, Stack, StackResources,
     dns::DnsSocket,
     driver::Driver,
     tcp::{
@@ -39,9 +39,13 @@ const TRANSMIT: usize = 2 * 1460;
 const RECEIVE: usize = 2 * 1460;
 /// How long data may stay unacknowledged before the connection counts as dead.
 const TCP_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long DHCP may take. Its first answer usually comes within two seconds; some access points
-/// hold packets back until they have learnt the new station.
+/// How long DHCP may take.
 const DHCP: Duration = Duration::from_secs(15);
+/// How often DHCP asks for a server: four times at most, for some access points drop or hold back
+/// packets until they have learnt the new station. smoltcp's default of 10 s would leave one more
+/// try. Not less: an offer counts only until it asks again, and dnsmasq makes its first after 3 s,
+/// in which nobody else has answered at that address.
+const DISCOVER: core::time::Duration = core::time::Duration::from_secs(4);
 /// An NTP packet is 48 bytes.
 const UDP_BUFFER: usize = 128;
 
@@ -56,9 +60,11 @@ type Client = TcpClient<'static, CONNECTIONS, TRANSMIT, RECEIVE>;
 #[must_use]
 pub fn stack<D: Driver>(interface: D, seed: u64) -> (Stack<'static>, Runner<'static, D>) {
     static RESOURCES: StaticCell<StackResources<SOCKETS>> = StaticCell::new();
+    let mut dhcp = DhcpConfig::default();
+    dhcp.retry_config.discover_timeout = DISCOVER.into();
     embassy_net::new(
         interface,
-        embassy_net::Config::dhcpv4(Default::default()),
+        embassy_net::Config::dhcpv4(dhcp),
         RESOURCES.init(StackResources::new()),
         seed,
     )
