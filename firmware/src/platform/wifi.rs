@@ -20,7 +20,7 @@ use esp_radio::wifi::{
     DisconnectReason, Interface, PowerSaveMode, WifiController, WifiError,
     ap::AccessPointInfo,
     scan::{ScanConfig, ScanTypeConfig},
-    sta::StationConfig,
+    sta::{ScanMethod, StationConfig},
 };
 
 /// The most access points kept of a scan: each takes 60 bytes of heap.
@@ -48,6 +48,12 @@ pub(crate) fn power_up(wifi: WIFI<'static>) -> (WifiController<'static>, Interfa
     let awake = ControllerConfig::default().with_sta_disconnected_pm(false);
     let mut controller = WifiController::new(wifi, awake)
         .expect("the Wi-Fi driver starts if the board's heap is large enough");
+    tune(&mut controller);
+    (controller, Interface::station())
+}
+
+/// Sets what the driver has settings of its own for whenever it starts.
+fn tune(controller: &mut WifiController<'static>) {
     // The radio is shared with Bluetooth while provisioning, so a joined station has to leave it
     // time: with both up the libraries refuse, and abort, unless it is allowed to sleep.
     // ESP-IDF's default (4c2820d377d1, components/esp_wifi/include/esp_wifi.h, esp_wifi_set_ps);
@@ -58,7 +64,6 @@ pub(crate) fn power_up(wifi: WIFI<'static>) -> (WifiController<'static>, Interfa
     if let Err(error) = controller.set_max_tx_power(board::TX_POWER_QUARTER_DBM) {
         log::warn!("transmit power: {error}");
     }
-    (controller, Interface::station())
 }
 
 /// The station.
@@ -137,6 +142,7 @@ impl Wifi for Station {
             if let Err(error) = controller.set_config(&Config::Station(StationConfig::default())) {
                 log::error!("the Wi-Fi driver does not start again: {error}");
             }
+            tune(&mut controller);
             return Err(match error {
                 WifiError::InvalidPassword => JoinError::WrongPassphrase,
                 _ => JoinError::Other(code(DisconnectReason::ConnectionFailed)),
@@ -281,7 +287,8 @@ async fn look(
 /// The driver's settings for a network; none if it takes no such passphrase.
 ///
 /// The access point that the client named is not insisted on: the network may have others, and it
-/// may be replaced. WPA2 is the least that is accepted with a passphrase, as in ESP-IDF.
+/// may be replaced. The strongest is joined, which takes a look at all channels, of some two seconds;
+/// ESP-IDF's default is the first that is heard. WPA2 is the least that is accepted with a passphrase, as in ESP-IDF.
 fn station(network: &WifiCredentials) -> Option<StationConfig> {
     let authentication = if network.passphrase.is_empty() {
         AuthenticationMethodConfig::Open
@@ -290,7 +297,8 @@ fn station(network: &WifiCredentials) -> Option<StationConfig> {
     };
     let config = StationConfig::default()
         .with_ssid(network.ssid.as_bytes().try_into().ok()?)
-        .with_authentication(authentication);
+        .with_authentication(authentication)
+        .with_scan_method(ScanMethod::AllChannels);
     Some(match network.channel {
         Some(channel @ 1..=14) => config.with_channel(channel),
         _ => config,
