@@ -2,7 +2,10 @@
 //! controllers on a bench, and for emulators. In place of the chip's own, by the feature `hci-uart`.
 //!
 //! The pins are the board's. The line runs at `HCI_UART_BAUD` bits per second, and with flow control
-//! if `HCI_UART_FLOW` is `rts-cts`, both read from the environment when this is built.
+//! by RTS and CTS unless `HCI_UART_FLOW` is `none`, both read from the environment when this is
+//! built. The specification asks for RTS and CTS (Bluetooth Core 5.4, volume 4, part A, "RS232
+//! settings"); without them bytes are lost when nobody takes them from the receiver's FIFO for a
+//! millisecond.
 
 use device::platform::{
     Bluetooth,
@@ -29,7 +32,7 @@ const BAUD: u32 = match option_env!("HCI_UART_BAUD") {
 
 /// Whether RTS and CTS are used, too.
 const FLOW_CONTROL: bool = match option_env!("HCI_UART_FLOW") {
-    None => false,
+    None => true,
     Some(text) => match text.as_bytes() {
         b"none" => false,
         b"rts-cts" => true,
