@@ -136,6 +136,12 @@ impl System for Soc {
     async fn button_held(&self) {
         let mut button = self.button.lock().await;
         let Button { pin, pressed } = &mut *button;
+        // It counts from when it is released: a line that is stuck, or was before a restart, would
+        // make the device forget its network every few seconds.
+        match pressed {
+            Level::Low => pin.wait_for_high().await,
+            Level::High => pin.wait_for_low().await,
+        }
         loop {
             match pressed {
                 Level::Low => pin.wait_for_low().await,

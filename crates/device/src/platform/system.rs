@@ -108,8 +108,8 @@ pub trait System {
     /// The chip's own temperature in tenths of a degree Celsius, where it has a sensor.
     fn chip_temperature_decicelsius(&self) -> Option<i16>;
 
-    /// Returns when the button has been held for five seconds. Cancel-safe. Without a button it
-    /// never returns.
+    /// Returns when the button has been held for five seconds; one that is held already when this is
+    /// called, has to be released first. Cancel-safe. Without a button it never returns.
     async fn button_held(&self);
 }
 
