@@ -63,8 +63,18 @@ impl Soc {
     }
 }
 
+/// Whether the clock runs. It stands still if the oscillator behind it could not be measured, which
+/// happens (esp-hal issue 5120): its period is then zero, by which esp-hal multiplies and divides.
+fn runs(clock: &Rtc<'static>) -> bool {
+    clock.time_since_power_up() > esp_hal::time::Duration::ZERO
+}
+
 /// Starts the watchdog. It resets the core, not the memory that a panic leaves its record in.
 pub(crate) fn watch(clock: &mut Rtc<'static>) {
+    if !runs(clock) {
+        log::error!("the RTC's clock stands still: there is no watchdog until the next start");
+        return;
+    }
     clock.rwdt.set_timeout(RwdtStage::Stage0, PATIENCE);
     clock.rwdt.enable();
     let reset = RwdtStageAction::ResetCore;
@@ -112,8 +122,9 @@ impl System for Soc {
 
     fn unix_ms(&self) -> Option<u64> {
         // After power-on the clock starts at 1970; set, it cannot be before this was built.
-        let ms = self.clock.borrow().current_time_us() / 1000;
-        (ms / 1000 >= BUILT_AT_UNIX_S).then_some(ms)
+        let clock = self.clock.borrow();
+        let ms = clock.current_time_us() / 1000;
+        (runs(&clock) && ms / 1000 >= BUILT_AT_UNIX_S).then_some(ms)
     }
 
     fn set_unix_ms(&self, unix_ms: u64) {
