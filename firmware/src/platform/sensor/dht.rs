@@ -17,6 +17,9 @@ use esp_hal::{
 /// No edge for this long is the end of the answer, in microseconds. The longest pulse within it,
 /// the sensor's first, takes 80.
 const IDLE_US: u16 = 250;
+/// What is shorter is no pulse but noise of the wire: 3 µs, in periods of the 80 MHz clock. The
+/// shortest of an answer has 26.
+const NOISE: u8 = 240;
 /// The data sheet of the DHT11 asks for at least 18 ms.
 const WAKE: Duration = Duration::from_millis(20);
 /// An answer takes 5 ms; none comes later than this.
@@ -33,6 +36,7 @@ pub(crate) fn receiver_config() -> RxChannelConfig {
     RxChannelConfig::default()
         .with_clk_divider(80)
         .with_idle_threshold(IDLE_US)
+        .with_filter_threshold(NOISE)
 }
 
 /// The sensor.
