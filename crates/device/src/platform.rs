@@ -10,6 +10,7 @@
 
 pub mod dht;
 pub mod h4;
+pub mod light;
 mod system;
 mod wifi;
 

@@ -5,41 +5,30 @@
 //! | waiting to be provisioned | blue | slow blinking |
 //! | joining, setting the clock, connecting | yellow | quick blinking |
 //! | online | green | steady |
-//! | somebody has to look: flash, credentials | red | double blink |
+//! | somebody has to look: flash, credentials | red | double blink, between those of the state |
+
+use core::cell::Cell;
 
 use crate::board::lamp::{Lamp, Port};
 use device::event::Event;
+use device::platform::light::{Shown, Stage};
 use embassy_executor::Spawner;
-use embassy_futures::select::select;
-use embassy_sync::{blocking_mutex::raw::CriticalSectionRawMutex, signal::Signal};
+use embassy_futures::select::{Either, select};
+use embassy_sync::blocking_mutex::{Mutex, raw::CriticalSectionRawMutex};
+use embassy_sync::signal::Signal;
 use embassy_time::Timer;
 
-/// What the light shows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    Provisioning,
-    Connecting,
-    Online,
-    Fault,
-}
-
-static STATE: Signal<CriticalSectionRawMutex, State> = Signal::new();
+static SHOWN: Mutex<CriticalSectionRawMutex, Cell<Shown>> = Mutex::new(Cell::new(Shown::new()));
+static CHANGED: Signal<CriticalSectionRawMutex, ()> = Signal::new();
 
 /// Shows what an event means, if it means a change.
 pub(crate) fn notice(event: &Event) {
-    let state = match event {
-        Event::ProvisioningStarted { .. } => State::Provisioning,
-        Event::Joining { .. }
-        | Event::JoinFailed { .. }
-        | Event::WifiLost
-        | Event::ClockFailed { .. }
-        | Event::Connecting { .. }
-        | Event::ConnectionFailed { .. } => State::Connecting,
-        Event::Online { .. } => State::Online,
-        Event::StorageFailed(_) | Event::CredentialsRefused(_) => State::Fault,
-        _ => return,
-    };
-    STATE.signal(state);
+    let before = SHOWN.lock(Cell::get);
+    let shown = before.after(event);
+    if shown != before {
+        SHOWN.lock(|cell| cell.set(shown));
+        CHANGED.signal(());
+    }
 }
 
 /// Starts the task that drives the light.
@@ -47,40 +36,46 @@ pub(crate) fn start(port: Port, spawner: Spawner) {
     spawner.spawn(shine(Lamp::new(port)).expect("it is spawned once"));
 }
 
-/// Milliseconds lit and dark by turns.
-type Pattern = &'static [u64];
+/// A colour, and for how many milliseconds it is lit and dark by turns.
+type Pattern = (Colour, &'static [u64]);
 
-impl State {
-    fn pattern(self) -> (Colour, Pattern) {
-        match self {
-            Self::Provisioning => ([0, 0, 24], &[1000, 1000]),
-            Self::Connecting => ([20, 12, 0], &[150, 350]),
-            Self::Online => ([0, 12, 0], &[]),
-            Self::Fault => ([32, 0, 0], &[150, 150, 150, 1050]),
-        }
+const FAULT: Pattern = ([32, 0, 0], &[150, 150, 150, 1050]);
+
+const fn pattern(stage: Stage) -> Pattern {
+    match stage {
+        Stage::Provisioning => ([0, 0, 24], &[1000, 1000]),
+        Stage::Connecting => ([20, 12, 0], &[150, 350, 150, 350, 150, 350]),
+        Stage::Online => ([0, 12, 0], &[3000]),
     }
 }
 
 #[embassy_executor::task]
 async fn shine(mut lamp: Lamp) {
-    let mut state = STATE.wait().await;
     loop {
-        let (colour, pattern) = state.pattern();
-        let blinking = async {
-            lamp.set(Some(colour)).await;
-            if pattern.is_empty() {
-                core::future::pending::<()>().await;
+        let shown = SHOWN.lock(Cell::get);
+        let stage = shown.stage.map(pattern);
+        let fault = shown.is_faulty().then_some(FAULT);
+        if stage.is_none() && fault.is_none() {
+            CHANGED.wait().await;
+        }
+        for pattern in [stage, fault].into_iter().flatten() {
+            if !play(&mut lamp, pattern).await {
+                break;
             }
-            loop {
-                for (index, &ms) in pattern.iter().enumerate() {
-                    lamp.set((index % 2 == 0).then_some(colour)).await;
-                    Timer::after_millis(ms).await;
-                }
-            }
-        };
-        let changed = async { state = STATE.wait().await };
-        select(blinking, changed).await;
+        }
     }
+}
+
+/// Plays a pattern; to its end, unless there is something else to show.
+async fn play(lamp: &mut Lamp, (colour, pattern): Pattern) -> bool {
+    for (index, &ms) in pattern.iter().enumerate() {
+        // Never given up half way, for a light takes no half of a colour.
+        lamp.set((index % 2 == 0).then_some(colour)).await;
+        if let Either::First(()) = select(CHANGED.wait(), Timer::after_millis(ms)).await {
+            return false;
+        }
+    }
+    true
 }
 
 /// Red, green, blue.

@@ -1,5 +1,6 @@
 //! An addressable light, a WS2812 or its like, fed by a pulse transmitter (RMT).
 
+use embassy_time::{Duration, Timer};
 use esp_hal::{
     Async,
     gpio::{Level, OutputPin},
@@ -18,6 +19,10 @@ pub(crate) struct Lamp(Port);
 /// 0.6 µs for a 1.
 const ZERO: PulseCode = PulseCode::new(Level::High, 28, Level::Low, 64);
 const ONE: PulseCode = PulseCode::new(Level::High, 56, Level::Low, 48);
+
+/// How long the wire rests until what was sent is shown: 280 µs with the newer ones. What is sent
+/// before is for the next light on the wire, of which there is none.
+const SHOWS: Duration = Duration::from_micros(300);
 
 /// The light on this pin. The transmitter counts periods of its 80 MHz clock, and rests low.
 pub(crate) fn port(
@@ -39,7 +44,7 @@ impl Lamp {
         Self(port)
     }
 
-    /// Shines; dark without a colour.
+    /// Shines; dark without a colour. Has to be awaited to its end.
     pub(crate) async fn set(&mut self, colour: Option<Colour>) {
         let [red, green, blue] = colour.unwrap_or_default();
         let bits = u32::from_be_bytes([0, green, red, blue]);
@@ -54,5 +59,6 @@ impl Lamp {
         if let Err(error) = self.0.transmit(&codes).await {
             log::warn!("light: {error}");
         }
+        Timer::after(SHOWS).await;
     }
 }
