@@ -1,4 +1,5 @@
-//! Espressif's ESP32-DevKitC, and boards like it.
+//! Espressif's ESP32-DevKitC, and boards like it. Its only light is for power; many of the others
+//! have a plain one on GPIO2, where an LED can be connected to Espressif's, too.
 
 use esp_hal::{
     gpio::{Level, Output, OutputConfig},
@@ -10,15 +11,13 @@ use super::{Board, parts};
 #[path = "../platform/lamp/plain.rs"]
 pub(crate) mod lamp;
 
-pub(crate) use parts::TX_POWER_QUARTER_DBM;
-
 impl Board {
     pub(crate) fn new(peripherals: Peripherals) -> Self {
         let pulses = parts::pulses(peripherals.RMT);
         Self {
             chip: parts::chip!(peripherals),
             bluetooth: parts::bluetooth!(peripherals, tx: GPIO17, rx: GPIO16, rts: GPIO18, cts: GPIO19),
-            sensor: parts::dht(pulses.channel2, peripherals.GPIO4),
+            sensor: parts::dht!(peripherals, pulses, GPIO4),
             // The BOOT button.
             button: parts::button(peripherals.GPIO0),
             light: lamp::Port {

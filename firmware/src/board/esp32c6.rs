@@ -7,15 +7,13 @@ use super::{Board, parts};
 #[path = "../platform/lamp/addressable.rs"]
 pub(crate) mod lamp;
 
-pub(crate) use parts::TX_POWER_QUARTER_DBM;
-
 impl Board {
     pub(crate) fn new(peripherals: Peripherals) -> Self {
         let pulses = parts::pulses(peripherals.RMT);
         Self {
             chip: parts::chip!(peripherals),
             bluetooth: parts::bluetooth!(peripherals, tx: GPIO6, rx: GPIO7, rts: GPIO10, cts: GPIO5),
-            sensor: parts::dht(pulses.channel2, peripherals.GPIO4),
+            sensor: parts::dht!(peripherals, pulses, GPIO4),
             // The BOOT button.
             button: parts::button(peripherals.GPIO9),
             light: lamp::port(pulses.channel0, peripherals.GPIO8),

@@ -9,8 +9,6 @@ use crate::platform::sensor;
 #[path = "../platform/lamp/none.rs"]
 pub(crate) mod lamp;
 
-pub(crate) use parts::TX_POWER_QUARTER_DBM;
-
 impl Board {
     pub(crate) fn new(peripherals: Peripherals) -> Self {
         Self {

@@ -1,4 +1,5 @@
-//! ESP32-S3 on Espressif's DevKitC-1, and boards like it.
+//! ESP32-S3 on Espressif's DevKitC-1 from version 1.1 on, and boards like it. Version 1.0 has its
+//! light on GPIO48.
 
 use esp_hal::peripherals::Peripherals;
 
@@ -7,18 +8,16 @@ use super::{Board, parts};
 #[path = "../platform/lamp/addressable.rs"]
 pub(crate) mod lamp;
 
-pub(crate) use parts::TX_POWER_QUARTER_DBM;
-
 impl Board {
     pub(crate) fn new(peripherals: Peripherals) -> Self {
         let pulses = parts::pulses(peripherals.RMT);
         Self {
             chip: parts::chip!(peripherals),
             bluetooth: parts::bluetooth!(peripherals, tx: GPIO6, rx: GPIO7, rts: GPIO15, cts: GPIO16),
-            sensor: parts::dht(pulses.channel4, peripherals.GPIO4),
+            sensor: parts::dht!(peripherals, pulses, GPIO4),
             // The BOOT button.
             button: parts::button(peripherals.GPIO0),
-            light: lamp::port(pulses.channel0, peripherals.GPIO48),
+            light: lamp::port(pulses.channel0, peripherals.GPIO38),
         }
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! - A board's file says which pin does what, and what light there is. The build script takes the
 //!   one that `BOARD` names, or else the one with the name of the chip, which is Espressif's own.
-//! - A chip's file, in `chips/`, says how much heap there is, where memory outlives a restart, and
-//!   what of TLS is computed in hardware.
+//! - A chip's file, in `chips/`, says how much heap there is, where memory outlives a restart, what
+//!   of TLS is computed in hardware, and, where there is an RMT, which channel receives pulses.
 //!
 //! Each has the same items as the others of its kind. Everything else in the firmware takes what it
 //! needs from [`Board`].
@@ -13,7 +13,7 @@ mod parts;
 // `mod chosen`, from the board's file, and `mod this_chip`, from the chip's.
 include!(concat!(env!("OUT_DIR"), "/board.rs"));
 
-pub(crate) use chosen::{TX_POWER_QUARTER_DBM, lamp};
+pub(crate) use chosen::lamp;
 pub(crate) use this_chip::{NAME as CHIP, RETAINED, claim_heap};
 
 use esp_hal::{
@@ -32,6 +32,22 @@ pub(crate) struct Board {
     pub(crate) button: Button,
     pub(crate) light: lamp::Port,
 }
+
+/// What a board has unless its file says otherwise: a constant of the same name in its
+/// `impl Board` goes before.
+trait Usual {
+    /// See [`TX_POWER_QUARTER_DBM`].
+    const TX_POWER_QUARTER_DBM: i8 = 60;
+}
+
+impl Usual for Board {}
+
+// A board that has everything of its own leaves no other use of the trait.
+const _: i8 = <Board as Usual>::TX_POWER_QUARTER_DBM;
+
+/// The most that the radio sends with, in quarters of a dBm. With more than 65 some boards fail to
+/// authenticate (esp-radio 1.0.0-beta.1, `wifi`, "Troubleshooting").
+pub(crate) const TX_POWER_QUARTER_DBM: i8 = Board::TX_POWER_QUARTER_DBM;
 
 /// What is the same on every board with this chip.
 pub(crate) struct Chip {

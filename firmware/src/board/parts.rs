@@ -14,10 +14,6 @@ use super::Button;
 #[cfg(rmt_driver_supported)]
 use crate::platform::sensor;
 
-/// The most that the radio sends with, in quarters of a dBm. With more than 65 some boards fail to
-/// authenticate (esp-radio 1.0.0-beta.1, `wifi`, "Troubleshooting").
-pub(crate) const TX_POWER_QUARTER_DBM: i8 = 60;
-
 /// The [`Chip`](super::Chip) out of the peripherals. A macro, since it takes some of their fields and
 /// leaves the others to the board.
 macro_rules! chip {
@@ -74,9 +70,22 @@ pub(super) fn pulses(rmt: RMT<'static>) -> Rmt<'static, Async> {
         .into_async()
 }
 
-/// A DHT sensor on this pin.
+/// A DHT sensor on this pin, on the chip's first channel that receives pulses.
 #[cfg(rmt_driver_supported)]
-pub(super) fn dht(
+macro_rules! dht {
+    ($peripherals:ident, $pulses:ident, $pin:ident) => {
+        $crate::board::parts::dht_on(
+            $crate::board::this_chip::pulse_receiver!($pulses),
+            $peripherals.$pin,
+        )
+    };
+}
+#[cfg(rmt_driver_supported)]
+pub(super) use dht;
+
+/// A DHT sensor on this channel and pin.
+#[cfg(rmt_driver_supported)]
+pub(super) fn dht_on(
     channel: impl RxChannelCreator<'static, Async>,
     pin: impl Pin + 'static,
 ) -> sensor::Port {

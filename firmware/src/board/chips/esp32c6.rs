@@ -28,3 +28,11 @@ macro_rules! accelerators {
     };
 }
 pub(crate) use accelerators;
+
+/// The first of the channels that receive pulses; channel 0 transmits on every chip.
+macro_rules! pulse_receiver {
+    ($pulses:ident) => {
+        $pulses.channel2
+    };
+}
+pub(crate) use pulse_receiver;

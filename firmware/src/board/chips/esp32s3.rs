@@ -27,3 +27,11 @@ macro_rules! accelerators {
     };
 }
 pub(crate) use accelerators;
+
+/// The first of the channels that receive pulses; channel 0 transmits on every chip.
+macro_rules! pulse_receiver {
+    ($pulses:ident) => {
+        $pulses.channel4
+    };
+}
+pub(crate) use pulse_receiver;
