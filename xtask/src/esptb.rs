@@ -10,10 +10,10 @@ use crate::{process, workspace};
 pub(crate) fn build() -> Result<PathBuf> {
     let mut build = process::cargo();
     process::run(build.args(["build", "--quiet", "--locked", "--package", "esptb"]))?;
-    let target = std::env::var_os("CARGO_TARGET_DIR")
-        .map_or_else(|| workspace::root().join("target"), PathBuf::from);
+    // Cargo runs in the root, and takes a folder without a root of its own from there.
+    let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
     let name = format!("debug/esptb{}", std::env::consts::EXE_SUFFIX);
-    Ok(target.join(name))
+    Ok(workspace::root().join(target).join(name))
 }
 
 /// Builds it, for a command line of its own.

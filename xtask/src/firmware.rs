@@ -31,15 +31,8 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> Result<()> {
     let chip = chips::find(options.chip.as_deref())?;
     crate::setup::run(crate::setup::Purpose::Firmware)?;
-    if let Some(toolchain) = chip.toolchain()
-        && !is_installed(toolchain)?
-    {
-        anstream::println!(
-            "{}: {} needs Espressif's toolchain {toolchain:?}, which is not installed: `cargo \
-             install espup`, then `espup install`, then this again",
-            terminal::yellow("skipped"),
-            chip.name
-        );
+    if let Some(missing) = missing(&chip)? {
+        anstream::println!("{}: {missing}", terminal::yellow("skipped"));
         return Ok(());
     }
     let account = build(&chip)?;
@@ -79,13 +72,22 @@ pub(crate) fn lint() -> Result<()> {
     chips::all()?.iter().try_for_each(|chip| lint(chip, None))
 }
 
-/// Whether rustup has a toolchain of this name.
-fn is_installed(toolchain: &str) -> Result<bool> {
+/// What is missing on this computer to compile for the chip, and how to get it.
+fn missing(chip: &Chip) -> Result<Option<String>> {
+    let Some(toolchain) = chip.toolchain() else {
+        return Ok(None);
+    };
     let mut rustup = Command::new("rustup");
     let list = process::capture(rustup.args(["toolchain", "list"]))?;
-    Ok(list
-        .lines()
-        .any(|line| line.split_whitespace().next() == Some(toolchain)))
+    let mut names = list.lines().filter_map(|l| l.split_whitespace().next());
+    if names.any(|name| name == toolchain) {
+        return Ok(None);
+    }
+    Ok(Some(format!(
+        "{} needs Espressif's toolchain {toolchain:?}, which is not installed: `cargo install \
+         espup`, then `espup install`, then this again",
+        chip.name
+    )))
 }
 
 struct Artifacts {
@@ -95,6 +97,9 @@ struct Artifacts {
 }
 
 fn compile(chip: &Chip) -> Result<Artifacts> {
+    if let Some(missing) = missing(chip)? {
+        bail!("{missing}");
+    }
     let mut command = cargo("build", chip)?;
     command
         .arg("--message-format=json-render-diagnostics")
