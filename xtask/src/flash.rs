@@ -58,7 +58,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 }
 
 /// Makes a flash image of the firmware and a device's files. A network in `ESPTB_WIFI` goes in.
-pub(crate) fn make(chip: &str, elf: &Path, spiffs: &Path, image: &Path) -> Result<()> {
+fn make(chip: &str, elf: &Path, spiffs: &Path, image: &Path) -> Result<()> {
     let mut command = esptb::command()?;
     command.args(["image", "--chip", chip, "--app"]).arg(elf);
     command.arg("--spiffs").arg(spiffs).arg("--out").arg(image);

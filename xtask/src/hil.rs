@@ -38,6 +38,7 @@ pub(crate) struct Options {
 #[derive(Clone, Copy)]
 enum Need {
     Nothing,
+    Network,
     /// Certificates that a broker takes, and a network.
     Broker,
     /// A Bluetooth controller near it.
@@ -67,7 +68,7 @@ const TESTS: &[Test] = &[
         name: "again",
         about: "what is there already is not written again",
         need: Need::Nothing,
-        run: |desk| desk.flash("flash.bin"),
+        run: Desk::flash_again,
     },
     Test {
         name: "boot",
@@ -77,9 +78,9 @@ const TESTS: &[Test] = &[
     },
     Test {
         name: "credentials",
-        about: "SPIFFS is mounted, the certificates are proven on the chip",
-        need: Need::Nothing,
-        run: |desk| desk.until("credentials.proven", "60s"),
+        about: "SPIFFS is mounted, and, once the time is known, the certificates are proven on the chip",
+        need: Need::Network,
+        run: |desk| desk.until("credentials.proven", "90s"),
     },
     Test {
         name: "advertise",

@@ -59,6 +59,23 @@ pub(crate) fn capture(command: &mut Command) -> Result<String> {
         .with_context(|| format!("`{}` did not print UTF-8", shown(command)))
 }
 
+/// Runs a command, shows what it wrote to stderr, and returns it; stdout goes to the terminal.
+pub(crate) fn capture_errors(command: &mut Command) -> Result<String> {
+    crate::terminal::remark(shown(command));
+    let output = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::inherit())
+        .stderr(Stdio::piped())
+        .output()
+        .map_err(|error| not_started(command, error))?;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    anstream::eprint!("{said}");
+    if !output.status.success() {
+        bail!("`{}` failed ({})", shown(command), output.status);
+    }
+    Ok(said)
+}
+
 /// Whether a program of this name is found in `PATH`.
 pub(crate) fn installed(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();

@@ -6,14 +6,24 @@ use std::{
     process::Command,
 };
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 
 use super::{Need, Options};
 use crate::{
     esptb,
     firmware::{self, chips},
-    flash, process, workspace,
+    process, workspace,
 };
+
+/// The image with a network in any case.
+const SAMPLING: &str = "sampling.bin";
+/// A network that is nowhere.
+const NOWHERE: &str = "hil-nowhere:hil-nowhere";
+
+/// What `esptb flash` says of a piece of flash that it left as it was, and how the line ends of one
+/// that it wrote (host/esptb/src/cmd/flash/progress.rs).
+const KEPT: &str = "is there already";
+const WRITTEN: &str = " s, verified";
 
 /// The board, and what is around it.
 pub(super) struct Desk {
@@ -63,8 +73,9 @@ impl Desk {
             esptb,
             folder,
         };
-        desk.image("flash.bin", desk.network.is_some())?;
-        desk.image("blank.bin", false)?;
+        desk.image("flash.bin", network.as_deref())?;
+        desk.image("blank.bin", None)?;
+        desk.image(SAMPLING, Some(network.as_deref().unwrap_or(NOWHERE)))?;
         Ok(desk)
     }
 
@@ -73,6 +84,7 @@ impl Desk {
         let network = self.network.is_some();
         let (there, what) = match need {
             Need::Nothing => return None,
+            Need::Network => (network, "it needs the network in ESPTB_WIFI"),
             Need::Broker => (
                 self.broker && network,
                 "it needs --spiffs and the network in ESPTB_WIFI",
@@ -88,16 +100,15 @@ impl Desk {
         (!there).then_some(what)
     }
 
-    fn image(&self, name: &str, with_network: bool) -> Result<()> {
-        let image = self.folder.join(name);
-        if with_network {
-            return flash::make(&self.chip, &self.elf, &self.spiffs, &image);
-        }
+    fn image(&self, name: &str, network: Option<&str>) -> Result<()> {
         let mut command = self.esptb("image");
-        command.env_remove("ESPTB_WIFI");
+        match network {
+            Some(network) => command.env("ESPTB_WIFI", network),
+            None => command.env_remove("ESPTB_WIFI"),
+        };
         command.args(["--chip", &self.chip, "--app"]).arg(&self.elf);
         command.arg("--spiffs").arg(&self.spiffs);
-        process::run(command.arg("--out").arg(image))
+        process::run(command.arg("--out").arg(self.folder.join(name)))
     }
 
     /// Writes an image, with its network or its lack of one.
@@ -107,6 +118,20 @@ impl Desk {
         process::run(command.args(["--port", &self.port, "--nvs"]))
     }
 
+    /// Writes the image again that is there, but for what the board itself keeps: nothing is left to
+    /// be written.
+    pub(super) fn flash_again(&self) -> Result<()> {
+        let mut command = self.esptb("flash");
+        command.arg(self.folder.join("flash.bin"));
+        command.args(["--port", &self.port, "--color", "never"]);
+        let said = process::capture_errors(&mut command)?;
+        ensure!(said.contains(KEPT), "it says of nothing that it {KEPT}");
+        match said.lines().find(|line| line.ends_with(WRITTEN)) {
+            Some(line) => bail!("written again: {line}"),
+            None => Ok(()),
+        }
+    }
+
     /// Lets the board start anew and waits for an event on its console.
     pub(super) fn until(&self, event: &str, time: &str) -> Result<()> {
         let mut command = self.console(time);
@@ -114,8 +139,10 @@ impl Desk {
         process::run(&mut command)
     }
 
-    /// A reading of the sensor, in what the board prints in its first seconds.
+    /// A reading of the sensor, in what the board prints in its first seconds. It samples from when it
+    /// knows a network, be it only a name.
     pub(super) fn read_sensor(&self) -> Result<()> {
+        self.flash(SAMPLING)?;
         let console = process::capture(self.console("15s").args(["--color", "never"]))?;
         let mut samples = console.lines().filter(|l| l.contains("telemetry.sampled"));
         let last = samples.next_back().context("no sample on the console")?;

@@ -65,6 +65,7 @@ impl ProgressCallbacks for Progress<'_> {
     fn finish(&mut self, skipped: bool) {
         let (_, _, length) = self.names.get(self.now).copied().unwrap_or_default();
         let seconds = self.start.elapsed().as_secs_f64();
+        // `cargo xtask hil` reads these lines.
         let verdict = if skipped {
             "is there already".to_owned()
         } else {
