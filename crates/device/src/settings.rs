@@ -48,7 +48,8 @@ pub use error::{Fault, SettingsError};
 pub use pop::{Proof, ProofOfPossession};
 
 /// The broker where `settings.json` names none: the value of `DEVICE_BROKER` when this was built,
-/// or `mqtts://thingsboard.local`.
+/// or `mqtts://thingsboard.local`. A chip asks the DNS servers that DHCP brings, and does not speak
+/// mDNS: a name that ends in `.local` is found only where one of them knows it.
 pub const DEFAULT_BROKER: &str = match option_env!("DEVICE_BROKER") {
     Some(uri) => uri,
     None => "mqtts://thingsboard.local",
