@@ -177,7 +177,7 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "firmware-clippy",
-        about: "clippy has nothing to say about the firmware, for any chip that Rust compiles for",
+        about: "clippy has nothing to say about the firmware, for any chip that Rust compiles for, and other boards",
         run: |_| done(firmware::lint()),
     },
 ];

@@ -59,17 +59,26 @@ pub(crate) fn elf(chip: &Chip) -> Result<PathBuf> {
 }
 
 /// Runs clippy over the firmware, warnings denied: for every chip that Rust's own toolchain
-/// compiles for, and for the default one with each of the other options.
+/// compiles for, with each option, and for the boards that are not a chip's first.
 pub(crate) fn lint() -> Result<()> {
-    let lint = |chip: &Chip, option: Option<&str>| {
+    let lint = |chip: &Chip, option: Option<&str>, board: Option<&str>| {
         let mut command = cargo("clippy", chip)?;
         if let Some(option) = option {
             command.args(["--features", option]);
         }
+        if let Some(board) = board {
+            terminal::remark(format!("BOARD={board}"));
+            command.env("BOARD", board);
+        }
         process::run(command.args(["--", "--deny", "warnings"]))
     };
-    lint(&chips::find(None)?, Some("hci-uart"))?;
-    chips::all()?.iter().try_for_each(|chip| lint(chip, None))
+    for chip in chips::all()? {
+        lint(&chip, None, None)?;
+        lint(&chip, Some("hci-uart"), None)?;
+    }
+    chips::boards()?
+        .iter()
+        .try_for_each(|(board, chip)| lint(chip, None, Some(board)))
 }
 
 /// What is missing on this computer to compile for the chip, and how to get it.

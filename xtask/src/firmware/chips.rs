@@ -1,6 +1,8 @@
 //! The chips that the firmware can be built for: data in firmware/Cargo.toml, so that this
 //! program names none.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
@@ -28,7 +30,9 @@ pub(crate) struct Chip {
 struct FirmwareFacts {
     app_slot: u64,
     default_chip: String,
-    chips: std::collections::BTreeMap<String, ChipFacts>,
+    chips: BTreeMap<String, ChipFacts>,
+    /// The chip of each board that has not a chip's name.
+    boards: BTreeMap<String, String>,
 }
 
 #[derive(Deserialize)]
@@ -61,6 +65,18 @@ pub(crate) fn all() -> Result<Vec<Chip>> {
     let (_, mut chips) = read()?;
     chips.retain(|chip| chip.toolchain().is_none());
     Ok(chips)
+}
+
+/// The boards that have not a chip's name, and the chip of each.
+///
+/// # Errors
+///
+/// There is no such chip.
+pub(crate) fn boards() -> Result<Vec<(String, Chip)>> {
+    let boards = facts()?.boards.into_iter();
+    boards
+        .map(|(board, chip)| Ok((board, find(Some(&chip))?)))
+        .collect()
 }
 
 /// The chip of that name, or the default one.
