@@ -94,25 +94,29 @@ class Bluetooth:
 class Server:
     """The other side: a provisioning service on Bumble's GATT server, whose endpoints are `answer`'s.
 
-    `answer(endpoint, request)` gives the reply, or raises `Refused`.
+    `answer(endpoint, request)` gives the reply, or raises `Refused`. `wrong` spoils endpoints:
+    `{name: {'description' or 'properties' or 'uuid': …}}`. What is advertised is always `SERVICE`.
     """
 
     # components/wifi_provisioning/src/manager.c at 4c2820d: in this order, from 0xFF4F on.
     ENDPOINTS = ('prov-ctrl', 'prov-scan', 'prov-session', 'prov-config', 'proto-ver')
     INVALID_PDU = 0x04
 
-    def __init__(self, host, answer, mtu):
+    def __init__(self, host, answer, mtu, wrong=None, service=SERVICE):
         self.host, self.answer, self.replies = host, answer, {}
         characteristics = []
         for number, name in enumerate(self.ENDPOINTS, 0xFF4F):
-            uuid = UUID(f'1775{number:04x}-6b43-439b-877c-060f2d9bed07')
+            spoilt = (wrong or {}).get(name, {})
+            uuid = spoilt.get('uuid', f'1775{number:04x}-6b43-439b-877c-060f2d9bed07')
             value = CharacteristicValue(read=partial(self._read, name), write=partial(self._write, name))
             properties = Characteristic.Properties.READ | Characteristic.Properties.WRITE
+            properties = spoilt.get('properties', properties)
             permissions = Characteristic.READABLE | Characteristic.WRITEABLE
-            description = Descriptor(DESCRIPTION, Characteristic.READABLE, name.encode())
+            told = spoilt.get('description', name).encode()
+            description = Descriptor(DESCRIPTION, Characteristic.READABLE, told)
             characteristics.append(
-                Characteristic(uuid, properties, permissions, value, [description]))
-        host.add_service(Service(SERVICE, characteristics))
+                Characteristic(UUID(uuid), properties, permissions, value, [description]))
+        host.add_service(Service(service, characteristics))
         host.gatt_server.max_mtu = mtu
 
     def _read(self, name, _connection):
@@ -158,6 +162,10 @@ class Http:
 
     async def exchange(self, endpoint, request):
         return await asyncio.to_thread(self._post, endpoint, request)
+
+    def forget(self):
+        """The next request is a new client's, and gets a session of its own."""
+        self.cookie = None
 
     async def close(self):
         self.connection.close()
