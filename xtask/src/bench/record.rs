@@ -85,6 +85,9 @@ impl Figure {
     /// As lines for people.
     pub(super) fn shown(&self) -> String {
         let mut text = format!("{} ({})", self.title, self.unit);
+        if self.points.is_empty() {
+            text += ": not measured";
+        }
         for Point { label, value, .. } in &self.points {
             // Writing into a String cannot fail.
             let _ = write!(text, "\n    {label:>28} {:>16}", number(*value));
@@ -127,8 +130,13 @@ impl Record {
         fs::write(path(), text).with_context(|| format!("{} not written", path().display()))
     }
 
-    /// Puts a figure in the place of the last one of its name.
+    /// Puts a figure in the place of the last one of its name. One without values takes it away:
+    /// what could not be measured this time must not stand beside what was.
     pub(super) fn put(&mut self, figure: Figure) {
+        if figure.points.is_empty() {
+            self.figures.retain(|old| old.name != figure.name);
+            return;
+        }
         match self.figures.iter_mut().find(|old| old.name == figure.name) {
             Some(old) => *old = figure,
             None => self.figures.push(figure),
@@ -187,9 +195,22 @@ mod tests {
     fn a_figure_replaces_the_one_of_its_name() {
         let mut record = Record::default();
         record.put(Figure::new("a", "A", "s").at(1.0, 2.0));
-        record.put(Figure::new("b", "B", "s"));
+        record.put(Figure::new("b", "B", "s").at(1.0, 2.0));
         record.put(Figure::new("a", "A", "s").at(1.0, 3.0));
         assert_eq!(record.figures.len(), 2);
         assert!((record.figures[0].points[0].value - 3.0).abs() < f64::EPSILON);
+    }
+
+    #[test]
+    fn what_was_not_measured_again_goes() {
+        let mut record = Record::default();
+        record.put(Figure::new("a", "A", "s").at(1.0, 2.0));
+        record.put(Figure::new("b", "B", "s").at(1.0, 2.0));
+        let none = Figure::new("a", "A", "s");
+        assert_eq!(none.shown(), "A (s): not measured");
+        record.put(none);
+        record.put(Figure::new("c", "C", "s"));
+        let names: Vec<_> = record.figures.iter().map(|it| it.name.as_str()).collect();
+        assert_eq!(names, ["b"]);
     }
 }
