@@ -130,6 +130,33 @@ class Nvs(unittest.TestCase):
         found = self.provisioned('beside', partition)
         self.assertEqual({key: found.get(key) for key in before}, before)
 
+    @unittest.skipUnless(nvs.IDF, 'nvs_tool.py is ESP-IDF\'s: set IDF_PATH')
+    def test_espressifs_tool_reads_what_this_project_writes(self):
+        folder = Path(self.desk.name)
+
+        def judge(partition):
+            (folder / 'judged.bin').write_bytes(partition)
+            return nvs.espressif(str(folder / 'judged.bin'))
+
+        network = (device.NETWORK + b':' + device.PASSPHRASE).decode()
+        body = device.Device(self.desk.name, 'judged-tools', 1, image=('--wifi', network))
+        wifi = f' esptb:wifi[0] = {bytes([len(device.NETWORK)]) + device.NETWORK + device.PASSPHRASE}'
+        faults, found = judge(body.nvs())
+        self.assertEqual(faults, [])
+        self.assertIn(wifi, found)
+
+        full = self.generate(EVERYTHING.format(text='t' * 1500, blob='00ff' * 3000))
+        for name, partition in (('judged-blank', None), ('judged-beside', full)):
+            self.provisioned(name, partition)
+            written = (folder / f'{name}.bin').read_bytes()[device.NVS]
+            faults, found = judge(written)
+            self.assertEqual(faults, [], name)
+            self.assertIn(wifi, found, name)
+
+        damaged = bytearray(body.nvs())
+        damaged[72] ^= 0x04
+        self.assertNotEqual(judge(bytes(damaged))[0], [])
+
     def test_the_device_reads_its_own_keys_from_the_generator(self):
         wifi = bytes([len(device.NETWORK)]) + device.NETWORK + device.PASSPHRASE
         csv = f'''key,type,encoding,value

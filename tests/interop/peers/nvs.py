@@ -7,7 +7,11 @@ Written from ESP-IDF's docs/en/api-reference/storage/nvs_flash.rst, "Internals" 
     entry:             namespace u8 | type u8 | span u8 | chunk u8 | CRC u32 | key 16 | data 8
 """
 
+import os
+import re
 import struct
+import subprocess
+import sys
 import zlib
 
 PAGE, ENTRY, ENTRIES = 4096, 32, 126
@@ -15,6 +19,10 @@ EMPTY, ACTIVE, FULL = 0xFFFFFFFF, 0xFFFFFFFE, 0xFFFFFFFC
 NUMBERS = {0x01: '<B', 0x11: '<b', 0x02: '<H', 0x12: '<h', 0x04: '<I', 0x14: '<i', 0x08: '<Q', 0x18: '<q'}
 TEXT, BLOB_DATA, BLOB_INDEX = 0x21, 0x42, 0x48
 VERSION_2 = 0xFE
+
+
+# Where Espressif's own tool is, which is on no package registry.
+IDF = os.environ.get('IDF_PATH')
 
 
 class Broken(Exception):
@@ -96,3 +104,16 @@ def read(partition):
     if chunks:
         raise Broken(f'parts of blobs belong to nothing: {list(chunks)}')
     return {(names[namespace], key): value for (namespace, key), value in found.items()}
+
+
+def espressif(path):
+    """What the integrity check of ESP-IDF's `nvs_tool.py` (IDF_PATH) finds wrong with a partition, and
+    what it finds there: lines of text each."""
+    tool = os.path.join(IDF, 'components/nvs_flash/nvs_partition_tool/nvs_tool.py')
+    run = subprocess.run([sys.executable, tool, '--color', 'never', '-i', '-d', 'minimal', path],
+                         check=True, capture_output=True, text=True)
+    lines = [line for line in run.stdout.splitlines() if line]
+    found = [line for line in lines if re.match(r' \S+:\S+(\[\d+\])? = ', line)]
+    in_order = re.compile(r'Page (no\. \d+, Status: \w+|no\. \d+ \tCRC32: OK|Empty)')
+    faults = [line for line in lines if line not in found and not in_order.fullmatch(line)]
+    return faults, found
