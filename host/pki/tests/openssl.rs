@@ -122,11 +122,7 @@ fn every_kind_of_device_key_verifies_and_matches() {
 
 #[test]
 fn authorities_of_every_kind_issue_chains_that_verify() {
-    for algorithm in [
-        KeyAlgorithm::P256,
-        KeyAlgorithm::P384,
-        KeyAlgorithm::Rsa2048,
-    ] {
+    for algorithm in KeyAlgorithm::ALL {
         let options = Options {
             algorithm,
             ..Options::default()
@@ -144,6 +140,43 @@ fn authorities_of_every_kind_issue_chains_that_verify() {
             "root.crt",
         ];
         text(folder.path(), &root);
+        let matches = |certificate: &str, key: &str| {
+            let of_key = text(folder.path(), &["pkey", "-in", key, "-pubout"]);
+            let show = ["x509", "-in", certificate, "-noout", "-pubkey"];
+            assert_eq!(
+                of_key,
+                text(folder.path(), &show),
+                "{algorithm} {certificate}"
+            );
+        };
+        matches("root.crt", "root.key");
+        matches("intermediate.crt", "intermediate.key");
+    }
+}
+
+#[test]
+fn every_kind_of_server_key_verifies_and_matches() {
+    let pki = Pki::new(&Options::default()).expect("makes");
+    for algorithm in KeyAlgorithm::ALL {
+        let profile = Profile {
+            algorithm,
+            ..Profile::default()
+        };
+        let server = pki.server_with(&["broker.example", "SN-000001"], &profile);
+        let folder = written(&pki, &server.expect("issues"));
+        assert_verifies(folder.path(), &["-purpose", "sslserver"]);
+        assert_verifies(folder.path(), &["-verify_hostname", "broker.example"]);
+        assert_key_matches(folder.path(), "server.key");
+        let shown = ["x509", "-in", "leaf.crt", "-noout", "-text"];
+        let shown = text(folder.path(), &shown);
+        let kind = match algorithm {
+            KeyAlgorithm::P256 => "prime256v1",
+            KeyAlgorithm::P384 => "secp384r1",
+            KeyAlgorithm::Rsa2048 => "(2048 bit)",
+            KeyAlgorithm::Rsa3072 => "(3072 bit)",
+            KeyAlgorithm::Rsa4096 => "(4096 bit)",
+        };
+        assert!(shown.contains(kind), "{algorithm}: {shown}");
     }
 }
 
