@@ -35,6 +35,21 @@ fn a_fleet_goes_online_and_loses_no_sample() {
             .as_u64()
             .is_some_and(|bytes| bytes > 0)
     );
+    for times in ["connect", "acknowledge"] {
+        let ms = |key: &str| {
+            let value = summary[times][key].as_f64();
+            value.unwrap_or_else(|| panic!("no {key} of {times}: {summary}"))
+        };
+        let rising = ["p50_ms", "p90_ms", "p99_ms", "max_ms"].map(ms);
+        assert!(rising[0] > 0.0, "{times}: {rising:?}");
+        assert!(rising.is_sorted(), "{times}: {rising:?}");
+    }
+    // For those who wait: how far it is, beside the JSON and not in it.
+    let progress = errors.lines().find(|line| line.contains("/12 online, "));
+    let progress = progress.unwrap_or_else(|| panic!("no progress: {errors}"));
+    for word in [" samples, ", " acknowledged, ", " waiting"] {
+        assert!(progress.contains(word), "{progress}");
+    }
 }
 
 #[test]
