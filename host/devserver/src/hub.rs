@@ -44,6 +44,8 @@ struct Live {
     /// Calls that wait for an answer. The numbers are the device's, not the connection's: as
     /// with ThingsBoard it may answer after it has connected anew.
     calls: HashMap<(DeviceId, RequestId), oneshot::Sender<Vec<u8>>>,
+    /// The server stops: no call waits any more.
+    stopping: bool,
     next_call: HashMap<DeviceId, u32>,
 }
 
@@ -253,6 +255,9 @@ impl Hub {
         let (answer, received) = oneshot::channel();
         let id = {
             let mut live = self.live();
+            if live.stopping {
+                return Err(StoreError::Closed.into());
+            }
             let session = live.sessions.get(&device).ok_or(CallError::Offline)?;
             let qos = session.rpc.ok_or(CallError::NotSubscribed)?;
             let commands = session.commands.clone();
@@ -283,9 +288,16 @@ impl Hub {
                 self.live().calls.remove(&(device, id));
                 Err(CallError::Timeout)
             }
-            Ok(Err(_)) => Err(CallError::Offline),
+            Ok(Err(_)) => Err(StoreError::Closed.into()),
             Ok(Ok(payload)) => Ok(Some(json_of(&payload).ok_or(CallError::NotJson)?)),
         }
+    }
+
+    /// Fails the calls that wait for an answer, for the server stops.
+    pub(crate) fn end_calls(&self) {
+        let mut live = self.live();
+        live.stopping = true;
+        live.calls.clear();
     }
 
     /// Takes the answer to a call.

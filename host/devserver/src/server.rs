@@ -81,9 +81,16 @@ impl Server {
                     // If nobody waits for it any more, `stopped` says so at once.
                     let _ = ready.send(Ok(addresses));
                     let url = mqtt_url(addresses.0, encrypted);
+                    let mut stopping = stopped.clone();
+                    let end_calls = async {
+                        // An error means that the handle is gone, which is the same.
+                        let _ = stopping.changed().await;
+                        shared.end_calls();
+                    };
                     tokio::join!(
                         mqtt::serve(mqtt, tls, shared.clone(), stopped.clone()),
                         http::serve(http, shared.clone(), config.http_names, url, stopped),
+                        end_calls,
                     );
                 });
                 shared.store.close();
@@ -288,7 +295,8 @@ impl Server {
         Ok(self.hub.0.end(id, Command::Cut))
     }
 
-    /// Ends all connections, finishes what is being stored and closes the database.
+    /// Ends all connections and calls, finishes what is being stored and closes the database. A
+    /// connection that hangs is dropped after two seconds.
     ///
     /// Not cancel-safe: dropped early, the server still stops, but nobody waits for it.
     pub async fn stop(mut self) {

@@ -34,6 +34,7 @@ impl From<CallError> for Failure {
             CallError::Offline | CallError::NotSubscribed => StatusCode::CONFLICT,
             CallError::Timeout => StatusCode::GATEWAY_TIMEOUT,
             CallError::NotJson => StatusCode::BAD_GATEWAY,
+            CallError::Store(StoreError::Closed) => StatusCode::SERVICE_UNAVAILABLE,
             CallError::Store(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };
         Self(status, error.to_string())

@@ -6,6 +6,7 @@
 //! itself; and the page may load nothing but its own three files.
 
 mod api;
+mod connection;
 mod live;
 
 use std::net::IpAddr;
@@ -20,6 +21,7 @@ use axum::routing::{get, post};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use crate::accept;
 use crate::hub::Hub;
 
 const SCRIPT: &str = "text/javascript; charset=utf-8";
@@ -63,7 +65,7 @@ pub(crate) async fn serve(
     hub: Arc<Hub>,
     names: Vec<String>,
     mqtt_url: String,
-    mut stop: watch::Receiver<bool>,
+    stop: watch::Receiver<bool>,
 ) {
     let profile = hub.profile.is_some();
     let about = Arc::new(api::About {
@@ -91,16 +93,11 @@ pub(crate) async fn serve(
         .route("/api/devices/{name}/rpc", post(api::rpc))
         .layer(middleware::from_fn_with_state(page.clone(), guard))
         .with_state(page);
-    let stopped = async move {
-        // An error means that the server is gone, which is the same.
-        let _ = stop.changed().await;
-    };
-    if let Err(error) = axum::serve(listener, router)
-        .with_graceful_shutdown(stopped)
-        .await
-    {
-        log::error!("the page is no longer served: {error}");
-    }
+    let stopping = stop.clone();
+    accept::serve(listener, stopping, |stream, _| {
+        connection::serve(stream, router.clone(), stop.clone())
+    })
+    .await;
 }
 
 async fn file(kind: &'static str, content: &'static str) -> impl IntoResponse {
@@ -117,7 +114,10 @@ async fn guard(State(page): State<Page>, request: Request, next: Next) -> Respon
     if let Err(reason) = check(request.method(), request.headers(), &page.names) {
         return (StatusCode::FORBIDDEN, reason).into_response();
     }
-    let mut response = next.run(request).await;
+    let mut response = match connection::whole(request).await {
+        Ok(request) => next.run(request).await,
+        Err(refusal) => return refusal.into_response(),
+    };
     let headers = response.headers_mut();
     for (name, value) in [
         (

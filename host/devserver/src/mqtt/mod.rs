@@ -16,13 +16,12 @@ use std::time::Duration;
 use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
 use crate::event::Event;
 use crate::hub::Hub;
-use crate::tls;
+use crate::{accept, tls};
 
 /// How long a client may take for the TLS handshake, and again for its CONNECT.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -32,38 +31,15 @@ pub(crate) async fn serve(
     listener: TcpListener,
     tls: Option<Arc<ServerConfig>>,
     hub: Arc<Hub>,
-    mut stop: watch::Receiver<bool>,
+    stop: watch::Receiver<bool>,
 ) {
     let acceptor = tls.map(TlsAcceptor::from);
-    let mut connections = JoinSet::new();
-    loop {
-        tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok((stream, peer)) => {
-                    let serving = connection(
-                        stream, peer.to_string(), acceptor.clone(), hub.clone(), stop.clone(),
-                    );
-                    connections.spawn(serving);
-                }
-                Err(error) => {
-                    // Out of file descriptors, most likely: wait for some to come back.
-                    log::error!("cannot accept a connection: {error}");
-                    tokio::time::sleep(Duration::from_millis(100)).await;
-                }
-            },
-            Some(ended) = connections.join_next() => report(ended),
-            _ = stop.changed() => break,
-        }
-    }
-    while let Some(ended) = connections.join_next().await {
-        report(ended);
-    }
-}
-
-fn report(ended: Result<(), tokio::task::JoinError>) {
-    if let Err(error) = ended {
-        log::error!("the task of a connection failed, this is a bug of devserver: {error}");
-    }
+    let stopping = stop.clone();
+    accept::serve(listener, stopping, |stream, peer| {
+        let peer = peer.to_string();
+        connection(stream, peer, acceptor.clone(), hub.clone(), stop.clone())
+    })
+    .await;
 }
 
 async fn connection(

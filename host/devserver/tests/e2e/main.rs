@@ -6,3 +6,4 @@ mod client;
 mod devices;
 mod messages;
 mod page;
+mod stopping;

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::Args;
 use device::clock::Date;
 use devserver::{Config, Database, Event, Profile, Server, Tls};
@@ -77,18 +77,22 @@ async fn serve(cmd: Cmd) -> Result<()> {
         paint(FAINT, format!("data      {}", cmd.database.display()))
     );
     let mut events = server.events();
-    let mut interrupted = pin!(interrupted());
+    let mut first = pin!(interrupted());
     loop {
         tokio::select! {
             event = events.next() => match event {
                 Some(event) => print(&event, cmd.telemetry),
                 None => break,
             },
-            () = &mut interrupted => break,
+            () = &mut first => break,
         }
     }
-    server.stop().await;
-    Ok(())
+    // Somebody may have no patience.
+    let again = interrupted();
+    tokio::select! {
+        () = server.stop() => Ok(()),
+        () = again => bail!("interrupted twice: ended without waiting for the server"),
+    }
 }
 
 impl Cmd {
