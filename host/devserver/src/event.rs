@@ -183,6 +183,16 @@ pub enum Refusal {
         /// How many certificates the client sent.
         chain_len: usize,
     },
+    /// The certificate is not known, and the TLS session was resumed, so that nothing else of the
+    /// chain counts.
+    #[error(
+        "no device has the certificate of CN \"{common_name}\", and its TLS session was resumed: devices are \
+         created, and renewed certificates taken, in full handshakes only; let the device drop its session"
+    )]
+    UnknownResumed {
+        /// CN of the leaf, empty if it has none.
+        common_name: String,
+    },
     /// The CA is known, but there is no name in the CN.
     #[error(
         "the CN \"{common_name}\" does not match the device profile's expression \"{pattern}\": change one of them"

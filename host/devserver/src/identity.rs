@@ -5,17 +5,29 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::event::Refusal;
 
+/// What TLS tells of a client's certificates.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Certificates {
+    /// The leaf, then those behind it; empty if the client sent none.
+    pub(crate) chain: Vec<CertificateDer<'static>>,
+    /// They were sent when the session began, and this is not then.
+    pub(crate) resumed: bool,
+}
+
 /// The certificates that a client sent: the leaf, then those behind it, in order.
 #[derive(Clone, Debug)]
 pub(crate) struct ClientChain {
     certificates: Vec<CertificateDer<'static>>,
     common_name: Option<String>,
     valid_now: bool,
+    resumed: bool,
 }
 
 impl ClientChain {
     /// Reads the leaf; `None` if there is no certificate or it cannot be read.
-    pub(crate) fn read(certificates: Vec<CertificateDer<'static>>) -> Option<Self> {
+    pub(crate) fn read(sent: Certificates) -> Option<Self> {
+        let Certificates { chain, resumed } = sent;
+        let certificates = chain;
         let (_, leaf) = X509Certificate::from_der(certificates.first()?).ok()?;
         let common_name = leaf
             .subject()
@@ -27,6 +39,7 @@ impl ClientChain {
         Some(Self {
             common_name,
             valid_now,
+            resumed,
             certificates,
         })
     }
@@ -45,6 +58,11 @@ impl ClientChain {
         self.common_name.as_deref()
     }
 
+    /// Whether the TLS session was resumed.
+    pub(crate) fn resumed(&self) -> bool {
+        self.resumed
+    }
+
     /// Whether the leaf's dates include this moment, as `MqttTransportHandler.processX509CertConnect`
     /// checks on CONNECT (thingsboard/thingsboard, commit dfe65d5abc3aa959aaa853952d74943fbd6867bd).
     pub(crate) fn check_dates(&self) -> Result<(), Refusal> {
@@ -58,8 +76,12 @@ impl ClientChain {
 
     /// The refusal of a chain in which nothing is known.
     pub(crate) fn unknown(&self) -> Refusal {
+        let common_name = self.common_name.clone().unwrap_or_default();
+        if self.resumed {
+            return Refusal::UnknownResumed { common_name };
+        }
         Refusal::UnknownCertificate {
-            common_name: self.common_name.clone().unwrap_or_default(),
+            common_name,
             chain_len: self.certificates.len(),
         }
     }
@@ -152,8 +174,10 @@ mod tests {
             let cut = CertificateDer::from(&leaf[..length]);
             assert!(check_order(&cut, std::slice::from_ref(&leaf)).is_err());
             assert!(check_order(&leaf, std::slice::from_ref(&cut)).is_err());
-            assert!(ClientChain::read(vec![cut.into_owned()]).is_none());
+            let chain = vec![cut.into_owned()];
+            let resumed = false;
+            assert!(ClientChain::read(Certificates { chain, resumed }).is_none());
         }
-        assert!(ClientChain::read(Vec::new()).is_none());
+        assert!(ClientChain::read(Certificates::default()).is_none());
     }
 }

@@ -219,7 +219,7 @@ impl Server {
     }
 
     /// Deletes a device with all its data, and ends its connection. One that comes by
-    /// certificate is created anew when it comes again.
+    /// certificate is created anew in its next full handshake.
     ///
     /// # Errors
     /// [`CallError::NoSuchDevice`], or the database failed.

@@ -3,12 +3,11 @@
 use std::sync::Arc;
 
 use mqtt_protocol_core::mqtt::result_code::ConnectReasonCode;
-use rustls::pki_types::CertificateDer;
 
 use super::packets::Connect;
 use crate::event::Refusal;
 use crate::hub::{Hub, now_ms};
-use crate::identity::ClientChain;
+use crate::identity::{Certificates, ClientChain};
 use crate::store::{Admission, StoreError};
 
 /// Finds or makes the device, or says why not, with ThingsBoard's reason codes
@@ -16,7 +15,7 @@ use crate::store::{Admission, StoreError};
 /// dfe65d5abc3aa959aaa853952d74943fbd6867bd).
 pub(super) async fn admit(
     hub: &Arc<Hub>,
-    certificates: Vec<CertificateDer<'static>>,
+    certificates: Certificates,
     connect: &Connect,
 ) -> Result<Result<Admission, (Refusal, ConnectReasonCode)>, StoreError> {
     if let Some(chain) = ClientChain::read(certificates) {

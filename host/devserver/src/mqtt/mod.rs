@@ -13,7 +13,7 @@ mod wire;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::ServerConfig;
+use rustls::{HandshakeKind, ServerConfig};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -21,6 +21,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::event::Event;
 use crate::hub::Hub;
+use crate::identity::Certificates;
 use crate::{accept, tls};
 
 /// How long a client may take for the TLS handshake, and again for its CONNECT.
@@ -54,7 +55,7 @@ async fn connection(
         log::debug!("{peer}: {error}");
     }
     let Some(acceptor) = acceptor else {
-        return session::run(stream, peer, Vec::new(), hub, stop).await;
+        return session::run(stream, peer, Certificates::default(), hub, stop).await;
     };
     let handshake = tokio::select! {
         handshake = timeout(PATIENCE, acceptor.accept(stream)) => handshake,
@@ -62,11 +63,12 @@ async fn connection(
     };
     let reason = match handshake {
         Ok(Ok(stream)) => {
-            let certificates = stream.get_ref().1.peer_certificates().unwrap_or_default();
-            let certificates = certificates
-                .iter()
-                .map(|der| der.clone().into_owned())
-                .collect();
+            let tls = stream.get_ref().1;
+            let sent = tls.peer_certificates().unwrap_or_default();
+            let certificates = Certificates {
+                chain: sent.iter().map(|der| der.clone().into_owned()).collect(),
+                resumed: tls.handshake_kind() == Some(HandshakeKind::Resumed),
+            };
             return session::run(stream, peer, certificates, hub, stop).await;
         }
         Ok(Err(error)) => tls::explain(&error),

@@ -8,7 +8,6 @@ use mqtt_protocol_core::mqtt::packet::Qos;
 use mqtt_protocol_core::mqtt::result_code::{
     ConnectReasonCode, DisconnectReasonCode, MqttError, PubackReasonCode,
 };
-use rustls::pki_types::CertificateDer;
 use thingsboard::{Topic, topic};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{mpsc, watch};
@@ -21,6 +20,7 @@ use super::wire::Wire;
 use super::{PATIENCE, admission};
 use crate::event::Event;
 use crate::hub::{Command, Hub, Subscriptions, now_ms};
+use crate::identity::Certificates;
 use crate::store::{Admission, DeviceId, StoreError};
 
 /// How many messages of one device may be on their way to the disk; the rest wait in its socket.
@@ -44,7 +44,7 @@ const FILTERS: [&str; 8] = [
 pub(super) async fn run<S: AsyncRead + AsyncWrite + Unpin>(
     stream: S,
     peer: String,
-    certificates: Vec<CertificateDer<'static>>,
+    certificates: Certificates,
     hub: Arc<Hub>,
     mut stop: watch::Receiver<bool>,
 ) {

@@ -42,14 +42,17 @@ impl Db {
     /// Source: thingsboard/thingsboard, `DefaultTransportApiService.validateOrCreateDeviceX509Certificate`
     /// and `DeviceProvisionServiceImpl.provisionDeviceViaX509Chain`, commit
     /// dfe65d5abc3aa959aaa853952d74943fbd6867bd. There the first runs during the TLS handshake
-    /// and CONNECT looks for the leaf alone; here both run on CONNECT, with the same outcome.
+    /// (`MqttSslHandlerProvider.checkClientTrusted`), which a resumed session skips, and CONNECT
+    /// looks for the leaf alone. Here both run on CONNECT, with the same outcome.
     pub(crate) fn admit_chain(
         &mut self,
         chain: &ClientChain,
         profile: Option<&Profile>,
         now_ms: i64,
     ) -> Result<Result<Admission, Refusal>, StoreError> {
-        for (index, certificate) in chain.certificates().iter().enumerate() {
+        let considered = if chain.resumed() { 1 } else { usize::MAX };
+        let certificates = chain.certificates().iter().take(considered);
+        for (index, certificate) in certificates.enumerate() {
             if let Some((device, name)) = self.device_of_certificate(certificate)? {
                 // The certificate of another device in place of a CA lets nobody in.
                 let known = Admission {
@@ -64,7 +67,7 @@ impl Db {
                     Err(chain.unknown())
                 });
             }
-            if let Some(profile) = profile
+            if let Some(profile) = profile.filter(|_| !chain.resumed())
                 && profile.ca == *certificate
             {
                 return self.provision(chain, profile, now_ms);

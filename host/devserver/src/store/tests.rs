@@ -5,7 +5,7 @@ use rustls::pki_types::pem::PemObject;
 use super::*;
 use crate::config::Profile;
 use crate::event::Refusal;
-use crate::identity::ClientChain;
+use crate::identity::{Certificates, ClientChain};
 use crate::value::{Datum, Record};
 
 fn memory() -> Store {
@@ -187,10 +187,11 @@ async fn a_file_keeps_everything_and_a_newer_one_is_refused() {
 }
 
 fn chain(pem: &str) -> ClientChain {
-    let certificates = CertificateDer::pem_slice_iter(pem.as_bytes())
+    let chain = CertificateDer::pem_slice_iter(pem.as_bytes())
         .collect::<Result<_, _>>()
         .unwrap();
-    ClientChain::read(certificates).unwrap()
+    let resumed = false;
+    ClientChain::read(Certificates { chain, resumed }).unwrap()
 }
 
 /// The steps of `DeviceProvisionServiceImpl` that Mosquitto's clients cannot reach alone.

@@ -2,11 +2,16 @@
 
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use devserver::{Config, Database, Event, Events, Profile, Server, Tls};
 use pki::{Identity, Options, Pki};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
 use tempfile::TempDir;
+use tokio_rustls::TlsConnector;
 
 pub(crate) const VERSIONS: [&str; 2] = ["mqttv311", "mqttv5"];
 pub(crate) const TELEMETRY: &str = "v1/devices/me/telemetry";
@@ -92,6 +97,27 @@ impl Device {
             .arg("--key")
             .arg(&self.key);
         command
+    }
+
+    /// What connects it in this version of TLS; sessions are resumed by the same one only.
+    pub(crate) fn tls(&self, version: &'static SupportedProtocolVersion) -> TlsConnector {
+        let certificates = |path| {
+            CertificateDer::pem_file_iter(path)
+                .unwrap()
+                .map(Result::unwrap)
+        };
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(certificates(&self.root));
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[version])
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_client_auth_cert(
+                certificates(&self.chain).collect(),
+                PrivateKeyDer::from_pem_file(&self.key).unwrap(),
+            );
+        TlsConnector::from(Arc::new(config.unwrap()))
     }
 
     /// Publishes with QoS 1, to the acknowledgement.

@@ -9,13 +9,37 @@ use mqtt_protocol_core::mqtt::packet::{
 };
 use mqtt_protocol_core::mqtt::result_code::ConnectReasonCode;
 use mqtt_protocol_core::mqtt::{Connection, Version, role};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::bench::within;
 
+/// With TLS or without.
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
+/// How a client introduces itself.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Greeting<'a> {
+    pub(crate) token: Option<&'a str>,
+}
+
+impl Greeting<'_> {
+    fn packet(self) -> v5::Connect {
+        let mut connect = v5::Connect::builder()
+            .client_id("")
+            .unwrap()
+            .clean_start(true);
+        if let Some(token) = self.token {
+            connect = connect.user_name(token).unwrap();
+        }
+        connect.build().unwrap()
+    }
+}
+
 pub(crate) struct Client {
-    stream: TcpStream,
+    stream: Box<dyn Stream>,
     mqtt: Connection<role::Client>,
     received: VecDeque<Packet>,
 }
@@ -24,26 +48,29 @@ impl Client {
     /// Connects without TLS, with an access token.
     pub(crate) async fn connect(address: std::net::SocketAddr, token: &str) -> Self {
         let stream = TcpStream::connect(address).await.expect("a connection");
+        let token = Some(token);
+        let greeted = Self::greet(stream, Greeting { token }).await;
+        greeted.unwrap_or_else(|refusal| panic!("{refusal:?}"))
+    }
+
+    /// Introduces itself on a connection.
+    pub(crate) async fn greet(
+        stream: impl Stream + 'static,
+        greeting: Greeting<'_>,
+    ) -> Result<Self, ConnectReasonCode> {
         let mut mqtt = Connection::new(Version::V5_0);
         mqtt.set_auto_pub_response(true);
         let mut client = Self {
-            stream,
+            stream: Box::new(stream),
             mqtt,
             received: VecDeque::new(),
         };
-        let connect = v5::Connect::builder()
-            .client_id("")
-            .unwrap()
-            .clean_start(true);
-        client
-            .send(connect.user_name(token).unwrap().build().unwrap().into())
-            .await;
-        let connack = client.packet().await;
-        assert!(
-            matches!(&connack, Packet::V5_0Connack(c) if c.reason_code() == ConnectReasonCode::Success),
-            "{connack:?}"
-        );
-        client
+        client.send(greeting.packet().into()).await;
+        match client.packet().await {
+            Packet::V5_0Connack(c) if c.reason_code() == ConnectReasonCode::Success => Ok(client),
+            Packet::V5_0Connack(c) => Err(c.reason_code()),
+            other => panic!("{other:?}"),
+        }
     }
 
     pub(crate) async fn subscribe(&mut self, filter: &str) {

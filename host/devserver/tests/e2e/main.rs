@@ -6,4 +6,5 @@ mod client;
 mod devices;
 mod messages;
 mod page;
+mod resumption;
 mod stopping;
