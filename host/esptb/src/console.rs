@@ -10,6 +10,7 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use anstyle::{AnsiColor, Style};
+pub(crate) use flashimage::printable;
 
 /// Good news.
 pub(crate) const GOOD: Style = AnsiColor::Green.on_default().bold();
@@ -79,7 +80,13 @@ fn one_line(error: &anyhow::Error) -> String {
             line = format!("{line}: {cause}");
         }
     }
-    line
+    printable_lines(&line)
+}
+
+/// Text in which ends of lines are ours, and all else may be a stranger's.
+fn printable_lines(text: &str) -> String {
+    let lines: Vec<_> = text.split('\n').map(printable).collect();
+    lines.join("\n")
 }
 
 /// Where the log goes instead of standard error, while a view has the terminal.
@@ -127,7 +134,8 @@ pub(crate) fn start_log(verbose: u8) {
         .target(env_logger::Target::Pipe(Box::new(LogWriter)))
         .format(|f, record| {
             let level = record.level().as_str().to_lowercase();
-            writeln!(f, "{level} {}: {}", record.target(), record.args())
+            let text = printable_lines(&record.args().to_string());
+            writeln!(f, "{level} {}: {text}", record.target())
         })
         .init();
 }
@@ -193,5 +201,7 @@ mod tests {
             .context("a.crt: no such file")
             .context("no CA here");
         assert_eq!(one_line(&error), "no CA here: a.crt: no such file");
+        let error = anyhow::anyhow!("CN \u{1b}]0;x\u{7}").context("refused");
+        assert_eq!(one_line(&error), "refused: CN \\u{1b}]0;x\\u{7}");
     }
 }

@@ -9,6 +9,7 @@ mod files;
 mod inspect;
 mod nvs;
 mod otadata;
+mod printable;
 mod program;
 mod table;
 
@@ -21,5 +22,6 @@ pub use inspect::{
 };
 pub use nvs::{NvsEntry, NvsItem, NvsValue};
 pub use otadata::Boot;
+pub use printable::printable;
 pub use program::{AppDescription, BootloaderDescription, Program};
 pub use table::{Partition, PartitionTable, TableError};

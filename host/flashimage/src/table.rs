@@ -9,6 +9,8 @@ use std::fmt;
 use esp_idf_part::{AppType, DataType, Flags, SubType, Type};
 use serde::{Serialize, Serializer};
 
+use crate::printable;
+
 /// Where the table lies in flash (`CONFIG_PARTITION_TABLE_OFFSET`).
 pub(crate) const TABLE_OFFSET: usize = 0x8000;
 /// The length of the table: 95 entries and a checksum.
@@ -207,6 +209,7 @@ impl fmt::Display for PartitionTable {
             size,
         } in self.partitions()
         {
+            let name = printable(&name);
             writeln!(f, "{name:<10} {kind:<14} {offset:#9x} {size:#9x}")?;
         }
         Ok(())

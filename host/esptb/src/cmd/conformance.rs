@@ -10,7 +10,7 @@ use provisioner::conformance::{self, COMMIT, Finding, Options, Report, Target, V
 use vhci::{HciSpec, SharedAir};
 use zeroize::Zeroizing;
 
-use crate::console::{BAD, FAINT, GOOD, STRONG, paint};
+use crate::console::{BAD, FAINT, GOOD, STRONG, paint, printable};
 use crate::demo::on_one_thread;
 
 /// Check that a device provisions as ESP-IDF's do, over Bluetooth or HTTP
@@ -157,7 +157,7 @@ fn tell(finding: &Finding) {
     };
     let verdict = format!("{:<8}", finding.verdict);
     let case = finding.case;
-    let seen = finding.seen.as_str();
+    let seen = printable(&finding.seen);
     anstream::println!("{} {:<25} {seen}", paint(style, verdict), case.name);
     if matches!(finding.verdict, Verdict::Failed | Verdict::Advised) {
         anstream::println!("         wants:  {}", case.wants);
@@ -168,7 +168,7 @@ fn tell(finding: &Finding) {
 fn close(report: &Report) -> Result<()> {
     anstream::println!(
         "{}: {} passed, {} failed, {} advised, {} not applicable, {} not run, in {:.0} s",
-        report.target,
+        printable(&report.target),
         report.count(Verdict::Passed),
         report.count(Verdict::Failed),
         report.count(Verdict::Advised),

@@ -12,7 +12,7 @@ use provisioner::{
 use vhci::{ControllerConfig, HciSpec, SharedAir};
 
 use crate::arguments::duration;
-use crate::console::{BAD, FAINT, GOOD, STRONG, paint};
+use crate::console::{BAD, FAINT, GOOD, STRONG, paint, printable};
 use crate::demo::on_one_thread;
 
 /// Provision a device over Bluetooth or HTTP, as Espressif's app does
@@ -92,7 +92,7 @@ async fn provision(cmd: Cmd) -> Result<()> {
 fn teller() -> impl FnMut(&Progress) {
     let mut last = String::new();
     move |step| {
-        let text = step.to_string();
+        let text = printable(&step.to_string()).into_owned();
         if text == last {
             return;
         }
@@ -249,7 +249,7 @@ fn can_ask() -> bool {
 
 /// Asks for a line.
 fn ask(question: &str) -> Result<String> {
-    eprint!("{question}");
+    eprint!("{}", printable(question));
     io::stderr().flush()?;
     let mut line = String::new();
     if io::stdin().read_line(&mut line)? == 0 {

@@ -4,6 +4,8 @@ use std::fmt;
 
 use device::event::Event;
 
+use crate::console::printable;
+
 /// Something that happened.
 #[derive(Debug, Clone)]
 pub(crate) enum Happening {
@@ -71,25 +73,22 @@ pub(crate) enum Tone {
 }
 
 impl Note {
-    pub(crate) fn plain(text: impl Into<String>) -> Self {
-        Self {
-            tone: Tone::Plain,
-            text: text.into(),
-        }
+    /// What is said, whoever chose the words: it is made fit for a terminal.
+    fn new(tone: Tone, text: &str) -> Self {
+        let text = printable(text).into_owned();
+        Self { tone, text }
     }
 
-    pub(crate) fn good(text: impl Into<String>) -> Self {
-        Self {
-            tone: Tone::Good,
-            text: text.into(),
-        }
+    pub(crate) fn plain(text: impl AsRef<str>) -> Self {
+        Self::new(Tone::Plain, text.as_ref())
     }
 
-    pub(crate) fn bad(text: impl Into<String>) -> Self {
-        Self {
-            tone: Tone::Bad,
-            text: text.into(),
-        }
+    pub(crate) fn good(text: impl AsRef<str>) -> Self {
+        Self::new(Tone::Good, text.as_ref())
+    }
+
+    pub(crate) fn bad(text: impl AsRef<str>) -> Self {
+        Self::new(Tone::Bad, text.as_ref())
     }
 }
 
@@ -166,10 +165,7 @@ fn told(event: &Event) -> Option<Note> {
         | Event::RpcAnswered { ok: false, .. } => Tone::Bad,
         _ => Tone::Plain,
     };
-    Some(Note {
-        tone,
-        text: event.to_string(),
-    })
+    Some(Note::new(tone, &event.to_string()))
 }
 
 #[cfg(test)]

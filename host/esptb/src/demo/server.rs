@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use devserver::{Config, Database, Datum, Event, Profile, Record, Server, Tls};
 
+use crate::console::printable;
+
 use super::happening::{Happening, Note, Stored};
 
 /// The port that MQTT over TLS is registered with at IANA.
@@ -75,7 +77,7 @@ pub(crate) fn happening(event: &Event) -> Option<Happening> {
     if let Event::Telemetry { records, .. } = event {
         return Some(Happening::Stored(Stored {
             stamps_ms: records.iter().map(|record| record.ts_ms).collect(),
-            latest: telemetry(records),
+            latest: printable(&telemetry(records)).into_owned(),
         }));
     }
     note(event).map(Happening::Server)
@@ -158,6 +160,62 @@ fn listed(values: &[(String, Datum)]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Names, values and answers are a stranger's to choose.
+    #[test]
+    fn nothing_that_is_told_commands_the_terminal() {
+        let evil = || "\u{1b}]0;owned\u{7}\u{9b}2J\r\n".to_owned();
+        let values = || vec![(evil(), Datum::Text(evil()))];
+        let refusal = devserver::Refusal::NameTaken { name: evil() };
+        let (device, reason, topic, method) = (evil(), evil(), evil(), evil());
+        let filter = evil();
+        let record = Record {
+            ts_ms: 1,
+            values: values(),
+        };
+        let told = [
+            Event::Refused {
+                peer: evil(),
+                refusal,
+            },
+            Event::HandshakeFailed {
+                peer: evil(),
+                reason: evil(),
+            },
+            Event::Created { device: evil() },
+            Event::Subscribed {
+                device: evil(),
+                filter,
+            },
+            Event::RpcReceived {
+                device: evil(),
+                method,
+            },
+            Event::ClientAttributes {
+                device: evil(),
+                values: values(),
+            },
+            Event::Telemetry {
+                device: evil(),
+                records: vec![record],
+            },
+            Event::Rejected {
+                device,
+                topic,
+                reason,
+            },
+        ];
+        for event in &told {
+            for happening in [happening(event), note(event).map(Happening::Server)] {
+                let text = match happening {
+                    Some(Happening::Stored(stored)) => stored.latest,
+                    Some(Happening::Server(note)) => note.text,
+                    _ => continue,
+                };
+                assert!(!text.chars().any(char::is_control), "{text:?}");
+            }
+        }
+    }
 
     #[test]
     fn telemetry_is_one_line_and_keeps_its_time_stamps() {

@@ -18,6 +18,7 @@ use super::server::LocalServer;
 use super::summary::{Mark, Summary};
 use super::tally::{Counts, Times, Usage};
 use crate::arguments::duration;
+use crate::console::printable;
 use crate::demo::{interrupted, on_one_thread};
 
 /// How long samples under way may take to arrive at the end: longer than the device's own
@@ -328,7 +329,7 @@ impl Fleet {
             line += &format!(", p99 {:.0} ms", times.p99_ms);
         }
         if let (true, Some(trouble)) = (counts.failed > 0, &self.trouble) {
-            line += &format!("; {} failures, last {trouble}", counts.failed);
+            line += &format!("; {} failures, last {}", counts.failed, printable(trouble));
         }
         line
     }

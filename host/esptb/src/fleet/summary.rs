@@ -6,6 +6,8 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 use serde::Serialize;
 
+use crate::console::printable;
+
 use super::tally::{Counts, Percentiles, Usage};
 
 /// A moment of the run.
@@ -196,7 +198,7 @@ impl fmt::Display for Summary {
         row(f, "devices", &devices)?;
         let mut connections = format!("{}, {} failures", self.connections, self.failures);
         if let Some(trouble) = &self.last_failure {
-            connections += &format!(", the last: {trouble}");
+            connections += &format!(", the last: {}", printable(trouble));
         }
         row(f, "connections", &connections)?;
         let times = |times: &Percentiles| {

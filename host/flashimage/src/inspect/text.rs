@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{CertificateInfo, FileContents, FileInfo, Report, Volume};
-use crate::{NvsItem, Program};
+use crate::{NvsItem, Program, printable};
 
 impl fmt::Display for Report {
     /// Several lines for people.
@@ -13,12 +13,13 @@ impl fmt::Display for Report {
             writeln!(f, "  {line}")?;
         }
         for placed in self.bootloader.iter().chain(&self.apps) {
+            let name = printable(&placed.partition);
             let started = self.boot.as_ref().map(|boot| &boot.partition);
             match &self.boot {
                 Some(boot) if started == Some(&placed.partition) => {
-                    writeln!(f, "{}, started: {}", placed.partition, boot.reason)?;
+                    writeln!(f, "{name}, started: {}", printable(&boot.reason))?;
                 }
-                _ => writeln!(f, "{}", placed.partition)?,
+                _ => writeln!(f, "{name}")?,
             }
             write!(f, "{}", placed.program)?;
         }
@@ -31,6 +32,7 @@ impl fmt::Display for Report {
             kind,
         } in &self.nvs
         {
+            let (namespace, key) = (printable(namespace), printable(key));
             writeln!(f, "  {namespace:<15} {key:<15} {kind}")?;
         }
         if !self.files.is_empty() {
@@ -38,7 +40,7 @@ impl fmt::Display for Report {
         }
         list(f, &self.files)?;
         for fault in &self.faults {
-            writeln!(f, "Damage: {fault}")?;
+            writeln!(f, "Damage: {}", printable(fault))?;
         }
         Ok(())
     }
@@ -58,7 +60,7 @@ impl fmt::Display for Volume {
         )?;
         list(f, &self.files)?;
         for fault in &self.faults {
-            writeln!(f, "Damage: {fault}")?;
+            writeln!(f, "Damage: {}", printable(fault))?;
         }
         Ok(())
     }
@@ -71,6 +73,7 @@ fn list(f: &mut fmt::Formatter<'_>, files: &[FileInfo]) -> fmt::Result {
         contents,
     } in files
     {
+        let name = printable(name);
         write!(f, "  {name:<31} {size:>7} bytes")?;
         match contents {
             FileContents::Certificates(certificates) => {
@@ -89,7 +92,8 @@ fn list(f: &mut fmt::Formatter<'_>, files: &[FileInfo]) -> fmt::Result {
 impl fmt::Display for CertificateInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (from, to) = (self.not_before.date(), self.not_after.date());
-        write!(f, "{} by {}, {from} to {to}", self.subject, self.issuer)
+        let (subject, issuer) = (printable(&self.subject), printable(&self.issuer));
+        write!(f, "{subject} by {issuer}, {from} to {to}")
     }
 }
 
@@ -117,5 +121,40 @@ impl fmt::Display for Program {
         }
         let (length, segments) = (self.length, self.segments);
         writeln!(f, "; {length} bytes in {segments} segments")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_in_an_image_do_not_command_the_terminal() {
+        let evil = "\u{1b}[2J\u{9b}\nDamage: x";
+        let certificate = CertificateInfo {
+            subject: format!("CN={evil}"),
+            issuer: evil.to_owned(),
+            not_before: time::OffsetDateTime::UNIX_EPOCH,
+            not_after: time::OffsetDateTime::UNIX_EPOCH,
+        };
+        let volume = Volume {
+            size: 0,
+            page_size: 0,
+            block_size: 0,
+            name_len: 0,
+            meta_len: 0,
+            files: vec![FileInfo {
+                name: evil.to_owned(),
+                size: 1,
+                contents: FileContents::Certificates(vec![certificate]),
+            }],
+            faults: vec![evil.to_owned()],
+        };
+        let text = volume.to_string();
+        assert_eq!(text.lines().count(), 4, "{text}");
+        assert!(
+            !text.chars().any(|c| c.is_control() && c != '\n'),
+            "{text:?}"
+        );
     }
 }

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use flashimage::{App, FLASH_SIZE, FileContents, FileInfo, Program, Volume};
 use serde::Serialize;
 
-use crate::console::{self, BAD, STRONG, WARN, paint};
+use crate::console::{self, BAD, STRONG, WARN, paint, printable};
 
 /// The days before the end of a certificate on which it stands out.
 const SOON_DAYS: i64 = 30;
@@ -115,8 +115,8 @@ fn dates(files: &[FileInfo]) -> Result<()> {
             } else {
                 continue;
             };
-            let (subject, verdict) = (&certificate.subject, paint(style, verdict));
-            let (look, file) = (paint(style, "Look:"), &file.name);
+            let (subject, verdict) = (printable(&certificate.subject), paint(style, verdict));
+            let (look, file) = (paint(style, "Look:"), printable(&file.name));
             console::line(format_args!("{look} {subject} in {file} {verdict}"))?;
         }
     }

@@ -10,7 +10,7 @@ use spiffs::Geometry;
 
 use super::{Cmd, Layout, wifi};
 use crate::cmd::pki::check;
-use crate::console::{self, FAINT, paint};
+use crate::console::{self, FAINT, paint, printable};
 
 /// What names the default file, where no other output was asked for.
 const OUT: &str = "flash.bin";
@@ -86,7 +86,8 @@ pub(crate) fn check_files(folder: &Path) -> Result<String> {
         .map_err(anyhow::Error::msg)
         .context(remedy)?;
     let broker = &settings.broker;
-    Ok(format!("{whose}; broker {}:{}", broker.host, broker.port))
+    let host = printable(&broker.host);
+    Ok(format!("{whose}; broker {host}:{}", broker.port))
 }
 
 impl Layout {

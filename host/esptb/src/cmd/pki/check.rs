@@ -11,7 +11,7 @@ use device::credentials::{Bundle, Files};
 use rand::rand_core::UnwrapErr;
 use rand::rngs::SysRng;
 
-use crate::console::{self, GOOD, paint};
+use crate::console::{self, GOOD, paint, printable};
 
 /// Check a device's credentials as the device will
 ///
@@ -71,7 +71,7 @@ pub(crate) fn prove(files: Files<'_>) -> Result<String> {
     let expires = Date::from_unix_s(bundle.expires_unix_s());
     Ok(format!(
         "CN {}, valid until {expires}",
-        bundle.common_name()
+        printable(bundle.common_name())
     ))
 }
 

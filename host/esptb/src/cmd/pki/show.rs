@@ -14,7 +14,7 @@ use x509_parser::pem::Pem;
 use x509_parser::prelude::{GeneralName, X509Certificate};
 use x509_parser::public_key::PublicKey;
 
-use crate::console::{BAD, FAINT, GOOD, STRONG, WARN, paint};
+use crate::console::{BAD, FAINT, GOOD, STRONG, WARN, paint, printable};
 
 const DAY: i64 = 24 * 60 * 60;
 
@@ -86,11 +86,12 @@ fn one(
     der: &[u8],
     now: i64,
 ) -> Result<()> {
-    writeln!(text, "  {number}. {}", paint(STRONG, certificate.subject()))?;
+    let subject = certificate.subject().to_string();
+    writeln!(text, "  {number}. {}", paint(STRONG, printable(&subject)))?;
     let issuer = if certificate.subject() == certificate.issuer() {
         "itself".to_owned()
     } else {
-        certificate.issuer().to_string()
+        printable(&certificate.issuer().to_string()).into_owned()
     };
     line_of(text, "issued by", issuer)?;
     let role = match certificate.is_ca() {
@@ -176,7 +177,8 @@ fn alternative_names(certificate: &X509Certificate<'_>) -> Vec<String> {
         GeneralName::IPAddress(bytes) => address(bytes),
         other => other.to_string(),
     };
-    names.value.general_names.iter().map(name).collect()
+    let names = names.value.general_names.iter().map(name);
+    names.map(|name| printable(&name).into_owned()).collect()
 }
 
 fn address(bytes: &[u8]) -> String {
@@ -233,6 +235,30 @@ mod tests {
         assert!(
             text.contains(" 825 days left") || text.contains(" 824 days left"),
             "{text}"
+        );
+    }
+
+    #[test]
+    fn names_in_a_certificate_do_not_command_the_terminal() {
+        let pki = Pki::new(&Options::default()).unwrap();
+        let server = pki.server(&["evil.example"]).unwrap();
+        let mut block = pem::parse(server.leaf_pem()).unwrap().into_contents();
+        let name = b"evil.example";
+        let mut changed = 0;
+        for at in 0..block.len() - name.len() {
+            if block[at..].starts_with(name) {
+                block[at] = 0x1b;
+                block[at + 1] = b'\n';
+                changed += 1;
+            }
+        }
+        assert_eq!(changed, 2, "the common name, and the alternative one");
+        let text = shown(&pem::encode(&pem::Pem::new("CERTIFICATE", block)), now());
+        assert!(text.contains(r"1. CN=\u{1b}\nil.example"), "{text}");
+        assert!(text.contains(r"names      \u{1b}\nil.example"), "{text}");
+        assert!(
+            !text.chars().any(|c| c.is_control() && c != '\n'),
+            "{text:?}"
         );
     }
 
