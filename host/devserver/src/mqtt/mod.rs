@@ -5,6 +5,7 @@
 
 mod admission;
 mod in_flight;
+mod online;
 mod packets;
 mod publish;
 mod session;

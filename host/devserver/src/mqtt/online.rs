@@ -1,0 +1,361 @@
+//! A device that is online: its messages, subscriptions and commands.
+
+use std::collections::{HashMap, VecDeque};
+use std::future::pending;
+use std::sync::Arc;
+
+use mqtt_protocol_core::mqtt::packet::Qos;
+use mqtt_protocol_core::mqtt::result_code::{DisconnectReasonCode, MqttError, PubackReasonCode};
+use thingsboard::{Topic, topic};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::{mpsc, watch};
+use tokio::time::sleep_until;
+
+use super::in_flight::{InFlight, Work as InFlightWork, front};
+use super::packets::{self, Incoming, Publish, Replies};
+use super::publish::{Device, Done, Work};
+use super::wire::Wire;
+use crate::event::Event;
+use crate::hub::{Command, Hub, Subscriptions, now_ms};
+use crate::store::StoreError;
+
+/// How many messages of one device may be on their way to the disk; the rest wait in its socket.
+const IN_FLIGHT: usize = 64;
+
+/// The topic filters that a device may subscribe to. ThingsBoard knows these by name too, and
+/// no others (`MqttTransportHandler.processSubscribe`, thingsboard/thingsboard, commit
+/// dfe65d5abc3aa959aaa853952d74943fbd6867bd); its gateway and short forms are not served here.
+const FILTERS: [&str; 8] = [
+    topic::ATTRIBUTES,
+    topic::SUBSCRIBE_ATTRIBUTES_RESPONSES,
+    topic::SUBSCRIBE_RPC_REQUESTS,
+    topic::SUBSCRIBE_RPC_RESPONSES,
+    topic::SUBSCRIBE_FIRMWARE,
+    topic::FIRMWARE_ERROR,
+    "v2/sw/response/+/chunk/+",
+    "v2/sw/error",
+];
+
+/// A connection that was let in.
+pub(super) struct Online<S> {
+    wire: Wire<S>,
+    replies: Replies,
+    device: Device,
+    hub: Arc<Hub>,
+    /// In the order received, for that is the order of the acknowledgements.
+    in_flight: VecDeque<InFlight>,
+    filters: HashMap<String, Qos>,
+}
+
+/// How a connection ended.
+pub(super) struct End {
+    pub(super) clean: bool,
+    pub(super) will: bool,
+    cut: bool,
+    pub(super) reason: String,
+    /// What to tell a client of MQTT 5.
+    disconnect: Option<DisconnectReasonCode>,
+}
+
+impl End {
+    fn broken(reason: String) -> Self {
+        Self {
+            clean: false,
+            will: true,
+            cut: false,
+            reason,
+            disconnect: None,
+        }
+    }
+
+    fn by_server(reason: &str, code: DisconnectReasonCode) -> Self {
+        Self {
+            disconnect: Some(code),
+            ..Self::broken(reason.to_owned())
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Online<S> {
+    pub(super) fn new(wire: Wire<S>, replies: Replies, device: Device, hub: Arc<Hub>) -> Self {
+        Self {
+            wire,
+            replies,
+            device,
+            hub,
+            in_flight: VecDeque::new(),
+            filters: HashMap::new(),
+        }
+    }
+
+    /// Takes what comes, until the connection has to end.
+    pub(super) async fn serve(
+        &mut self,
+        mut commands: mpsc::Receiver<Command>,
+        mut stop: watch::Receiver<bool>,
+    ) -> End {
+        loop {
+            while let Some(packet) = self.wire.take() {
+                if let Err(end) = self.incoming(packets::read(&packet)) {
+                    return end;
+                }
+            }
+            if let Err(error) = self.wire.flush().await {
+                return End::broken(format!("sending failed: {error}"));
+            }
+            if let Some(fault) = self.wire.closing() {
+                return match fault {
+                    Some(MqttError::KeepAliveTimeout) => End::broken(
+                        "the device was silent for longer than its keep-alive allows".to_owned(),
+                    ),
+                    Some(error) => End::broken(format!("the device broke the protocol: {error:?}")),
+                    None => End::broken("the protocol ended the connection".to_owned()),
+                };
+            }
+            let silence_ends = self.wire.silence_ends();
+            tokio::select! {
+                received = self.wire.receive(), if self.in_flight.len() < IN_FLIGHT => match received {
+                    Ok(true) => {}
+                    Ok(false) => return End::broken("the device closed the connection without a word".to_owned()),
+                    Err(error) => return End::broken(format!("the connection broke: {error}")),
+                },
+                (packet_id, work) = front(&mut self.in_flight) => {
+                    if let Err(end) = self.settled(packet_id, work) {
+                        return end;
+                    }
+                }
+                command = commands.recv() => match command {
+                    Some(Command::Publish { topic, payload, qos }) => self.publish(&topic, &payload, qos),
+                    Some(Command::Cut) => {
+                        return End { cut: true, ..End::broken("the server cut the connection".to_owned()) };
+                    }
+                    Some(Command::Close(code)) => {
+                        return End::by_server("the server ended the connection", code);
+                    }
+                    None => {
+                        let code = DisconnectReasonCode::SessionTakenOver;
+                        return End::by_server("the device connected again", code);
+                    }
+                },
+                () = async { match silence_ends {
+                    Some(at) => sleep_until(at).await,
+                    None => pending().await,
+                } } => self.wire.silent(),
+                _ = stop.changed() => {
+                    return End { will: false, ..End::by_server(
+                        "the server stops", DisconnectReasonCode::ServerShuttingDown,
+                    ) };
+                }
+            }
+        }
+    }
+
+    fn incoming(&mut self, packet: Incoming) -> Result<(), End> {
+        let reply = match packet {
+            Incoming::Publish(message) => return self.received(message),
+            Incoming::Subscribe { packet_id, filters } => {
+                let asked: Vec<_> = filters.iter().map(|(filter, _)| filter.clone()).collect();
+                let granted: Vec<_> = filters
+                    .into_iter()
+                    .map(|(filter, qos)| self.subscribe(filter, qos))
+                    .collect();
+                self.tell_subscriptions();
+                for (filter, _) in asked
+                    .into_iter()
+                    .zip(&granted)
+                    .filter(|(_, qos)| qos.is_some())
+                {
+                    let device = self.device.name.clone();
+                    self.hub.emit(Event::Subscribed { device, filter });
+                }
+                self.replies.suback(packet_id, &granted)
+            }
+            Incoming::Unsubscribe { packet_id, filters } => {
+                let existed: Vec<_> = filters
+                    .iter()
+                    .map(|filter| self.filters.remove(filter).is_some())
+                    .collect();
+                self.tell_subscriptions();
+                self.replies.unsuback(packet_id, &existed)
+            }
+            Incoming::Ping => {
+                self.hub.heard(self.device.id, now_ms());
+                self.replies.pong()
+            }
+            Incoming::Puback => return Ok(()),
+            Incoming::Disconnect { with_will } => {
+                let reason = "the device said goodbye".to_owned();
+                return Err(End {
+                    clean: true,
+                    will: with_will,
+                    ..End::broken(reason)
+                });
+            }
+            Incoming::Connect(_) | Incoming::Unexpected => {
+                return Err(End::by_server(
+                    "the device sent a packet that does not belong here",
+                    DisconnectReasonCode::ProtocolError,
+                ));
+            }
+        };
+        match reply {
+            Ok(packet) => {
+                self.wire.send(packet);
+                Ok(())
+            }
+            Err(error) => Err(End::broken(format!(
+                "a reply could not be built: {error:?}"
+            ))),
+        }
+    }
+
+    fn subscribe(&mut self, filter: String, qos: Qos) -> Option<Qos> {
+        if !FILTERS.contains(&filter.as_str()) {
+            let reason = "ThingsBoard has no such topic filter for devices".to_owned();
+            let device = self.device.name.clone();
+            self.hub.emit(Event::Rejected {
+                device,
+                topic: filter,
+                reason,
+            });
+            return None;
+        }
+        let granted = if qos == Qos::AtMostOnce {
+            qos
+        } else {
+            Qos::AtLeastOnce
+        };
+        self.filters.insert(filter, granted);
+        Some(granted)
+    }
+
+    fn tell_subscriptions(&self) {
+        let of = |filter| self.filters.get(filter).copied();
+        let now = Subscriptions {
+            rpc: of(topic::SUBSCRIBE_RPC_REQUESTS),
+            attributes: of(topic::ATTRIBUTES),
+        };
+        self.hub
+            .subscribed(self.device.id, self.device.session, now);
+    }
+
+    fn received(&mut self, message: Publish) -> Result<(), End> {
+        let Publish {
+            topic,
+            payload,
+            qos,
+            packet_id,
+        } = message;
+        if qos == Qos::ExactlyOnce {
+            let reason = "this server takes QoS 0 and 1".to_owned();
+            let device = self.device.name.clone();
+            self.hub.emit(Event::Rejected {
+                device,
+                topic,
+                reason,
+            });
+            return Err(End::by_server(
+                "the device published with QoS 2",
+                DisconnectReasonCode::QosNotSupported,
+            ));
+        }
+        let work = match self.device.publish(&self.hub, &topic, payload) {
+            Work::Store(stored) => InFlightWork::Storing(stored),
+            Work::Done(reply) => {
+                if let Some((topic, payload)) = reply {
+                    self.publish(&topic, &payload, Qos::AtLeastOnce);
+                }
+                InFlightWork::Settled(PubackReasonCode::Success)
+            }
+            Work::Refuse(code, reason) => {
+                let device = self.device.name.clone();
+                self.hub.emit(Event::Rejected {
+                    device,
+                    topic,
+                    reason,
+                });
+                // `sendResponseForAdaptorErrorOrCloseContext`: only MQTT 5 has a word for it.
+                let told = code == PubackReasonCode::TopicNameInvalid
+                    || (self.replies.is_v5() && packet_id.is_some());
+                if !told {
+                    return Err(End::by_server(
+                        "the device published something that is not ThingsBoard's format",
+                        DisconnectReasonCode::PayloadFormatInvalid,
+                    ));
+                }
+                InFlightWork::Settled(code)
+            }
+        };
+        self.in_flight.push_back(InFlight { packet_id, work });
+        Ok(())
+    }
+
+    fn settled(
+        &mut self,
+        packet_id: Option<u16>,
+        work: Result<Result<Done, StoreError>, PubackReasonCode>,
+    ) -> Result<(), End> {
+        let code = match work {
+            Err(code) => code,
+            Ok(stored) => match self.device.settle(&self.hub, stored) {
+                Ok(reply) => {
+                    if let Some((topic, payload)) = reply {
+                        self.publish(&topic, &payload, Qos::AtLeastOnce);
+                    }
+                    PubackReasonCode::Success
+                }
+                // Not acknowledged, so the device sends it again.
+                Err(error) => {
+                    let code = DisconnectReasonCode::ImplementationSpecificError;
+                    return Err(End::by_server(&format!("storing failed: {error}"), code));
+                }
+            },
+        };
+        if let Some(packet_id) = packet_id
+            && let Ok(packet) = self.replies.puback(packet_id, code)
+        {
+            self.wire.send(packet);
+        }
+        Ok(())
+    }
+
+    fn publish(&mut self, topic: &Topic, payload: &[u8], qos: Qos) {
+        let packet_id = if qos == Qos::AtMostOnce {
+            None
+        } else {
+            self.wire.packet_id()
+        };
+        let sent = self
+            .replies
+            .publish(topic, payload, packet_id)
+            .is_ok_and(|packet| self.wire.publish(packet, packet_id));
+        if !sent {
+            log::warn!(
+                "{}: a message on {topic} could not be sent",
+                self.device.name
+            );
+        }
+    }
+
+    /// Waits for what is on its way to the disk, so that it is told before the end is.
+    pub(super) async fn drain(&mut self) {
+        while !self.in_flight.is_empty() {
+            let (packet_id, work) = front(&mut self.in_flight).await;
+            if self.settled(packet_id, work).is_err() {
+                break;
+            }
+        }
+    }
+
+    /// Tells the client of the end and closes the stream.
+    pub(super) async fn close(mut self, end: &End) {
+        if let Some(reason) = end.disconnect
+            && let Ok(Some(packet)) = self.replies.disconnect(reason)
+        {
+            self.wire.send(packet);
+        }
+        if !end.cut {
+            self.wire.close().await;
+        }
+    }
+}
