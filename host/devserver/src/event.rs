@@ -125,7 +125,7 @@ pub enum Event {
         /// Until when, in milliseconds since 1970.
         expires_ms: i64,
     },
-    /// A device published something that was not taken.
+    /// A device published something that was not taken, or asked for more than it takes.
     Rejected {
         /// Name of the device.
         device: String,

@@ -1,20 +1,21 @@
 //! What all parts of the server share: who is online, the database, and what happens.
 
+mod calls;
+
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use mqtt_protocol_core::mqtt::packet::Qos;
 use mqtt_protocol_core::mqtt::result_code::DisconnectReasonCode;
-use serde_json::value::RawValue;
-use thingsboard::json::Json;
-use thingsboard::{FromServer, RequestId};
-use tokio::sync::{broadcast, mpsc, oneshot};
+use thingsboard::FromServer;
+use tokio::sync::{broadcast, mpsc};
 
 use crate::config::Profile;
 use crate::error::CallError;
 use crate::event::{Event, Events};
+use crate::mqtt::message_len;
 use crate::recent::Recent;
 use crate::store::{DeviceId, Scope, Store, StoreError};
 use crate::value::Datum;
@@ -41,12 +42,7 @@ struct Live {
     /// When each device was last heard, since the start.
     heard: HashMap<DeviceId, i64>,
     next_session: u64,
-    /// Calls that wait for an answer. The numbers are the device's, not the connection's: as
-    /// with ThingsBoard it may answer after it has connected anew.
-    calls: HashMap<(DeviceId, RequestId), oneshot::Sender<Vec<u8>>>,
-    /// The server stops: no call waits any more.
-    stopping: bool,
-    next_call: HashMap<DeviceId, u32>,
+    calls: calls::Calls,
 }
 
 /// A connected device.
@@ -54,9 +50,29 @@ struct Session {
     number: u64,
     name: String,
     protocol: &'static str,
+    largest: Option<usize>,
     commands: mpsc::Sender<Command>,
     rpc: Option<Qos>,
     attributes: Option<Qos>,
+}
+
+impl Session {
+    /// Whether the device takes a message.
+    fn check_size(&self, topic: &str, payload: &[u8], qos: Qos) -> Result<(), CallError> {
+        let size = message_len(topic, payload, qos);
+        match self.largest {
+            Some(limit) if size > limit => Err(CallError::TooLarge { size, limit }),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A device that connects.
+pub(crate) struct Arrival {
+    pub(crate) name: String,
+    pub(crate) protocol: &'static str,
+    /// The largest packet that it takes, in bytes, if it said so.
+    pub(crate) largest: Option<usize>,
 }
 
 /// What a connection is told to do.
@@ -150,18 +166,17 @@ impl Hub {
     pub(crate) fn enter(
         &self,
         device: DeviceId,
-        name: &str,
-        protocol: &'static str,
+        arrival: Arrival,
     ) -> (u64, mpsc::Receiver<Command>) {
         let (commands, receiver) = mpsc::channel(COMMANDS);
         let mut live = self.live();
         live.next_session += 1;
         let number = live.next_session;
-        let name = name.to_owned();
         let session = Session {
             number,
-            name,
-            protocol,
+            name: arrival.name,
+            protocol: arrival.protocol,
+            largest: arrival.largest,
             commands,
             rpc: None,
             attributes: None,
@@ -238,83 +253,6 @@ impl Hub {
         found.map(|row| row.id).ok_or(CallError::NoSuchDevice)
     }
 
-    /// Calls a device; `wait` is `None` for a one-way call, which has no answer.
-    ///
-    /// ThingsBoard keeps a call for a device that is not there until the time is over; here it
-    /// fails at once, for a person is waiting.
-    pub(crate) async fn call(
-        &self,
-        name: &str,
-        method: &str,
-        params: &str,
-        wait: Option<Duration>,
-    ) -> Result<Option<Box<RawValue>>, CallError> {
-        let device = self.device(name).await?;
-        let method_json = serde_json::to_string(method).unwrap_or_default();
-        let payload = format!("{{\"method\":{method_json},\"params\":{params}}}").into_bytes();
-        let (answer, received) = oneshot::channel();
-        let id = {
-            let mut live = self.live();
-            if live.stopping {
-                return Err(StoreError::Closed.into());
-            }
-            let session = live.sessions.get(&device).ok_or(CallError::Offline)?;
-            let qos = session.rpc.ok_or(CallError::NotSubscribed)?;
-            let commands = session.commands.clone();
-            let number = live.next_call.entry(device).or_default();
-            let id = RequestId::wrapping(*number);
-            *number = number.wrapping_add(1);
-            let topic = FromServer::RpcRequest(id).topic();
-            let sent = commands.try_send(Command::Publish {
-                topic,
-                payload,
-                qos,
-            });
-            sent.map_err(|_| CallError::Offline)?;
-            if wait.is_some() {
-                live.calls.insert((device, id), answer);
-            }
-            id
-        };
-        let sent = Event::RpcSent {
-            device: name.to_owned(),
-            id: id.number(),
-            method: method.to_owned(),
-        };
-        self.emit(sent);
-        let Some(wait) = wait else { return Ok(None) };
-        match tokio::time::timeout(wait, received).await {
-            Err(_) => {
-                self.live().calls.remove(&(device, id));
-                Err(CallError::Timeout)
-            }
-            Ok(Err(_)) => Err(StoreError::Closed.into()),
-            Ok(Ok(payload)) => Ok(Some(json_of(&payload).ok_or(CallError::NotJson)?)),
-        }
-    }
-
-    /// Fails the calls that wait for an answer, for the server stops.
-    pub(crate) fn end_calls(&self) {
-        let mut live = self.live();
-        live.stopping = true;
-        live.calls.clear();
-    }
-
-    /// Takes the answer to a call.
-    pub(crate) fn answered(&self, device: DeviceId, name: &str, id: RequestId, payload: Vec<u8>) {
-        let waiting = self.live().calls.remove(&(device, id));
-        let answer = json_of(&payload);
-        self.emit(Event::RpcAnswered {
-            device: name.to_owned(),
-            id: id.number(),
-            answer,
-        });
-        if let Some(waiting) = waiting {
-            // The caller may have given up in this moment.
-            let _ = waiting.send(payload);
-        }
-    }
-
     /// Sets and deletes shared attributes, and tells the device if it has subscribed.
     pub(crate) async fn share(
         &self,
@@ -323,6 +261,22 @@ impl Hub {
         deleted: Vec<String>,
     ) -> Result<(), CallError> {
         let device = self.device(name).await?;
+        // `JsonConverter.toJson(AttributeUpdateNotificationMsg)`: values, and the deleted by name.
+        let mut message = serde_json::Map::new();
+        for (key, value) in &values {
+            message.insert(key.clone(), serde_json::to_value(value).unwrap_or_default());
+        }
+        if !deleted.is_empty() {
+            message.insert("deleted".to_owned(), deleted.clone().into());
+        }
+        let topic = FromServer::AttributesUpdate.topic();
+        let payload = serde_json::Value::Object(message).to_string().into_bytes();
+        // Before it is stored: what cannot be told is not set.
+        if let Some(session) = self.live().sessions.get(&device)
+            && let Some(qos) = session.attributes
+        {
+            session.check_size(&topic, &payload, qos)?;
+        }
         let (stored, gone) = (values.clone(), deleted.clone());
         self.store
             .submit(move |db| {
@@ -333,28 +287,15 @@ impl Hub {
                 Ok::<_, StoreError>(())
             })
             .await?;
-        // `JsonConverter.toJson(AttributeUpdateNotificationMsg)`: values, and the deleted by name.
-        let mut message = serde_json::Map::new();
-        for (key, value) in &values {
-            message.insert(key.clone(), serde_json::to_value(value).unwrap_or_default());
-        }
-        if !deleted.is_empty() {
-            message.insert("deleted".to_owned(), deleted.clone().into());
-        }
-        let payload = serde_json::Value::Object(message).to_string().into_bytes();
+        if let Some(session) = self.live().sessions.get(&device)
+            && let Some(qos) = session.attributes
         {
-            let live = self.live();
-            if let Some(session) = live.sessions.get(&device)
-                && let Some(qos) = session.attributes
-            {
-                let topic = FromServer::AttributesUpdate.topic();
-                // If its queue is full the device is as good as gone; it asks when it is back.
-                let _ = session.commands.try_send(Command::Publish {
-                    topic,
-                    payload,
-                    qos,
-                });
-            }
+            // If its queue is full the device is as good as gone; it asks when it is back.
+            let _ = session.commands.try_send(Command::Publish {
+                topic,
+                payload,
+                qos,
+            });
         }
         self.emit(Event::SharedAttributes {
             device: name.to_owned(),
@@ -363,9 +304,4 @@ impl Hub {
         });
         Ok(())
     }
-}
-
-fn json_of(payload: &[u8]) -> Option<Box<RawValue>> {
-    let json = Json::parse(payload).ok()?;
-    RawValue::from_string(json.as_raw().to_owned()).ok()
 }

@@ -231,8 +231,8 @@ impl Server {
     /// subscribed is told.
     ///
     /// # Errors
-    /// [`CallError::NoSuchDevice`], [`CallError::NotJson`] if it is nested too deep, or the
-    /// database failed.
+    /// [`CallError::NoSuchDevice`]; [`CallError::TooLarge`], or [`CallError::NotJson`] if it is
+    /// nested too deep, and nothing is set; or the database failed.
     pub async fn set_shared_attribute(
         &self,
         device: &str,

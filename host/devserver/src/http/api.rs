@@ -34,6 +34,7 @@ impl From<CallError> for Failure {
             CallError::Offline | CallError::NotSubscribed => StatusCode::CONFLICT,
             CallError::Timeout => StatusCode::GATEWAY_TIMEOUT,
             CallError::NotJson => StatusCode::BAD_GATEWAY,
+            CallError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             CallError::Store(StoreError::Closed) => StatusCode::SERVICE_UNAVAILABLE,
             CallError::Store(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };
@@ -156,8 +157,15 @@ pub(super) async fn share(
             "name at least one attribute: {\"key\": value}, with null to delete it".to_owned();
         return Err(Failure(StatusCode::BAD_REQUEST, error));
     }
-    api::share(&page.hub, &name, values).await?;
-    Ok(StatusCode::NO_CONTENT)
+    match api::share(&page.hub, &name, values).await {
+        Ok(()) => Ok(StatusCode::NO_CONTENT),
+        // Here it is not the device that answered.
+        Err(CallError::NotJson) => {
+            let error = "a value is nested deeper than a device could read".to_owned();
+            Err(Failure(StatusCode::BAD_REQUEST, error))
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 #[derive(Deserialize)]

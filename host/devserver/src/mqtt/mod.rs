@@ -11,6 +11,8 @@ mod publish;
 mod session;
 mod wire;
 
+pub(crate) use packets::message_len;
+
 use std::sync::Arc;
 use std::time::Duration;
 

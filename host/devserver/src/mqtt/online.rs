@@ -12,9 +12,10 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::sleep_until;
 
 use super::in_flight::{InFlight, Work as InFlightWork, front};
-use super::packets::{self, Incoming, Publish, Replies};
+use super::packets::{self, Incoming, Publish, Replies, message_len};
 use super::publish::{Device, Done, Work};
 use super::wire::Wire;
+use crate::error::CallError;
 use crate::event::Event;
 use crate::hub::{Command, Hub, Subscriptions, now_ms};
 use crate::store::StoreError;
@@ -320,6 +321,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Online<S> {
     }
 
     fn publish(&mut self, topic: &Topic, payload: &[u8], qos: Qos) {
+        let size = message_len(topic, payload, qos);
+        if let Some(limit) = self.device.largest.filter(|&limit| size > limit) {
+            self.hub.emit(Event::Rejected {
+                device: self.device.name.clone(),
+                topic: topic.to_string(),
+                reason: CallError::TooLarge { size, limit }.to_string(),
+            });
+            return;
+        }
         let packet_id = if qos == Qos::AtMostOnce {
             None
         } else {

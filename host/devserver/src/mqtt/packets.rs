@@ -38,6 +38,8 @@ pub(super) struct Connect {
     pub(super) user_name: Option<String>,
     pub(super) has_password: bool,
     pub(super) clean: bool,
+    /// The largest packet that it takes, in bytes, if it said so (MQTT 5's Maximum Packet Size).
+    pub(super) largest: Option<usize>,
     pub(super) will: Option<Will>,
 }
 
@@ -57,12 +59,13 @@ pub(super) struct Publish {
 }
 
 macro_rules! connect {
-    ($packet:ident, $clean:ident) => {
+    ($packet:ident, $clean:ident, $largest:expr) => {
         Incoming::Connect(Connect {
             client_id: $packet.client_id().to_owned(),
             user_name: $packet.user_name().map(str::to_owned),
             has_password: $packet.password().is_some(),
             clean: $packet.$clean(),
+            largest: $largest,
             will: $packet.will_topic().map(|topic| Will {
                 topic: topic.to_owned(),
                 payload: $packet.will_payload().unwrap_or_default().to_vec(),
@@ -85,8 +88,8 @@ macro_rules! publish {
 /// Reads a packet of either version.
 pub(super) fn read(packet: &Packet) -> Incoming {
     match packet {
-        Packet::V3_1_1Connect(p) => connect!(p, clean_session),
-        Packet::V5_0Connect(p) => connect!(p, clean_start),
+        Packet::V3_1_1Connect(p) => connect!(p, clean_session, None),
+        Packet::V5_0Connect(p) => connect!(p, clean_start, largest(p.props())),
         Packet::V3_1_1Publish(p) => publish!(p),
         Packet::V5_0Publish(p) => publish!(p),
         Packet::V3_1_1Puback(_) | Packet::V5_0Puback(_) => Incoming::Puback,
@@ -115,6 +118,26 @@ pub(super) fn read(packet: &Packet) -> Incoming {
         },
         _ => Incoming::Unexpected,
     }
+}
+
+fn largest(properties: &[Property]) -> Option<usize> {
+    properties.iter().find_map(|property| match property {
+        Property::MaximumPacketSize(size) => usize::try_from(size.val()).ok(),
+        _ => None,
+    })
+}
+
+/// Length in bytes of the packet with a message, without properties of MQTT 5.
+pub(crate) fn message_len(topic: &str, payload: &[u8], qos: Qos) -> usize {
+    let packet_id = if qos == Qos::AtMostOnce { 0 } else { 2 };
+    let remaining = 2 + topic.len() + packet_id + 1 + payload.len();
+    let length_field = match remaining {
+        0..0x80 => 1,
+        0x80..0x4000 => 2,
+        0x4000..0x20_0000 => 3,
+        _ => 4,
+    };
+    1 + length_field + remaining
 }
 
 fn filters(entries: &[SubEntry]) -> Vec<(String, Qos)> {
@@ -322,5 +345,24 @@ impl Replies {
                 .build()?
                 .into(),
         ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mqtt_protocol_core::mqtt::packet::GenericPacketTrait;
+
+    use super::*;
+
+    #[test]
+    fn the_length_of_a_message_is_known_before_it_is_built() {
+        for length in [0, 100, 120, 121, 122, 16_370, 16_375, 16_380, 65_536] {
+            for (packet_id, qos) in [(None, Qos::AtMostOnce), (Some(1), Qos::AtLeastOnce)] {
+                let payload = vec![b'x'; length];
+                let packet = Replies { v5: true }.publish("a/b", &payload, packet_id);
+                let built = packet.unwrap().to_continuous_buffer().len();
+                assert_eq!(message_len("a/b", &payload, qos), built, "{length} {qos:?}");
+            }
+        }
     }
 }

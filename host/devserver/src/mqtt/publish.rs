@@ -41,6 +41,8 @@ pub(super) struct Device {
     pub(super) name: String,
     /// Number of the connection.
     pub(super) session: u64,
+    /// The largest packet that it takes, in bytes, if it said so.
+    pub(super) largest: Option<usize>,
 }
 
 impl Device {

@@ -13,7 +13,7 @@ use super::publish::{Device, Work};
 use super::wire::Wire;
 use super::{PATIENCE, admission};
 use crate::event::Event;
-use crate::hub::{Hub, now_ms};
+use crate::hub::{Arrival, Hub, now_ms};
 use crate::identity::Certificates;
 use crate::store::{Admission, DeviceId};
 
@@ -38,7 +38,7 @@ pub(super) async fn run<S: AsyncRead + AsyncWrite + Unpin>(
     match admission::admit(&hub, certificates, &connect).await {
         Ok(Ok(admission)) => {
             if let Some(wire) = accept(wire, replies, &connect, &admission.name).await {
-                live(wire, replies, connect.will, admission, hub, stop).await;
+                live(wire, replies, connect, admission, hub, stop).await;
             }
         }
         Ok(Err((refusal, reason))) => {
@@ -73,16 +73,22 @@ async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
 async fn live<S: AsyncRead + AsyncWrite + Unpin>(
     wire: Wire<S>,
     replies: Replies,
-    will: Option<Will>,
+    connect: Connect,
     admission: Admission,
     hub: Arc<Hub>,
     stop: watch::Receiver<bool>,
 ) {
-    let (session, commands) = hub.enter(admission.device, &admission.name, replies.protocol());
+    let arrival = Arrival {
+        name: admission.name.clone(),
+        protocol: replies.protocol(),
+        largest: connect.largest,
+    };
+    let (session, commands) = hub.enter(admission.device, arrival);
     let device = Device {
         id: admission.device,
         name: admission.name.clone(),
         session,
+        largest: connect.largest,
     };
     let _entered = Entered {
         hub: hub.clone(),
@@ -104,7 +110,7 @@ async fn live<S: AsyncRead + AsyncWrite + Unpin>(
         reason: end.reason,
         replaced,
     });
-    if let Some(will) = will.filter(|_| end.will) {
+    if let Some(will) = connect.will.filter(|_| end.will) {
         publish_will(&device, &hub, will).await;
     }
 }

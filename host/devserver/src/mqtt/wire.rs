@@ -27,7 +27,7 @@ pub(super) struct Wire<S> {
     received: VecDeque<Packet>,
     outgoing: Vec<u8>,
     /// Messages of QoS 1 that the client has no room for until it acknowledges others.
-    waiting: VecDeque<Packet>,
+    waiting: VecDeque<(Packet, u16)>,
     silence_ends: Option<Instant>,
     /// The connection has to end once all is sent; why, if by the client's fault.
     closing: Option<Option<MqttError>>,
@@ -84,9 +84,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
             self.apply(events, true);
         }
         while self.has_room()
-            && let Some(packet) = self.waiting.pop_front()
+            && let Some((packet, packet_id)) = self.waiting.pop_front()
         {
-            self.send(packet);
+            self.send_or_release(packet, packet_id);
         }
         self.buffer = buffer;
         Ok(length > 0)
@@ -119,15 +119,28 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
             return self.send(packet);
         };
         if self.waiting.is_empty() && self.has_room() {
-            return self.send(packet);
+            return self.send_or_release(packet, packet_id);
         }
         if self.waiting.len() == MOST_WAITING {
-            let events = self.mqtt.release_packet_id(packet_id);
-            self.apply(events, false);
+            self.release(packet_id);
             return false;
         }
-        self.waiting.push_back(packet);
+        self.waiting.push_back((packet, packet_id));
         true
+    }
+
+    /// A packet that is not let out takes no identifier along: the library keeps it.
+    fn send_or_release(&mut self, packet: Packet, packet_id: u16) -> bool {
+        let sent = self.send(packet);
+        if !sent {
+            self.release(packet_id);
+        }
+        sent
+    }
+
+    fn release(&mut self, packet_id: u16) {
+        let events = self.mqtt.release_packet_id(packet_id);
+        self.apply(events, false);
     }
 
     /// A packet identifier for a message of QoS 1; `None` if all are in use.
@@ -200,7 +213,7 @@ mod tests {
     use mqtt_protocol_core::mqtt::packet::{Qos, SubEntry, SubOpts, v3_1_1 as v3, v5_0 as v5};
 
     use super::*;
-    use crate::mqtt::packets::{self, Incoming, Replies};
+    use crate::mqtt::packets::{self, Connect, Incoming, Replies};
 
     /// What a well-behaved client sends: CONNECT with a will, SUBSCRIBE, PUBLISH, PINGREQ.
     fn conversation(version: Version) -> Vec<Vec<u8>> {
@@ -297,6 +310,35 @@ mod tests {
                     play(&changed).await;
                 }
             }
+        }
+    }
+
+    /// More messages than there are identifiers, all larger than what the client takes.
+    #[tokio::test]
+    async fn a_message_that_is_not_let_out_takes_no_identifier_along() {
+        let (mut client, server) = tokio::io::duplex(64 * 1024);
+        let largest = mqtt_protocol_core::mqtt::packet::MaximumPacketSize::new(64).unwrap();
+        let connect = v5::Connect::builder().client_id("c").unwrap();
+        let connect = connect.props(vec![largest.into()]).build().unwrap();
+        client
+            .write_all(&connect.to_continuous_buffer())
+            .await
+            .unwrap();
+        let mut wire = Wire::new(server);
+        assert!(wire.receive().await.unwrap());
+        let replies = Replies::new(wire.version());
+        assert!(matches!(
+            packets::read(&wire.take().unwrap()),
+            Incoming::Connect(Connect {
+                largest: Some(64),
+                ..
+            })
+        ));
+        assert!(wire.send(replies.accept(false, None).unwrap()));
+        for _ in 0..70_000 {
+            let packet_id = wire.packet_id();
+            let packet = replies.publish("topic", &[0; 64], packet_id).unwrap();
+            assert!(packet_id.is_some() && !wire.publish(packet, packet_id));
         }
     }
 

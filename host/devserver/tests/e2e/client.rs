@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use mqtt_protocol_core::mqtt::common::Cursor;
 use mqtt_protocol_core::mqtt::connection::Event;
 use mqtt_protocol_core::mqtt::packet::{
-    GenericPacketTrait, Packet, Qos, SubEntry, SubOpts, v5_0 as v5,
+    GenericPacketTrait, MaximumPacketSize, Packet, Qos, SubEntry, SubOpts, v5_0 as v5,
 };
 use mqtt_protocol_core::mqtt::result_code::ConnectReasonCode;
 use mqtt_protocol_core::mqtt::{Connection, Version, role};
@@ -23,6 +23,8 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Greeting<'a> {
     pub(crate) token: Option<&'a str>,
+    /// The largest packet that it takes.
+    pub(crate) largest: Option<u32>,
 }
 
 impl Greeting<'_> {
@@ -33,6 +35,10 @@ impl Greeting<'_> {
             .clean_start(true);
         if let Some(token) = self.token {
             connect = connect.user_name(token).unwrap();
+        }
+        if let Some(largest) = self.largest {
+            let largest = MaximumPacketSize::new(largest).unwrap();
+            connect = connect.props(vec![largest.into()]);
         }
         connect.build().unwrap()
     }
@@ -47,9 +53,18 @@ pub(crate) struct Client {
 impl Client {
     /// Connects without TLS, with an access token.
     pub(crate) async fn connect(address: std::net::SocketAddr, token: &str) -> Self {
-        let stream = TcpStream::connect(address).await.expect("a connection");
         let token = Some(token);
-        let greeted = Self::greet(stream, Greeting { token }).await;
+        let greeting = Greeting {
+            token,
+            ..Greeting::default()
+        };
+        Self::connect_as(address, greeting).await
+    }
+
+    /// Connects without TLS, with more to say.
+    pub(crate) async fn connect_as(address: std::net::SocketAddr, greeting: Greeting<'_>) -> Self {
+        let stream = TcpStream::connect(address).await.expect("a connection");
+        let greeted = Self::greet(stream, greeting).await;
         greeted.unwrap_or_else(|refusal| panic!("{refusal:?}"))
     }
 

@@ -3,8 +3,8 @@
 use std::process::Stdio;
 
 use crate::bench::{ATTRIBUTES, Bench, TELEMETRY, VERSIONS, assert_success, event, watch, within};
-use crate::client::Client;
-use devserver::{Config, Datum, Event, Server};
+use crate::client::{Client, Greeting};
+use devserver::{CallError, Config, Datum, Event, Server};
 use serde_json::json;
 
 #[tokio::test]
@@ -204,6 +204,72 @@ async fn calls_are_answered_or_not() {
         let (answer, ()) = tokio::join!(call, device);
         assert_eq!(answer.unwrap().get(), r#"{"ok":true}"#);
     }
+    server.stop().await;
+}
+
+/// A device says how large a packet it takes: what is larger is the caller's to hear of.
+#[tokio::test]
+async fn what_is_too_large_for_a_device_is_told_to_the_caller() {
+    let server = Server::start(Config::default()).await.unwrap();
+    let token = server.create_device("bench", None).await.unwrap().unwrap();
+    let greeting = Greeting {
+        token: Some(&token),
+        largest: Some(100),
+    };
+    let mut client = Client::connect_as(server.mqtt_addr(), greeting).await;
+    client.subscribe(ATTRIBUTES).await;
+    client.subscribe("v1/devices/me/rpc/request/+").await;
+    let long = "x".repeat(100);
+    let set = server.set_shared_attribute("bench", "long", json!(long));
+    assert!(matches!(
+        set.await,
+        Err(CallError::TooLarge { limit: 100, .. })
+    ));
+    assert!(server.shared_attributes("bench").await.unwrap().is_empty());
+    let called = server.send_rpc("bench", &long, json!(null)).await;
+    let told = called.unwrap_err().to_string();
+    assert!(told.contains("too large for the device"), "{told}");
+    let called = server.send_one_way_rpc("bench", &long, json!(null)).await;
+    assert!(matches!(called, Err(CallError::TooLarge { .. })));
+    // An answer that is too large is told as well; what fits still comes.
+    let mut events = server.events();
+    client
+        .publish(
+            "v1/devices/me/rpc/request/1",
+            &json!({ "method": long, "params": {} }).to_string(),
+        )
+        .await;
+    let rejected = event(&mut events, |e| matches!(e, Event::Rejected { .. })).await;
+    assert!(matches!(rejected, Event::Rejected { reason, .. } if reason.contains("too large")));
+    server
+        .send_one_way_rpc("bench", "reboot", json!(null))
+        .await
+        .unwrap();
+    assert_eq!(
+        client.message().await,
+        (
+            "v1/devices/me/rpc/request/0".to_owned(),
+            r#"{"method":"reboot","params":null}"#.to_owned()
+        )
+    );
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_value_that_is_nested_too_deep_is_the_callers_fault() {
+    let server = Server::start(Config::default()).await.unwrap();
+    server.create_device("bench", None).await.unwrap();
+    let url = format!("{}api/devices/bench/shared", server.http_url());
+    let nested = format!("{{\"a\":{}1{}}}", "[".repeat(60), "]".repeat(60));
+    let put = tokio::task::spawn_blocking(move || {
+        let agent = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .build()
+            .new_agent();
+        let request = agent.put(&url).header("content-type", "application/json");
+        request.send(nested).unwrap().status().as_u16()
+    });
+    assert_eq!(put.await.unwrap(), 400);
     server.stop().await;
 }
 

@@ -1,0 +1,167 @@
+//! Calls to devices, and who waits for their answers.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use serde_json::value::RawValue;
+use thingsboard::json::Json;
+use thingsboard::{FromServer, RequestId};
+use tokio::sync::oneshot;
+
+use super::{Command, Hub};
+use crate::error::CallError;
+use crate::event::Event;
+use crate::store::{DeviceId, StoreError};
+
+/// The calls to all devices.
+#[derive(Default)]
+pub(super) struct Calls {
+    /// Those that wait for an answer. The numbers are the device's, not the connection's: as with
+    /// ThingsBoard it may answer after it has connected anew.
+    waiting: HashMap<(DeviceId, RequestId), Caller>,
+    /// The server stops: no call waits any more.
+    stopping: bool,
+    next: HashMap<DeviceId, u32>,
+}
+
+/// Where the answer goes.
+type Caller = oneshot::Sender<Result<Vec<u8>, CallError>>;
+
+/// Takes a call out of those that wait, also if whoever waits for it has gone.
+struct Waiting<'a> {
+    hub: &'a Hub,
+    call: (DeviceId, RequestId),
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.hub.live().calls.waiting.remove(&self.call);
+    }
+}
+
+impl Hub {
+    /// Calls a device; `wait` is `None` for a one-way call, which has no answer.
+    ///
+    /// ThingsBoard keeps a call for a device that is not there until the time is over; here it
+    /// fails at once, for a person is waiting.
+    pub(crate) async fn call(
+        &self,
+        name: &str,
+        method: &str,
+        params: &str,
+        wait: Option<Duration>,
+    ) -> Result<Option<Box<RawValue>>, CallError> {
+        let device = self.device(name).await?;
+        let method_json = serde_json::to_string(method).unwrap_or_default();
+        let payload = format!("{{\"method\":{method_json},\"params\":{params}}}").into_bytes();
+        let (answer, received) = oneshot::channel();
+        let id = self.send(device, payload, wait.is_some().then_some(answer))?;
+        let call = (device, id);
+        let _waiting = wait.map(|_| Waiting { hub: self, call });
+        let sent = Event::RpcSent {
+            device: name.to_owned(),
+            id: id.number(),
+            method: method.to_owned(),
+        };
+        self.emit(sent);
+        let Some(wait) = wait else { return Ok(None) };
+        match tokio::time::timeout(wait, received).await {
+            Err(_) => Err(CallError::Timeout),
+            Ok(Err(_)) => Err(StoreError::Closed.into()),
+            Ok(Ok(payload)) => Ok(Some(json_of(&payload?).ok_or(CallError::NotJson)?)),
+        }
+    }
+
+    /// Sends a call on its way, and notes who waits for the answer.
+    fn send(
+        &self,
+        device: DeviceId,
+        payload: Vec<u8>,
+        answer: Option<Caller>,
+    ) -> Result<RequestId, CallError> {
+        let mut live = self.live();
+        if live.calls.stopping {
+            return Err(StoreError::Closed.into());
+        }
+        let number = live.calls.next.get(&device).copied().unwrap_or_default();
+        let id = RequestId::wrapping(number);
+        let topic = FromServer::RpcRequest(id).topic();
+        let session = live.sessions.get(&device).ok_or(CallError::Offline)?;
+        let qos = session.rpc.ok_or(CallError::NotSubscribed)?;
+        session.check_size(&topic, &payload, qos)?;
+        let sent = session.commands.try_send(Command::Publish {
+            topic,
+            payload,
+            qos,
+        });
+        sent.map_err(|_| CallError::Offline)?;
+        live.calls.next.insert(device, number.wrapping_add(1));
+        if let Some(answer) = answer {
+            live.calls.waiting.insert((device, id), answer);
+        }
+        Ok(id)
+    }
+
+    /// Fails the calls that wait for an answer, for the server stops.
+    pub(crate) fn end_calls(&self) {
+        let mut live = self.live();
+        live.calls.stopping = true;
+        live.calls.waiting.clear();
+    }
+
+    /// Takes the answer to a call.
+    pub(crate) fn answered(&self, device: DeviceId, name: &str, id: RequestId, payload: Vec<u8>) {
+        let waiting = self.live().calls.waiting.remove(&(device, id));
+        let answer = json_of(&payload);
+        self.emit(Event::RpcAnswered {
+            device: name.to_owned(),
+            id: id.number(),
+            answer,
+        });
+        if let Some(waiting) = waiting {
+            // The caller may have given up in this moment.
+            let _ = waiting.send(Ok(payload));
+        }
+    }
+}
+
+fn json_of(payload: &[u8]) -> Option<Box<RawValue>> {
+    let json = Json::parse(payload).ok()?;
+    RawValue::from_string(json.as_raw().to_owned()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use mqtt_protocol_core::mqtt::packet::Qos;
+
+    use super::*;
+    use crate::config::Database;
+    use crate::hub::{Arrival, Subscriptions};
+    use crate::store::Store;
+
+    #[tokio::test]
+    async fn a_call_that_nobody_waits_for_any_more_is_forgotten() {
+        let hub = Hub::new(Store::open(&Database::Memory).unwrap(), None);
+        let made = hub
+            .store
+            .submit(|db| db.create_with_token("bench", "token", 0));
+        assert!(made.await.unwrap());
+        let device = hub.device("bench").await.unwrap();
+        let arrival = Arrival {
+            name: "bench".to_owned(),
+            protocol: "MQTT 5",
+            largest: None,
+        };
+        let (number, mut commands) = hub.enter(device, arrival);
+        let rpc = Some(Qos::AtLeastOnce);
+        let attributes = None;
+        hub.subscribed(device, number, Subscriptions { rpc, attributes });
+        let wait = Some(Duration::from_secs(300));
+        tokio::select! {
+            answer = hub.call("bench", "getStatus", "null", wait) => panic!("{answer:?}"),
+            command = commands.recv() => assert!(command.is_some()),
+        }
+        assert!(hub.live().calls.waiting.is_empty());
+        hub.store.close();
+    }
+}
