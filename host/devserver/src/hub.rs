@@ -2,6 +2,8 @@
 
 mod calls;
 
+pub(crate) use calls::Call;
+
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -208,12 +210,27 @@ impl Hub {
         self.live().heard.insert(device, at_ms);
     }
 
-    pub(crate) fn subscribed(&self, device: DeviceId, number: u64, now: Subscriptions) {
-        if let Some(session) = self.live().sessions.get_mut(&device)
-            && session.number == number
-        {
-            session.rpc = now.rpc;
-            session.attributes = now.attributes;
+    /// Notes what a connection has subscribed to; the calls that wait come back if it has asked
+    /// `for_calls` in this moment.
+    pub(crate) fn subscribed(
+        &self,
+        device: DeviceId,
+        number: u64,
+        now: Subscriptions,
+        for_calls: bool,
+    ) -> Vec<Call> {
+        let mut live = self.live();
+        match live.sessions.get_mut(&device) {
+            Some(session) if session.number == number => {
+                session.rpc = now.rpc;
+                session.attributes = now.attributes;
+            }
+            _ => return Vec::new(),
+        }
+        if for_calls {
+            live.unanswered(device)
+        } else {
+            Vec::new()
         }
     }
 

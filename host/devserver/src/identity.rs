@@ -34,7 +34,7 @@ impl ClientChain {
             .iter_common_name()
             .next()
             .and_then(|cn| cn.as_str().ok())
-            .map(str::to_owned);
+            .map(escaped);
         let valid_now = leaf.validity().is_valid();
         Some(Self {
             common_name,
@@ -85,6 +85,28 @@ impl ClientChain {
             chain_len: self.certificates.len(),
         }
     }
+}
+
+/// A common name as ThingsBoard reads it: by BouncyCastle's `IETFUtils.valueToString`, which puts a
+/// backslash before the special characters of RFC 4514 (`SslUtil.parseCommonName`, same commit).
+/// The profile's expression sees it so, and a device may be called `a\,b`.
+fn escaped(common_name: &str) -> String {
+    let inner = common_name.trim_matches(' ');
+    let (before, after) = common_name.split_once(inner).unwrap_or_default();
+    let spaces = |text: &str| "\\ ".repeat(text.len());
+    let mut name = spaces(before);
+    if common_name.starts_with('#') {
+        name.push('\\');
+    }
+    // It takes this for a number sign that it has escaped itself.
+    let done = usize::from(common_name.starts_with("\\#"));
+    for (index, char) in inner.chars().enumerate() {
+        if index >= done && matches!(char, ',' | '"' | '\\' | '+' | '=' | '<' | '>' | ';') {
+            name.push('\\');
+        }
+        name.push(char);
+    }
+    name + &spaces(after)
 }
 
 /// Checks that each certificate is signed by the next, as ThingsBoard does during the handshake
@@ -162,6 +184,29 @@ mod tests {
             let reason = order(&format!("{leaf}{ca}{leaf}")).unwrap_err();
             assert!(reason.contains("certificate 2"), "{reason}");
         }
+    }
+
+    /// Worked out by hand from `IETFUtils.valueToString` of BouncyCastle.
+    #[test]
+    fn a_common_name_is_escaped_as_thingsboard_escapes_it() {
+        for (cn, read) in [
+            ("SN-000001", "SN-000001"),
+            ("Gerät 1", "Gerät 1"),
+            ("a,b+c=d", r"a\,b\+c\=d"),
+            (r#"<"\">;"#, r#"\<\"\\\"\>\;"#),
+            ("#1#", r"\#1#"),
+            (" #1  ", r"\ #1\ \ "),
+            (r"\#,", r"\#\,"),
+            ("", ""),
+        ] {
+            assert_eq!(escaped(cn), read);
+        }
+        let pki = Pki::new(&Options::default()).unwrap();
+        let leaf = pki.device("a,b").unwrap();
+        let chain = vec![CertificateDer::from_pem_slice(leaf.leaf_pem().as_bytes()).unwrap()];
+        let resumed = false;
+        let chain = ClientChain::read(Certificates { chain, resumed }).unwrap();
+        assert_eq!(chain.common_name(), Some(r"a\,b"));
     }
 
     #[test]

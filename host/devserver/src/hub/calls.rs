@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use mqtt_protocol_core::mqtt::packet::Qos;
 use serde_json::value::RawValue;
 use thingsboard::json::Json;
-use thingsboard::{FromServer, RequestId};
+use thingsboard::{FromServer, RequestId, Topic};
 use tokio::sync::oneshot;
 
-use super::{Command, Hub};
+use super::{Command, Hub, Live};
 use crate::error::CallError;
 use crate::event::Event;
 use crate::store::{DeviceId, StoreError};
@@ -18,10 +19,25 @@ use crate::store::{DeviceId, StoreError};
 pub(super) struct Calls {
     /// Those that wait for an answer. The numbers are the device's, not the connection's: as with
     /// ThingsBoard it may answer after it has connected anew.
-    waiting: HashMap<(DeviceId, RequestId), Caller>,
+    waiting: HashMap<(DeviceId, RequestId), Unanswered>,
     /// The server stops: no call waits any more.
     stopping: bool,
     next: HashMap<DeviceId, u32>,
+}
+
+/// A call that waits for its answer.
+struct Unanswered {
+    caller: Caller,
+    call: Call,
+    /// In the order of the calls.
+    number: u32,
+}
+
+/// A call as it is sent.
+#[derive(Clone)]
+pub(crate) struct Call {
+    pub(crate) topic: Topic,
+    pub(crate) payload: Vec<u8>,
 }
 
 /// Where the answer goes.
@@ -36,6 +52,30 @@ struct Waiting<'a> {
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         self.hub.live().calls.waiting.remove(&self.call);
+    }
+}
+
+impl Call {
+    fn command(self, qos: Qos) -> Command {
+        let Self { topic, payload } = self;
+        Command::Publish {
+            topic,
+            payload,
+            qos,
+        }
+    }
+}
+
+impl Live {
+    /// The calls to a device that have no answer yet, oldest first.
+    pub(super) fn unanswered(&self, device: DeviceId) -> Vec<Call> {
+        let waiting = self.calls.waiting.iter();
+        let mut waiting: Vec<_> = waiting.filter(|((of, _), _)| *of == device).collect();
+        waiting.sort_by_key(|(_, unanswered)| unanswered.number);
+        waiting
+            .into_iter()
+            .map(|(_, unanswered)| unanswered.call.clone())
+            .collect()
     }
 }
 
@@ -89,15 +129,17 @@ impl Hub {
         let session = live.sessions.get(&device).ok_or(CallError::Offline)?;
         let qos = session.rpc.ok_or(CallError::NotSubscribed)?;
         session.check_size(&topic, &payload, qos)?;
-        let sent = session.commands.try_send(Command::Publish {
-            topic,
-            payload,
-            qos,
-        });
+        let call = Call { topic, payload };
+        let sent = session.commands.try_send(call.clone().command(qos));
         sent.map_err(|_| CallError::Offline)?;
         live.calls.next.insert(device, number.wrapping_add(1));
-        if let Some(answer) = answer {
-            live.calls.waiting.insert((device, id), answer);
+        if let Some(caller) = answer {
+            let unanswered = Unanswered {
+                caller,
+                call,
+                number,
+            };
+            live.calls.waiting.insert((device, id), unanswered);
         }
         Ok(id)
     }
@@ -120,7 +162,7 @@ impl Hub {
         });
         if let Some(waiting) = waiting {
             // The caller may have given up in this moment.
-            let _ = waiting.send(Ok(payload));
+            let _ = waiting.caller.send(Ok(payload));
         }
     }
 }
@@ -132,8 +174,6 @@ fn json_of(payload: &[u8]) -> Option<Box<RawValue>> {
 
 #[cfg(test)]
 mod tests {
-    use mqtt_protocol_core::mqtt::packet::Qos;
-
     use super::*;
     use crate::config::Database;
     use crate::hub::{Arrival, Subscriptions};
@@ -155,7 +195,7 @@ mod tests {
         let (number, mut commands) = hub.enter(device, arrival);
         let rpc = Some(Qos::AtLeastOnce);
         let attributes = None;
-        hub.subscribed(device, number, Subscriptions { rpc, attributes });
+        hub.subscribed(device, number, Subscriptions { rpc, attributes }, true);
         let wait = Some(Duration::from_secs(300));
         tokio::select! {
             answer = hub.call("bench", "getStatus", "null", wait) => panic!("{answer:?}"),

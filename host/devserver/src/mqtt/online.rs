@@ -17,11 +17,14 @@ use super::publish::{Device, Done, Work};
 use super::wire::Wire;
 use crate::error::CallError;
 use crate::event::Event;
-use crate::hub::{Command, Hub, Subscriptions, now_ms};
+use crate::hub::{Call, Command, Hub, Subscriptions, now_ms};
 use crate::store::StoreError;
 
 /// How many messages of one device may be on their way to the disk; the rest wait in its socket.
 const IN_FLIGHT: usize = 64;
+
+/// What a device subscribes to in order to be called.
+const RPC: &str = topic::SUBSCRIBE_RPC_REQUESTS;
 
 /// The topic filters that a device may subscribe to. ThingsBoard knows these by name too, and
 /// no others (`MqttTransportHandler.processSubscribe`, thingsboard/thingsboard, commit
@@ -29,7 +32,7 @@ const IN_FLIGHT: usize = 64;
 const FILTERS: [&str; 8] = [
     topic::ATTRIBUTES,
     topic::SUBSCRIBE_ATTRIBUTES_RESPONSES,
-    topic::SUBSCRIBE_RPC_REQUESTS,
+    RPC,
     topic::SUBSCRIBE_RPC_RESPONSES,
     topic::SUBSCRIBE_FIRMWARE,
     topic::FIRMWARE_ERROR,
@@ -160,7 +163,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Online<S> {
                     .into_iter()
                     .map(|(filter, qos)| self.subscribe(filter, qos))
                     .collect();
-                self.tell_subscriptions();
+                let calls = self.tell_subscriptions(asked.iter().any(|f| f == RPC));
                 for (filter, _) in asked
                     .into_iter()
                     .zip(&granted)
@@ -169,14 +172,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Online<S> {
                     let device = self.device.name.clone();
                     self.hub.emit(Event::Subscribed { device, filter });
                 }
-                self.replies.suback(packet_id, &granted)
+                let suback = self.replies.suback(packet_id, &granted);
+                if let Ok(packet) = suback {
+                    self.wire.send(packet);
+                    self.call_again(calls);
+                    return Ok(());
+                }
+                suback
             }
             Incoming::Unsubscribe { packet_id, filters } => {
                 let existed: Vec<_> = filters
                     .iter()
                     .map(|filter| self.filters.remove(filter).is_some())
                     .collect();
-                self.tell_subscriptions();
+                self.tell_subscriptions(false);
                 self.replies.unsuback(packet_id, &existed)
             }
             Incoming::Ping => {
@@ -230,14 +239,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Online<S> {
         Some(granted)
     }
 
-    fn tell_subscriptions(&self) {
+    /// Tells what the device has subscribed to; the calls that wait come back if it has asked for
+    /// calls in this moment.
+    fn tell_subscriptions(&self, for_calls: bool) -> Vec<Call> {
         let of = |filter| self.filters.get(filter).copied();
         let now = Subscriptions {
-            rpc: of(topic::SUBSCRIBE_RPC_REQUESTS),
+            rpc: of(RPC),
             attributes: of(topic::ATTRIBUTES),
         };
         self.hub
-            .subscribed(self.device.id, self.device.session, now);
+            .subscribed(self.device.id, self.device.session, now, for_calls)
+    }
+
+    /// Sends calls that were not answered once more, as ThingsBoard does whenever a device
+    /// subscribes to them (`DeviceActorMessageProcessor.sendPendingRequests`, thingsboard/thingsboard,
+    /// commit dfe65d5abc3aa959aaa853952d74943fbd6867bd).
+    fn call_again(&mut self, calls: Vec<Call>) {
+        for Call { topic, payload } in calls {
+            self.reply(&topic, &payload);
+        }
     }
 
     fn received(&mut self, message: Publish) -> Result<(), End> {
@@ -264,9 +284,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Online<S> {
             Work::Store(stored) => InFlightWork::Storing(stored),
             Work::Done(reply) => {
                 if let Some((topic, payload)) = reply {
-                    self.publish(&topic, &payload, Qos::AtLeastOnce);
+                    self.reply(&topic, &payload);
                 }
                 InFlightWork::Settled(PubackReasonCode::Success)
+            }
+            Work::End(topic, payload, reason) => {
+                self.reply(&topic, &payload);
+                let code = DisconnectReasonCode::ImplementationSpecificError;
+                return Err(End::by_server(reason, code));
             }
             Work::Refuse(code, reason) => {
                 let device = self.device.name.clone();
@@ -301,7 +326,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Online<S> {
             Ok(stored) => match self.device.settle(&self.hub, stored) {
                 Ok(reply) => {
                     if let Some((topic, payload)) = reply {
-                        self.publish(&topic, &payload, Qos::AtLeastOnce);
+                        self.reply(&topic, &payload);
                     }
                     PubackReasonCode::Success
                 }
@@ -318,6 +343,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Online<S> {
             self.wire.send(packet);
         }
         Ok(())
+    }
+
+    /// Sends with the QoS that the device's subscription was granted, and 1 without one
+    /// (`MqttDeviceAwareSessionContext.getQoSForTopic`, thingsboard/thingsboard, commit
+    /// dfe65d5abc3aa959aaa853952d74943fbd6867bd).
+    fn reply(&mut self, topic: &Topic, payload: &[u8]) {
+        let mut granted = self
+            .filters
+            .iter()
+            .filter(|(filter, _)| covers(filter, topic));
+        let qos = granted.next().map_or(Qos::AtLeastOnce, |(_, &qos)| qos);
+        self.publish(topic, payload, qos);
     }
 
     fn publish(&mut self, topic: &Topic, payload: &[u8], qos: Qos) {
@@ -366,6 +403,34 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Online<S> {
         }
         if !end.cut {
             self.wire.close().await;
+        }
+    }
+}
+
+/// Whether a filter, one of [`FILTERS`], covers a topic.
+fn covers(filter: &str, topic: &str) -> bool {
+    let mut levels = topic.split('/');
+    filter.split('/').all(|wanted| {
+        let level = levels.next();
+        level.is_some() && (wanted == "+" || level == Some(wanted))
+    }) && levels.next().is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_covers_topics_level_by_level() {
+        for (filter, topic, expected) in [
+            ("a/+/c", "a/b/c", true),
+            ("a/+/c", "a//c", true),
+            ("a/+/c", "a/b/d", false),
+            ("a/+", "a", false),
+            ("a/+", "a/b/c", false),
+            ("a/b", "a/b", true),
+        ] {
+            assert_eq!(covers(filter, topic), expected, "{filter} {topic}");
         }
     }
 }

@@ -19,6 +19,8 @@ pub(super) enum Work {
     Store(Pending<Done>),
     /// It is done; acknowledge, after sending a reply if there is one.
     Done(Option<(Topic, Vec<u8>)>),
+    /// It is not acknowledged: after this message the connection ends.
+    End(Topic, Vec<u8>, &'static str),
     /// It cannot be taken.
     Refuse(PubackReasonCode, String),
 }
@@ -69,11 +71,14 @@ impl Device {
                 self.rpc_request(hub, &payload, FromServer::RpcResponse(id).topic())
             }
             FromDevice::Claim => self.claim(hub, &payload, now),
-            // As ThingsBoard answers if no firmware is assigned to the device.
-            FromDevice::FirmwareRequest { .. } => Ok(Work::Done(Some((
+            // As ThingsBoard answers if no firmware is assigned to the device
+            // (`MqttTransportHandler.sendOtaPackageError`, thingsboard/thingsboard, commit
+            // dfe65d5abc3aa959aaa853952d74943fbd6867bd).
+            FromDevice::FirmwareRequest { .. } => Ok(Work::End(
                 FromServer::FirmwareError.topic(),
                 b"NOT_FOUND".to_vec(),
-            )))),
+                "the device asked for firmware, and there is none",
+            )),
         };
         started.unwrap_or_else(|error| Work::Refuse(PubackReasonCode::PayloadFormatInvalid, error))
     }

@@ -166,7 +166,7 @@ async fn publish_will(device: &Device, hub: &Hub, will: Will) {
             .settle(hub, stored.await)
             .map(drop)
             .map_err(|e| e.to_string()),
-        Work::Done(_) => Ok(()),
+        Work::Done(_) | Work::End(..) => Ok(()),
         Work::Refuse(_, reason) => Err(reason),
     };
     if let Err(reason) = told {

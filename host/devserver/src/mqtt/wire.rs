@@ -12,10 +12,11 @@ use mqtt_protocol_core::mqtt::{Connection, Version, role};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, timeout};
 
-/// The largest packet taken, ThingsBoard's default of `NETTY_MAX_PAYLOAD_SIZE` with room for the
-/// headers (`application/src/main/resources/thingsboard.yml`, commit
-/// dfe65d5abc3aa959aaa853952d74943fbd6867bd).
-const MAX_PACKET: u32 = 65_536 + 1_024;
+/// The largest packet taken: ThingsBoard's default of `NETTY_MAX_PAYLOAD_SIZE`
+/// (`application/src/main/resources/thingsboard.yml`, commit
+/// dfe65d5abc3aa959aaa853952d74943fbd6867bd), which netty's `MqttDecoder` holds the whole remaining
+/// length to; before that come a byte and the length's own three.
+const MAX_PACKET: u32 = 65_536 + 4;
 /// How many messages wait for a client that has as many as it can take (its Receive Maximum).
 const MOST_WAITING: usize = 1_000;
 /// How long a client may take to accept what it is sent.

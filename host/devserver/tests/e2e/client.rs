@@ -7,7 +7,7 @@ use mqtt_protocol_core::mqtt::connection::Event;
 use mqtt_protocol_core::mqtt::packet::{
     GenericPacketTrait, MaximumPacketSize, Packet, Qos, SubEntry, SubOpts, v5_0 as v5,
 };
-use mqtt_protocol_core::mqtt::result_code::ConnectReasonCode;
+use mqtt_protocol_core::mqtt::result_code::{ConnectReasonCode, DisconnectReasonCode};
 use mqtt_protocol_core::mqtt::{Connection, Version, role};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -89,7 +89,11 @@ impl Client {
     }
 
     pub(crate) async fn subscribe(&mut self, filter: &str) {
-        let options = SubOpts::new().set_qos(Qos::AtLeastOnce);
+        self.subscribe_with(filter, Qos::AtLeastOnce).await;
+    }
+
+    pub(crate) async fn subscribe_with(&mut self, filter: &str, qos: Qos) {
+        let options = SubOpts::new().set_qos(qos);
         let entries = vec![SubEntry::new(filter, options).unwrap()];
         let id = self.mqtt.acquire_packet_id().unwrap();
         let subscribe = v5::Subscribe::builder()
@@ -121,10 +125,39 @@ impl Client {
 
     /// The next message, as topic and payload.
     pub(crate) async fn message(&mut self) -> (String, String) {
+        let (topic, payload, _) = self.message_with_qos().await;
+        (topic, payload)
+    }
+
+    /// The next message, as topic, payload and QoS.
+    pub(crate) async fn message_with_qos(&mut self) -> (String, String, Qos) {
         loop {
             if let Packet::V5_0Publish(p) = self.packet().await {
                 let payload = String::from_utf8(p.payload().as_slice().to_vec()).unwrap();
-                return (p.topic_name().to_owned(), payload);
+                return (p.topic_name().to_owned(), payload, p.qos());
+            }
+        }
+    }
+
+    /// Publishes with QoS 1 and this packet identifier, whatever the server said that it takes.
+    pub(crate) async fn force(&mut self, packet_id: u16, topic: &str, payload: &str) {
+        let publish = v5::Publish::builder()
+            .topic_name(topic)
+            .unwrap()
+            .qos(Qos::AtLeastOnce);
+        let publish = publish.packet_id(packet_id).payload(payload);
+        let bytes = publish.build().unwrap().to_continuous_buffer();
+        self.stream.write_all(&bytes).await.expect("it is sent");
+    }
+
+    /// Waits until the server ends the connection; tells why, and what it acknowledged before.
+    pub(crate) async fn end(&mut self) -> (Option<DisconnectReasonCode>, Vec<u16>) {
+        let mut acknowledged = Vec::new();
+        loop {
+            match self.packet().await {
+                Packet::V5_0Disconnect(p) => return (p.reason_code(), acknowledged),
+                Packet::V5_0Puback(p) => acknowledged.push(p.packet_id()),
+                _ => {}
             }
         }
     }

@@ -5,6 +5,8 @@ use std::process::Stdio;
 use crate::bench::{ATTRIBUTES, Bench, TELEMETRY, VERSIONS, assert_success, event, watch, within};
 use crate::client::{Client, Greeting};
 use devserver::{CallError, Config, Datum, Event, Server};
+use mqtt_protocol_core::mqtt::packet::Qos;
+use mqtt_protocol_core::mqtt::result_code::DisconnectReasonCode;
 use serde_json::json;
 
 #[tokio::test]
@@ -113,11 +115,6 @@ async fn a_device_asks_and_is_answered() {
     let (topic, answer) = client.message().await;
     assert_eq!(topic, "v1/devices/me/rpc/response/3");
     assert!(answer.contains("no rule engine"), "{answer}");
-    client.publish("v2/fw/request/1/chunk/0", "4096").await;
-    assert_eq!(
-        client.message().await,
-        ("v2/fw/error".to_owned(), "NOT_FOUND".to_owned())
-    );
     let mut events = server.events();
     client
         .publish(
@@ -203,6 +200,113 @@ async fn calls_are_answered_or_not() {
         };
         let (answer, ()) = tokio::join!(call, device);
         assert_eq!(answer.unwrap().get(), r#"{"ok":true}"#);
+    }
+    server.stop().await;
+}
+
+/// ThingsBoard's `sendOtaPackageError`: a word, no acknowledgement, and the end.
+#[tokio::test]
+async fn asking_for_firmware_where_there_is_none_ends_the_connection() {
+    let server = Server::start(Config::default()).await.unwrap();
+    let token = server.create_device("bench", None).await.unwrap().unwrap();
+    let mut client = Client::connect(server.mqtt_addr(), &token).await;
+    client.publish(TELEMETRY, r#"{"a":1}"#).await;
+    client.publish("v2/fw/request/1/chunk/0", "4096").await;
+    assert_eq!(
+        client.message().await,
+        ("v2/fw/error".to_owned(), "NOT_FOUND".to_owned())
+    );
+    let (reason, acknowledged) = client.end().await;
+    assert_eq!(
+        reason,
+        Some(DisconnectReasonCode::ImplementationSpecificError)
+    );
+    assert!(!acknowledged.contains(&2), "{acknowledged:?}");
+    assert!(server.latest("bench").await.unwrap().contains_key("a"));
+    server.stop().await;
+}
+
+/// ThingsBoard's `sendPendingRequests`: whenever a device subscribes to calls.
+#[tokio::test]
+async fn a_call_without_an_answer_is_sent_again_after_a_cut() {
+    const RPC: &str = "v1/devices/me/rpc/request/+";
+    let server = Server::start(Config::default()).await.unwrap();
+    let token = server.create_device("bench", None).await.unwrap().unwrap();
+    let mut client = Client::connect(server.mqtt_addr(), &token).await;
+    client.subscribe(RPC).await;
+    server
+        .send_one_way_rpc("bench", "reboot", json!(null))
+        .await
+        .unwrap();
+    assert_eq!(client.message().await.0, "v1/devices/me/rpc/request/0");
+    let device = async {
+        let call = client.message().await;
+        assert_eq!(call.0, "v1/devices/me/rpc/request/1");
+        assert!(server.cut("bench").await.unwrap());
+        let mut client = Client::connect(server.mqtt_addr(), &token).await;
+        // Nothing but that one comes, and not before it is asked for.
+        client.subscribe_with(RPC, Qos::AtMostOnce).await;
+        let (topic, payload, qos) = client.message_with_qos().await;
+        assert_eq!(((topic, payload), qos), (call.clone(), Qos::AtMostOnce));
+        client
+            .publish(&call.0.replace("request", "response"), r#"{"ok":true}"#)
+            .await;
+        client
+    };
+    let call = server.send_rpc("bench", "getStatus", json!(null));
+    let (answer, mut client) = tokio::join!(call, device);
+    assert_eq!(answer.unwrap().get(), r#"{"ok":true}"#);
+    // It is answered: what comes next is something else.
+    client.subscribe(RPC).await;
+    server
+        .send_one_way_rpc("bench", "reboot", json!(null))
+        .await
+        .unwrap();
+    assert_eq!(client.message().await.0, "v1/devices/me/rpc/request/2");
+    server.stop().await;
+}
+
+/// ThingsBoard's `getQoSForTopic`.
+#[tokio::test]
+async fn answers_come_with_the_qos_that_was_granted() {
+    let server = Server::start(Config::default()).await.unwrap();
+    let token = server.create_device("bench", None).await.unwrap().unwrap();
+    let mut client = Client::connect(server.mqtt_addr(), &token).await;
+    for (granted, expected) in [
+        (None, Qos::AtLeastOnce),
+        (Some(Qos::AtMostOnce), Qos::AtMostOnce),
+        (Some(Qos::ExactlyOnce), Qos::AtLeastOnce),
+    ] {
+        if let Some(granted) = granted {
+            let filter = "v1/devices/me/attributes/response/+";
+            client.subscribe_with(filter, granted).await;
+        }
+        let request = "v1/devices/me/attributes/request/7";
+        client.publish(request, "{}").await;
+        assert_eq!(client.message_with_qos().await.2, expected, "{granted:?}");
+    }
+    server.stop().await;
+}
+
+/// netty's limit is of the whole remaining length: topic, packet identifier, properties and payload.
+#[tokio::test]
+async fn packets_are_taken_to_thingsboards_limit() {
+    let server = Server::start(Config::default()).await.unwrap();
+    let token = server.create_device("bench", None).await.unwrap().unwrap();
+    let room = 65_536 - (2 + TELEMETRY.len() + 2 + 1);
+    for (length, fits) in [(room, true), (room + 1, false)] {
+        let mut client = Client::connect(server.mqtt_addr(), &token).await;
+        let text = "x".repeat(length - r#"{"a":""}"#.len());
+        let payload = format!(r#"{{"a":"{text}"}}"#);
+        if fits {
+            client.publish(TELEMETRY, &payload).await;
+            assert_eq!(client.acknowledgements(1).await, [1]);
+        } else {
+            client.force(1, TELEMETRY, &payload).await;
+            let (reason, acknowledged) = client.end().await;
+            assert_eq!(reason, Some(DisconnectReasonCode::PacketTooLarge));
+            assert!(acknowledged.is_empty());
+        }
     }
     server.stop().await;
 }
