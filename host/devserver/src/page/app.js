@@ -199,6 +199,15 @@ async function load() {
   }
 }
 
+/** Once for however many devices are created within half a second. */
+let soon = null;
+function loadSoon() {
+  soon ??= setTimeout(() => {
+    soon = null;
+    load().then(selectFirst, (error) => activity.add("bad", error.message));
+  }, 500);
+}
+
 function select() {
   const match = /^#\/device\/(.+)$/.exec(location.hash);
   let name = null;
@@ -285,7 +294,7 @@ function heard(event) {
       devices.delete(event.device);
       break;
     case "created":
-      load().then(selectFirst, (error) => activity.add("bad", error.message));
+      loadSoon();
       break;
   }
   activity.event(event);

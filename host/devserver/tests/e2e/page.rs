@@ -203,6 +203,29 @@ async fn what_strangers_choose_stays_text() {
 }
 
 #[tokio::test]
+async fn many_new_devices_are_one_reload() {
+    let server = Server::start(Config::default()).await.unwrap();
+    let browser = Browser::start(1280, 900, "light");
+    browser.open(&server.http_url());
+    browser.until("document.querySelector('#live').dataset.state === 'live'");
+    browser.until("!document.querySelector('#empty').hidden");
+    let lists = "performance.getEntriesByType('resource').filter((e) => e.name.endsWith('/api/devices')).length";
+    let before = browser.run(&format!("return {lists}")).as_u64().unwrap();
+    for n in 0..50 {
+        server
+            .create_device(&format!("bench-{n}"), None)
+            .await
+            .unwrap();
+    }
+    browser.until("document.querySelectorAll('#devices li').length === 50");
+    let after = browser.run(&format!("return {lists}")).as_u64().unwrap();
+    // One more where making them took longer than the page waits, and one for the device chosen.
+    assert!(after - before <= 5, "{before} {after}");
+    assert_eq!(browser.complaints(), Vec::<String>::new());
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn the_page_says_when_the_server_is_gone() {
     let server = Server::start(Config::default()).await.unwrap();
     let browser = Browser::start(1280, 900, "light");
