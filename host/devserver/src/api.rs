@@ -9,11 +9,9 @@ use thingsboard::json::Json;
 
 use crate::error::CallError;
 use crate::event::Event;
-use crate::hub::{Command, Hub, now_ms};
+use crate::hub::{Hub, now_ms};
 use crate::store::{DeviceRow, Point, Scope, StoreError};
 use crate::value::Datum;
-
-use mqtt_protocol_core::mqtt::result_code::DisconnectReasonCode;
 
 /// A device in a list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -123,10 +121,7 @@ fn random_token() -> String {
 pub(crate) async fn delete(hub: &Hub, name: &str) -> Result<(), CallError> {
     let device = hub.device(name).await?;
     hub.store.submit(move |db| db.delete_device(device)).await?;
-    hub.end(
-        device,
-        Command::Close(DisconnectReasonCode::AdministrativeAction),
-    );
+    hub.forget(device);
     hub.emit(Event::Deleted {
         device: name.to_owned(),
     });

@@ -85,5 +85,14 @@ pub enum CallError {
     },
     /// The database failed.
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Store(StoreError),
+}
+
+impl From<StoreError> for CallError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::NoDevice => Self::NoSuchDevice,
+            error => Self::Store(error),
+        }
+    }
 }

@@ -256,6 +256,17 @@ impl Hub {
         heard.take(most).collect()
     }
 
+    /// Forgets a device that was deleted: its connection ends, and its calls fail.
+    pub(crate) fn forget(&self, device: DeviceId) {
+        self.end(
+            device,
+            Command::Close(DisconnectReasonCode::AdministrativeAction),
+        );
+        let mut live = self.live();
+        live.heard.remove(&device);
+        live.calls.forget(device);
+    }
+
     /// Ends the connection of a device; `false` if it has none.
     pub(crate) fn end(&self, device: DeviceId, command: Command) -> bool {
         let live = self.live();
@@ -297,6 +308,7 @@ impl Hub {
         let (stored, gone) = (values.clone(), deleted.clone());
         self.store
             .submit(move |db| {
+                db.require(device)?;
                 db.set_attributes(device, Scope::Shared, &stored, now_ms())?;
                 for key in &gone {
                     db.delete_attribute(device, Scope::Shared, key)?;

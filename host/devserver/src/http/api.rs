@@ -44,7 +44,7 @@ impl From<CallError> for Failure {
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
-        CallError::Store(error).into()
+        CallError::from(error).into()
     }
 }
 

@@ -55,6 +55,17 @@ impl Drop for Waiting<'_> {
     }
 }
 
+impl Calls {
+    /// Fails the calls to a device that was deleted.
+    pub(super) fn forget(&mut self, device: DeviceId) {
+        self.next.remove(&device);
+        let calls = self.waiting.extract_if(|(of, _), _| *of == device);
+        for (_, unanswered) in calls {
+            let _ = unanswered.caller.send(Err(CallError::NoSuchDevice));
+        }
+    }
+}
+
 impl Call {
     fn command(self, qos: Qos) -> Command {
         let Self { topic, payload } = self;

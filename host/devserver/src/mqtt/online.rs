@@ -72,6 +72,14 @@ impl End {
         }
     }
 
+    /// By command; a device that was deleted has no will.
+    fn closed(code: DisconnectReasonCode) -> Self {
+        Self {
+            will: code != DisconnectReasonCode::AdministrativeAction,
+            ..Self::by_server("the server ended the connection", code)
+        }
+    }
+
     fn by_server(reason: &str, code: DisconnectReasonCode) -> Self {
         Self {
             disconnect: Some(code),
@@ -133,9 +141,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Online<S> {
                     Some(Command::Cut) => {
                         return End { cut: true, ..End::broken("the server cut the connection".to_owned()) };
                     }
-                    Some(Command::Close(code)) => {
-                        return End::by_server("the server ended the connection", code);
-                    }
+                    Some(Command::Close(code)) => return End::closed(code),
                     None => {
                         let code = DisconnectReasonCode::SessionTakenOver;
                         return End::by_server("the device connected again", code);
@@ -329,6 +335,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Online<S> {
                         self.reply(&topic, &payload);
                     }
                     PubackReasonCode::Success
+                }
+                Err(StoreError::NoDevice) => {
+                    return Err(End::closed(DisconnectReasonCode::AdministrativeAction));
                 }
                 // Not acknowledged, so the device sends it again.
                 Err(error) => {

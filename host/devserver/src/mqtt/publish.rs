@@ -87,8 +87,8 @@ impl Device {
         let records = parse_telemetry(payload, now).map_err(|error| error.to_string())?;
         let id = self.id;
         Ok(Work::Store(hub.store.submit(move |db| {
-            db.insert(id, &records)?;
             db.seen(id, now)?;
+            db.insert(id, &records)?;
             Ok(Done::Telemetry(records))
         })))
     }
@@ -97,8 +97,8 @@ impl Device {
         let values = parse_attributes(payload).map_err(|error| error.to_string())?;
         let id = self.id;
         Ok(Work::Store(hub.store.submit(move |db| {
-            db.set_attributes(id, Scope::Client, &values, now)?;
             db.seen(id, now)?;
+            db.set_attributes(id, Scope::Client, &values, now)?;
             Ok(Done::Attributes(values))
         })))
     }
@@ -179,6 +179,7 @@ impl Device {
         let expires_ms = now.saturating_add(duration_ms);
         let id = self.id;
         Ok(Work::Store(hub.store.submit(move |db| {
+            db.seen(id, now)?;
             db.claim(id, &secret, expires_ms)?;
             Ok(Done::Claim { expires_ms })
         })))

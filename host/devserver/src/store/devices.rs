@@ -193,11 +193,35 @@ impl Db {
     }
 
     /// Notes that a device was heard.
+    ///
+    /// # Errors
+    /// [`StoreError::NoDevice`] if it was deleted: nothing may be stored of it any more.
     pub(crate) fn seen(&mut self, id: DeviceId, now_ms: i64) -> Result<(), StoreError> {
-        self.conn
+        let seen = self
+            .conn
             .prepare_cached("UPDATE devices SET last_seen_ms = ?2 WHERE id = ?1")?
             .execute([id.0, now_ms])?;
-        Ok(())
+        if seen == 1 {
+            Ok(())
+        } else {
+            Err(StoreError::NoDevice)
+        }
+    }
+
+    /// Makes sure that a device is still there.
+    ///
+    /// # Errors
+    /// [`StoreError::NoDevice`] if it was deleted.
+    pub(crate) fn require(&self, id: DeviceId) -> Result<(), StoreError> {
+        let there = self
+            .conn
+            .prepare_cached("SELECT 1 FROM devices WHERE id = ?1")?
+            .exists([id.0])?;
+        if there {
+            Ok(())
+        } else {
+            Err(StoreError::NoDevice)
+        }
     }
 
     /// Notes that whoever knows the secret may take the device over.

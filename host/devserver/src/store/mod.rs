@@ -10,6 +10,7 @@ mod series;
 
 use std::collections::HashMap;
 use std::future::Future;
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::task::{Context, Poll};
@@ -32,6 +33,9 @@ pub enum StoreError {
     /// The server is stopping.
     #[error("the server has stopped")]
     Closed,
+    /// The device was deleted in the meantime.
+    #[error("the device was deleted")]
+    NoDevice,
     /// The file was written by a later version.
     #[error(
         "the database has format {found}, this version knows {known}: take a newer server or another file"
@@ -120,7 +124,10 @@ impl Store {
     pub(crate) fn open(database: &Database) -> Result<Self, StoreError> {
         let conn = match database {
             Database::Memory => Connection::open_in_memory()?,
-            Database::File(path) => Connection::open(path)?,
+            Database::File(path) => {
+                keep_private(path);
+                Connection::open(path)?
+            }
         };
         let mut db = Db {
             conn,
@@ -170,6 +177,25 @@ impl Store {
         }
     }
 }
+
+/// Makes the file, or an older one, readable for its owner only: it holds access tokens. SQLite
+/// gives the files beside it the same mode.
+#[cfg(unix)]
+fn keep_private(path: &Path) {
+    use std::fs::{OpenOptions, Permissions};
+    use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+
+    let mut options = OpenOptions::new();
+    options.read(true).append(true).create(true).mode(0o600);
+    // What stands in the way is told by SQLite, which opens the same file next.
+    let Ok(file) = options.open(path) else { return };
+    if let Err(error) = file.set_permissions(Permissions::from_mode(0o600)) {
+        log::warn!("{} can be read by others: {error}", path.display());
+    }
+}
+
+#[cfg(not(unix))]
+fn keep_private(_: &Path) {}
 
 fn serve(db: &mut Db, queue: &mpsc::Receiver<Message>) {
     let mut stop = false;

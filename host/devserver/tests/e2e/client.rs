@@ -23,6 +23,8 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Greeting<'a> {
     pub(crate) token: Option<&'a str>,
+    /// Topic and payload of its last will.
+    pub(crate) will: Option<(&'a str, &'a str)>,
     /// The largest packet that it takes.
     pub(crate) largest: Option<u32>,
 }
@@ -35,6 +37,10 @@ impl Greeting<'_> {
             .clean_start(true);
         if let Some(token) = self.token {
             connect = connect.user_name(token).unwrap();
+        }
+        if let Some((topic, payload)) = self.will {
+            let will = connect.will_message(topic, payload, Qos::AtLeastOnce, false);
+            connect = will.unwrap();
         }
         if let Some(largest) = self.largest {
             let largest = MaximumPacketSize::new(largest).unwrap();

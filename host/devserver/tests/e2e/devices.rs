@@ -3,7 +3,8 @@
 use crate::bench::{
     ATTRIBUTES, Bench, TELEMETRY, VERSIONS, assert_success, event, finish, mosquitto, watch,
 };
-use devserver::{Config, Datum, Event, Refusal, Server};
+use crate::client::{Client, Greeting};
+use devserver::{CallError, Config, Database, Datum, Event, Refusal, Server};
 use pki::{KeyAlgorithm, Options, Pki, Profile, Validity};
 
 #[tokio::test]
@@ -332,4 +333,80 @@ async fn a_device_is_online_once() {
     .await;
     server.stop().await;
     drop(first);
+}
+
+/// Whatever was under way: what a deleted device sent and its last will are stored nowhere.
+#[tokio::test]
+async fn nothing_is_left_of_a_deleted_device() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("devserver.sqlite");
+    let config = || Config {
+        database: Database::File(file.clone()),
+        ..Config::default()
+    };
+    let server = Server::start(config()).await.unwrap();
+    let mut events = server.events();
+    let token = server.create_device("bench", None).await.unwrap().unwrap();
+    let greeting = Greeting {
+        token: Some(&token),
+        will: Some((ATTRIBUTES, r#"{"state":"lost"}"#)),
+        ..Greeting::default()
+    };
+    let mut client = Client::connect_as(server.mqtt_addr(), greeting).await;
+    client.subscribe("v1/devices/me/rpc/request/+").await;
+    let call = server.send_rpc("bench", "getStatus", serde_json::json!(null));
+    let delete = async {
+        client.message().await;
+        for round in 0..200 {
+            let (topic, payload) = match round % 3 {
+                0 => (TELEMETRY, r#"{"a":1}"#),
+                1 => (ATTRIBUTES, r#"{"a":1}"#),
+                _ => ("v1/devices/me/claim", "{}"),
+            };
+            client.publish(topic, payload).await;
+        }
+        server.delete_device("bench").await.unwrap();
+        event(&mut events, |e| matches!(e, Event::Disconnected { .. })).await;
+    };
+    let (called, ()) = tokio::join!(call, delete);
+    assert!(matches!(called, Err(CallError::NoSuchDevice)), "{called:?}");
+    server.stop().await;
+
+    let database = rusqlite::Connection::open(&file).unwrap();
+    for table in ["devices", "series", "latest", "attributes", "claims"] {
+        let count = format!("SELECT count(*) FROM {table}");
+        let rows: i64 = database.query_row(&count, [], |row| row.get(0)).unwrap();
+        assert_eq!(rows, 0, "{table}");
+    }
+}
+
+/// It holds access tokens.
+#[cfg(unix)]
+#[tokio::test]
+async fn the_database_is_for_its_owner_only() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("devserver.sqlite");
+    for existing in [false, true] {
+        if existing {
+            let everybody = std::fs::Permissions::from_mode(0o644);
+            std::fs::set_permissions(&file, everybody).unwrap();
+        }
+        let config = Config {
+            database: Database::File(file.clone()),
+            ..Config::default()
+        };
+        let server = Server::start(config).await.unwrap();
+        server
+            .create_device(&format!("bench-{existing}"), None)
+            .await
+            .unwrap();
+        let files = std::fs::read_dir(folder.path()).unwrap();
+        let modes: Vec<_> = files
+            .map(|file| file.unwrap().metadata().unwrap().permissions().mode() & 0o777)
+            .collect();
+        assert_eq!(modes, vec![0o600; 3], "{existing}");
+        server.stop().await;
+    }
 }

@@ -319,6 +319,7 @@ async fn what_is_too_large_for_a_device_is_told_to_the_caller() {
     let greeting = Greeting {
         token: Some(&token),
         largest: Some(100),
+        ..Greeting::default()
     };
     let mut client = Client::connect_as(server.mqtt_addr(), greeting).await;
     client.subscribe(ATTRIBUTES).await;
