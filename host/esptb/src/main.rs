@@ -65,6 +65,9 @@ enum Command {
     /// A share of a fleet, for `simulate --count` alone
     #[command(hide = true)]
     FleetWorker,
+    /// A share of the proofs, for `image --batch` alone
+    #[command(hide = true)]
+    ProofWorker,
 }
 
 fn main() -> ExitCode {
@@ -83,6 +86,7 @@ fn main() -> ExitCode {
         Command::Conformance(cmd) => cmd::conformance::run(cmd),
         Command::Serve(cmd) => cmd::serve::run(cmd),
         Command::FleetWorker => fleet::run_worker(),
+        Command::ProofWorker => cmd::image::run_worker(),
         Command::Completions(cmd) => cmd::completions::run(cmd, &mut Cli::command()),
     };
     match done {

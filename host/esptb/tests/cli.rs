@@ -242,7 +242,17 @@ fn a_folder_of_devices_becomes_a_folder_of_images() {
     let apart = ["image", "--batch", "devices", "--spiffs-out", "volumes"];
     let output = esptb(path, &apart);
     failed_at_the_end(&output, "1 of 3 devices have no image");
-    assert!(err(&output).contains("refused devices/SN-2"));
+    let refused = err(&output);
+    let line = refused.lines().find(|line| line.contains("refused"));
+    let line = line.unwrap_or_else(|| panic!("{refused}"));
+    assert!(line.starts_with("refused devices/SN-2: "), "{line}");
+    assert!(
+        line.contains("--unchecked") && line.contains("device.key"),
+        "{line}"
+    );
+    let all_the_same = [&apart[..], &["--unchecked"]].concat();
+    done(&esptb(path, &all_the_same));
+    assert_eq!(read("volumes/SN-2.bin").len(), 0x4_0000);
     assert_eq!(read("volumes/SN-4.bin").len(), 0x4_0000);
     failed(
         &esptb(path, &["image", "--batch", "ca"]),

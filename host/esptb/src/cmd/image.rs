@@ -3,6 +3,7 @@
 mod batch;
 mod inspect;
 pub(crate) mod make;
+mod prover;
 pub(crate) mod wifi;
 
 use std::path::PathBuf;
@@ -11,6 +12,7 @@ use anyhow::Result;
 use clap::Args;
 
 use crate::arguments::bytes;
+pub(crate) use prover::run_worker;
 
 /// Build the whole flash of a device, ready to boot, or look into one
 ///

@@ -11,13 +11,12 @@ use std::{num::NonZero, thread};
 use anyhow::{Context, Result, bail};
 use flashimage::FlashImage;
 
+use super::prover::Prover;
 use super::{Cmd, make};
 use crate::console::{self, BAD, GOOD, paint};
 
 /// Where the images go unless told otherwise.
 const OUT: &str = "images";
-/// MbedTLS on a computer is for one thread at a time.
-static PROOF: Mutex<()> = Mutex::new(());
 
 /// What every device's image is made with.
 struct Batch<'a> {
@@ -45,7 +44,7 @@ pub(super) fn run(cmd: &Cmd, folder: &Path) -> Result<()> {
         fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
     }
     let start = Instant::now();
-    let refused = batch.make(&devices);
+    let refused = batch.make(&devices)?;
     for (device, error) in &refused {
         let device = device.display();
         anstream::eprintln!("{} {device}: {error:#}", paint(BAD, "refused"));
@@ -94,13 +93,24 @@ impl Batch<'_> {
     }
 
     /// Makes all images; returns those that could not be made, in order.
-    fn make(&self, devices: &[PathBuf]) -> Vec<(PathBuf, anyhow::Error)> {
+    ///
+    /// # Errors
+    ///
+    /// If nothing can be proven on this computer.
+    fn make(&self, devices: &[PathBuf]) -> Result<Vec<(PathBuf, anyhow::Error)>> {
+        let threads = thread::available_parallelism().map_or(1, NonZero::get);
+        let prover = |_| match self.cmd.unchecked {
+            true => Ok(None),
+            false => Prover::start().map(Some),
+        };
+        let provers = (0..threads.min(devices.len())).map(prover);
+        let provers = provers.collect::<Result<Vec<_>>>()?;
         let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let refused = Mutex::new(Vec::new());
         let progress = Progress::new(devices.len());
-        let worker = || {
+        let worker = |mut prover: Option<Prover>| {
             while let Some(device) = devices.get(next.fetch_add(1, Ordering::Relaxed)) {
-                if let Err(error) = self.one(device) {
+                if let Err(error) = self.one(device, prover.as_mut()) {
                     let mut refused = refused.lock().unwrap_or_else(PoisonError::into_inner);
                     refused.push((device.clone(), error));
                 }
@@ -108,21 +118,19 @@ impl Batch<'_> {
             }
         };
         thread::scope(|scope| {
-            let threads = thread::available_parallelism().map_or(1, NonZero::get);
-            for _ in 0..threads.min(devices.len()) {
-                scope.spawn(worker);
+            for prover in provers {
+                scope.spawn(|| worker(prover));
             }
         });
         progress.end();
         let mut refused = refused.into_inner().unwrap_or_else(PoisonError::into_inner);
         refused.sort_by(|(a, _), (b, _)| a.cmp(b));
-        refused
+        Ok(refused)
     }
 
-    fn one(&self, device: &Path) -> Result<()> {
-        if !self.cmd.unchecked {
-            let _alone = PROOF.lock().unwrap_or_else(PoisonError::into_inner);
-            make::check_files(device)?;
+    fn one(&self, device: &Path, prover: Option<&mut Prover>) -> Result<()> {
+        if let Some(prover) = prover {
+            prover.prove(device)?;
         }
         let mut name = device.file_name().context("it has no name")?.to_owned();
         name.push(".bin");
