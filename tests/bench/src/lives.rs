@@ -9,7 +9,9 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use device::event::Event;
 use device::tls::Library;
-use e2e::{Desk, NETWORK, PASSPHRASE, Phone};
+use e2e::chaos::Line;
+use e2e::{Desk, NETWORK, PASSPHRASE, PROOF, Phone};
+use flashimage::FlashImage;
 use pki::{KeyAlgorithm, Profile};
 use rand::rngs::SysRng;
 use rand_core::UnwrapErr;
@@ -27,7 +29,8 @@ const MAC: [u8; 6] = [0x24, 0x0a, 0xc4, 0x1a, 0x2b, 7];
 /// A desk with a device on it.
 pub struct Lives {
     desk: Desk,
-    _server: devserver::Server,
+    server: devserver::Server,
+    line: Option<Line>,
     flash: Flash,
     chip: Chip,
     library: Library<'static>,
@@ -41,6 +44,26 @@ impl Lives {
     ///
     /// If the desk cannot be set.
     pub async fn begin(algorithm: KeyAlgorithm, interval_ms: u32) -> Self {
+        Self::set(algorithm, interval_ms, 2, None).await
+    }
+
+    /// The same, once a second, with a session security of 1 or 2 and a line to the server that
+    /// can be taken away.
+    ///
+    /// # Panics
+    ///
+    /// If the desk cannot be set.
+    pub async fn begin_on_a_line(algorithm: KeyAlgorithm, security: u8) -> Self {
+        let line = Line::lay().await.expect("a free port");
+        Self::set(algorithm, 1_000, security, Some(line)).await
+    }
+
+    async fn set(
+        algorithm: KeyAlgorithm,
+        interval_ms: u32,
+        security: u8,
+        line: Option<Line>,
+    ) -> Self {
         hosttime::set_rate(1);
         let desk = Desk::set().await;
         let server = desk.server().await;
@@ -49,22 +72,59 @@ impl Lives {
             ..Profile::default()
         };
         let identity = desk.pki.device_with("BENCH-1", &profile);
-        let settings = format!(r#","telemetry_interval_ms":{interval_ms}"#);
         let identity = identity.expect("a certificate");
-        let flash = desk.flash_of(&identity, server.mqtt_addr().port(), &settings);
+        let port = line
+            .as_ref()
+            .map_or(server.mqtt_addr().port(), |line| line.port);
+        let settings = format!(
+            r#"{{"broker":"mqtts://127.0.0.1:{port}","server_name":"localhost",
+                "sntp_server":"{}","provisioning":{{"security":{security},"pop":"{PROOF}"}},
+                "telemetry_interval_ms":{interval_ms}}}"#,
+            desk.time.address(),
+        );
+        let image = FlashImage::builder()
+            .file("device.crt", identity.chain_pem())
+            .file("device.key", identity.key_pem())
+            .file("server_chain.pem", identity.trust_pem())
+            .file("settings.json", settings)
+            .build();
         let random = Box::leak(Box::new(UnwrapErr(SysRng)));
-        Self {
+        let lives = Self {
             desk,
-            _server: server,
-            flash,
+            server,
+            line,
+            flash: Flash::from_bytes(image.expect("a flash image")),
             chip: Chip::new(BUILT_AT_UNIX_S),
             library: Library::install(random).expect("the only one"),
+        };
+        lives.reconnect();
+        lives
+    }
+
+    /// Breaks the connection to the server; the next one comes about.
+    pub fn cut(&self) {
+        if let Some(line) = &self.line {
+            line.cut();
         }
     }
 
-    /// Lives until `messages` messages of telemetry were acknowledged, after being provisioned by
-    /// a phone if the flash is blank. `told` takes notice of all events, and `poll` polls the
-    /// device.
+    /// Takes the server away.
+    pub fn disconnect(&self) {
+        if let Some(line) = &self.line {
+            line.lead_to(None);
+            line.cut();
+        }
+    }
+
+    /// Brings it back.
+    pub fn reconnect(&self) {
+        if let Some(line) = &self.line {
+            line.lead_to(Some(self.server.mqtt_addr().port()));
+        }
+    }
+
+    /// Lives until `messages` messages of telemetry were acknowledged. The rest as
+    /// [`live_until`](Self::live_until).
     ///
     /// # Panics
     ///
@@ -74,18 +134,37 @@ impl Lives {
         messages: u32,
         gate: Gate,
         told: impl Fn(&Event),
-        mut poll: impl FnMut(&mut dyn FnMut(&mut Context<'_>) -> Poll<()>, &mut Context<'_>) -> Poll<()>,
+        poll: impl FnMut(&mut dyn FnMut(&mut Context<'_>) -> Poll<()>, &mut Context<'_>) -> Poll<()>,
     ) {
         let left = Cell::new(messages);
+        let told = |event: &Event| {
+            told(event);
+            if let Event::Acknowledged { .. } = event {
+                left.set(left.get().saturating_sub(1));
+            }
+            left.get() == 0
+        };
+        self.live_until(gate, told, poll).await;
+    }
+
+    /// Lives until `told`, which takes notice of all events, says that it is enough, after being
+    /// provisioned by a phone if the flash is blank. `poll` polls the device.
+    ///
+    /// # Panics
+    ///
+    /// If the device restarts.
+    pub async fn live_until(
+        &self,
+        gate: Gate,
+        told: impl Fn(&Event) -> bool,
+        mut poll: impl FnMut(&mut dyn FnMut(&mut Context<'_>) -> Poll<()>, &mut Context<'_>) -> Poll<()>,
+    ) {
+        let enough = Cell::new(false);
         let name = RefCell::new(None);
         let watch = |event: &Event| {
-            told(event);
-            match event {
-                Event::Acknowledged { .. } => left.set(left.get().saturating_sub(1)),
-                Event::ProvisioningStarted { name: ours, .. } => {
-                    name.replace(Some(ours.as_str().to_owned()));
-                }
-                _ => {}
+            enough.set(told(event));
+            if let Event::ProvisioningStarted { name: ours, .. } = event {
+                name.replace(Some(ours.as_str().to_owned()));
             }
         };
         let (flash, chip) = (self.flash.clone(), self.chip.clone());
@@ -97,7 +176,7 @@ impl Lives {
                 polled.map(|why| panic!("the device restarts: {why:?}"))
             };
             match poll(&mut one, context) {
-                Poll::Pending if left.get() == 0 => Poll::Ready(()),
+                Poll::Pending if enough.get() => Poll::Ready(()),
                 other => other,
             }
         });

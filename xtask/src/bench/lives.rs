@@ -24,29 +24,30 @@ pub(super) fn measure() -> Result<Vec<Figure>> {
     let mut rsa_peak = by_key("heap.rsa.peak", "Peak heap of the TLS handshake by RSA key");
     let mut rsa_kept = by_key("heap.rsa.online", "Heap while online by RSA key");
     for key in KEYS {
-        let mut heap = program("heap");
-        let printed = process::capture(heap.arg(key))?;
-        let rows = rows(&printed);
-        for life in ["first", "second"] {
-            let mut figure = Figure::new(
-                &format!("heap.{key}.{life}"),
-                &format!("Peak heap in each phase of the {life} life, {key}"),
-                "bytes",
-            );
-            for row in rows.iter().filter(|row| row.life == life) {
-                figure = figure.of(&row.phase, row.peak);
-            }
-            // The smallest key tells the phases; the others are for comparison.
-            if key == KEYS[0] {
+        let rows = lives(&[key])?;
+        // The smallest key tells the phases; the others are for comparison.
+        if key == KEYS[0] {
+            for (life, from) in [
+                ("first", "start"),
+                ("second", "start"),
+                ("third", "offline"),
+            ] {
+                let title = match life {
+                    "third" => "Peak heap after a connection was lost, third life",
+                    _ => &format!("Peak heap in each phase of the {life} life"),
+                };
+                let name = format!("heap.{key}.{life}");
+                let mut figure = Figure::new(&name, &format!("{title}, {key}"), "bytes");
+                let phases = rows.iter().filter(|row| row.life == life);
+                // What comes before is as in the second life.
+                for row in phases.skip_while(|row| row.phase != from) {
+                    figure = figure.of(&row.phase, row.peak);
+                }
                 figures.push(figure);
             }
+            figures.push(by_security(key, &rows)?);
         }
-        let find = |phase: &str| {
-            let found = rows
-                .iter()
-                .find(|row| (row.life.as_str(), row.phase.as_str()) == ("second", phase));
-            found.with_context(|| format!("the second life has no phase {phase}"))
-        };
+        let find = |phase: &str| row(&rows, "second", phase);
         growth = growth.of(key, find("TLS handshake")?.peak);
         kept = kept.of(key, find("online")?.kept);
         if let Some(bits) = key.strip_prefix("RSA-") {
@@ -63,6 +64,33 @@ pub(super) fn measure() -> Result<Vec<Figure>> {
     }
     figures.extend([growth, kept, rsa_peak, rsa_kept]);
     Ok(figures)
+}
+
+/// What being provisioned takes, beside the same with security 1.
+fn by_security(key: &str, rows: &[Row]) -> Result<Figure> {
+    let other = lives(&[key, "1"])?;
+    let title = format!("Peak heap of provisioning by session security, {key}");
+    let mut figure = Figure::new("heap.security", &title, "bytes");
+    for (security, rows) in [(1, other.as_slice()), (2, rows)] {
+        for phase in ["advertising", "provisioning", "joining"] {
+            let peak = row(rows, "first", phase)?.peak;
+            figure = figure.of(&format!("security {security}, {phase}"), peak);
+        }
+    }
+    Ok(figure)
+}
+
+/// What `heap` prints.
+fn lives(arguments: &[&str]) -> Result<Vec<Row>> {
+    let mut heap = program("heap");
+    Ok(rows(&process::capture(heap.args(arguments))?))
+}
+
+/// A phase of a life.
+fn row<'a>(rows: &'a [Row], life: &str, phase: &str) -> Result<&'a Row> {
+    let mut all = rows.iter();
+    let found = all.find(|row| (row.life.as_str(), row.phase.as_str()) == (life, phase));
+    found.with_context(|| format!("the {life} life has no phase {phase}"))
 }
 
 /// A line of `heap`.
