@@ -184,7 +184,7 @@ fn a_flash_that_does_not_answer_for_a_while_costs_no_network() {
         let story = async {
             diary.until_named("wifi.failed").await;
             flash.lose_power_after(0);
-            diary.until_named("storage.failed").await;
+            diary.until_named("wifi.unreadable").await;
             flash.restore_power();
             air.change(|networks| networks.extend(gone));
             diary.until_named("wifi.joined").await;
