@@ -139,41 +139,48 @@ fn a_server_of_another_name_is_refused() {
     });
 }
 
+/// A server whose certificate is good from and to these days from now is refused, and taken once it
+/// has another.
+async fn out_of_date(number: u8, days: (i64, i64), fault: CertificateFault) {
+    let desk = Desk::set().await;
+    let profile = days_from_now(days.0, days.1);
+    let old = desk.pki.server_with(&["localhost"], &profile);
+    let server = server_with(&desk, &old.expect("a certificate")).await;
+    let address = server.mqtt_addr();
+    let board = board(&desk, desk.flash("SN-22", address.port(), ""), number);
+    play(&desk, &board, number, async |diary| {
+        let expected = CloudError::Tls(TlsError::ServerCertificate(fault));
+        assert_eq!(cloud_error(diary).await, expected);
+        // The device doubts its clock first.
+        diary.until_named("clock.set").await;
+        assert_eq!(cloud_error(diary).await, expected);
+        server.stop().await;
+        let new = desk.server_identity();
+        let config = Config {
+            mqtt: address,
+            tls: Some(
+                Tls::from_pem(new.chain_pem().as_bytes(), new.key_pem().as_bytes()).expect("TLS"),
+            ),
+            profile: Some(
+                Profile::from_pem(desk.pki.intermediate_pem().as_bytes(), "(.*)")
+                    .expect("a profile"),
+            ),
+            ..Config::default()
+        };
+        let _server = Server::start(config).await.expect("the port is free again");
+        diary.until_named("cloud.online").await;
+    })
+    .await;
+}
+
 #[test]
 fn an_expired_server_certificate_is_refused_and_a_renewed_one_taken() {
-    scenario(async {
-        let desk = Desk::set().await;
-        let old = desk
-            .pki
-            .server_with(&["localhost"], &days_from_now(-20, -10));
-        let server = server_with(&desk, &old.expect("a certificate")).await;
-        let address = server.mqtt_addr();
-        let board = board(&desk, desk.flash("SN-22", address.port(), ""), 22);
-        play(&desk, &board, 22, async |diary| {
-            let error = cloud_error(diary).await;
-            let fault = CertificateFault::Expired;
-            assert_eq!(error, CloudError::Tls(TlsError::ServerCertificate(fault)));
-            // The device doubts its clock first.
-            diary.until_named("clock.set").await;
-            server.stop().await;
-            let new = desk.server_identity();
-            let config = Config {
-                mqtt: address,
-                tls: Some(
-                    Tls::from_pem(new.chain_pem().as_bytes(), new.key_pem().as_bytes())
-                        .expect("TLS"),
-                ),
-                profile: Some(
-                    Profile::from_pem(desk.pki.intermediate_pem().as_bytes(), "(.*)")
-                        .expect("a profile"),
-                ),
-                ..Config::default()
-            };
-            let _server = Server::start(config).await.expect("the port is free again");
-            diary.until_named("cloud.online").await;
-        })
-        .await;
-    });
+    scenario(out_of_date(22, (-20, -10), CertificateFault::Expired));
+}
+
+#[test]
+fn a_server_certificate_of_the_future_is_refused_and_a_present_one_taken() {
+    scenario(out_of_date(31, (10, 20), CertificateFault::NotYetValid));
 }
 
 #[test]

@@ -122,19 +122,28 @@ fn a_client_that_connects_and_says_nothing_does_not_keep_others_out() {
     scenario(survives(82, async |desk, _| connected(desk, 1).await));
 }
 
-/// Lets a phone do this again and again until it fails, which is returned.
+/// A phone that is busy for as long as this lives.
+struct Busy(JoinHandle<Error>);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Lets a phone do this again and again until it fails.
 fn for_ever(
     mut phone: Provisioner,
     act: impl AsyncFn(&mut Provisioner) -> Result<(), Error> + 'static,
-) -> JoinHandle<Error> {
-    tokio::task::spawn_local(async move {
+) -> Busy {
+    Busy(tokio::task::spawn_local(async move {
         loop {
             if let Err(error) = act(&mut phone).await {
                 return error;
             }
             Timer::after_millis(500).await;
         }
-    })
+    }))
 }
 
 #[test]
@@ -174,7 +183,7 @@ fn a_client_with_a_proof_that_asks_for_ever_has_the_device_until_it_is_silent() 
         let mut other = stranger(desk, 2);
         let found = other.find(None, Duration::from_secs(600)).await;
         assert!(matches!(found, Err(Error::NotFound { .. })), "{found:?}");
-        assert!(!asking.is_finished());
+        assert!(!asking.0.is_finished());
         silent.set(true);
         asking
     }));

@@ -2,15 +2,19 @@
 
 use std::time::{Duration, SystemTime};
 
+use device::cloud::CloudError;
 use device::credentials::{CredentialsError, Fault, File};
 use device::event::Event;
 use device::storage::FileError;
+use device::tls::{CertificateFault, TlsError};
+use devserver::{Config, Server, Tls};
+use e2e::chaos::Line;
 use e2e::{Desk, Diary, PROOF, hide_key, scenario};
 use flashimage::FlashImage;
-use pki::{Profile, Validity};
+use pki::{Options, Pki, Profile, Validity};
 use simulator::flash::Flash;
 
-use crate::play;
+use crate::{failure, play};
 
 /// Boots a blank board with these three files, `None` for one that is not there, and returns what
 /// it says of them. It waits to be provisioned all the same.
@@ -123,6 +127,10 @@ fn files_that_cannot_be_used_are_named_and_the_device_waits_to_be_provisioned() 
             let error = verdict(&desk, files).await;
             assert_eq!(error, Some(expected), "{what}");
         }
+        // The root as device.crt is a whole certificate, but not the key's.
+        let swapped = [&trust, &key, &chain].map(|text| Some(text.clone()));
+        let error = verdict(&desk, swapped).await;
+        assert_eq!(error, Some(ky.has(Fault::Mismatch)));
     });
 }
 
@@ -147,17 +155,10 @@ fn a_flash_without_a_file_system_is_named() {
 /// A device certificate that is good at other times only: the clock is doubted first, the
 /// operator told each time, and the button still works.
 async fn out_of_date(from_days: i64, to_days: i64, number: u8, expected: impl Fn(Fault) -> bool) {
-    let day = |days: i64| {
-        let span = Duration::from_secs(days.unsigned_abs() * 86_400);
-        let now = SystemTime::now();
-        if days < 0 { now - span } else { now + span }
-    };
-    // The clock is asked for again after a minute each time.
-    hosttime::set_rate(100);
     let desk = Desk::set().await;
     let server = desk.server().await;
     let profile = Profile {
-        validity: Some(Validity::between(day(from_days), day(to_days)).expect("in order")),
+        validity: Some(days_from_now(from_days, to_days)),
         ..Profile::default()
     };
     let identity = desk.pki.device_with("SN-43", &profile);
@@ -166,17 +167,37 @@ async fn out_of_date(from_days: i64, to_days: i64, number: u8, expected: impl Fn
         server.mqtt_addr().port(),
         "",
     );
+    told_again_and_again(&desk, flash, number, File::Certificate, expected).await;
+}
+
+fn days_from_now(from: i64, to: i64) -> Validity {
+    let day = |days: i64| {
+        let span = Duration::from_secs(days.unsigned_abs() * 86_400);
+        let now = SystemTime::now();
+        if days < 0 { now - span } else { now + span }
+    };
+    Validity::between(day(from), day(to)).expect("in order")
+}
+
+/// A board with this flash says three times what is wrong with a file, the clock being set again in
+/// between.
+async fn told_again_and_again(
+    desk: &Desk,
+    flash: Flash,
+    number: u8,
+    file: File,
+    expected: impl Fn(Fault) -> bool,
+) {
+    // The clock is asked for again after a minute each time.
+    hosttime::set_rate(100);
     let board = desk.board(flash, number);
-    play(&desk, &board, number, async |diary| {
+    play(desk, &board, number, async |diary| {
         for _ in 0..3 {
             let Event::CredentialsRefused(error) = diary.until_named("credentials.refused").await
             else {
                 unreachable!()
             };
-            assert!(
-                error.file == File::Certificate && expected(error.fault),
-                "{error:?}"
-            );
+            assert!(error.file == file && expected(error.fault), "{error:?}");
             diary.until_named("clock.set").await;
         }
         board.chip.hold_button();
@@ -197,4 +218,59 @@ fn a_device_certificate_of_the_future_is_told_again_and_again() {
     scenario(out_of_date(10, 20, 44, |fault| {
         matches!(fault, Fault::NotYetValid { number: 1, .. })
     }));
+}
+
+/// Authorities whose root has expired.
+fn old_authorities() -> Pki {
+    let options = Options {
+        root_validity: Some(days_from_now(-20, -10)),
+        ..Options::default()
+    };
+    Pki::new(&options).expect("certificates")
+}
+
+#[test]
+fn an_expired_root_to_trust_is_told_again_and_again() {
+    scenario(async {
+        let desk = Desk::set().await;
+        let server = desk.server().await;
+        let device = desk.pki.device("SN-45").expect("a certificate");
+        let old = old_authorities();
+        let port = server.mqtt_addr().port();
+        let flash = desk.flash_trusting(&device, old.root_pem(), port);
+        let expired = |fault| matches!(fault, Fault::Expired { number: 1, .. });
+        told_again_and_again(&desk, flash, 45, File::ServerChain, expired).await;
+    });
+}
+
+#[test]
+fn an_expired_root_beside_a_good_one_does_no_harm_and_opens_no_door() {
+    scenario(async {
+        let desk = Desk::set().await;
+        let device = desk.pki.device("SN-46").expect("a certificate");
+        let old = old_authorities();
+        let trust = format!("{}{}", old.root_pem(), desk.pki.root_pem());
+        // A server of the old ones first, and then one of the new ones.
+        let (good, line) = (desk.server().await, Line::lay().await.expect("a line"));
+        let identity = old.server(&["localhost"]).expect("a certificate");
+        let tls = Tls::from_pem(
+            identity.chain_pem().as_bytes(),
+            identity.key_pem().as_bytes(),
+        );
+        let config = Config {
+            tls: Some(tls.expect("TLS")),
+            ..Config::default()
+        };
+        let outdated = Server::start(config).await.expect("a server");
+        line.lead_to(Some(outdated.mqtt_addr().port()));
+        let board = desk.board(desk.flash_trusting(&device, &trust, line.port), 46);
+        play(&desk, &board, 46, async |diary| {
+            let (error, _) = failure(diary).await;
+            let fault = CertificateFault::Expired;
+            assert_eq!(error, CloudError::Tls(TlsError::ServerCertificate(fault)));
+            line.lead_to(Some(good.mqtt_addr().port()));
+            diary.until_named("cloud.online").await;
+        })
+        .await;
+    });
 }
