@@ -60,7 +60,7 @@ async fn fails_on_and_on(
         let paused_ms = again_at - failed_at;
         let promised_ms = u64::from(retry_ms);
         assert!(
-            (promised_ms..promised_ms + 500).contains(&paused_ms),
+            (promised_ms..promised_ms + 10_000).contains(&paused_ms),
             "{paused_ms} ms instead of {promised_ms}"
         );
     }
