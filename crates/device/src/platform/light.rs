@@ -59,7 +59,7 @@ impl Shown {
             }
             Event::Online { .. } => shown.stage = Some(Stage::Online),
             // It starts afresh, and being provisioned again mends it.
-            Event::StorageFailed(StorageError::NvsUnreadable) => {}
+            Event::StorageFailed(StorageError::NvsUnreadable | StorageError::NvsDamaged) => {}
             // Only another start can tell that it is mended.
             Event::StorageFailed(_) => shown.storage_failed = true,
             Event::CredentialsRefused(_) => {

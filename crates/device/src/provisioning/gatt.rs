@@ -45,6 +45,8 @@ const ADVERTISE: Duration = Duration::from_secs(5);
 /// How long a client may stay without a session: as long as one that has a session may be silent
 /// (`protocomm::device::Limits::idle`). There is one link at a time, and others wait for it.
 const WITHOUT_SESSION: Duration = Duration::from_secs(300);
+/// How long the controller may take to start, and to advertise.
+const START: Duration = Duration::from_secs(10);
 /// How long the controller may take to confirm that a link is closed.
 const CLOSE: Duration = Duration::from_millis(900);
 
@@ -90,12 +92,17 @@ where
 
     let clients = async {
         let mut peripheral = stack.peripheral();
-        service.tell(&Event::ProvisioningStarted {
+        let mut started = Some(Event::ProvisioningStarted {
             name: name.chars().collect(),
             security: service.scheme(),
         });
         loop {
-            let advertiser = advertise(&mut peripheral, name).await?;
+            let advertising = with_timeout(START, advertise(&mut peripheral, name));
+            // One that says nothing is no better than one that fails.
+            let advertiser = advertising.await.map_err(|_| BluetoothFailed)??;
+            if let Some(started) = started.take() {
+                service.tell(&started);
+            }
             let accepted = with_timeout(ADVERTISE, advertiser.accept());
             let connection = match select(accepted, service.closing()).await {
                 Either::First(Ok(Ok(connection))) => connection,

@@ -220,3 +220,35 @@ fn a_client_is_shown_each_network_once_and_none_without_a_name() {
         select(talk, service.run()).await;
     });
 }
+
+/// A controller that takes everything and says nothing.
+struct Mute;
+
+impl embedded_io_async::ErrorType for Mute {
+    type Error = core::convert::Infallible;
+}
+
+impl bt_hci_transport::Transport for Mute {
+    async fn read<'a, P: bt_hci_transport::PacketToHost<'a>>(
+        &self,
+        _: &'a mut [u8],
+    ) -> Result<P, Self::Error> {
+        core::future::pending().await
+    }
+    async fn write<P: bt_hci_transport::PacketToController>(
+        &self,
+        _: &P,
+    ) -> Result<(), Self::Error> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_controller_that_says_nothing_is_given_up() {
+    serving(Radio::default(), async |service| {
+        let begin = Instant::now();
+        let ended = provision(Mute, "PROV_1A2B3C", service, None, None).await;
+        assert!(ended.is_err());
+        assert!(begin.elapsed() <= Duration::from_secs(11));
+    });
+}

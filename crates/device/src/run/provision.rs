@@ -2,7 +2,7 @@
 
 use alloc::rc::Rc;
 use alloc::string::String;
-use embassy_time::{Duration, Timer};
+use embassy_time::{Duration, Timer, with_timeout};
 use protocomm::gatt::device_name;
 use protocomm::qr::{Payload, Transport};
 use protocomm::security::{IvMode, ProofDigest, Salt, SrpVerifier};
@@ -16,6 +16,9 @@ use crate::settings::{Proof, Security};
 
 /// How long to wait before a controller that did not start is tried again.
 const PAUSE: Duration = Duration::from_secs(10);
+
+/// How long a controller may take to power up.
+const START: Duration = Duration::from_secs(30);
 
 /// Letters and digits that nobody mistakes for one another, 32 of them: five bits each.
 const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
@@ -56,9 +59,13 @@ async fn serve<P: Platform>(
         });
     };
     let service = Service::new(security, life.wifi, life.entropy(), &tell, &keep);
-    let transport = match bluetooth.start().await {
-        Ok(transport) => transport,
-        Err(error) => {
+    let transport = match with_timeout(START, bluetooth.start()).await {
+        Ok(Ok(transport)) => transport,
+        Err(_) => {
+            life.tell(&Event::BluetoothFailed);
+            return Timer::after(PAUSE).await;
+        }
+        Ok(Err(error)) => {
             log::error!("the Bluetooth controller did not start: {error:?}");
             life.tell(&Event::BluetoothFailed);
             return Timer::after(PAUSE).await;

@@ -13,7 +13,8 @@ pub enum StorageError {
     PartitionOutside(&'static str),
     /// NVS holds something else, or is damaged beyond its own repair.
     NvsUnreadable,
-    /// Something in NVS was damaged and is gone: worn flash, or foreign hands.
+    /// Something in NVS cannot be read and makes room: worn flash, foreign hands, or a power cut
+    /// while a page was erased, of which nothing was lost.
     NvsDamaged,
     /// NVS has no room left.
     NvsFull,
@@ -41,8 +42,9 @@ impl fmt::Display for StorageError {
                  device again",
             ),
             Self::NvsDamaged => f.write_str(
-                "something in NVS was damaged and is gone: if the device waits to be provisioned, \
-                 do it again, with the code that it shows now; if this comes often, replace the board",
+                "a part of NVS cannot be read, from worn flash or a power cut, and makes room: if the \
+                 device waits to be provisioned, do it again, with the code that it shows now; if \
+                 this comes often, replace the board",
             ),
             Self::NvsFull => {
                 f.write_str("NVS is full: erase the nvs partition, then provision again")

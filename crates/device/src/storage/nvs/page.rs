@@ -37,8 +37,9 @@ impl Phase {
             Self::Active => 0xffff_fffe,
             Self::Full => 0xffff_fffc,
             Self::Freeing => 0xffff_fff8,
-            // ESP-IDF calls it corrupt, and erases such a page before it is used again.
-            Self::Moved => 0xffff_fff0,
+            // ESP-IDF calls it corrupt, and erases such a page before it is used again. Bits that
+            // an erasure raises early do not make another phase of it.
+            Self::Moved => 0,
         }
     }
 }
