@@ -11,6 +11,8 @@ use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
     Issuer, KeyUsagePurpose, SanType, SerialNumber,
 };
+use time::OffsetDateTime;
+use x509_parser::{certificate::X509Certificate, prelude::FromDer};
 use zeroize::Zeroizing;
 
 use crate::{
@@ -58,7 +60,8 @@ pub struct Profile {
     pub algorithm: KeyAlgorithm,
     /// How the key is written.
     pub encoding: KeyEncoding,
-    /// The dates; 20 years for a device and 825 days for a server if `None`.
+    /// The dates; 20 years for a device and 825 days for a server if `None`. They end with the
+    /// authority's at the latest.
     pub validity: Option<Validity>,
 }
 
@@ -158,13 +161,7 @@ impl Pki {
     /// As [`device`](Self::device), and [`Error::Invalid`] for an encoding that the kind of key
     /// does not have.
     pub fn device_with(&self, serial_number: &str, profile: &Profile) -> Result<Identity, Error> {
-        // Slashes, as serial numbers name folders.
-        if !is_name(serial_number)
-            || serial_number.contains(['/', '\\'])
-            || matches!(serial_number, "." | "..")
-        {
-            return Err(InvalidRequest::SerialNumber(serial_number.to_owned()).into());
-        }
+        check_serial_number(serial_number)?;
         let mut params = params(profile.validity, DEVICE_DAYS)?;
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         self.issue(Role::Device, serial_number, params, profile)
@@ -211,6 +208,12 @@ impl Pki {
         profile: &Profile,
     ) -> Result<Identity, Error> {
         key::check(profile.algorithm, profile.encoding)?;
+        let ends = self.intermediate_ends()?;
+        if params.not_before >= ends {
+            return Err(InvalidRequest::AfterAuthority.into());
+        }
+        let shortened = params.not_after > ends;
+        params.not_after = params.not_after.min(ends);
         params.distinguished_name = DistinguishedName::new();
         params
             .distinguished_name
@@ -232,7 +235,31 @@ impl Pki {
             intermediate: self.intermediate.certificate.clone(),
             key: key.pem(profile.encoding)?,
             trust: self.root.certificate.clone(),
+            shortened,
         })
+    }
+
+    /// The last moment of the intermediate, or of the root if that comes first.
+    fn intermediate_ends(&self) -> Result<OffsetDateTime, Error> {
+        let ends = |authority: &Authority| {
+            let block = pem::parse(&authority.certificate).ok()?;
+            let (_, x509) = X509Certificate::from_der(block.contents()).ok()?;
+            Some(x509.validity().not_after.to_datetime())
+        };
+        ends(&self.root)
+            .zip(ends(&self.intermediate))
+            .map(|(root, intermediate)| root.min(intermediate))
+            .ok_or_else(|| Error::Backend("a certificate of an authority is damaged".into()))
+    }
+
+    /// The name of the issuer, DER, as it stands in what the intermediate issues.
+    pub(crate) fn issued_issuer(&self) -> Result<Vec<u8>, Error> {
+        let pair = self.intermediate.key.pair();
+        let issuer = Issuer::from_ca_cert_pem(&self.intermediate.certificate, pair)?;
+        let issued = params(None, 1)?.signed_by(pair, &issuer)?;
+        let (_, issued) = X509Certificate::from_der(issued.der())
+            .map_err(|_| Error::Backend("what was issued cannot be read".into()))?;
+        Ok(issued.issuer().as_raw().to_vec())
     }
 
     pub(crate) fn key_pems(&self) -> Result<[Zeroizing<String>; 2], Error> {
@@ -289,6 +316,17 @@ fn subject_alt_name(name: &str) -> Result<SanType, InvalidRequest> {
         return Err(invalid());
     }
     Ok(SanType::DnsName(name.try_into().map_err(|_| invalid())?))
+}
+
+pub(crate) fn check_serial_number(serial_number: &str) -> Result<(), InvalidRequest> {
+    // Slashes, as serial numbers name folders.
+    if !is_name(serial_number)
+        || serial_number.contains(['/', '\\'])
+        || matches!(serial_number, "." | "..")
+    {
+        return Err(InvalidRequest::SerialNumber(serial_number.to_owned()));
+    }
+    Ok(())
 }
 
 fn is_name(text: &str) -> bool {

@@ -25,6 +25,9 @@ pub enum InvalidRequest {
     /// The dates are the wrong way round, or outside the years 1950 to 9999.
     #[error("the validity has to end after it begins, within the years 1950 to 9999")]
     Validity,
+    /// Nothing that an authority issues is valid for longer than itself.
+    #[error("the validity begins after that of the CA has ended: make a new CA, or begin earlier")]
+    AfterAuthority,
     /// SEC1 is for elliptic-curve keys, PKCS#1 for RSA keys.
     #[error("{algorithm} keys cannot be written as {encoding}: use PKCS#8")]
     Encoding {

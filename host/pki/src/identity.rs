@@ -22,6 +22,7 @@ pub struct Identity {
     pub(crate) intermediate: String,
     pub(crate) key: Zeroizing<String>,
     pub(crate) trust: String,
+    pub(crate) shortened: bool,
 }
 
 impl Identity {
@@ -54,6 +55,13 @@ impl Identity {
     /// What the holder trusts the other side by: the root. A device's `server_chain.pem`.
     pub fn trust_pem(&self) -> &str {
         &self.trust
+    }
+}
+
+impl Identity {
+    /// Whether its dates end with the authority's, earlier than they were asked for.
+    pub fn shortened(&self) -> bool {
+        self.shortened
     }
 }
 

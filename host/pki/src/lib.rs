@@ -4,6 +4,7 @@
 
 mod authority;
 mod error;
+mod file;
 mod identity;
 mod key;
 mod store;
@@ -11,6 +12,7 @@ mod validity;
 
 pub use authority::{Options, Pki, Profile};
 pub use error::{Error, InvalidRequest};
+pub use file::write_private;
 pub use identity::{Identity, Role};
 pub use key::{KeyAlgorithm, KeyEncoding};
 pub use store::Existing;

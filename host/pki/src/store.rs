@@ -1,15 +1,19 @@
 //! Folders: writing an authority or an identity, and loading an authority again.
 
 use std::{
-    fs::{self, OpenOptions},
-    io::Write,
+    fs,
     path::{Path, PathBuf},
 };
 
 use x509_parser::{certificate::X509Certificate, prelude::FromDer};
 use zeroize::Zeroizing;
 
-use crate::{Error, Identity, Pki, Role, authority::Authority, key::Key};
+use crate::{
+    Error, Identity, Pki, Role,
+    authority::{Authority, check_serial_number},
+    file::{self, Draft},
+    key::Key,
+};
 
 /// What to do about files that exist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +25,8 @@ pub enum Existing {
 }
 
 const ROOT: [&str; 2] = ["root.crt", "root.key"];
+/// In the order in which they are written.
+const DEVICE: [&str; 3] = ["device.key", "server_chain.pem", "device.crt"];
 const INTERMEDIATE: [&str; 2] = ["intermediate.crt", "intermediate.key"];
 
 /// A file to write. Secret ones are for their owner only.
@@ -72,7 +78,8 @@ impl Pki {
     /// # Errors
     ///
     /// [`Error::Io`], and [`Error::Unusable`] for a file that is not what it should be, a key that
-    /// does not match its certificate, or an intermediate that the root did not sign.
+    /// does not match its certificate, an intermediate that the root did not sign, or one that
+    /// cannot issue what would be verified.
     pub fn load(folder: &Path) -> Result<Self, Error> {
         let [root, intermediate] = [ROOT, INTERMEDIATE]
             .map(|[certificate, key]| load(&folder.join(certificate), &folder.join(key)));
@@ -89,7 +96,63 @@ impl Pki {
             let reason = "not signed by root.crt: use the root that it was issued by";
             return Err(Error::Unusable { path, reason });
         }
-        Ok(Self { root, intermediate })
+        if intermediate_x509.issuer().as_raw() != root_x509.subject().as_raw() {
+            let reason = "its issuer is not called as root.crt's subject is: no chain can be built";
+            return Err(Error::Unusable { path, reason });
+        }
+        let subject = intermediate_x509.subject().as_raw().to_vec();
+        let pki = Self { root, intermediate };
+        if pki.issued_issuer()? != subject {
+            let reason = "a part of its name cannot be repeated in what it issues (as the second DC of \
+                          DC=com, DC=example): make an intermediate whose name has each part once, of \
+                          the usual kinds";
+            return Err(Error::Unusable { path, reason });
+        }
+        Ok(pki)
+    }
+
+    /// Whether a folder holds the identity of this device, complete and issued by this authority.
+    /// `false` if there is no certificate in it, whatever a run that was killed has left beside;
+    /// what is left of writing goes away.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unusable`] if the certificate there is another's, or the other files do not go with
+    /// it; [`Error::Invalid`] for a serial number that cannot be a name; [`Error::Io`].
+    pub fn has_device(&self, folder: &Path, serial_number: &str) -> Result<bool, Error> {
+        check_serial_number(serial_number)?;
+        let [key_path, trust_path, certificate_path] = DEVICE.map(|name| folder.join(name));
+        for path in [&key_path, &trust_path, &certificate_path] {
+            file::clean(path).map_err(io(path))?;
+        }
+        let chain = match fs::read_to_string(&certificate_path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+            chain => chain.map_err(io(&certificate_path))?,
+        };
+        let unusable = |path: &Path, reason| {
+            let path = path.to_owned();
+            Err(Error::Unusable { path, reason })
+        };
+        let Some(leaf) = chain.strip_suffix(self.intermediate_pem()) else {
+            let reason = "not of this CA: its chain does not end with intermediate.crt";
+            return unusable(&certificate_path, reason);
+        };
+        let leaf_der = der(&certificate_path, leaf)?;
+        let leaf = x509(&certificate_path, &leaf_der)?;
+        let names: Vec<_> = leaf.subject().iter_common_name().collect();
+        if !matches!(names[..], [name] if name.as_str().ok() == Some(serial_number)) {
+            let reason = "of another device: its CN is not the serial number";
+            return unusable(&certificate_path, reason);
+        }
+        let key = Zeroizing::new(fs::read_to_string(&key_path).map_err(io(&key_path))?);
+        let pair = Key::from_pem(&key);
+        if !pair.is_ok_and(|key| is_pair(&leaf, &key)) {
+            return unusable(&key_path, "does not match the certificate beside it");
+        }
+        if fs::read_to_string(&trust_path).map_err(io(&trust_path))? != self.root_pem() {
+            return unusable(&trust_path, "not the root of this CA");
+        }
+        Ok(true)
     }
 }
 
@@ -109,15 +172,18 @@ impl Identity {
                 Output::public("server.crt", &chain),
             ],
             Role::Device => &[
-                Output::secret("device.key", self.key_pem()),
-                Output::public("device.crt", &chain),
-                Output::public("server_chain.pem", self.trust_pem()),
+                Output::secret(DEVICE[0], self.key_pem()),
+                Output::public(DEVICE[1], self.trust_pem()),
+                Output::public(DEVICE[2], &chain),
             ],
         };
         write(folder, existing, outputs)
     }
 }
 
+/// Writes all of them or none. The last one tells that the others are complete: where it would
+/// replace an old one, that goes first, so that a run that is killed in between leaves no
+/// certificate beside another's key.
 fn write(folder: &Path, existing: Existing, outputs: &[Output<'_>]) -> Result<(), Error> {
     fs::create_dir_all(folder).map_err(io(folder))?;
     if existing == Existing::Refuse {
@@ -129,35 +195,21 @@ fn write(folder: &Path, existing: Existing, outputs: &[Output<'_>]) -> Result<()
             }
         }
     }
+    let mut drafts = Vec::new();
     for output in outputs {
         let path = folder.join(output.name);
-        let new = folder.join(format!(".{}.new", output.name));
-        let written = create(&new, output).and_then(|()| fs::rename(&new, &path));
-        written.map_err(|source| {
-            // Half a file is of no use to anybody; that it cannot be removed either says no more.
-            let _ = fs::remove_file(&new);
-            Error::Io { path, source }
-        })?;
+        let draft = Draft::write(&path, output.contents.as_bytes(), output.is_secret);
+        let draft = draft.and_then(|draft| draft.sync().map(|()| draft));
+        drafts.push(draft.map_err(io(&path))?);
+    }
+    if let Some(last) = drafts.last() {
+        file::remove(last.path()).map_err(io(last.path()))?;
+    }
+    for draft in drafts {
+        let path = draft.path().to_owned();
+        draft.keep().map_err(io(&path))?;
     }
     Ok(())
-}
-
-fn create(path: &Path, output: &Output<'_>) -> std::io::Result<()> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt;
-        options.mode(if output.is_secret { 0o600 } else { 0o644 });
-    }
-    // One left by a run that was killed.
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut file = options.open(path)?;
-    file.write_all(output.contents.as_bytes())?;
-    file.sync_all()
 }
 
 fn load(certificate_path: &Path, key_path: &Path) -> Result<Authority, Error> {
@@ -181,13 +233,23 @@ fn load(certificate_path: &Path, key_path: &Path) -> Result<Authority, Error> {
             "not the certificate of an authority",
         ));
     }
-    if x509.public_key().raw != rcgen::PublicKeyData::subject_public_key_info(key.pair()) {
+    if let Ok(Some(usage)) = x509.key_usage()
+        && !usage.value.key_cert_sign()
+    {
+        let reason = "may not sign certificates: its key usage is without keyCertSign";
+        return Err(unusable(certificate_path, reason));
+    }
+    if !is_pair(&x509, &key) {
         return Err(unusable(
             key_path,
             "does not match the certificate beside it",
         ));
     }
     Ok(Authority { certificate, key })
+}
+
+fn is_pair(x509: &X509Certificate<'_>, key: &Key) -> bool {
+    x509.public_key().raw == rcgen::PublicKeyData::subject_public_key_info(key.pair())
 }
 
 fn der(path: &Path, certificate: &str) -> Result<Vec<u8>, Error> {

@@ -199,3 +199,87 @@ fn no_two_certificates_have_the_same_serial_number() {
     assert_ne!(one, other);
     assert_eq!((one.len(), other.len()), (16, 16));
 }
+
+#[test]
+fn a_replacement_that_fails_leaves_what_was_there() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let pki = pki();
+    let old = pki.device("SN-1").expect("issues");
+    old.write_to(folder.path(), Existing::Refuse)
+        .expect("writes");
+    let before = names(folder.path());
+    // Where the last file would be written first, there is a folder with something in it.
+    let in_the_way = folder.path().join(".device.crt.new");
+    fs::create_dir(&in_the_way).expect("makes");
+    let new = pki.device("SN-1").expect("issues");
+    assert!(matches!(
+        new.write_to(folder.path(), Existing::Replace),
+        Err(Error::Io { .. })
+    ));
+    let key = fs::read_to_string(folder.path().join("device.key")).expect("reads");
+    assert!(key == old.key_pem(), "still the old one");
+    fs::remove_dir(&in_the_way).expect("removes");
+    assert_eq!(names(folder.path()), before, "nothing is left beside");
+}
+
+#[test]
+fn a_batch_that_was_interrupted_is_told_from_one_that_was_not() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path();
+    let pki = pki();
+    assert!(
+        !pki.has_device(&path.join("nowhere"), "SN-1")
+            .expect("looks")
+    );
+    let device = pki.device("SN-1").expect("issues");
+    device.write_to(path, Existing::Refuse).expect("writes");
+    fs::write(path.join(".device.key.new"), "half").expect("writes");
+    assert!(pki.has_device(path, "SN-1").expect("looks"));
+    assert_eq!(
+        names(path),
+        ["device.crt", "device.key", "server_chain.pem"]
+    );
+
+    let refused = |pki: &Pki, serial| {
+        pki.has_device(path, serial)
+            .expect_err("refused")
+            .to_string()
+    };
+    assert!(refused(&pki, "SN-2").contains("of another device"));
+    assert!(
+        refused(&Pki::new(&Options::default()).expect("makes"), "SN-1").contains("not of this CA")
+    );
+    let other = pki.device("SN-1").expect("issues");
+    fs::write(path.join("device.key"), other.key_pem()).expect("writes");
+    assert!(refused(&pki, "SN-1").contains("does not match"));
+    fs::write(path.join("device.key"), device.key_pem()).expect("writes");
+    fs::remove_file(path.join("server_chain.pem")).expect("removes");
+    assert!(matches!(
+        pki.has_device(path, "SN-1"),
+        Err(Error::Io { .. })
+    ));
+    // The certificate is what is written last.
+    fs::remove_file(path.join("device.crt")).expect("removes");
+    assert!(!pki.has_device(path, "SN-1").expect("looks"));
+    assert!(matches!(
+        pki.has_device(path, "../SN-1"),
+        Err(Error::Invalid(InvalidRequest::SerialNumber(_)))
+    ));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_private_file_is_private_whatever_was_there() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("flash.bin");
+    fs::write(&path, "old").expect("writes");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).expect("sets");
+    pki::write_private(&path, b"new").expect("writes");
+    assert_eq!(fs::read(&path).expect("reads"), b"new");
+    let mode = fs::metadata(&path).expect("there").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    assert_eq!(names(folder.path()), ["flash.bin"]);
+    pki::write_private(Path::new("/dev/null"), b"new").expect("writes");
+}
