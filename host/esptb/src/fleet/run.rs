@@ -18,7 +18,7 @@ use super::server::LocalServer;
 use super::summary::{Mark, Summary};
 use super::tally::{Counts, Times, Usage};
 use crate::arguments::duration;
-use crate::console::printable;
+use crate::console::{self, printable};
 use crate::demo::{interrupted, on_one_thread};
 
 /// How long samples under way may take to arrive at the end: longer than the device's own
@@ -52,6 +52,10 @@ pub(crate) struct Options {
     /// Between two samples of a device, 100ms to 1h
     #[arg(long, default_value = "1s", requires = "count", value_parser = duration, value_name = "TIME")]
     interval: Duration,
+    /// With --for: once no other device came online for this time, do not wait for the rest, which
+    /// count as failed
+    #[arg(long, default_value = "60s", requires = "count", value_parser = duration, value_name = "TIME")]
+    online_within: Duration,
     /// Processes that share the devices [default: one for each core]
     #[arg(long, requires = "count", value_name = "N")]
     workers: Option<u32>,
@@ -107,7 +111,7 @@ async fn live(options: &Options, broker: &Broker, limit: Option<Duration>) -> Re
     let mut fleet = Fleet::new(Crew::start(workers)?, count);
     fleet.make(&share).await?;
     fleet.go(options.ramp).await?;
-    fleet.watch(limit).await?;
+    fleet.watch(limit, options.online_within).await?;
     fleet.drain().await?;
     let stored = match server {
         Some(server) => {
@@ -119,9 +123,9 @@ async fn live(options: &Options, broker: &Broker, limit: Option<Duration>) -> Re
     };
     let summary = fleet.summary(options.ramp, stored);
     if options.json {
-        println!("{}", serde_json::to_string_pretty(&summary)?);
+        console::line(serde_json::to_string_pretty(&summary)?)?;
     } else {
-        anstream::print!("{summary}");
+        console::line(summary.to_string().trim_end())?;
     }
     summary.verdict()
 }
@@ -176,6 +180,11 @@ struct Fleet {
     acknowledging: Times,
     trouble: Option<String>,
     started: Instant,
+    /// The most that were online at once, and since when.
+    most_online: u64,
+    risen: Instant,
+    /// When the rest was given up, and how many it was.
+    given_up: Option<(Instant, u64)>,
     /// When all were online, and what it took until then.
     complete: Option<Mark>,
     /// When the run was over.
@@ -194,6 +203,9 @@ impl Fleet {
             acknowledging: Times::default(),
             trouble: None,
             started: Instant::now(),
+            most_online: 0,
+            risen: Instant::now(),
+            given_up: None,
             complete: None,
             over: None,
         }
@@ -224,6 +236,8 @@ impl Fleet {
     /// Has them switched on, so many a second over all workers.
     async fn go(&mut self, ramp: f64) -> Result<()> {
         self.started = Instant::now();
+        // No device can be online before it is switched on.
+        self.risen = self.started + Duration::from_secs_f64(f64::from(self.count) / ramp);
         let workers = self.crew.len();
         for index in 0..workers {
             let order = Order::Go {
@@ -235,17 +249,25 @@ impl Fleet {
         Ok(())
     }
 
-    /// Until the time is over, counted from when all are online, or somebody interrupts.
-    async fn watch(&mut self, limit: Option<Duration>) -> Result<()> {
+    /// Until the time is over, counted from when all are online or no hope for the rest is left, or
+    /// somebody interrupts.
+    async fn watch(&mut self, limit: Option<Duration>, online_within: Duration) -> Result<()> {
         let mut interrupted = pin!(interrupted());
         let mut lines = Lines::new();
         let mut ticks = interval(Duration::from_secs(1));
         loop {
-            let end = limit.zip(self.complete.as_ref());
-            let end = end.map(|(limit, complete)| complete.at + limit);
+            let hopeless = self.risen + online_within;
+            let waits = limit.is_some() && self.complete.is_none() && self.given_up.is_none();
+            let begun = self.given_up.map(|(at, _)| at);
+            let begun = begun.or(self.complete.as_ref().map(|complete| complete.at));
+            let end = limit.zip(begun).map(|(limit, begun)| begun + limit);
             tokio::select! {
                 () = &mut interrupted => break,
                 told = self.crew.next() => self.note(told?),
+                () = sleep_until(hopeless.into()), if waits => {
+                    let absent = u64::from(self.count).saturating_sub(self.counts().online);
+                    self.given_up = Some((Instant::now(), absent));
+                }
                 _ = ticks.tick() => lines.show(&self.progress()),
                 () = sleep_until(end.unwrap_or_else(Instant::now).into()), if end.is_some() => break,
             }
@@ -261,6 +283,10 @@ impl Fleet {
         let workers = self.crew.len();
         let end = Instant::now() + PATIENCE;
         let mut interrupted = pin!(interrupted());
+        if self.counts().connected == 0 {
+            // What waits, waits for a broker that was never there.
+            return Ok(());
+        }
         // What was under way when the order came is told once more by each.
         let mut heard = vec![0; workers];
         loop {
@@ -289,7 +315,12 @@ impl Fleet {
             }
             self.latest[index] = progress;
         }
-        if self.complete.is_none() && self.counts().online == u64::from(self.count) {
+        let online = self.counts().online;
+        if online > self.most_online {
+            self.most_online = online;
+            self.risen = self.risen.max(Instant::now());
+        }
+        if self.complete.is_none() && online == u64::from(self.count) {
             self.complete = Some(self.mark());
             // Before, the broker was busy with handshakes.
             self.acknowledging = Times::default();
@@ -336,6 +367,7 @@ impl Fleet {
 
     fn summary(self, ramp: f64, stored: Option<u64>) -> Summary {
         let over = self.over.clone().unwrap_or_else(|| self.mark());
+        let absent = self.given_up.map_or(0, |(_, absent)| absent);
         Summary::new(
             self.count,
             ramp,
@@ -351,6 +383,7 @@ impl Fleet {
             self.acknowledging.percentiles(),
             self.trouble,
         )
+        .with_absent(absent)
     }
 }
 

@@ -62,6 +62,8 @@ pub(crate) struct Summary {
     devices: u32,
     workers: usize,
     online: u64,
+    /// Devices that were waited for in vain.
+    absent: u64,
     connections: u64,
     failures: u64,
     last_failure: Option<String>,
@@ -164,10 +166,26 @@ impl Summary {
         }
     }
 
+    /// How many devices were waited for in vain.
+    pub(super) fn with_absent(self, absent: u64) -> Self {
+        Self { absent, ..self }
+    }
+
     /// # Errors
     ///
-    /// If a sample was lost, or dropped.
+    /// If a device did not come online, or a sample was lost or dropped.
     pub(super) fn verdict(&self) -> Result<()> {
+        if self.absent > 0 {
+            let last = self
+                .last_failure
+                .as_deref()
+                .unwrap_or("nothing failed, it is only slow");
+            bail!(
+                "{} of {} devices did not come online; the last failure: {last}",
+                self.absent,
+                self.devices
+            );
+        }
         match (self.lost, self.dropped) {
             (0, 0) => Ok(()),
             (0, dropped) => bail!(
@@ -194,6 +212,9 @@ impl fmt::Display for Summary {
                 "; all online after {seconds:.1} s, {rate:.0} connections a second (at most {})",
                 self.ramp
             );
+        }
+        if self.absent > 0 {
+            devices += &format!("; {} did not come online", self.absent);
         }
         row(f, "devices", &devices)?;
         let mut connections = format!("{}, {} failures", self.connections, self.failures);
@@ -294,6 +315,17 @@ mod tests {
         assert_eq!(summary.devices_per_core, Some(50.0));
         assert_eq!(summary.memory_per_device, Some(100));
         assert!(summary.verdict().is_ok());
+    }
+
+    #[test]
+    fn a_device_that_was_waited_for_in_vain_is_a_failure() {
+        let summary = summary(100, 0, Some(100)).with_absent(1);
+        let told = summary.verdict().unwrap_err().to_string();
+        assert!(
+            told.starts_with("1 of 10 devices did not come online"),
+            "{told}"
+        );
+        assert!(summary.to_string().contains("; 1 did not come online"));
     }
 
     #[test]
