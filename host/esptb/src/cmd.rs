@@ -9,5 +9,6 @@ pub(crate) mod image;
 pub(crate) mod monitor;
 pub(crate) mod pki;
 pub(crate) mod provision;
+mod reach;
 pub(crate) mod serve;
 pub(crate) mod simulate;

@@ -4,7 +4,7 @@
 //! Colours appear on a terminal only.
 
 use std::fmt;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
@@ -151,10 +151,19 @@ pub(crate) fn log_into(file: Option<File>) {
 ///
 /// [`OutputClosed`] where nobody reads any more, as behind `| head`.
 pub(crate) fn line(text: impl fmt::Display) -> anyhow::Result<()> {
-    match writeln!(anstream::stdout(), "{text}") {
+    printed(writeln!(anstream::stdout(), "{text}"))
+}
+
+/// What became of printing.
+///
+/// # Errors
+///
+/// As [`line`].
+pub(crate) fn printed(outcome: io::Result<()>) -> anyhow::Result<()> {
+    match outcome {
         Ok(()) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(OutputClosed.into()),
-        Err(error) => Err(error.into()),
+        Err(error) => Err(anyhow::Error::new(error).context("cannot print")),
     }
 }
 
@@ -172,23 +181,8 @@ impl std::error::Error for OutputClosed {}
 
 /// Tells of a file or folder that was made, and what it is.
 pub(crate) fn made(path: &Path, what: &str) {
-    anstream::println!("{}  {}", path.display(), paint(FAINT, what));
-}
-
-/// Writes a file that only its owner may read, in place of any that is there.
-///
-/// # Errors
-///
-/// What the operating system says.
-pub(crate) fn write_secret(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt;
-        options.mode(0o600);
-    }
-    options.open(path)?.write_all(bytes)
+    // It is there all the same if nobody reads of it.
+    let _ = line(format_args!("{}  {}", path.display(), paint(FAINT, what)));
 }
 
 #[cfg(test)]

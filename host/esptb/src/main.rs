@@ -8,6 +8,7 @@ mod arguments;
 mod cmd;
 mod console;
 mod demo;
+mod files;
 mod fleet;
 mod serial;
 

@@ -1,17 +1,18 @@
 //! `esptb conformance`: does a device provision as ESP-IDF's do?
 
-use std::fs;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use clap::Args;
 use provisioner::Secrets;
 use provisioner::conformance::{self, COMMIT, Finding, Options, Report, Target, Verdict, Weight};
-use vhci::{HciSpec, SharedAir};
+use vhci::SharedAir;
 use zeroize::Zeroizing;
 
+use super::reach::Reach;
 use crate::console::{BAD, FAINT, GOOD, STRONG, paint, printable};
 use crate::demo::on_one_thread;
+use crate::files;
 
 /// Check that a device provisions as ESP-IDF's do, over Bluetooth or HTTP
 ///
@@ -21,15 +22,8 @@ use crate::demo::on_one_thread;
 #[derive(Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Cmd {
-    /// The Bluetooth controller: hci0 (Linux), tcp:HOST:PORT (H4)
-    #[arg(long, default_value = "hci0", value_name = "CONTROLLER")]
-    hci: HciSpec,
-    /// Over HTTP instead: the device's address while it is an access point (192.168.4.1)
-    #[arg(long, value_name = "HOST[:PORT]", conflicts_with_all = ["hci", "name"])]
-    http: Option<String>,
-    /// The device's name, if several are in the air
-    #[arg(long, value_name = "NAME")]
-    name: Option<String>,
+    #[command(flatten)]
+    reach: Reach,
     /// What the device's name must begin with
     #[arg(long, default_value = "PROV_", value_name = "TEXT")]
     prefix: String,
@@ -113,16 +107,12 @@ async fn check(cmd: Cmd) -> Result<()> {
             bail!("there is no case `{name}`; --list shows them");
         }
     }
-    let target = match &cmd.http {
+    let target = match &cmd.reach.http {
         Some(address) => Target::Http(address.clone()),
-        None if cmd.hci == HciSpec::Virtual => bail!(
-            "there is nobody in the air of a virtual controller of this program's own: take one of \
-             `esptb simulate --air ADDR:PORT` by --hci tcp:ADDR:PORT"
-        ),
         None => Target::Bluetooth {
-            hci: cmd.hci.clone(),
+            hci: cmd.reach.controller()?.clone(),
             air: SharedAir::new(),
-            name: cmd.name.clone(),
+            name: cmd.reach.name.clone(),
         },
     };
     let mut secrets = Secrets::proof(cmd.pop.as_deref().unwrap_or_default());
@@ -140,8 +130,7 @@ async fn check(cmd: Cmd) -> Result<()> {
         (&cmd.junit, Report::to_junit),
     ] {
         if let Some(file) = file {
-            fs::write(file, text(&report))
-                .with_context(|| format!("cannot write {}", file.display()))?;
+            files::write(file, text(&report))?;
         }
     }
     close(&report)

@@ -7,9 +7,9 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand, ValueEnum};
-use pki::{Existing, KeyAlgorithm, KeyEncoding, Options, Pki, Profile, Validity};
+use pki::{Existing, Identity, KeyAlgorithm, KeyEncoding, Options, Pki, Profile, Validity};
 
-use crate::console::{self, FAINT, paint};
+use crate::console::{self, FAINT, WARN, paint};
 
 /// Make, show and check certificates
 ///
@@ -89,6 +89,9 @@ struct Device {
     out: PathBuf,
     #[command(flatten)]
     kind: Kind,
+    /// Leave alone the devices that have theirs already, as after a run that was interrupted
+    #[arg(long, conflicts_with = "replace")]
+    missing: bool,
     /// How the private key is written
     #[arg(long, value_enum, default_value_t = Encoding::Pkcs8, value_name = "FORM")]
     encoding: Encoding,
@@ -217,6 +220,7 @@ fn issue_server(server: &Server) -> Result<()> {
         &format!("certificate chain for {names}"),
     );
     console::made(&folder.join("server.key"), "its key");
+    tell_shortened(&identity);
     Ok(())
 }
 
@@ -224,12 +228,18 @@ fn issue_devices(device: &Device) -> Result<()> {
     let pki = load(&device.ca)?;
     let profile = device.kind.profile(device.encoding.into())?;
     for serial in &device.serials {
-        let identity = pki.device_with(serial, &profile)?;
         let folder = device.out.join(serial);
+        if device.missing && pki.has_device(&folder, serial)? {
+            console::made(&folder, "is there already");
+            continue;
+        }
+        let identity = pki.device_with(serial, &profile)?;
         identity
-            .write_to(&folder, existing(device.kind.replace))
+            .write_to(&folder, existing(device.kind.replace || device.missing))
             .map_err(or_replace)?;
-        console::made(&folder, &format!("CN {serial}, {}", profile.algorithm));
+        let what = format!("CN {serial}, {}", profile.algorithm);
+        console::made(&folder, &what);
+        tell_shortened(&identity);
     }
     anstream::println!(
         "{}",
@@ -239,6 +249,13 @@ fn issue_devices(device: &Device) -> Result<()> {
         )
     );
     Ok(())
+}
+
+fn tell_shortened(identity: &Identity) {
+    if identity.shortened() {
+        let line = "its dates end with those of the CA, earlier than was asked for";
+        anstream::eprintln!("{}", paint(WARN, line));
+    }
 }
 
 fn load(ca: &CaDir) -> Result<Pki> {

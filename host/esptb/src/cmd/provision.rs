@@ -9,8 +9,9 @@ use clap::Args;
 use provisioner::{
     AccessPoint, AuthMode, Error, FailReason, Found, Outcome, Progress, Provisioner, Secrets,
 };
-use vhci::{ControllerConfig, HciSpec, SharedAir};
+use vhci::{ControllerConfig, SharedAir};
 
+use super::reach::Reach;
 use crate::arguments::duration;
 use crate::console::{BAD, FAINT, GOOD, STRONG, paint, printable};
 use crate::demo::on_one_thread;
@@ -22,15 +23,8 @@ use crate::demo::on_one_thread;
 #[derive(Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Cmd {
-    /// The Bluetooth controller: hci0 (Linux), tcp:HOST:PORT (H4)
-    #[arg(long, default_value = "hci0", value_name = "CONTROLLER")]
-    hci: HciSpec,
-    /// Over HTTP instead: the device's address while it is an access point (192.168.4.1)
-    #[arg(long, value_name = "HOST[:PORT]", conflicts_with_all = ["hci", "name", "btsnoop"])]
-    http: Option<String>,
-    /// The device's name, if several are in the air
-    #[arg(long, value_name = "NAME")]
-    name: Option<String>,
+    #[command(flatten)]
+    reach: Reach,
     /// The proof of possession, from the device's label or QR code
     #[arg(long, env = "ESPTB_POP", hide_env_values = true, value_name = "SECRET")]
     pop: Option<String>,
@@ -59,7 +53,7 @@ pub(crate) struct Cmd {
     #[arg(long, default_value = "15s", value_parser = duration, value_name = "TIME")]
     timeout: Duration,
     /// Write what goes over HCI into this file, for Wireshark
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "http")]
     btsnoop: Option<PathBuf>,
 }
 
@@ -108,7 +102,7 @@ fn teller() -> impl FnMut(&Progress) {
 
 impl Cmd {
     async fn steps(&self, client: &mut Provisioner) -> Result<()> {
-        if self.http.is_none() {
+        if self.reach.http.is_none() {
             let device = self.find(client).await?;
             client.connect(&device).await?;
         }
@@ -125,17 +119,12 @@ impl Cmd {
     }
 
     async fn client(&self) -> Result<Provisioner> {
-        if let Some(address) = &self.http {
+        if let Some(address) = &self.reach.http {
             return Ok(Provisioner::http(address));
         }
-        if self.hci == HciSpec::Virtual {
-            bail!(
-                "there is nobody in the air of a virtual controller of this program's own: take one \
-                 of `esptb simulate --air ADDR:PORT` by --hci tcp:ADDR:PORT, or see `esptb demo`"
-            );
-        }
+        let controller = self.reach.controller()?;
         let config = ControllerConfig::default();
-        let mut transport = self.hci.open(&SharedAir::new(), config).await?;
+        let mut transport = controller.open(&SharedAir::new(), config).await?;
         if let Some(file) = &self.btsnoop {
             transport = transport.with_log(file)?;
         }
@@ -144,7 +133,7 @@ impl Cmd {
 
     /// Finds the device; where there are several, asks which.
     async fn find(&self, client: &mut Provisioner) -> Result<Found> {
-        match client.find(self.name.as_deref(), self.timeout).await {
+        match client.find(self.reach.name.as_deref(), self.timeout).await {
             Err(Error::Ambiguous(names)) => {
                 let names_listed = names.join(", ");
                 if !can_ask() {

@@ -23,7 +23,7 @@ use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
 use super::server::Certificates;
-use crate::console;
+use crate::files;
 
 /// The station addresses of the demo's devices begin with one of Espressif's prefixes.
 const MAC_PREFIX: [u8; 3] = [0x24, 0x0A, 0xC4];
@@ -279,9 +279,7 @@ impl Folder {
     }
 
     fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
-        let path = self.path(name);
-        console::write_secret(&path, bytes)
-            .with_context(|| format!("cannot write {}", path.display()))
+        files::write_private(&self.path(name), bytes)
     }
 }
 

@@ -1,7 +1,6 @@
 //! `esptb image --inspect`: what is in a file.
 
 use std::fmt::Display;
-use std::fs;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -10,6 +9,7 @@ use flashimage::{App, FLASH_SIZE, FileContents, FileInfo, Program, Volume};
 use serde::Serialize;
 
 use crate::console::{self, BAD, STRONG, WARN, paint, printable};
+use crate::files;
 
 /// The days before the end of a certificate on which it stands out.
 const SOON_DAYS: i64 = 30;
@@ -17,7 +17,7 @@ const DAY_S: i64 = 24 * 60 * 60;
 
 pub(super) fn run(file: &Path, json: bool) -> Result<()> {
     let name = file.display();
-    let bytes = fs::read(file).with_context(|| format!("cannot read {name}"))?;
+    let bytes = files::read(file)?;
     match flashimage::inspect(&bytes) {
         Ok(report) => show(&name, &report, &report.files, report.faults.len(), json),
         Err(flashimage::Error::Table(flashimage::TableError::Missing)) => {

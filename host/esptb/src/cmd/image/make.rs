@@ -10,7 +10,11 @@ use spiffs::Geometry;
 
 use super::{Cmd, Layout, wifi};
 use crate::cmd::pki::check;
+// Images hold private keys.
+pub(super) use crate::files::write_private as write;
+
 use crate::console::{self, FAINT, paint, printable};
+use crate::files::read;
 
 /// What names the default file, where no other output was asked for.
 const OUT: &str = "flash.bin";
@@ -81,7 +85,7 @@ pub(crate) fn check_files(folder: &Path) -> Result<String> {
     if !settings.exists() {
         return Ok(format!("{whose}; no settings.json, so defaults hold"));
     }
-    let settings = fs::read(&settings).with_context(|| settings.display().to_string())?;
+    let settings = read(&settings)?;
     let settings = Settings::parse(&settings)
         .map_err(anyhow::Error::msg)
         .context(remedy)?;
@@ -142,19 +146,10 @@ pub(crate) fn app(path: &Path, chip: Option<flashimage::Chip>, flash_size: u32) 
     Ok(app)
 }
 
-fn read(path: &Path) -> Result<Vec<u8>> {
-    fs::read(path).with_context(|| format!("cannot read {}", path.display()))
-}
-
 /// A partition of an image that was built with it.
 pub(crate) fn slice<'a>(image: &'a [u8], partition: &Partition) -> &'a [u8] {
     let start = partition.offset as usize;
     image
         .get(start..start + partition.size as usize)
         .unwrap_or_default()
-}
-
-pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-    // It holds a private key.
-    console::write_secret(path, bytes).with_context(|| format!("cannot write {}", path.display()))
 }

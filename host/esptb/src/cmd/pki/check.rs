@@ -1,10 +1,9 @@
 //! `esptb pki check`: what the device would say of its credentials, before it gets them.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use clap::Args;
 use device::clock::Date;
 use device::credentials::{Bundle, Files};
@@ -12,6 +11,7 @@ use rand::rand_core::UnwrapErr;
 use rand::rngs::SysRng;
 
 use crate::console::{self, GOOD, paint, printable};
+use crate::files;
 
 /// Check a device's credentials as the device will
 ///
@@ -29,7 +29,10 @@ pub(super) fn run(cmd: &Cmd) -> Result<()> {
     let mut refused = 0;
     for folder in &cmd.folders {
         match check(folder) {
-            Ok(line) => anstream::println!("{} {}: {line}", paint(GOOD, "good"), folder.display()),
+            Ok(line) => {
+                let good = paint(GOOD, "good");
+                console::line(format_args!("{good} {}: {line}", folder.display()))?;
+            }
             Err(error) => {
                 refused += 1;
                 console::error(&error.context(folder.display().to_string()));
@@ -47,10 +50,7 @@ pub(super) fn run(cmd: &Cmd) -> Result<()> {
 
 /// Proves the credentials in a folder and tells whose they are.
 pub(crate) fn check(folder: &Path) -> Result<String> {
-    let read = |name| {
-        let path = folder.join(name);
-        fs::read(&path).with_context(|| format!("cannot read {}", path.display()))
-    };
+    let read = |name| files::read(&folder.join(name));
     let (certificate, key) = (read("device.crt")?, read("device.key")?);
     let server_chain = read("server_chain.pem")?;
     let files = Files {

@@ -1,7 +1,6 @@
 //! `esptb pki show`: what is in certificates, and whether they form a chain.
 
 use std::fmt::Write;
-use std::fs;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -14,7 +13,8 @@ use x509_parser::pem::Pem;
 use x509_parser::prelude::{GeneralName, X509Certificate};
 use x509_parser::public_key::PublicKey;
 
-use crate::console::{BAD, FAINT, GOOD, STRONG, WARN, paint, printable};
+use crate::console::{self, BAD, FAINT, GOOD, STRONG, WARN, paint, printable};
+use crate::files;
 
 const DAY: i64 = 24 * 60 * 60;
 
@@ -37,9 +37,9 @@ pub(super) fn run(cmd: &Cmd) -> Result<()> {
     let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
     for file in &cmd.files {
         let name = file.display();
-        let bytes = fs::read(file).with_context(|| format!("cannot read {name}"))?;
+        let bytes = files::read(file)?;
         let text = describe(&bytes, now).with_context(|| name.to_string())?;
-        anstream::print!("{}\n{text}", paint(STRONG, name));
+        console::line(format_args!("{}\n{}", paint(STRONG, name), text.trim_end()))?;
     }
     Ok(())
 }
