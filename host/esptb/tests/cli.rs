@@ -414,3 +414,93 @@ fn the_demo_goes_from_blank_flash_to_telemetry_and_again_after_a_reboot() {
     );
     assert!(!second.contains("provisioning.started"), "{second}");
 }
+
+/// A broker that is not there: the run ends all the same, and says who did not come.
+#[test]
+fn a_fleet_that_cannot_connect_ends() {
+    let folder = tempfile::tempdir().expect("a folder");
+    done(&esptb(folder.path(), &["pki", "init"]));
+    let fleet = ["simulate", "--count", "2", "--json"];
+    let limits = ["--for", "100ms", "--online-within", "1s"];
+    let broker = ["--broker", "mqtts://127.0.0.1:1"];
+    let output = esptb(folder.path(), &[&fleet[..], &limits, &broker].concat());
+    failed_at_the_end(&output, "2 of 2 devices did not come online");
+    assert!(out(&output).contains(r#""absent": 2"#), "{}", out(&output));
+}
+
+/// Nobody reads: a reason to end, and nobody to tell it.
+#[test]
+fn an_output_that_is_closed_is_no_failure() {
+    let folder = with_device();
+    let path = folder.path();
+    done(&esptb(path, &["image"]));
+    let console = path.join("console.log");
+    fs::write(&console, "31 boot started\n3200 cloud.online online\n").expect("writes");
+    let report = [
+        "board-report",
+        "--json",
+        "--port",
+        "-",
+        "--until",
+        "cloud.online",
+    ];
+    let simulate = [
+        "simulate",
+        "--flash",
+        "flash.bin",
+        "--headless",
+        "--for",
+        "3s",
+    ];
+    let fleet = ["simulate", "--count", "1", "--for", "100ms", "--json"];
+    let closed: [&[&str]; 6] = [
+        &["conformance", "--list"],
+        &["pki", "show", "ca/root.crt"],
+        &["image", "--inspect", "flash.bin"],
+        &report,
+        &simulate,
+        &fleet,
+    ];
+    for arguments in closed {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let output = Command::new(env!("CARGO_BIN_EXE_esptb"))
+            .args(arguments)
+            .current_dir(path)
+            .stdin(fs::File::open(&console).expect("opens"))
+            .stdout(writer)
+            .stderr(Stdio::piped())
+            .output()
+            .expect("the program starts");
+        let told = err(&output);
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {told}");
+        assert!(
+            !told.contains("panicked") && !told.contains("error:"),
+            "{told}"
+        );
+    }
+}
+
+#[test]
+fn a_batch_of_certificates_goes_on_where_it_stopped() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path();
+    done(&esptb(path, &["pki", "init"]));
+    let batch = ["pki", "device", "SN-1", "SN-2", "--missing"];
+    done(&esptb(path, &batch[..3]));
+    let before = fs::read(path.join("devices/SN-1/device.crt")).expect("there");
+    // As if it was interrupted at the second.
+    fs::create_dir(path.join("devices/SN-2")).expect("makes");
+    fs::write(path.join("devices/SN-2/device.key"), "half").expect("writes");
+    failed(&esptb(path, &batch[..4]), "there already");
+    let told = done(&esptb(path, &batch));
+    assert!(told.contains("SN-1  is there already"), "{told}");
+    assert_eq!(
+        fs::read(path.join("devices/SN-1/device.crt")).expect("there"),
+        before
+    );
+    done(&esptb(
+        path,
+        &["pki", "check", "devices/SN-1", "devices/SN-2"],
+    ));
+}

@@ -10,7 +10,7 @@ use clap::Args;
 use self::phases::Report;
 use super::monitor::Console;
 use crate::arguments::duration;
-use crate::console::{BAD, FAINT, WARN, paint};
+use crate::console::{self, BAD, FAINT, WARN, paint};
 use crate::serial::event::EventLine;
 use crate::serial::lines::Next;
 
@@ -63,9 +63,9 @@ pub(crate) fn run(cmd: Cmd) -> Result<()> {
         );
     }
     if cmd.json {
-        println!("{}", serde_json::to_string_pretty(&report.as_json())?);
+        console::line(serde_json::to_string_pretty(&report.as_json())?)?;
     } else {
-        anstream::print!("{}", report.table());
+        console::line(report.table().trim_end())?;
     }
     match ended {
         None => Ok(()),

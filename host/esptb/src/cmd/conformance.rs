@@ -10,7 +10,7 @@ use vhci::SharedAir;
 use zeroize::Zeroizing;
 
 use super::reach::Reach;
-use crate::console::{BAD, FAINT, GOOD, STRONG, paint, printable};
+use crate::console::{self, BAD, FAINT, GOOD, STRONG, paint, printable};
 use crate::demo::on_one_thread;
 use crate::files;
 
@@ -78,27 +78,24 @@ The computer's own adapter must be down and takes root: systemctl stop bluetooth
 /// Runs the suite.
 pub(crate) fn run(cmd: Cmd) -> Result<()> {
     if cmd.list {
-        list();
-        return Ok(());
+        return list();
     }
     on_one_thread(check(cmd))
 }
 
-fn list() {
+fn list() -> Result<()> {
     for case in conformance::cases() {
         let advice = match case.weight {
             Weight::Must => "",
             Weight::Advice => " (advice)",
         };
-        anstream::println!("{}{advice}", paint(STRONG, case.name));
-        anstream::println!("  why:    {}", case.purpose);
-        anstream::println!("  wants:  {}", case.wants);
-        anstream::println!("  source: {}", case.source);
+        console::line(format_args!("{}{advice}", paint(STRONG, case.name)))?;
+        console::line(format_args!("  why:    {}", case.purpose))?;
+        console::line(format_args!("  wants:  {}", case.wants))?;
+        console::line(format_args!("  source: {}", case.source))?;
     }
-    anstream::println!(
-        "{}",
-        paint(FAINT, format!("sources: ESP-IDF v5.4.1, {COMMIT}"))
-    );
+    let sources = format!("sources: ESP-IDF v5.4.1, {COMMIT}");
+    console::line(paint(FAINT, sources))
 }
 
 async fn check(cmd: Cmd) -> Result<()> {
@@ -147,15 +144,20 @@ fn tell(finding: &Finding) {
     let verdict = format!("{:<8}", finding.verdict);
     let case = finding.case;
     let seen = printable(&finding.seen);
-    anstream::println!("{} {:<25} {seen}", paint(style, verdict), case.name);
+    let verdict = paint(style, verdict);
+    let mut text = format!("{verdict} {:<25} {seen}", case.name);
     if matches!(finding.verdict, Verdict::Failed | Verdict::Advised) {
-        anstream::println!("         wants:  {}", case.wants);
-        anstream::println!("         source: {}", case.source);
+        text += &format!(
+            "\n         wants:  {}\n         source: {}",
+            case.wants, case.source
+        );
     }
+    // If nobody reads, the report in a file and the exit code still tell.
+    let _ = console::line(text);
 }
 
 fn close(report: &Report) -> Result<()> {
-    anstream::println!(
+    console::line(format_args!(
         "{}: {} passed, {} failed, {} advised, {} not applicable, {} not run, in {:.0} s",
         printable(&report.target),
         report.count(Verdict::Passed),
@@ -164,7 +166,7 @@ fn close(report: &Report) -> Result<()> {
         report.count(Verdict::NotApplicable),
         report.count(Verdict::NotRun),
         report.took.as_secs_f64(),
-    );
+    ))?;
     if report.conforms() {
         Ok(())
     } else if report.count(Verdict::Failed) == 0 {

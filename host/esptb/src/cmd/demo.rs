@@ -9,7 +9,7 @@ use clap::Args;
 use simulator::ntp::TimeServer;
 
 use crate::arguments::duration;
-use crate::console::{BAD, FAINT, GOOD, STRONG, paint};
+use crate::console::{self, BAD, FAINT, GOOD, STRONG, paint};
 use crate::demo::folder::{Folder, Record};
 use crate::demo::on_one_thread;
 use crate::demo::play::{self, Desk, Limits, Played};
@@ -131,9 +131,11 @@ async fn conclude(played: Played, cmd: &Cmd, is_watched: bool) -> Result<()> {
     let folder = cmd.dir.display();
     let record = &played.desk.record;
     let row = |what: &str, text: String| {
-        anstream::println!("  {} {text}", paint(FAINT, format!("{what:<8}")));
+        // If nobody reads, the exit code still tells.
+        let what = paint(FAINT, format!("{what:<8}"));
+        let _ = console::line(format_args!("  {what} {text}"));
     };
-    anstream::println!("{}", paint(STRONG, "esptb demo"));
+    let _ = console::line(paint(STRONG, "esptb demo"));
     let life = match played.provisioned {
         true => "provisioned over Bluetooth in this life",
         false if record.lives > 1 => "not provisioned again: its flash knew the network",

@@ -241,14 +241,8 @@ fn issue_devices(device: &Device) -> Result<()> {
         console::made(&folder, &what);
         tell_shortened(&identity);
     }
-    anstream::println!(
-        "{}",
-        paint(
-            FAINT,
-            "a settings.json beside the three files sets broker and proof of possession"
-        )
-    );
-    Ok(())
+    let line = "a settings.json beside the three files sets broker and proof of possession";
+    console::line(paint(FAINT, line))
 }
 
 fn tell_shortened(identity: &Identity) {

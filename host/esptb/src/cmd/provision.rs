@@ -13,7 +13,7 @@ use vhci::{ControllerConfig, SharedAir};
 
 use super::reach::Reach;
 use crate::arguments::duration;
-use crate::console::{BAD, FAINT, GOOD, STRONG, paint, printable};
+use crate::console::{self, BAD, FAINT, GOOD, STRONG, paint, printable};
 use crate::demo::on_one_thread;
 
 /// Provision a device over Bluetooth or HTTP, as Espressif's app does
@@ -111,7 +111,7 @@ impl Cmd {
             (Some(_), false) => Vec::new(),
             _ => client.scan_networks().await?,
         };
-        print_networks(&networks);
+        print_networks(&networks)?;
         if self.list {
             return Ok(());
         }
@@ -181,11 +181,8 @@ impl Cmd {
             match client.provision(&ssid, &passphrase).await? {
                 Outcome::Joined(network) => {
                     let address = network.ip4;
-                    anstream::println!(
-                        "{}",
-                        paint(GOOD, format!("the device has joined {ssid:?} as {address}"))
-                    );
-                    return Ok(());
+                    let joined = format!("the device has joined {ssid:?} as {address}");
+                    return console::line(paint(GOOD, joined));
                 }
                 Outcome::Refused(reason) if !can_ask() => bail!("{}", refusal(reason, &ssid)),
                 Outcome::Refused(reason) => {
@@ -210,7 +207,7 @@ fn refusal(reason: FailReason, ssid: &str) -> String {
     }
 }
 
-fn print_networks(networks: &[AccessPoint]) {
+fn print_networks(networks: &[AccessPoint]) -> Result<()> {
     for (number, network) in (1..).zip(networks) {
         let name = network.ssid.as_bytes().escape_ascii().to_string();
         let name = network
@@ -222,14 +219,15 @@ fn print_networks(networks: &[AccessPoint]) {
         } else {
             name
         };
-        anstream::println!(
+        console::line(format_args!(
             "{number:>3}  {}  {:>4} dBm  channel {:<2}  {}",
             paint(STRONG, format!("{name:<32}")),
             network.rssi,
             network.channel,
             network.auth,
-        );
+        ))?;
     }
+    Ok(())
 }
 
 fn can_ask() -> bool {

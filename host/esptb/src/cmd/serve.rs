@@ -10,7 +10,7 @@ use clap::Args;
 use device::clock::Date;
 use devserver::{Config, Database, Event, Profile, Server, Tls};
 
-use crate::console::{BAD, FAINT, GOOD, STRONG, paint};
+use crate::console::{self, BAD, FAINT, GOOD, STRONG, paint};
 use crate::demo::happening::Tone;
 use crate::demo::server::{MQTTS_PORT, note};
 use crate::demo::{interrupted, now_ms, on_one_thread};
@@ -70,27 +70,30 @@ pub(crate) fn run(cmd: Cmd) -> Result<()> {
 
 async fn serve(cmd: Cmd) -> Result<()> {
     let server = Server::start(cmd.config()?).await?;
-    anstream::println!("devices   {}", paint(STRONG, server.mqtt_url()));
-    anstream::println!("page      {}", paint(STRONG, server.http_url()));
-    anstream::println!(
-        "{}",
-        paint(FAINT, format!("data      {}", cmd.database.display()))
-    );
+    let (devices, page) = (server.mqtt_url(), server.http_url());
+    console::line(format_args!("devices   {}", paint(STRONG, devices)))?;
+    console::line(format_args!("page      {}", paint(STRONG, page)))?;
+    let data = format!("data      {}", cmd.database.display());
+    console::line(paint(FAINT, data))?;
     let mut events = server.events();
     let mut first = pin!(interrupted());
-    loop {
+    let told = loop {
         tokio::select! {
             event = events.next() => match event {
-                Some(event) => print(&event, cmd.telemetry),
-                None => break,
+                Some(event) => {
+                    if let Err(closed) = print(&event, cmd.telemetry) {
+                        break Err(closed);
+                    }
+                }
+                None => break Ok(()),
             },
-            () = &mut first => break,
+            () = &mut first => break Ok(()),
         }
-    }
+    };
     // Somebody may have no patience.
     let again = interrupted();
     tokio::select! {
-        () = server.stop() => Ok(()),
+        () = server.stop() => told,
         () = again => bail!("interrupted twice: ended without waiting for the server"),
     }
 }
@@ -132,16 +135,18 @@ fn read(path: &Path) -> Result<Vec<u8>> {
     })
 }
 
-fn print(event: &Event, telemetry: bool) {
+fn print(event: &Event, telemetry: bool) -> Result<()> {
     if !telemetry && matches!(event, Event::Telemetry { .. }) {
-        return;
+        return Ok(());
     }
-    let Some(note) = note(event) else { return };
+    let Some(note) = note(event) else {
+        return Ok(());
+    };
     let now = Date::from_unix_s(u64::try_from(now_ms() / 1000).unwrap_or(0));
     let time = paint(FAINT, now);
     match note.tone {
-        Tone::Plain => anstream::println!("{time}  {}", note.text),
-        Tone::Good => anstream::println!("{time}  {}", paint(GOOD, note.text)),
-        Tone::Bad => anstream::println!("{time}  {}", paint(BAD, note.text)),
+        Tone::Plain => console::line(format_args!("{time}  {}", note.text)),
+        Tone::Good => console::line(format_args!("{time}  {}", paint(GOOD, note.text))),
+        Tone::Bad => console::line(format_args!("{time}  {}", paint(BAD, note.text))),
     }
 }

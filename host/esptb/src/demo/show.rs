@@ -69,7 +69,7 @@ impl Show {
             How::View(view) => view.tell(at, happening),
             How::Lines { with_code } => {
                 let mut out = anstream::stdout().lock();
-                write_lines(&mut out, at, &happening, *with_code).context("cannot print")?;
+                console::printed(write_lines(&mut out, at, &happening, *with_code))?;
             }
         }
         Ok(())
