@@ -107,6 +107,8 @@ fn spoilt_nvs_never_keeps_the_device_from_being_provisioned() {
                 never = board.live_on() => match never {},
                 () = story => {}
             }
+            let told = diary.names().contains(&"storage.failed");
+            assert!(told || seed % 4 != 0, "seed {seed}: noise is told");
             // And it lasts.
             let diary = boots(&desk, flash.to_bytes()).await;
             let names = diary.names();
@@ -116,6 +118,22 @@ fn spoilt_nvs_never_keeps_the_device_from_being_provisioned() {
                 "seed {seed}: {names:?}"
             );
         }
+    });
+}
+
+#[test]
+fn one_spoilt_bit_of_the_kept_passphrase_is_told() {
+    scenario(async {
+        let desk = Desk::set().await;
+        let mut flash = lived_in(&desk).await;
+        let kept = flash[NVS]
+            .windows(PASSPHRASE.len())
+            .rposition(|bytes| bytes == PASSPHRASE.as_bytes())
+            .expect("the passphrase in NVS");
+        flash[NVS.start + kept] ^= 1;
+        let names = boots(&desk, flash).await.names();
+        assert!(names.contains(&"storage.failed"), "{names:?}");
+        assert_eq!(names.last(), Some(&"provisioning.started"));
     });
 }
 
