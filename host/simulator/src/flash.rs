@@ -6,7 +6,7 @@
 //! to a chip, half done: a word of which some bits have fallen, a sector of which some have risen.
 
 use std::cell::RefCell;
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -73,6 +73,12 @@ pub enum OpenError {
         /// Its bytes.
         length: usize,
     },
+    /// Another program has the file as its device's flash.
+    #[error(
+        "{0} is the flash of a device that runs already: end that one first, or give this device a \
+         file of its own"
+    )]
+    InUse(PathBuf),
 }
 
 /// When the power goes.
@@ -135,7 +141,8 @@ impl Flash {
         })))
     }
 
-    /// A flash in a file; what is written goes to the file at once.
+    /// A flash in a file; what is written goes to the file at once. The file is locked for as long
+    /// as the flash lives.
     ///
     /// # Errors
     ///
@@ -150,6 +157,10 @@ impl Flash {
             .write(true)
             .open(path)
             .map_err(io)?;
+        // A file system without locks has none to offer.
+        if let Err(TryLockError::WouldBlock) = file.try_lock() {
+            return Err(OpenError::InUse(path.to_owned()));
+        }
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(io)?;
         if bytes.is_empty() || !bytes.len().is_multiple_of(SECTOR) {
@@ -393,6 +404,18 @@ mod tests {
         std::fs::remove_file(&file).unwrap();
         assert_eq!(flash.to_bytes()[SECTOR..], [1; SECTOR]);
         assert_eq!((kept[0], &kept[SECTOR..]), (2, &[0xff; SECTOR][..]));
+    }
+
+    #[test]
+    fn a_file_is_the_flash_of_one_device() {
+        let file = std::env::temp_dir().join(format!("in-use-{}", std::process::id()));
+        std::fs::write(&file, [0xff; SECTOR]).unwrap();
+        let flash = Flash::open(&file).unwrap();
+        let second = Flash::open(&file).err();
+        assert!(matches!(second, Some(OpenError::InUse(_))), "{second:?}");
+        drop(flash);
+        assert!(Flash::open(&file).is_ok());
+        std::fs::remove_file(&file).unwrap();
     }
 
     #[test]

@@ -1,13 +1,14 @@
 //! One simulated device under the operator's hands: power, restart, network, button.
 
 use std::convert::Infallible;
+use std::io::ErrorKind::NotFound;
 use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Result, anyhow};
 use device::event::Event;
-use simulator::flash::Flash;
+use simulator::flash::{Flash, OpenError};
 use simulator::system::Notice;
 use simulator::wifi::Network;
 use simulator::{Simulator, World};
@@ -43,9 +44,17 @@ pub(crate) struct Board {
 ///
 /// If there is none, or it is no flash.
 pub(crate) fn open_flash(path: &Path) -> Result<Flash> {
-    Flash::open(path).context(
-        "the device has no flash (`esptb image` makes one from a folder with its certificates)",
-    )
+    Flash::open(path).map_err(|error| {
+        let has_none = matches!(&error, OpenError::Io { error, .. } if error.kind() == NotFound);
+        let error = anyhow::Error::from(error);
+        match has_none {
+            true => error.context(
+                "the device has no flash (`esptb image` makes one from a folder with its \
+                 certificates)",
+            ),
+            false => error,
+        }
+    })
 }
 
 impl Board {

@@ -1,6 +1,6 @@
 //! Building one image.
 
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -10,11 +10,8 @@ use spiffs::Geometry;
 
 use super::{Cmd, Layout, wifi};
 use crate::cmd::pki::check;
-// Images hold private keys.
-pub(super) use crate::files::write_private as write;
-
 use crate::console::{self, FAINT, paint, printable};
-use crate::files::read;
+use crate::files::{self, read};
 
 /// What names the default file, where no other output was asked for.
 const OUT: &str = "flash.bin";
@@ -152,4 +149,18 @@ pub(crate) fn slice<'a>(image: &'a [u8], partition: &Partition) -> &'a [u8] {
     image
         .get(start..start + partition.size as usize)
         .unwrap_or_default()
+}
+
+/// Writes an image, but not under a simulated device that has the file as its flash.
+pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    if let Ok(there) = File::open(path)
+        && let Err(TryLockError::WouldBlock) = there.try_lock()
+    {
+        bail!(
+            "{} is the flash of a device that runs: end that one first, or write into another file",
+            path.display()
+        );
+    }
+    // It holds a private key.
+    files::write_private(path, bytes)
 }
