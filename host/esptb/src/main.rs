@@ -8,6 +8,7 @@ mod arguments;
 mod cmd;
 mod console;
 mod demo;
+mod exit;
 mod files;
 mod fleet;
 mod serial;
@@ -17,6 +18,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 // Linked for what they bring: the locks and the clock that the embedded crates ask for.
 use critical_section as _;
+use exit::Exit;
 use hosttime as _;
 
 /// Operate ESP32 devices from blank flash to ThingsBoard.
@@ -63,19 +65,26 @@ enum Command {
     Conformance(cmd::conformance::Cmd),
     Serve(cmd::serve::Cmd),
     Completions(cmd::completions::Cmd),
-    /// A share of a fleet, for `simulate --count` alone
-    #[command(hide = true)]
-    FleetWorker,
-    /// A share of the proofs, for `image --batch` alone
-    #[command(hide = true)]
-    ProofWorker,
 }
 
 fn main() -> ExitCode {
+    // Shares of work, for `simulate --count` and `image --batch` alone. They are no commands, so
+    // that no shell completes them.
+    let first = std::env::args_os().nth(1);
+    let worker: Option<fn() -> anyhow::Result<()>> =
+        match first.as_deref().and_then(std::ffi::OsStr::to_str) {
+            Some("fleet-worker") => Some(fleet::run_worker),
+            Some("proof-worker") => Some(cmd::image::run_worker),
+            _ => None,
+        };
+    if let Some(work) = worker {
+        console::start_log(0);
+        return ended(work());
+    }
     let cli = Cli::parse();
     console::set_colors(cli.color);
     console::start_log(cli.verbose);
-    let done = match cli.command {
+    ended(match cli.command {
         Command::Demo(cmd) => cmd::demo::run(cmd),
         Command::Pki(cmd) => cmd::pki::run(cmd),
         Command::Image(cmd) => cmd::image::run(cmd),
@@ -86,16 +95,20 @@ fn main() -> ExitCode {
         Command::Provision(cmd) => cmd::provision::run(cmd),
         Command::Conformance(cmd) => cmd::conformance::run(cmd),
         Command::Serve(cmd) => cmd::serve::run(cmd),
-        Command::FleetWorker => fleet::run_worker(),
-        Command::ProofWorker => cmd::image::run_worker(),
         Command::Completions(cmd) => cmd::completions::run(cmd, &mut Cli::command()),
-    };
+    })
+}
+
+/// Tells of an error, and gives the exit code.
+fn ended(done: anyhow::Result<()>) -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if error.is::<console::OutputClosed>() => ExitCode::SUCCESS,
         Err(error) => {
             console::error(&error);
-            ExitCode::FAILURE
+            error
+                .downcast_ref::<Exit>()
+                .map_or(ExitCode::FAILURE, |exit| ExitCode::from(exit.code()))
         }
     }
 }

@@ -24,6 +24,7 @@ use super::phone::{self, Script};
 use super::show::Show;
 use super::view::Wish;
 use super::{interrupted, now_ms, server};
+use crate::exit::Exit;
 
 /// The network that the device is to join.
 const NETWORK: &str = "Demo network";
@@ -185,7 +186,12 @@ pub(crate) async fn play(
             wish = show.wish() => if !stage.grant(wish, show).await? {
                 break;
             },
-            () = &mut interrupted => break,
+            () = &mut interrupted => {
+                if coverage.latest().is_none() && !limits.is_watched {
+                    return Err(Exit::Interrupted.into());
+                }
+                break;
+            }
             () = sleep_until(alarm.unwrap_or_else(Instant::now)), if alarm.is_some() => {
                 if stage.outcome.online.is_none() {
                     bail!("the device did not come online within {} s", PATIENCE.as_secs());

@@ -1,0 +1,37 @@
+//! Ends that have an exit code of their own. Whatever else goes wrong is a failure: 1.
+
+use std::fmt;
+
+/// Why the program ends, where a script should be able to tell.
+#[derive(Debug)]
+pub(crate) enum Exit {
+    /// The arguments are wrong, as only their use shows.
+    WrongArguments(String),
+    /// Nothing could be found out about the device: the operator has to mend something first.
+    NothingChecked(String),
+    /// Somebody asked the program to end before it had anything to tell.
+    Interrupted,
+}
+
+impl Exit {
+    /// The exit code.
+    pub(crate) fn code(&self) -> u8 {
+        match self {
+            Self::WrongArguments(_) => 2,
+            Self::NothingChecked(_) => 3,
+            // As a shell tells of SIGINT.
+            Self::Interrupted => 130,
+        }
+    }
+}
+
+impl fmt::Display for Exit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::WrongArguments(text) | Self::NothingChecked(text) => f.write_str(text),
+            Self::Interrupted => f.write_str("interrupted"),
+        }
+    }
+}
+
+impl std::error::Error for Exit {}
