@@ -351,7 +351,8 @@ impl<'s, 'v, W: Wifi, R: CryptoRng> Client<'_, 's, 'v, '_, W, R> {
                 send(write.accept_unprocessed()).await
             }
             Err(refusal) => {
-                log::warn!("{endpoint:?}: {refusal}");
+                // What the device's owner should know of it is an event already.
+                log::info!("{endpoint:?}: {refusal}");
                 *reply = (0, Vec::new());
                 send(write.reject(AttErrorCode::new(refusal.att_error()))).await
             }
