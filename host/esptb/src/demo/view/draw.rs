@@ -88,6 +88,11 @@ fn draw_head(frame: &mut Frame<'_>, area: Rect, model: &Model, now: Duration) {
     if let Some(name) = &model.name {
         left.push(Span::styled(format!("  {name}"), FAINT));
     }
+    // For apps without a camera, and for terminals without room for the QR code.
+    if let Some(proof) = model.shown_code().and_then(proof_of) {
+        left.push(Span::raw("  proof "));
+        left.push(Span::styled(proof, STRONG));
+    }
     let life = match model.life {
         0 => String::new(),
         1 => "first life".to_owned(),
@@ -120,6 +125,12 @@ fn draw_foot(frame: &mut Frame<'_>, area: Rect, model: &Model) {
         })
         .collect();
     frame.render_widget(Paragraph::new(Line::from(spans)), area);
+}
+
+/// The proof of possession in the QR code's text; none where the device wants none.
+fn proof_of(code: &str) -> Option<String> {
+    let code: serde_json::Value = serde_json::from_str(code).ok()?;
+    Some(code.get("pop")?.as_str()?.to_owned()).filter(|proof| !proof.is_empty())
 }
 
 /// The lines of the QR code, with as little of a border as phones read: so it fits a terminal of 24

@@ -137,7 +137,8 @@ fn a_small_terminal_shows_the_whole_code_while_a_client_is_awaited() {
     }
     assert!(has(&screen, "● provisioning"));
     assert!(has(&screen, "looking for devices"));
-    assert!(has(&screen, "SN-4F7A21  PROV_1A2B3C"));
+    assert!(has(&screen, "SN-4F7A21  PROV_1A2B3C  proof abcd1234"));
+    assert!(has(&screen, "first life"));
 }
 
 #[test]
