@@ -107,7 +107,7 @@ impl fmt::Display for Who {
             Self::Device => "device",
             Self::Phone => "phone",
             Self::Server => "server",
-            Self::Demo => "demo",
+            Self::Demo => "esptb",
         })
     }
 }
