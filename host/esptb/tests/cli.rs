@@ -176,6 +176,11 @@ fn every_error_says_what_to_do() {
         &esptb(path, &["simulate", "--flash", "noise.bin"]),
         "multiple of 4096",
     );
+    fs::write(path.join("blank.bin"), [0xff; 0x9000]).expect("writes");
+    failed(
+        &esptb(path, &["simulate", "--flash", "blank.bin"]),
+        "blank.bin: partition table (`esptb image` makes a whole flash",
+    );
     fs::create_dir(path.join("demo")).expect("a folder");
     fs::write(path.join("demo/thesis.txt"), "mine").expect("writes");
     failed(&esptb(path, &["demo", "--headless"]), "--dir");
@@ -336,6 +341,7 @@ fn shells_complete_every_command() {
         ] {
             assert!(script.contains(command), "{shell}: {command}");
         }
+        assert!(!script.contains("fleet-worker"), "{shell}");
     }
 }
 

@@ -47,7 +47,10 @@ impl Overrides {
     /// If the device would refuse them, or its SPIFFS cannot be read.
     pub(super) async fn apply(&self, flash: &Flash) -> Result<Option<TimeServer>> {
         let image = flash.to_bytes();
-        let table = PartitionTable::from_image(&image)?;
+        let table = PartitionTable::from_image(&image).context(
+            "partition table (`esptb image` makes a whole flash from a folder with the device's \
+             files)",
+        )?;
         let partition = table
             .find("spiffs")
             .context("the flash has no partition `spiffs`")?;
