@@ -51,7 +51,7 @@ pub(crate) struct Cmd {
     /// Serve provisioning over HTTP too, as an ESP-IDF device that is an access point does
     #[arg(long, value_name = "ADDR:PORT")]
     provision_http: Option<SocketAddr>,
-    /// Plain lines instead of the view
+    /// Plain lines instead of the view; with every sample in a pipe, or with -v
     #[arg(long)]
     headless: bool,
     /// End after this time; a fleet, after this time with all online
@@ -103,7 +103,11 @@ pub(crate) fn run(cmd: Cmd) -> Result<()> {
 
 async fn simulate(cmd: &Cmd, path: &Path) -> Result<()> {
     let flash = board::open_flash(path)?;
-    let _time = cmd.overrides.apply(&flash).await?;
+    let _time = cmd
+        .overrides
+        .apply(&flash)
+        .await
+        .with_context(|| format!("{}", path.display()))?;
     let world = World {
         bluetooth: SharedAir::new(),
         wifi: WifiAir::new(cmd.wifi.clone()),
@@ -123,7 +127,7 @@ async fn simulate(cmd: &Cmd, path: &Path) -> Result<()> {
         notes.push(prov_http::serve(address, mailbox.clone()).await?);
         simulator = simulator.with_mailbox(mailbox);
     }
-    let mut show = Show::start(cmd.headless, true, &cmd.log)?;
+    let mut show = Show::start(cmd.headless, true, &cmd.log)?.telling_samples();
     show.tell(Happening::Ready(Place {
         title: "simulate",
         ..Place::default()

@@ -26,6 +26,8 @@ enum How {
     Lines {
         /// Whether the QR code is printed, which holds the proof of possession.
         with_code: bool,
+        /// Whether what happens every second is printed too.
+        with_samples: bool,
     },
 }
 
@@ -41,7 +43,10 @@ impl Show {
         let start = Instant::now();
         let has_terminal = io::stdout().is_terminal() && io::stdin().is_terminal();
         let how = if headless || !has_terminal {
-            How::Lines { with_code }
+            How::Lines {
+                with_code,
+                with_samples: false,
+            }
         } else {
             let file =
                 File::create(log).with_context(|| format!("cannot write {}", log.display()))?;
@@ -51,6 +56,16 @@ impl Show {
             How::View(view)
         };
         Ok(Self { start, how, wishes })
+    }
+
+    /// With every sample and acknowledgement among the plain lines, where a program reads them or
+    /// somebody asked to be told more.
+    pub(crate) fn telling_samples(mut self) -> Self {
+        if let How::Lines { with_samples, .. } = &mut self.how {
+            *with_samples =
+                !io::stdout().is_terminal() || log::max_level() > log::LevelFilter::Warn;
+        }
+        self
     }
 
     /// Whether somebody watches the view and can press keys.
@@ -67,9 +82,21 @@ impl Show {
         let at = self.start.elapsed();
         match &mut self.how {
             How::View(view) => view.tell(at, happening),
-            How::Lines { with_code } => {
+            How::Lines {
+                with_code,
+                with_samples,
+            } => {
                 let mut out = anstream::stdout().lock();
-                console::printed(write_lines(&mut out, at, &happening, *with_code))?;
+                let mut printed = write_lines(&mut out, at, &happening, *with_code);
+                if let Happening::Device(_, event) = &happening
+                    && happening.line().is_none()
+                    && *with_samples
+                {
+                    let text = event.to_string();
+                    printed =
+                        write_line(&mut out, at, Who::Device, event.name(), Tone::Plain, &text);
+                }
+                console::printed(printed)?;
             }
         }
         Ok(())
@@ -104,15 +131,8 @@ fn write_lines(
     happening: &Happening,
     with_code: bool,
 ) -> io::Result<()> {
-    let mut line = |who: Who, name: &str, tone: Tone, text: &str| {
-        let at = format!("{:>9.3}", at.as_secs_f64());
-        let (at, name) = (paint(FAINT, at), paint(FAINT, format!("{name:<24}")));
-        match tone {
-            Tone::Plain => writeln!(out, "{at}  {who:<7} {name} {text}"),
-            Tone::Good => writeln!(out, "{at}  {who:<7} {name} {}", paint(GOOD, text)),
-            Tone::Bad => writeln!(out, "{at}  {who:<7} {name} {}", paint(BAD, text)),
-        }
-    };
+    let mut line =
+        |who: Who, name: &str, tone: Tone, text: &str| write_line(out, at, who, name, tone, text);
     if let Some(told) = happening.line() {
         return line(told.who, told.name, told.note.tone, &told.note.text);
     }
@@ -151,6 +171,23 @@ fn write_lines(
             writeln!(out, "    {text}")
         }
         _ => Ok(()),
+    }
+}
+
+fn write_line(
+    out: &mut impl Write,
+    at: Duration,
+    who: Who,
+    name: &str,
+    tone: Tone,
+    text: &str,
+) -> io::Result<()> {
+    let at = format!("{:>9.3}", at.as_secs_f64());
+    let (at, name) = (paint(FAINT, at), paint(FAINT, format!("{name:<24}")));
+    match tone {
+        Tone::Plain => writeln!(out, "{at}  {who:<7} {name} {text}"),
+        Tone::Good => writeln!(out, "{at}  {who:<7} {name} {}", paint(GOOD, text)),
+        Tone::Bad => writeln!(out, "{at}  {who:<7} {name} {}", paint(BAD, text)),
     }
 }
 
