@@ -47,7 +47,10 @@ pub enum Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::WrongProof => f.write_str("wrong proof of possession or username"),
+            Self::WrongProof => f.write_str(
+                "wrong proof of possession or username: the proof is on the device's label or \
+                 console",
+            ),
             Self::CoolingDown(duration) => write!(
                 f,
                 "too many wrong proofs: the device refuses for about {} seconds",
