@@ -4,14 +4,15 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use clap::Args;
-use provisioner::Secrets;
 use provisioner::conformance::{self, COMMIT, Finding, Options, Report, Target, Verdict, Weight};
+use provisioner::{Error, Secrets};
 use vhci::SharedAir;
 use zeroize::Zeroizing;
 
 use super::reach::Reach;
 use crate::console::{self, BAD, FAINT, GOOD, STRONG, paint, printable};
 use crate::demo::on_one_thread;
+use crate::exit::Exit;
 use crate::files;
 
 /// Check that a device provisions as ESP-IDF's do, over Bluetooth or HTTP
@@ -66,7 +67,7 @@ Examples:
   esptb conformance --pop abcd1234 --ssid home --passphrase 'correct horse' --junit findings.xml
   esptb conformance --http 192.168.4.1 --pop abcd1234 session garbage
 
-Exit codes: 0 the device conforms, 1 a case failed or nothing could be checked, 2 wrong arguments.
+Exit codes: 0 the device conforms, 1 a case failed, 2 wrong arguments, 3 nothing could be checked.
 What is only advised does not count.
 
 A simulated device: `esptb simulate --flash flash.bin --air 127.0.0.1:6402` beside
@@ -101,7 +102,8 @@ fn list() -> Result<()> {
 async fn check(cmd: Cmd) -> Result<()> {
     for name in &cmd.only {
         if !conformance::cases().any(|case| case.name.starts_with(name.as_str())) {
-            bail!("there is no case `{name}`; --list shows them");
+            let text = format!("there is no case `{name}`; --list shows them");
+            return Err(Exit::WrongArguments(text).into());
         }
     }
     let target = match &cmd.reach.http {
@@ -121,7 +123,9 @@ async fn check(cmd: Cmd) -> Result<()> {
         only: cmd.only.clone(),
         ..Options::new(secrets)
     };
-    let report = conformance::run(target, &options, tell).await?;
+    let report = conformance::run(target, &options, tell)
+        .await
+        .map_err(unchecked)?;
     for (file, text) in [
         (&cmd.json, Report::to_json as fn(&Report) -> String),
         (&cmd.junit, Report::to_junit),
@@ -131,6 +135,18 @@ async fn check(cmd: Cmd) -> Result<()> {
         }
     }
     close(&report)
+}
+
+/// Why nothing can be said of the device, and what the operator has to mend.
+fn unchecked(error: Error) -> Exit {
+    Exit::NothingChecked(match error {
+        Error::ProofNeeded => {
+            "the device wants a proof of possession: give it by --pop or ESPTB_POP".into()
+        }
+        Error::Session(_) => format!("your --pop is wrong, or --username: {error}"),
+        Error::NotFound { .. } => format!("no device heard: {error}"),
+        error => format!("nothing could be checked: {error}"),
+    })
 }
 
 /// One line for a case; more where there is something to mend.
@@ -170,7 +186,9 @@ fn close(report: &Report) -> Result<()> {
     if report.conforms() {
         Ok(())
     } else if report.count(Verdict::Failed) == 0 {
-        bail!("nothing could be checked: is the device in reach and waiting to be provisioned?")
+        let text =
+            "nothing could be checked: is the device in reach and waiting to be provisioned?";
+        Err(Exit::NothingChecked(text.into()).into())
     } else {
         bail!("the device does not conform: see the cases that failed")
     }

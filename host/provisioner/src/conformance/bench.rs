@@ -47,6 +47,10 @@ pub(super) struct Bench {
     mtu: usize,
     device: Option<Found>,
     told: Option<Told>,
+    /// Whether anything ever answered over HTTP.
+    answered: bool,
+    /// Whether the secrets ever opened a session: then it is not they that are wrong.
+    proven: bool,
 }
 
 impl Bench {
@@ -58,6 +62,8 @@ impl Bench {
             mtu: LARGEST_MTU,
             device: None,
             told: None,
+            answered: false,
+            proven: false,
         })
     }
 
@@ -69,7 +75,7 @@ impl Bench {
     pub(super) async fn fresh_with_mtu(&mut self, mtu: usize) -> Result<(), Fault> {
         self.phone.disconnect().await;
         let Target::Bluetooth { name, .. } = &self.target else {
-            return Ok(());
+            return self.listens().await;
         };
         let name = name.clone();
         if mtu != self.mtu {
@@ -83,6 +89,22 @@ impl Bench {
                 Ok(()) => return Ok(()),
                 Err(Error::Link(LinkError::Unreachable | LinkError::Lost)) if tries > 0 => {}
                 Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Whether there is anything at the HTTP address at all.
+    async fn listens(&mut self) -> Result<(), Fault> {
+        if self.answered {
+            return Ok(());
+        }
+        match self.post("proto-ver", version::REQUEST).await {
+            Err(error @ LinkError::Http { .. }) => Err(Fault::Operator(error.into())),
+            // What it answers is for the cases to judge.
+            _ => {
+                self.phone.disconnect().await;
+                self.answered = true;
+                Ok(())
             }
         }
     }
@@ -188,17 +210,22 @@ impl Bench {
     /// Opens a session; waits once where the device wants to be left alone.
     pub(super) async fn login(&mut self) -> Result<(), Fault> {
         let secrets = self.options.secrets.clone();
-        match self.phone.open_session(&secrets).await {
-            Err(Error::Session(client::Error::CoolingDown(time))) => {
-                let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-                Timer::after_millis(millis).await;
-                self.phone.open_session(&secrets).await?;
+        let mut opened = self.phone.open_session(&secrets).await;
+        if let Err(Error::Session(client::Error::CoolingDown(time))) = opened {
+            let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+            Timer::after_millis(millis).await;
+            opened = self.phone.open_session(&secrets).await;
+        }
+        match opened {
+            Err(error @ Error::Session(client::Error::WrongProof)) if !self.proven => {
+                Err(Fault::Operator(error))
             }
             opened => {
                 opened?;
+                self.proven = true;
+                Ok(())
             }
         }
-        Ok(())
     }
 
     /// A session, and no failure of credentials before.

@@ -114,6 +114,8 @@ enum Fault {
     Failed(String),
     /// The case does not apply to this device or link, and why.
     NotApplicable(String),
+    /// Whoever runs the suite has to mend something first: nothing is said of the device.
+    Operator(Error),
 }
 
 impl Fault {
@@ -128,7 +130,13 @@ impl Fault {
 
 impl From<Error> for Fault {
     fn from(error: Error) -> Self {
-        Self::Failed(error.to_string())
+        match error {
+            // A device is looked for only until it was found once.
+            Error::NotFound { .. } | Error::Ambiguous(_) | Error::ProofNeeded => {
+                Self::Operator(error)
+            }
+            error => Self::Failed(error.to_string()),
+        }
     }
 }
 
@@ -153,7 +161,8 @@ const DEAD: u32 = 3;
 ///
 /// # Errors
 ///
-/// [`Error::Link`] if the controller cannot be opened. Whatever the device does is a finding.
+/// If the controller cannot be opened, no device is heard, or it wants another proof of possession
+/// than the one given: then nothing can be said of the device. Whatever else it does is a finding.
 pub async fn run(
     target: Target,
     options: &Options,
@@ -181,6 +190,13 @@ pub async fn run(
                     Some(Err(fault))
                 }
             }
+        };
+        let outcome = match outcome {
+            Some(Err(Fault::Operator(error))) => {
+                bench.hang_up().await;
+                return Err(error);
+            }
+            outcome => outcome,
         };
         let finding = Finding::new(case, outcome, start.elapsed());
         tell(&finding);

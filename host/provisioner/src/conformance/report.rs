@@ -59,6 +59,7 @@ impl Finding {
             }
             Some(Err(Fault::Failed(seen))) => (Verdict::Advised, seen),
             Some(Err(Fault::NotApplicable(why))) => (Verdict::NotApplicable, why),
+            Some(Err(Fault::Operator(error))) => (Verdict::NotRun, error.to_string()),
             None => (
                 Verdict::NotRun,
                 "the device was not to be reached any more".into(),

@@ -90,6 +90,53 @@ fn the_device_conforms_over_http_with_each_security() {
     });
 }
 
+/// Why nothing could be said of a device.
+async fn refusal(target: Target, options: &Options) -> String {
+    let mut told = 0;
+    let report = conformance::run(target, options, |finding| {
+        told += u32::from(finding.verdict == Verdict::Failed);
+    });
+    let error = report.await.err().expect("no report").to_string();
+    assert_eq!(told, 0, "{error}");
+    error
+}
+
+#[test]
+fn what_the_operator_has_to_mend_is_no_fault_of_the_devices() {
+    local(async {
+        for scheme in [1, 2] {
+            for (proof, says) in [("", "demands a proof"), ("wrong-one", "wrong proof")] {
+                let bench = device(security(scheme, IvMode::Counter)).await;
+                let target = Target::Http(serve_http(Post(bench.mailbox.clone())).await);
+                let options = Options::new(Secrets::proof(proof));
+                let error = refusal(target, &options).await;
+                assert!(error.contains(says), "{error}");
+            }
+        }
+        let closed = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = closed.local_addr().unwrap().to_string();
+        drop(closed);
+        let error = refusal(Target::Http(address), &options(2, &[])).await;
+        assert!(error.contains("no HTTP to"), "{error}");
+    });
+}
+
+#[test]
+fn a_device_that_is_not_heard_is_not_judged() {
+    local(async {
+        let target = Target::Bluetooth {
+            hci: HciSpec::Virtual,
+            air: SharedAir::new(),
+            name: Some(NAME.into()),
+        };
+        let error = refusal(target, &options(2, &[])).await;
+        assert!(
+            error.contains("no provisioning device was heard"),
+            "{error}"
+        );
+    });
+}
+
 /// Answers of the device, spoilt.
 struct Spoilt<F> {
     mailbox: Rc<Mailbox>,
