@@ -62,8 +62,12 @@ impl fmt::Display for Progress {
             Self::Connected => f.write_str("connected"),
             Self::SessionOpened { security } => write!(f, "session open, security {security}"),
             Self::Scanning => f.write_str("the device looks for networks"),
+            Self::NetworksListed { count: 1 } => f.write_str("the device hears one network"),
             Self::NetworksListed { count } => write!(f, "the device hears {count} networks"),
             Self::CredentialsSent => f.write_str("credentials sent"),
+            Self::Joining {
+                attempts_remaining: Some(1),
+            } => f.write_str("the device is joining (one more try)"),
             Self::Joining {
                 attempts_remaining: Some(n),
             } => write!(f, "the device is joining ({n} more tries)"),

@@ -54,6 +54,9 @@ impl fmt::Display for Event {
             Self::SessionOpened { security } => {
                 write!(f, "session open, security {security}")
             }
+            Self::ProofRefused { tries_left: 1 } => {
+                f.write_str("wrong proof of possession, one try left")
+            }
             Self::ProofRefused { tries_left } => {
                 write!(f, "wrong proof of possession, {tries_left} tries left")
             }
