@@ -132,6 +132,12 @@ pub enum OpenError {
         /// What the operating system said.
         source: io::Error,
     },
+    /// The kernel knows no Bluetooth at all, as in most containers and virtual machines.
+    #[error(
+        "hci{0}: this computer's kernel has no Bluetooth: take a controller of another computer \
+         (tcp:HOST:PORT), or a device that is provisioned over HTTP"
+    )]
+    NoBluetooth(u16),
     /// Adapters of the computer itself are reached on Linux only.
     #[error("hci{0}: adapters of the computer itself are supported on Linux only")]
     NotLinux(u16),
@@ -143,6 +149,18 @@ pub enum OpenError {
         /// What the operating system said.
         source: io::Error,
     },
+}
+
+#[cfg(target_os = "linux")]
+impl OpenError {
+    fn adapter(number: u16, source: io::Error) -> Self {
+        // Linux's EAFNOSUPPORT, for which `ErrorKind` has no stable name.
+        const NO_SUCH_FAMILY: i32 = 97;
+        match source.raw_os_error() {
+            Some(NO_SUCH_FAMILY) => Self::NoBluetooth(number),
+            _ => Self::Adapter { number, source },
+        }
+    }
 }
 
 /// Any of the transports, with an optional btsnoop log.
@@ -180,14 +198,10 @@ impl HciSpec {
                 Inner::Tcp(H4Stream::new(stream))
             }
             #[cfg(target_os = "linux")]
-            Self::Adapter(number) => {
-                Inner::Linux(bt_hci_linux::Transport::new(*number).map_err(|source| {
-                    OpenError::Adapter {
-                        number: *number,
-                        source,
-                    }
-                })?)
-            }
+            Self::Adapter(number) => Inner::Linux(
+                bt_hci_linux::Transport::new(*number)
+                    .map_err(|source| OpenError::adapter(*number, source))?,
+            ),
             #[cfg(not(target_os = "linux"))]
             Self::Adapter(number) => return Err(OpenError::NotLinux(*number)),
         };
