@@ -30,6 +30,7 @@ pub struct FlashImage {
     geometry: Geometry,
     nvs: Vec<NvsEntry>,
     files: Vec<(String, Vec<u8>)>,
+    left_out: Vec<String>,
     app: Option<App>,
     bootloader: Option<(usize, Vec<u8>)>,
 }
@@ -43,6 +44,7 @@ impl FlashImage {
             geometry: Geometry::ESP_IDF,
             nvs: Vec::new(),
             files: Vec::new(),
+            left_out: Vec::new(),
             app: None,
             bootloader: None,
         }
@@ -84,14 +86,24 @@ impl FlashImage {
         self
     }
 
-    /// Adds all files below a folder to SPIFFS, under their paths from there on.
+    /// Adds all files below a folder to SPIFFS, under their paths from there on, but for what
+    /// [`left_out`](Self::left_out) tells.
     ///
     /// # Errors
     ///
     /// [`Error::Io`], [`Error::FileName`].
     pub fn folder(mut self, folder: &Path) -> Result<Self, Error> {
-        self.files.append(&mut read_folder(folder)?);
+        let mut read = read_folder(folder)?;
+        self.files.append(&mut read.files);
+        self.left_out.append(&mut read.left_out);
         Ok(self)
+    }
+
+    /// What [`folder`](Self::folder) left out: hidden files and folders, and copies that editors
+    /// leave.
+    #[must_use]
+    pub fn left_out(&self) -> &[String] {
+        &self.left_out
     }
 
     /// Puts an app in, and its chip's bootloader unless another is given.

@@ -7,9 +7,19 @@ use std::{
 
 use crate::Error;
 
-/// Reads all files below a folder, but for those that are not in their place yet. Like `spiffsgen.py`, it follows links to files, not to folders.
-pub(crate) fn read_folder(folder: &Path) -> Result<Vec<(String, Vec<u8>)>, Error> {
+/// What is below a folder.
+pub(crate) struct Read {
+    /// Paths from there on, and contents.
+    pub(crate) files: Vec<(String, Vec<u8>)>,
+    /// Paths of what was not read.
+    pub(crate) left_out: Vec<String>,
+}
+
+/// Reads all files below a folder. Like `spiffsgen.py`, it follows links to files, not to folders.
+/// Leaves out what desktops and editors put beside them, and names it.
+pub(crate) fn read_folder(folder: &Path) -> Result<Read, Error> {
     let mut files = Vec::new();
+    let mut left_out = Vec::new();
     let mut folders = vec![(folder.to_owned(), String::new())];
     while let Some((path, prefix)) = folders.pop() {
         for entry in fs::read_dir(&path).map_err(io(&path))? {
@@ -18,7 +28,8 @@ pub(crate) fn read_folder(folder: &Path) -> Result<Vec<(String, Vec<u8>)>, Error
             let Ok(name) = entry.file_name().into_string() else {
                 return Err(Error::FileName(path));
             };
-            if is_draft(&name) {
+            if is_litter(&name) {
+                left_out.push(format!("{prefix}/{name}"));
                 continue;
             }
             let name = format!("{prefix}/{name}");
@@ -32,12 +43,17 @@ pub(crate) fn read_folder(folder: &Path) -> Result<Vec<(String, Vec<u8>)>, Error
             }
         }
     }
-    Ok(files)
+    left_out.sort();
+    Ok(Read { files, left_out })
 }
 
-/// What `pki` leaves if it is killed while it writes: half a file, maybe of a key.
-fn is_draft(name: &str) -> bool {
-    name.starts_with('.') && name.ends_with(".new")
+/// What no device reads: hidden files, such as `pki` leaves if it is killed while it writes, and
+/// copies that editors leave.
+fn is_litter(name: &str) -> bool {
+    name.starts_with('.')
+        || name.ends_with('~')
+        || (name.starts_with('#') && name.ends_with('#'))
+        || ["Thumbs.db", "desktop.ini"].contains(&name)
 }
 
 fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Error {
@@ -50,14 +66,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn half_a_file_is_left_out() {
+    fn what_no_device_reads_is_left_out_and_named() {
         let folder = tempfile::tempdir().unwrap();
-        for name in [".device.key.new", "device.key", ".hidden", "old.new"] {
+        for name in [".device.key.new", "device.key", "device.key~", "old.new"] {
             fs::write(folder.path().join(name), name).unwrap();
         }
-        let mut names: Vec<_> = read_folder(folder.path()).unwrap();
-        names.sort();
-        let names: Vec<_> = names.iter().map(|(name, _)| name.as_str()).collect();
-        assert_eq!(names, ["/.hidden", "/device.key", "/old.new"]);
+        fs::create_dir(folder.path().join(".git")).unwrap();
+        let read = read_folder(folder.path()).unwrap();
+        let mut names: Vec<_> = read.files.iter().map(|(name, _)| name.as_str()).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["/device.key", "/old.new"]);
+        assert_eq!(read.left_out, ["/.device.key.new", "/.git", "/device.key~"]);
     }
 }
