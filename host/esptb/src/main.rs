@@ -11,6 +11,7 @@ mod demo;
 mod exit;
 mod files;
 mod fleet;
+mod prompt;
 mod serial;
 
 use std::process::ExitCode;

@@ -100,8 +100,7 @@ fn passphrase_of(ssid: &str) -> Result<Zeroizing<String>> {
         );
     }
     let question = format!("passphrase of {ssid:?} (empty for an open network): ");
-    let answer = rpassword::prompt_password(question).context("the secret cannot be asked for")?;
-    Ok(Zeroizing::new(answer))
+    Ok(Zeroizing::new(crate::prompt::secret(&question)?))
 }
 
 #[cfg(test)]
