@@ -4,8 +4,9 @@ use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use clap::Args;
+use device::platform::{Passphrase, Ssid};
 use provisioner::{
     AccessPoint, AuthMode, Error, FailReason, Found, Outcome, Progress, Provisioner, Secrets,
 };
@@ -15,6 +16,7 @@ use super::reach::Reach;
 use crate::arguments::duration;
 use crate::console::{self, BAD, FAINT, GOOD, STRONG, paint, printable};
 use crate::demo::on_one_thread;
+use crate::exit::Exit;
 
 /// Provision a device over Bluetooth or HTTP, as Espressif's app does
 ///
@@ -75,6 +77,12 @@ pub(crate) fn run(cmd: Cmd) -> Result<()> {
 }
 
 async fn provision(cmd: Cmd) -> Result<()> {
+    if let Some(ssid) = &cmd.ssid {
+        let passphrase = cmd.passphrase.as_deref().unwrap_or_default();
+        check_name(ssid)
+            .and_then(|()| check_passphrase(passphrase))
+            .map_err(|what| Exit::WrongArguments(what.into()))?;
+    }
     let mut client = cmd.client().await?.on_progress(teller());
     let provisioned = cmd.steps(&mut client).await;
     // Also after a failure: otherwise the device waits for a client that is gone.
@@ -178,6 +186,18 @@ impl Cmd {
             None => passphrase_of(&ssid, networks)?,
         };
         loop {
+            // What no network has is not worth a try of the device.
+            if let Err(what) = check_name(&ssid).and_then(|()| check_passphrase(&passphrase)) {
+                if !can_ask() {
+                    bail!(what);
+                }
+                anstream::eprintln!("{}", paint(BAD, what));
+                if check_name(&ssid).is_err() {
+                    ssid = ask("network: ")?;
+                }
+                passphrase = ask_secret(&format!("passphrase of {ssid:?}: "))?;
+                continue;
+            }
             match client.provision(&ssid, &passphrase).await? {
                 Outcome::Joined(network) => {
                     let address = network.ip4;
@@ -193,6 +213,24 @@ impl Cmd {
                     passphrase = ask_secret(&format!("passphrase of {ssid:?}: "))?;
                 }
             }
+        }
+    }
+}
+
+/// IEEE 802.11.
+fn check_name(ssid: &str) -> Result<(), &'static str> {
+    match Ssid::new(ssid.as_bytes()) {
+        Some(ssid) if !ssid.as_bytes().is_empty() => Ok(()),
+        _ => Err("--ssid: the name of a network has 1 to 32 bytes"),
+    }
+}
+
+/// WPA2 and WPA3 alike.
+fn check_passphrase(passphrase: &str) -> Result<(), &'static str> {
+    match Passphrase::new(passphrase.as_bytes()) {
+        Some(passphrase) if !passphrase.is_too_short() => Ok(()),
+        _ => {
+            Err("a passphrase has 8 to 63 bytes, a key 64 hexadecimal digits, an open network none")
         }
     }
 }
@@ -247,20 +285,41 @@ fn ask(question: &str) -> Result<String> {
 
 /// Asks for a secret, without showing it.
 fn ask_secret(question: &str) -> Result<String> {
-    rpassword::prompt_password(question).context("the secret cannot be asked for")
+    crate::prompt::secret(question)
 }
 
 /// Asks which of the networks, by number or name.
 fn choose(networks: &[AccessPoint]) -> Result<String> {
-    let answer = ask("network, by number or name: ")?;
-    let by_number = answer
-        .parse::<usize>()
-        .ok()
-        .and_then(|number| networks.get(number.checked_sub(1)?));
-    match by_number.and_then(|network| network.ssid.as_str()) {
+    loop {
+        let answer = ask("network, by number or name: ")?;
+        match chosen(&answer, networks) {
+            Ok(name) => return Ok(name),
+            Err(what) => anstream::eprintln!("{}", paint(BAD, what)),
+        }
+    }
+}
+
+/// The network that an answer means.
+fn chosen(answer: &str, networks: &[AccessPoint]) -> Result<String, String> {
+    if answer.is_empty() {
+        return Err("no network was chosen".into());
+    }
+    let is_heard = networks
+        .iter()
+        .any(|network| network.ssid.as_str() == Some(answer));
+    let Some(number) = answer.parse::<usize>().ok().filter(|_| !is_heard) else {
+        return Ok(answer.to_owned());
+    };
+    let network = number
+        .checked_sub(1)
+        .and_then(|index| networks.get(index))
+        .ok_or_else(|| {
+            let most = networks.len();
+            format!("there is no network {number}: choose 1 to {most}, or name one by --ssid")
+        })?;
+    match network.ssid.as_str() {
         Some(name) if !name.is_empty() => Ok(name.to_owned()),
-        _ if answer.is_empty() => bail!("no network was chosen"),
-        _ => Ok(answer),
+        _ => Err("that network hides its name: write it".into()),
     }
 }
 
@@ -281,5 +340,32 @@ fn passphrase_of(ssid: &str, networks: &[AccessPoint]) -> Result<String> {
         bail!(
             "the passphrase of {ssid:?}? give it by --passphrase or ESPTB_PASSPHRASE, empty for an open network"
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use protocomm::wifi::{Bssid, Ssid};
+
+    fn heard(name: &str) -> AccessPoint {
+        AccessPoint {
+            ssid: Ssid::new(name.as_bytes()).unwrap(),
+            bssid: Bssid([0; 6]),
+            channel: 1,
+            rssi: -50,
+            auth: AuthMode::Open,
+        }
+    }
+
+    #[test]
+    fn a_number_is_one_of_the_list() {
+        let networks = [heard("home"), heard(""), heard("42")];
+        assert_eq!(chosen("1", &networks), Ok("home".into()));
+        assert_eq!(chosen("42", &networks), Ok("42".into()), "its name");
+        assert_eq!(chosen("cafe", &networks), Ok("cafe".into()), "hidden");
+        for answer in ["", "0", "2", "9"] {
+            assert!(chosen(answer, &networks).is_err(), "{answer}");
+        }
     }
 }
