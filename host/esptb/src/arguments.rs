@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use device::settings::{LEAST_INTERVAL_MS, MOST_INTERVAL_MS, Settings};
 use flashimage::Chip;
 use simulator::wifi::Network;
 
@@ -62,6 +63,26 @@ pub(crate) fn network(text: &str) -> Result<Network, String> {
         return Err("a passphrase has 8 to 63 bytes; leave it out for an open network".into());
     }
     Ok(Network::new(name, passphrase, -50))
+}
+
+/// `mqtts://HOST[:PORT]`, as the device takes it.
+pub(crate) fn broker(text: &str) -> Result<String, String> {
+    let json = serde_json::json!({ "broker": text }).to_string();
+    match Settings::parse(json.as_bytes()) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(_) => Err("write mqtts://HOST or mqtts://HOST:PORT".into()),
+    }
+}
+
+/// Between two samples, as the device takes it.
+pub(crate) fn interval(text: &str) -> Result<Duration, String> {
+    let interval = duration(text)?;
+    let range = u128::from(LEAST_INTERVAL_MS)..=u128::from(MOST_INTERVAL_MS);
+    if range.contains(&interval.as_millis()) {
+        Ok(interval)
+    } else {
+        Err("a device samples every 100ms to 1h".into())
+    }
 }
 
 /// `esp32c3`, also as people write it: `ESP32-C3`.
@@ -140,6 +161,21 @@ mod tests {
         for text in ["", "s", "0s", "-1s", "1d", "1.5s", "99999999999s"] {
             assert!(duration(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn brokers_and_intervals_are_those_that_a_device_takes() {
+        assert!(broker("mqtts://tb.example:1883").is_ok());
+        for text in [
+            "mqtt://tb.example",
+            "mqtts://",
+            "tb.example",
+            "mqtts://a\"b",
+        ] {
+            assert!(broker(text).is_err(), "{text}");
+        }
+        assert_eq!(interval("100ms"), Ok(Duration::from_millis(100)));
+        assert!(interval("1ms").is_err() && interval("2h").is_err());
     }
 
     #[test]

@@ -50,14 +50,14 @@ pub(crate) struct Options {
     #[arg(long, default_value_t = 100.0, requires = "count", value_parser = rate, value_name = "N")]
     ramp: f64,
     /// Between two samples of a device, 100ms to 1h
-    #[arg(long, default_value = "1s", requires = "count", value_parser = duration, value_name = "TIME")]
+    #[arg(long, default_value = "1s", requires = "count", value_parser = crate::arguments::interval, value_name = "TIME")]
     interval: Duration,
     /// With --for: once no other device came online for this time, do not wait for the rest, which
     /// count as failed
     #[arg(long, default_value = "60s", requires = "count", value_parser = duration, value_name = "TIME")]
     online_within: Duration,
     /// Processes that share the devices [default: one for each core]
-    #[arg(long, requires = "count", value_name = "N")]
+    #[arg(long, requires = "count", value_parser = clap::value_parser!(u32).range(1..), value_name = "N")]
     workers: Option<u32>,
     /// Print the summary as JSON
     #[arg(long, requires = "count")]

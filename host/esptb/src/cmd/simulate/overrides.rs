@@ -22,7 +22,7 @@ const SERVER_CHAIN: &str = "server_chain.pem";
 #[command(next_help_heading = "Settings, instead of those in the flash")]
 pub(super) struct Overrides {
     /// The broker
-    #[arg(long, value_name = "mqtts://HOST[:PORT]")]
+    #[arg(long, value_parser = crate::arguments::broker, value_name = "mqtts://HOST[:PORT]")]
     broker: Option<String>,
     /// The name that the broker's certificate must carry [default with --broker: its host]
     #[arg(long, value_name = "NAME")]
