@@ -10,6 +10,15 @@ use crate::{
 
 /// Runs the demo with the arguments of the operator; see `esptb demo --help`.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
+    if arguments
+        .iter()
+        .any(|argument| ["--help", "-h"].contains(&argument.as_str()))
+    {
+        // What the program prints, by its own tests; so nothing is installed or built for it.
+        let help = crate::workspace::root().join("host/esptb/tests/help/demo.txt");
+        print!("{}", std::fs::read_to_string(help)?);
+        return Ok(());
+    }
     setup::run(Purpose::Demo)?;
     terminal::remark("building the demo (some minutes the first time)");
     let mut build = process::cargo();
