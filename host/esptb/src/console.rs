@@ -185,6 +185,20 @@ pub(crate) fn made(path: &Path, what: &str) {
     let _ = line(format_args!("{}  {}", path.display(), paint(FAINT, what)));
 }
 
+/// Whether the operating system refused it to this user.
+pub(crate) fn is_denied(error: &anyhow::Error) -> bool {
+    let mut causes = error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<io::Error>());
+    causes.any(|cause| cause.kind() == io::ErrorKind::PermissionDenied)
+}
+
+/// `1 image`, `2 images`.
+pub(crate) fn counted(count: usize, what: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {what}{plural}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -195,6 +209,8 @@ mod tests {
             .context("a.crt: no such file")
             .context("no CA here");
         assert_eq!(one_line(&error), "no CA here: a.crt: no such file");
+        let denied = anyhow::Error::from(io::Error::from(io::ErrorKind::PermissionDenied));
+        assert!(is_denied(&denied.context("ca/root.key")) && !is_denied(&error));
         let error = anyhow::anyhow!("CN \u{1b}]0;x\u{7}").context("refused");
         assert_eq!(one_line(&error), "refused: CN \\u{1b}]0;x\\u{7}");
     }

@@ -1,11 +1,12 @@
 //! `esptb pki`: certificates of one's own, made, shown and checked.
 
 pub(crate) mod check;
-mod show;
+mod settings;
+pub(crate) mod show;
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::{Args, Subcommand, ValueEnum};
 use pki::{Existing, Identity, KeyAlgorithm, KeyEncoding, Options, Pki, Profile, Validity};
 
@@ -76,8 +77,10 @@ struct Server {
 /// Issue certificates for devices
 ///
 /// Makes a folder for each device with what its SPIFFS needs: device.crt (its certificate, then
-/// the intermediate CA's), device.key, and server_chain.pem (the root CA).
+/// the intermediate CA's), device.key, and server_chain.pem (the root CA). With --broker or
+/// --settings also settings.json, with a proof of possession of the device's own.
 #[derive(Args)]
+#[command(after_help = DEVICE_HELP)]
 struct Device {
     /// Serial numbers, 1 to 64 characters each
     #[arg(required = true, value_name = "SERIAL")]
@@ -95,7 +98,15 @@ struct Device {
     /// How the private key is written
     #[arg(long, value_enum, default_value_t = Encoding::Pkcs8, value_name = "FORM")]
     encoding: Encoding,
+    #[command(flatten)]
+    settings: settings::Options,
 }
+
+const DEVICE_HELP: &str = "\
+Examples:
+  esptb pki device SN-000001 --broker mqtts://tb.example.com
+  seq -f 'SN-%06g' 1 10000 | xargs esptb pki device --broker mqtts://tb.example.com
+  xargs esptb pki device --settings common.json < serials.txt";
 
 #[derive(Args)]
 struct CaDir {
@@ -227,19 +238,34 @@ fn issue_server(server: &Server) -> Result<()> {
 fn issue_devices(device: &Device) -> Result<()> {
     let pki = load(&device.ca)?;
     let profile = device.kind.profile(device.encoding.into())?;
+    let there = match (device.kind.replace, device.missing) {
+        (true, _) => settings::There::Replace,
+        (false, true) => settings::There::Keep,
+        (false, false) => settings::There::Refuse,
+    };
+    let template = device.settings.template(&device.out, there)?;
     for serial in &device.serials {
         let folder = device.out.join(serial);
         if device.missing && pki.has_device(&folder, serial)? {
             console::made(&folder, "is there already");
+            if let Some(template) = &template {
+                template.write(serial, &folder)?;
+            }
             continue;
         }
         let identity = pki.device_with(serial, &profile)?;
         identity
             .write_to(&folder, existing(device.kind.replace || device.missing))
             .map_err(or_replace)?;
+        if let Some(template) = &template {
+            template.write(serial, &folder)?;
+        }
         let what = format!("CN {serial}, {}", profile.algorithm);
         console::made(&folder, &what);
         tell_shortened(&identity);
+    }
+    if let Some(template) = &template {
+        return template.tell();
     }
     let line = "a settings.json beside the three files sets broker and proof of possession";
     console::line(paint(FAINT, line))
@@ -253,9 +279,15 @@ fn tell_shortened(identity: &Identity) {
 }
 
 fn load(ca: &CaDir) -> Result<Pki> {
-    Pki::load(&ca.path).with_context(|| {
+    Pki::load(&ca.path).map_err(|error| {
         let folder = ca.path.display();
-        format!("no usable CA in {folder} (make one with `esptb pki init --ca {folder}`)")
+        let error = anyhow::Error::from(error);
+        if console::is_denied(&error) {
+            return error.context(format!("the CA in {folder} is not for this user to read"));
+        }
+        error.context(format!(
+            "no usable CA in {folder} (make one with `esptb pki init --ca {folder}`)"
+        ))
     })
 }
 

@@ -77,6 +77,14 @@ pub(crate) struct Record {
 
 const MADE_BY: &str = "esptb demo";
 
+/// A proof of possession for one device alone.
+pub(crate) fn random_proof() -> String {
+    let mut rng = rand::rng();
+    (0..PROOF_LENGTH)
+        .map(|_| char::from(PROOF_ALPHABET[rng.random_range(0..PROOF_ALPHABET.len())]))
+        .collect()
+}
+
 impl Record {
     /// A new device, in a world with these ports.
     pub(crate) fn new(mqtt_port: u16, sntp_port: u16) -> Self {
@@ -84,14 +92,11 @@ impl Record {
         let tail: [u8; 3] = rng.random();
         let [a, b, c] = tail;
         let [x, y, z] = MAC_PREFIX;
-        let proof = (0..PROOF_LENGTH)
-            .map(|_| char::from(PROOF_ALPHABET[rng.random_range(0..PROOF_ALPHABET.len())]))
-            .collect();
         Self {
             made_by: MADE_BY.into(),
             serial: format!("SN-{a:02X}{b:02X}{c:02X}"),
             mac: [x, y, z, a, b, c],
-            proof,
+            proof: random_proof(),
             mqtt_port,
             sntp_port,
             lives: 0,

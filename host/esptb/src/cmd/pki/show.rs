@@ -168,7 +168,7 @@ fn purposes(certificate: &X509Certificate<'_>) -> String {
     }
 }
 
-fn alternative_names(certificate: &X509Certificate<'_>) -> Vec<String> {
+pub(crate) fn alternative_names(certificate: &X509Certificate<'_>) -> Vec<String> {
     let Ok(Some(names)) = certificate.subject_alternative_name() else {
         return Vec::new();
     };
