@@ -1,15 +1,18 @@
 //! `esptb serve`: the local server, for devices on the desk.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use clap::Args;
 use device::clock::Date;
-use devserver::{Config, Database, Event, Profile, Server, Tls};
+use devserver::{Config, ConfigError, Database, Error, Event, Profile, Server, Tls};
+use x509_parser::pem::Pem;
 
+use super::pki::show::alternative_names;
 use crate::console::{self, BAD, FAINT, GOOD, STRONG, paint};
 use crate::demo::happening::Tone;
 use crate::demo::server::{MQTTS_PORT, note};
@@ -69,10 +72,14 @@ pub(crate) fn run(cmd: Cmd) -> Result<()> {
 }
 
 async fn serve(cmd: Cmd) -> Result<()> {
-    let server = Server::start(cmd.config()?).await?;
-    let (devices, page) = (server.mqtt_url(), server.http_url());
-    console::line(format_args!("devices   {}", paint(STRONG, devices)))?;
-    console::line(format_args!("page      {}", paint(STRONG, page)))?;
+    let server = Server::start(cmd.config()?).await.map_err(|error| match error {
+        Error::Store(_) => anyhow::Error::from(error).context(cmd.database.display().to_string()),
+        error => error.into(),
+    })?;
+    for url in cmd.urls(&server) {
+        console::line(format_args!("devices   {}", paint(STRONG, url)))?;
+    }
+    console::line(format_args!("page      {}", paint(STRONG, server.http_url())))?;
     let data = format!("data      {}", cmd.database.display());
     console::line(paint(FAINT, data))?;
     let mut events = server.events();
@@ -115,24 +122,66 @@ impl Cmd {
         })
     }
 
+    /// Where devices find the server: where it listens or, if that is everywhere, by each name of
+    /// its certificate.
+    fn urls(&self, server: &Server) -> Vec<String> {
+        let address = server.mqtt_addr();
+        let pem = fs::read(self.ca.join("server.crt")).unwrap_or_default();
+        let names = match self.plain || !address.ip().is_unspecified() {
+            true => Vec::new(),
+            false => names_of(&pem),
+        };
+        if names.is_empty() {
+            return vec![server.mqtt_url()];
+        }
+        let port = address.port();
+        let url = |name: &String| match name.contains(':') {
+            true => format!("mqtts://[{name}]:{port}"),
+            false => format!("mqtts://{name}:{port}"),
+        };
+        names.iter().map(url).collect()
+    }
+
     fn certificates(&self) -> Result<(Option<Tls>, Option<Profile>)> {
         let [chain, key, profile_ca] =
             ["server.crt", "server.key", "intermediate.crt"].map(|name| read(&self.ca.join(name)));
-        let mut tls = Tls::from_pem(&chain?, &key?)?;
+        let mut tls = Tls::from_pem(&chain?, &key?).map_err(|error| {
+            let file = match error {
+                ConfigError::ServerKey => "server.key",
+                _ => "server.crt",
+            };
+            anyhow::Error::from(error).context(self.ca.join(file).display().to_string())
+        })?;
         tls.require_client_certificate = self.require_client_certificate;
-        let mut profile = Profile::from_pem(&profile_ca?, &self.cn_pattern)?;
+        let mut profile = Profile::from_pem(&profile_ca?, &self.cn_pattern).map_err(|error| {
+            let is_ca = error == ConfigError::ProfileCa;
+            let error = anyhow::Error::from(error);
+            match is_ca {
+                true => error.context(self.ca.join("intermediate.crt").display().to_string()),
+                false => error,
+            }
+        })?;
         profile.allow_create = !self.no_create;
         Ok((Some(tls), Some(profile)))
     }
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {
-    fs::read(path).with_context(|| {
-        format!(
-            "cannot read {} (`esptb pki init` and `esptb pki server NAME` make what the server needs)",
-            path.display()
-        )
+    fs::read(path).map_err(|error| {
+        let name = path.display();
+        let remedy = match error.kind() {
+            ErrorKind::PermissionDenied => "it is not for this user to read",
+            _ => "`esptb pki init` and `esptb pki server NAME` make what the server needs",
+        };
+        anyhow::Error::from(error).context(format!("cannot read {name} ({remedy})"))
     })
+}
+
+/// The names of the first certificate.
+fn names_of(pem: &[u8]) -> Vec<String> {
+    let first = Pem::iter_from_buffer(pem).flatten().next();
+    let names = first.as_ref().and_then(|pem| pem.parse_x509().ok());
+    names.map_or_else(Vec::new, |certificate| alternative_names(&certificate))
 }
 
 fn print(event: &Event, telemetry: bool) -> Result<()> {
