@@ -66,6 +66,19 @@ pub const LEAST_INTERVAL_MS: u32 = 100;
 /// The longest telemetry interval, in milliseconds.
 pub const MOST_INTERVAL_MS: u32 = 3_600_000;
 
+/// The keys of settings.json.
+pub const KEYS: [&str; 7] = [
+    "broker",
+    "server_name",
+    "sntp_server",
+    "telemetry_interval_ms",
+    "keep_alive_s",
+    "country",
+    "provisioning",
+];
+/// The keys of `provisioning` in it.
+pub const PROVISIONING_KEYS: [&str; 4] = ["security", "username", "pop", "name_prefix"];
+
 /// A host and a port.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint {

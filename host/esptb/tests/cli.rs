@@ -134,6 +134,13 @@ fn wrong_arguments_are_told_from_failures() {
         &["flash", "flash.bin", "--app", "firmware"],
         &["image", "--inspect", "flash.bin", "--out", "flash.bin"],
         &["image", "--json"],
+        &["image", "--batch", "devices", "--json"],
+        &["simulate", "--flash", "flash.bin", "--broker", "mqtt://x"],
+        &["simulate", "--count", "1", "--interval", "1ms"],
+        &["simulate", "--count", "1", "--workers", "0"],
+        &["conformance", "no-such-case"],
+        &["provision", "--ssid", ""],
+        &["provision", "--ssid", "home", "--passphrase", "short"],
         &["image", "--chip", "c3"],
         &["provision", "--security", "3"],
         &["provision", "--hci", "usb"],
@@ -263,6 +270,100 @@ fn a_folder_of_devices_becomes_a_folder_of_images() {
         &esptb(path, &["image", "--batch", "ca"]),
         "esptb pki device",
     );
+}
+
+#[test]
+fn what_somebody_should_look_at_is_told_with_the_folder() {
+    let folder = with_device();
+    let path = folder.path();
+    let broker = ["--broker", "mqtts://tb.example"];
+    let mut device = vec!["pki", "device", "SN-2", "SN-3"];
+    device.extend(broker);
+    done(&esptb(path, &device));
+    let settings = |serial: &str| path.join("devices").join(serial).join("settings.json");
+    fs::write(settings("SN-2"), r#"{"brokr":"mqtts://x"}"#).expect("writes");
+    let crt = path.join("devices/SN-3/device.crt");
+    let chain = fs::read_to_string(&crt).expect("a chain");
+    let end = chain.find("-----END").expect("PEM") + "-----END CERTIFICATE-----\n".len();
+    fs::write(&crt, &chain[..end]).expect("writes");
+    for litter in [".DS_Store", "device.key~"] {
+        fs::write(path.join("devices/SN-3").join(litter), "x").expect("writes");
+    }
+    let batch = ["image", "--batch", "devices"];
+    let told = esptb(path, &batch);
+    done(&told);
+    for text in [
+        "warning: devices/SN-2: settings.json: the device does not know the key \"brokr\" and passes \
+         over it; is broker meant?\n",
+        "warning: devices/SN-3: device.crt holds the device's certificate alone",
+        "devices/SN-3: left out /.DS_Store, /device.key~\n",
+        "\n2 warnings\n",
+    ] {
+        assert!(err(&told).contains(text), "{text}: {}", err(&told));
+    }
+    assert!(!err(&told).contains("warn device::"), "{}", err(&told));
+    let image = done(&esptb(path, &["image", "--inspect", "images/SN-3.bin"]));
+    assert!(
+        !image.contains("DS_Store") && !image.contains('~'),
+        "{image}"
+    );
+    let strict = ["image", "--batch", "devices", "--strict"];
+    failed_at_the_end(&esptb(path, &strict), "--strict");
+
+    let check = ["pki", "check", "devices/SN-2", "devices/SN-3"];
+    let checked = esptb(path, &check);
+    done(&checked);
+    assert!(err(&checked).contains("is broker meant?") && err(&checked).contains("alone"));
+    fs::write(settings("SN-2"), r#"{"broker":"mqtt://x"}"#).expect("writes");
+    failed_at_the_end(&esptb(path, &check), "mqtts://");
+}
+
+#[test]
+fn each_device_has_a_proof_of_its_own_on_its_label() {
+    let folder = with_device();
+    let path = folder.path();
+    fs::write(path.join("common.json"), r#"{"keep_alive_s":60}"#).expect("writes");
+    for serial in ["A-1", "A-2"] {
+        let device = [
+            "pki",
+            "device",
+            serial,
+            "--settings",
+            "common.json",
+            "--broker",
+            "mqtts://tb.example",
+        ];
+        done(&esptb(path, &device));
+    }
+    let labels = fs::read_to_string(path.join("devices/labels.csv")).expect("labels");
+    let lines: Vec<_> = labels.lines().collect();
+    assert_eq!((lines.len(), lines[0]), (3, "serial,proof_of_possession"));
+    let proof = |line: &str| line.split_once(',').expect("two fields").1.to_owned();
+    assert_ne!(proof(lines[1]), proof(lines[2]));
+    let json = fs::read_to_string(path.join("devices/A-2/settings.json")).expect("settings");
+    for text in [&proof(lines[2]), "tb.example", "\"keep_alive_s\": 60"] {
+        assert!(json.contains(text), "{text}: {json}");
+    }
+    let made = done(&esptb(path, &["pki", "check", "devices/A-2"]));
+    assert!(made.contains("broker tb.example:8883"), "{made}");
+    fs::write(path.join("wrong.json"), r#"{"keep_alive_s":1}"#).expect("writes");
+    let wrong = ["pki", "device", "A-3", "--settings", "wrong.json"];
+    failed(&esptb(path, &wrong), "keep_alive_s");
+    assert!(!path.join("devices/A-3").exists());
+}
+
+#[test]
+fn what_the_server_cannot_use_is_named() {
+    let folder = with_device();
+    let path = folder.path();
+    done(&esptb(path, &["pki", "server", "localhost"]));
+    let serve = ["serve", "--mqtt", "127.0.0.1:0", "--http", "127.0.0.1:0"];
+    fs::write(path.join("esptb.sqlite"), [b'x'; 4096]).expect("writes");
+    failed(&esptb(path, &serve), "esptb.sqlite: ");
+    for name in ["intermediate.crt", "server.key", "server.crt"] {
+        fs::write(path.join("ca").join(name), "x").expect("writes");
+        failed(&esptb(path, &serve), &format!("ca/{name}: "));
+    }
 }
 
 #[test]

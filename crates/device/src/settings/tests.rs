@@ -180,3 +180,18 @@ fn the_c_firmware_s_provisioning_without_a_proof_can_be_had() {
     assert_eq!(settings.provisioning.pop, Proof::None);
     assert_eq!(Settings::default().provisioning.pop, Proof::MadeByDevice);
 }
+
+#[test]
+fn the_keys_are_those_that_are_read() {
+    for key in KEYS {
+        assert!(
+            Settings::parse(format!(r#"{{"{key}":null}}"#).as_bytes()).is_err(),
+            "{key}"
+        );
+    }
+    for key in PROVISIONING_KEYS {
+        let json = format!(r#"{{"provisioning":{{"{key}":null}}}}"#);
+        assert!(Settings::parse(json.as_bytes()).is_err(), "{key}");
+    }
+    assert!(Settings::parse(br#"{"colour":null}"#).is_ok());
+}

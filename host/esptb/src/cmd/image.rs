@@ -56,6 +56,9 @@ pub(crate) struct Cmd {
     /// Build even if the device would refuse the files
     #[arg(long)]
     unchecked: bool,
+    /// Fail where the device would take the files, but somebody should look at them
+    #[arg(long, conflicts_with = "unchecked")]
+    strict: bool,
 
     /// Look into a file instead of building one: a whole flash, SPIFFS alone, an app (also the ELF
     /// file), a bootloader
@@ -63,7 +66,8 @@ pub(crate) struct Cmd {
           conflicts_with_all = ["spiffs", "batch", "out", "spiffs_out", "wifi", "Layout", "app"])]
     inspect: Option<PathBuf>,
     /// Print JSON
-    #[arg(long, requires = "inspect", help_heading = "Inspection")]
+    #[arg(long, requires = "inspect", help_heading = "Inspection",
+          conflicts_with_all = ["batch", "out", "spiffs_out", "wifi", "app"])]
     json: bool,
 
     #[command(flatten)]

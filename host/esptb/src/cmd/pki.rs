@@ -3,6 +3,7 @@
 pub(crate) mod check;
 mod settings;
 pub(crate) mod show;
+pub(crate) mod warnings;
 
 use std::path::PathBuf;
 

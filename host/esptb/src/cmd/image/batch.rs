@@ -13,7 +13,8 @@ use flashimage::FlashImage;
 
 use super::prover::Prover;
 use super::{Cmd, make};
-use crate::console::{self, BAD, GOOD, paint};
+use crate::cmd::pki::warnings;
+use crate::console::{self, BAD, GOOD, WARN, counted, paint};
 
 /// Where the images go unless told otherwise.
 const OUT: &str = "images";
@@ -22,6 +23,8 @@ const OUT: &str = "images";
 struct Batch<'a> {
     cmd: &'a Cmd,
     image: FlashImage,
+    /// What somebody should look at, by device.
+    warned: Mutex<Vec<(PathBuf, String)>>,
     whole: Option<PathBuf>,
     spiffs: Option<PathBuf>,
 }
@@ -37,6 +40,7 @@ pub(super) fn run(cmd: &Cmd, folder: &Path) -> Result<()> {
     let batch = Batch {
         cmd,
         image: make::builder(cmd, table)?,
+        warned: Mutex::default(),
         whole: cmd.out.clone().or(default),
         spiffs: cmd.spiffs_out.clone(),
     };
@@ -49,12 +53,26 @@ pub(super) fn run(cmd: &Cmd, folder: &Path) -> Result<()> {
         let device = device.display();
         anstream::eprintln!("{} {device}: {error:#}", paint(BAD, "refused"));
     }
+    let mut warned =
+        std::mem::take(&mut *batch.warned.lock().unwrap_or_else(PoisonError::into_inner));
+    warned.sort();
+    for (device, warning) in &warned {
+        make::warn(device, warning);
+    }
     let made = devices.len() - refused.len();
     let seconds = start.elapsed().as_secs_f64();
     for folder in batch.outputs() {
-        console::made(folder, &format!("{made} images in {seconds:.1} s"));
+        console::made(
+            folder,
+            &format!("{} in {seconds:.1} s", counted(made, "image")),
+        );
+    }
+    if !warned.is_empty() {
+        let line = counted(warned.len(), "warning");
+        anstream::eprintln!("{}", paint(WARN, line));
     }
     match refused.len() {
+        0 if cmd.strict && !warned.is_empty() => bail!("--strict: mend what is warned of above"),
         0 => Ok(()),
         n => bail!(
             "{n} of {} devices have no image: mend what is said above, and run this again",
@@ -131,10 +149,14 @@ impl Batch<'_> {
     fn one(&self, device: &Path, prover: Option<&mut Prover>) -> Result<()> {
         if let Some(prover) = prover {
             prover.prove(device)?;
+            let found = warnings::of_folder(device).into_iter();
+            let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
+            warned.extend(found.map(|warning| (device.to_owned(), warning)));
         }
         let mut name = device.file_name().context("it has no name")?.to_owned();
         name.push(".bin");
         let image = self.image.clone().folder(device)?;
+        make::tell_left_out(device, &image);
         if let Some(folder) = &self.whole {
             make::write(&folder.join(&name), &image.build()?)?;
         }

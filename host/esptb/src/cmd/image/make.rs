@@ -9,8 +9,8 @@ use flashimage::{App, FlashImage, Partition, PartitionTable};
 use spiffs::Geometry;
 
 use super::{Cmd, Layout, wifi};
-use crate::cmd::pki::check;
-use crate::console::{self, FAINT, paint, printable};
+use crate::cmd::pki::{check, warnings};
+use crate::console::{self, FAINT, WARN, paint, printable};
 use crate::files::{self, read};
 
 /// What names the default file, where no other output was asked for.
@@ -28,9 +28,17 @@ pub(super) fn run(cmd: &Cmd) -> Result<()> {
     if !cmd.unchecked {
         let whose = check_files(folder)?;
         anstream::eprintln!("{}", paint(FAINT, whose));
+        let warnings = warnings::of_folder(folder);
+        for warning in &warnings {
+            warn(folder, warning);
+        }
+        if cmd.strict && !warnings.is_empty() {
+            bail!("--strict: mend what is warned of above");
+        }
     }
     let table = cmd.layout.table()?;
     let builder = builder(cmd, table.clone())?.folder(folder)?;
+    tell_left_out(folder, &builder);
     if let Some(path) = &cmd.spiffs_out {
         let partition = spiffs_of(&table)?;
         write(path, &builder.build_spiffs()?)?;
@@ -46,6 +54,21 @@ pub(super) fn run(cmd: &Cmd) -> Result<()> {
         console::made(&path, &whole(cmd, image.len()));
     }
     Ok(())
+}
+
+/// What somebody should look at.
+pub(crate) fn warn(folder: &Path, warning: &str) {
+    let folder = folder.display();
+    anstream::eprintln!("{} {folder}: {warning}", paint(WARN, "warning:"));
+}
+
+/// What is in the folder and not in the image.
+pub(super) fn tell_left_out(folder: &Path, image: &FlashImage) {
+    let files = image.left_out().join(", ");
+    if !files.is_empty() {
+        let line = format!("{}: left out {files}", folder.display());
+        anstream::eprintln!("{}", paint(FAINT, line));
+    }
 }
 
 /// Everything but the device's own files.
@@ -76,16 +99,19 @@ pub(crate) fn spiffs_of(table: &PartitionTable) -> Result<Partition> {
 
 /// What the device would say of the files at its first start.
 pub(crate) fn check_files(folder: &Path) -> Result<String> {
+    warnings::mute_device();
     let remedy = "the device would refuse this (--unchecked builds the image all the same)";
-    let whose = check::check(folder).context(remedy)?;
+    whose(folder).context(remedy)
+}
+
+/// As [`check_files`], for those who build nothing.
+pub(crate) fn whose(folder: &Path) -> Result<String> {
+    let whose = check::check(folder)?;
     let settings = folder.join("settings.json");
     if !settings.exists() {
         return Ok(format!("{whose}; no settings.json, so defaults hold"));
     }
-    let settings = read(&settings)?;
-    let settings = Settings::parse(&settings)
-        .map_err(anyhow::Error::msg)
-        .context(remedy)?;
+    let settings = Settings::parse(&read(&settings)?).map_err(anyhow::Error::msg)?;
     let broker = &settings.broker;
     let host = printable(&broker.host);
     Ok(format!("{whose}; broker {host}:{}", broker.port))

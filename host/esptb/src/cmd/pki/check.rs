@@ -10,12 +10,14 @@ use device::credentials::{Bundle, Files};
 use rand::rand_core::UnwrapErr;
 use rand::rngs::SysRng;
 
+use super::warnings;
+use crate::cmd::image::make;
 use crate::console::{self, GOOD, paint, printable};
 use crate::files;
 
 /// Check a device's credentials as the device will
 ///
-/// Reads device.crt, device.key and server_chain.pem and runs the device's own checks: chain in
+/// Reads device.crt, device.key, server_chain.pem and settings.json, if there is one, and runs the device's own checks: chain in
 /// order, key and certificate a pair, dates, a common name.
 #[derive(Args)]
 #[command(after_help = "Example:\n  esptb pki check devices/SN-000001")]
@@ -28,7 +30,11 @@ pub(crate) struct Cmd {
 pub(super) fn run(cmd: &Cmd) -> Result<()> {
     let mut refused = 0;
     for folder in &cmd.folders {
-        match check(folder) {
+        warnings::mute_device();
+        for warning in warnings::of_folder(folder) {
+            make::warn(folder, &warning);
+        }
+        match make::whose(folder) {
             Ok(line) => {
                 let good = paint(GOOD, "good");
                 console::line(format_args!("{good} {}: {line}", folder.display()))?;
