@@ -145,6 +145,12 @@ impl fmt::Display for Event {
             Self::SensorFailed(SensorError::Garbled) => {
                 f.write_str("the sensor's bits were spoilt: check its wiring; going on without")
             }
+            Self::Acknowledged {
+                samples: 1,
+                backlog,
+            } => {
+                write!(f, "1 sample acknowledged, {backlog} waiting")
+            }
             Self::Acknowledged { samples, backlog } => {
                 write!(f, "{samples} samples acknowledged, {backlog} waiting")
             }

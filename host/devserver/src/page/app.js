@@ -7,7 +7,10 @@ import { Calls } from "/calls.js";
 import { api, ago, by, node, path } from "/tools.js";
 
 const LISTED = 300; // devices drawn at once; the filter finds the others
-const UNITS = { temperature: "°C", humidity: "%", pressure: "hPa", battery: "%", rssi: "dBm", voltage: "V" };
+const UNITS = {
+  temperature: "°C", chip_temperature: "°C", humidity: "%", pressure: "hPa", battery: "%",
+  rssi: "dBm", voltage: "V", heap_free: "B", heap_least: "B",
+};
 
 const devices = new Map();
 const charts = new Map();

@@ -3,6 +3,8 @@
 const SVG = "http://www.w3.org/2000/svg";
 const HEIGHT = 150;
 const PAD = { left: 44, right: 8, top: 10, bottom: 20 };
+/** Between a label of the scale and the line, and what it keeps from the edge. */
+const GAP = 6;
 
 function shape(name, attributes, parent) {
   const element = document.createElementNS(SVG, name);
@@ -25,6 +27,41 @@ export function format(value) {
   if (magnitude !== 0 && (magnitude >= 1e9 || magnitude < 1e-4)) return value.toExponential(2);
   const decimals = magnitude >= 1000 ? 0 : magnitude >= 100 ? 1 : magnitude >= 1 ? 2 : 4;
   return String(Number(value.toFixed(decimals)));
+}
+
+/** The lines of a scale: at least two, or nothing tells it. */
+function scale(low, high) {
+  let rise = step(high - low, 3);
+  while (Math.floor(high / rise) - Math.ceil(low / rise) < 1) rise /= 2;
+  const values = [];
+  for (let v = Math.ceil(low / rise) * rise; v <= high; v += rise) values.push(v);
+  const short = shortened(values);
+  return values.map((value, i) => ({ value, text: short[i] }));
+}
+
+/** Numbers for labels, with k or M where all of them stay apart. */
+function shortened(values) {
+  const largest = Math.max(...values.map(Math.abs));
+  for (const [size, mark, least] of [[1e6, "M", 1e6], [1e3, "k", 1e4]]) {
+    if (largest < least || largest >= 1e9) continue;
+    const texts = values.map((v) => (v === 0 ? "0" : format(Number((v / size).toPrecision(6))) + mark));
+    if (new Set(texts).size === texts.length) return texts;
+  }
+  return values.map((v) => format(Number(v.toPrecision(6))));
+}
+
+/** A span of milliseconds, as people say it. */
+function lasting(ms) {
+  const seconds = Math.floor(ms / 1000);
+  if (seconds < 60) return `${format(ms / 1000)} s`;
+  const [days, hours, minutes] = [Math.floor(seconds / 86400), Math.floor(seconds / 3600) % 24, Math.floor(seconds / 60) % 60];
+  if (days) return `${days} d ${hours} h`;
+  return hours ? `${hours} h ${minutes} min` : `${minutes} min ${seconds % 60} s`;
+}
+
+/** The latest value, as it is read: a time since boot as a duration. */
+function reading(key, value) {
+  return key.endsWith("uptime_ms") && value >= 0 ? lasting(value) : format(value);
 }
 
 const CLOCK = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
@@ -104,7 +141,7 @@ export class Chart {
     const { from, to } = this.#view;
     const all = this.points;
     const newest = all.at(-1);
-    this.#now.firstChild.textContent = newest ? format(newest[1]) : "–";
+    this.#now.firstChild.textContent = newest ? reading(this.key, newest[1]) : "–";
     const shown = all.filter(([ts]) => ts >= from && ts <= to);
     this.element.dataset.points = shown.length;
     this.element.dataset.latest = newest ? newest[0] : "";
@@ -121,7 +158,9 @@ export class Chart {
     [low, high] = [low - margin, high + margin];
     if (count && low < 0) [low, high] = [0, high - low];
 
-    const x = (ts) => PAD.left + ((ts - from) / (to - from)) * (width - PAD.left - PAD.right);
+    const lines = scale(low, high);
+    const left = Math.max(PAD.left, GAP + 2 + this.#widest(lines.map((line) => line.text)));
+    const x = (ts) => left + ((ts - from) / (to - from)) * (width - left - PAD.right);
     const y = (v) => HEIGHT - PAD.bottom - ((v - low) / (high - low)) * (HEIGHT - PAD.top - PAD.bottom);
 
     this.#svg.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
@@ -129,7 +168,7 @@ export class Chart {
       ? `${this.key}: ${format(newest[1])} ${this.unit}, ${shown.length} samples shown`
       : `${this.key}: no samples`);
     this.#svg.replaceChildren();
-    this.#grid(width, low, high, x, y);
+    this.#grid(width, left, lines, x, y);
     if (!shown.length) {
       const text = shape("text", { x: width / 2, y: HEIGHT / 2, "text-anchor": "middle" }, this.#svg);
       text.textContent = "nothing in this time";
@@ -139,21 +178,29 @@ export class Chart {
     this.#cursor(shown, width, x, y);
   }
 
-  #grid(width, low, high, x, y) {
+  /** How wide the widest of these labels is, in the page's own type. */
+  #widest(labels) {
+    const probe = shape("text", { visibility: "hidden" }, this.#svg);
+    const widths = labels.map((label) => {
+      probe.textContent = label;
+      return probe.getComputedTextLength();
+    });
+    probe.remove();
+    return Math.ceil(Math.max(0, ...widths));
+  }
+
+  #grid(width, left, lines, x, y) {
     const { from, to } = this.#view;
-    let rise = step(high - low, 3);
-    // At least two lines, or nothing tells the scale.
-    while (Math.floor(high / rise) - Math.ceil(low / rise) < 1) rise /= 2;
-    for (let v = Math.ceil(low / rise) * rise; v <= high; v += rise) {
-      shape("line", { class: "grid", x1: PAD.left, x2: width - PAD.right, y1: y(v), y2: y(v) }, this.#svg);
-      const text = shape("text", { x: PAD.left - 6, y: y(v) + 4, "text-anchor": "end" }, this.#svg);
-      text.textContent = format(Number(v.toPrecision(6)));
+    for (const { value, text: label } of lines) {
+      shape("line", { class: "grid", x1: left, x2: width - PAD.right, y1: y(value), y2: y(value) }, this.#svg);
+      const text = shape("text", { x: left - GAP, y: y(value) + 4, "text-anchor": "end" }, this.#svg);
+      text.textContent = label;
     }
     const span = to - from;
     const every = span <= 60_000 ? 15_000 : span <= 300_000 ? 60_000 : 900_000;
     for (let ts = Math.ceil(from / every) * every; ts <= to; ts += every) {
       const at = x(ts);
-      if (at < PAD.left + 18 || at > width - 24) continue;
+      if (at < left + 18 || at > width - 24) continue;
       const text = shape("text", { x: at, y: HEIGHT - 5, "text-anchor": "middle" }, this.#svg);
       text.textContent = (every < 60_000 ? CLOCK : HOUR).format(ts);
     }

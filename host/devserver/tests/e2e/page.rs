@@ -235,6 +235,44 @@ async fn the_page_says_when_the_server_is_gone() {
     browser.until("document.querySelector('#live').dataset.state === 'lost'");
 }
 
+#[tokio::test]
+async fn the_labels_of_a_scale_are_seen_whole() {
+    let server = Server::start(Config::default()).await.unwrap();
+    let token = server
+        .create_device("bench-1", None)
+        .await
+        .unwrap()
+        .unwrap();
+    let mut client = Client::connect(server.mqtt_addr(), &token).await;
+    let now = now_ms();
+    for i in 0..60i64 {
+        let values = json!({
+            "uptime_ms": 259_200_000 + i * 1000,
+            "heap_free": 151_234 - i * 100,
+            "rssi": -60 - i % 7,
+            "huge": 1e15 + i as f64,
+        });
+        let sample = json!({ "ts": now - 60_000 + i * 1000, "values": values });
+        client
+            .publish("v1/devices/me/telemetry", &sample.to_string())
+            .await;
+    }
+    for width in [1280, 390] {
+        let browser = Browser::start(width, 1500, "light");
+        browser.open(&format!("{}#/device/bench-1", server.http_url()));
+        browser.until("document.querySelectorAll('.chart .line').length === 4");
+        let now = |key: &str| browser.text(&format!(".chart[data-key={key}] .now"));
+        assert_eq!(now("uptime_ms"), "3 d 0 h");
+        assert!(now("heap_free").ends_with('B') && now("rssi").ends_with("dBm"));
+        let cut = "[...document.querySelectorAll('.chart svg text')].filter((text) => \
+                   text.getBoundingClientRect().left < \
+                   text.ownerSVGElement.getBoundingClientRect().left).length";
+        assert_eq!(browser.run(&format!("return {cut}")), json!(0));
+        picture(&browser, &format!("scales-{width}"));
+    }
+    server.stop().await;
+}
+
 async fn sample(client: &mut Client, ts_ms: i64, i: i64) {
     let phase = i as f64 / 20.0;
     let values = json!({
