@@ -1,6 +1,10 @@
 //! Secrets that are asked for at the terminal, without echo.
 
+use std::io::ErrorKind;
+
 use anyhow::{Context, Result};
+
+use crate::exit::Exit;
 
 /// Asks for a secret, without showing it. Ctrl-C at the question gives the terminal its echo back.
 ///
@@ -10,7 +14,10 @@ use anyhow::{Context, Result};
 pub(crate) fn secret(question: &str) -> Result<String> {
     #[cfg(unix)]
     guard::restore_when_interrupted();
-    rpassword::prompt_password(question).context("the secret cannot be asked for")
+    match rpassword::prompt_password(question) {
+        Err(error) if error.kind() == ErrorKind::Interrupted => Err(Exit::Interrupted.into()),
+        answered => answered.context("the secret cannot be asked for"),
+    }
 }
 
 #[cfg(unix)]
