@@ -72,14 +72,21 @@ pub(crate) fn run(cmd: Cmd) -> Result<()> {
 }
 
 async fn serve(cmd: Cmd) -> Result<()> {
-    let server = Server::start(cmd.config()?).await.map_err(|error| match error {
-        Error::Store(_) => anyhow::Error::from(error).context(cmd.database.display().to_string()),
-        error => error.into(),
-    })?;
+    let server = Server::start(cmd.config()?)
+        .await
+        .map_err(|error| match error {
+            Error::Store(_) => {
+                anyhow::Error::from(error).context(cmd.database.display().to_string())
+            }
+            error => error.into(),
+        })?;
     for url in cmd.urls(&server) {
         console::line(format_args!("devices   {}", paint(STRONG, url)))?;
     }
-    console::line(format_args!("page      {}", paint(STRONG, server.http_url())))?;
+    console::line(format_args!(
+        "page      {}",
+        paint(STRONG, server.http_url())
+    ))?;
     let data = format!("data      {}", cmd.database.display());
     console::line(paint(FAINT, data))?;
     let mut events = server.events();
