@@ -57,12 +57,17 @@ class Conformance(unittest.TestCase):
         self.assertTrue(findings['conforms'])
         self.assertEqual(findings['failed'], 0)
 
-        code, output = asyncio.run(self.check(*way, '--pop', 'another', 'version', 'session.good'))
+        nowhere = ('--ssid', 'nowhere', '--passphrase', 'correct horse', 'version', 'config.join')
+        code, output = asyncio.run(self.check(*way, '--pop', device.PROOF.decode(), *nowhere))
         self.assertEqual(code, 1, output)
         suite = xml.etree.ElementTree.parse(Path(self.desk.name, 'findings.xml')).getroot()
         failed = [case.get('name') for case in suite if case.find('failure') is not None]
-        self.assertEqual(failed, ['version.always', 'session.good'])
-        self.assertEqual(int(suite.get('failures')), 2)
+        self.assertEqual(failed, ['config.join'])
+        self.assertEqual(int(suite.get('failures')), 1)
+
+        code, output = asyncio.run(self.check(*way, '--pop', 'another', 'version', 'session.good'))
+        self.assertEqual(code, 3, output)
+        self.assertIn('your --pop is wrong', output)
 
 
 class Provisioner(unittest.TestCase):

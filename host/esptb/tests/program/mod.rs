@@ -1,0 +1,77 @@
+//! The program from outside, for the tests of what it prints, where, and with which exit code.
+
+#![allow(dead_code, reason = "each test program takes what it needs")]
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use tempfile::TempDir;
+
+/// The program with these arguments in a folder, without a terminal and without whatever the
+/// environment says about secrets and colours.
+pub(crate) fn esptb(folder: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_esptb"))
+        .args(arguments)
+        .current_dir(folder)
+        .env_remove("NO_COLOR")
+        .env_remove("CLICOLOR_FORCE")
+        .env_remove("ESPTB_POP")
+        .env_remove("ESPTB_PASSPHRASE")
+        .env_remove("ESPTB_PORT")
+        .env_remove("ESPTB_WIFI")
+        .stdin(Stdio::null())
+        .output()
+        .expect("the program starts")
+}
+
+pub(crate) fn out(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).expect("text")
+}
+
+pub(crate) fn err(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).expect("text")
+}
+
+#[track_caller]
+pub(crate) fn done(output: &Output) -> String {
+    assert_eq!(
+        output.status.code(),
+        Some(0),
+        "{}{}",
+        out(output),
+        err(output)
+    );
+    out(output)
+}
+
+/// A failure: exit code 1, and an error that says this.
+#[track_caller]
+pub(crate) fn failed(output: &Output, text: &str) {
+    assert_eq!(output.status.code(), Some(1), "{}", err(output));
+    assert!(err(output).starts_with("error: "), "{}", err(output));
+    assert!(err(output).contains(text), "{}", err(output));
+}
+
+/// A failure after lines of how it came about.
+#[track_caller]
+pub(crate) fn failed_at_the_end(output: &Output, text: &str) {
+    assert_eq!(output.status.code(), Some(1), "{}", err(output));
+    assert!(err(output).contains(text), "{}", err(output));
+}
+
+/// A folder with a CA and the files of a device.
+pub(crate) fn with_device() -> TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    done(&esptb(folder.path(), &["pki", "init"]));
+    done(&esptb(
+        folder.path(),
+        &["pki", "device", "SN-1", "--out", "."],
+    ));
+    fs::rename(
+        folder.path().join("SN-1"),
+        folder.path().join("spiffs_root"),
+    )
+    .expect("renames");
+    folder
+}
