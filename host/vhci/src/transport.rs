@@ -320,6 +320,15 @@ impl bt_hci_transport::Transport for HciTransport {
 mod tests {
     use super::*;
 
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_kernel_without_bluetooth_is_not_a_matter_of_rights() {
+        let told = |code| OpenError::adapter(0, io::Error::from_raw_os_error(code)).to_string();
+        let (no_bluetooth, no_rights) = (told(97), told(1));
+        assert!(no_bluetooth.contains("no Bluetooth") && no_bluetooth.contains("HTTP"));
+        assert!(!no_bluetooth.contains("root") && no_rights.contains("root"));
+    }
+
     #[test]
     fn controllers_are_named_by_strings() {
         for (text, spec) in [
