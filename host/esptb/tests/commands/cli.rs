@@ -1,12 +1,10 @@
 //! The command line from outside: what it prints, where, and with which exit code.
 
-mod program;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use program::{done, err, esptb, failed, failed_at_the_end, out, with_device};
+use crate::program::{done, err, esptb, failed, failed_at_the_end, out, with_device};
 
 /// The help is documentation: what stands in `tests/help` is what the program prints. To accept
 /// what it prints now, run the tests with `UPDATE_HELP=1` and look at the difference.

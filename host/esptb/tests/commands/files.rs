@@ -1,10 +1,8 @@
 //! Certificates, settings and images from outside: what becomes of an operator's files.
 
-mod program;
-
 use std::fs;
 
-use program::{done, err, esptb, failed, failed_at_the_end, with_device};
+use crate::program::{done, err, esptb, failed, failed_at_the_end, with_device};
 
 #[test]
 fn certificates_become_an_image_that_can_be_looked_into() {

@@ -1,7 +1,5 @@
 //! The program from outside, for the tests of what it prints, where, and with which exit code.
 
-#![allow(dead_code, reason = "each test program takes what it needs")]
-
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};

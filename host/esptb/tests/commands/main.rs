@@ -1,0 +1,6 @@
+//! The program from outside: what it prints, where, with which exit code, and what becomes of an
+//! operator's files.
+
+mod cli;
+mod files;
+mod program;
