@@ -272,7 +272,9 @@ mod tests {
         assert_eq!(timers(), (1, Some(far)));
         DRIVER.schedule_wake(far - 1, &waker);
         assert_eq!(timers(), (1, Some(far - 1)));
-        DRIVER.schedule_wake(DRIVER.now() + 1, &waker);
+        // Soon, but not so soon that it is past when it is set, which wakes without a timer.
+        set_rate(10_000);
+        DRIVER.schedule_wake(DRIVER.now() + 1_000_000_000, &waker);
         assert_eq!(order.recv(), Ok("task"));
         assert_eq!(timers(), (0, None));
     }
