@@ -5,7 +5,7 @@ use rand_core::CryptoRng;
 use super::{Device, Event, Limits, SecondSession, SessionId};
 use crate::endpoint::Endpoint;
 use crate::refusal::Refusal;
-use crate::security::{Channel, ChannelError, Rejected, Security, sec1, sec2};
+use crate::security::{Channel, ChannelError, Rejected, Security, VERIFIER_LEN, sec1, sec2};
 use crate::time::Instant;
 use crate::wire::Status;
 use crate::wire::session::Handshake;
@@ -284,11 +284,18 @@ impl Device {
                 },
             ) => {
                 restart(session);
-                let handshake = sec2::DeviceHandshake::new(verifier, username, client_key, rng)
-                    .map_err(unusable)?;
+                let mut device_key = [0; VERIFIER_LEN];
+                let handshake = sec2::DeviceHandshake::new(
+                    verifier,
+                    username,
+                    client_key,
+                    &mut device_key,
+                    rng,
+                )
+                .map_err(unusable)?;
                 let reply = Handshake::Sec2Response0 {
                     status,
-                    device_key: handshake.device_key(),
+                    device_key: &device_key,
                     salt: verifier.salt().as_bytes(),
                 };
                 let len = reply.encode(response)?;

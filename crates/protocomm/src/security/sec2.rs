@@ -54,22 +54,19 @@ fn first_nonce<R: CryptoRng + ?Sized>(iv_mode: IvMode, rng: &mut R) -> Nonce {
 pub(crate) struct DeviceHandshake(srp::Device);
 
 impl DeviceHandshake {
-    /// Takes command 0. The username is not compared with anything: it is part of the proof.
+    /// Takes command 0, and writes B, for response 0, to `device_key`. The username is not compared
+    /// with anything: it is part of the proof.
     pub(crate) fn new<R: CryptoRng + ?Sized>(
         verifier: &SrpVerifier,
         username: &[u8],
         client_key: &[u8],
+        device_key: &mut [u8; VERIFIER_LEN],
         rng: &mut R,
     ) -> Result<Self, Rejected> {
         if username.is_empty() {
             return Err(Rejected::Invalid);
         }
-        srp::Device::new(verifier, username, client_key, rng).map(Self)
-    }
-
-    /// For response 0: B.
-    pub(crate) fn device_key(&self) -> &[u8; VERIFIER_LEN] {
-        self.0.public()
+        srp::Device::new(verifier, username, client_key, device_key, rng).map(Self)
     }
 
     /// Takes command 1; gives the proof and the nonce for response 1, and the session.

@@ -90,7 +90,7 @@ fn public_value(bytes: &[u8]) -> Result<Number, Rejected> {
 /// Draws exponents at random until `accept` makes something of one.
 fn draw<R: CryptoRng + ?Sized, T>(
     rng: &mut R,
-    accept: impl Fn(&Secret) -> Option<T>,
+    mut accept: impl FnMut(&Secret) -> Option<T>,
 ) -> Result<T, Rejected> {
     for _ in 0..MAX_DRAWS {
         let mut secret = Zeroizing::new([0; SECRET_LEN]);
@@ -100,6 +100,14 @@ fn draw<R: CryptoRng + ?Sized, T>(
         }
     }
     Err(Rejected::NoRandomness)
+}
+
+/// B = k v + g^b. Not inlined: its numbers of 384 bytes are not on the stack beside those of what
+/// follows.
+#[inline(never)]
+fn public_of_device(secret: &Secret, v: &Element) -> Number {
+    let kv = multiplier().mul(v);
+    Element::power_of_g(secret).add(&kv).number()
 }
 
 /// u, which must not be zero.
@@ -139,6 +147,7 @@ struct Transcript<'a> {
 
 impl Transcript<'_> {
     /// M1 and M2
+    #[inline(never)]
     fn proofs(&self, key: &[u8]) -> (Hash, Hash) {
         let mut group = hash(&[&modulus()]);
         for (byte, mask) in group.iter_mut().zip(hash(&[&padded_generator()])) {
@@ -255,53 +264,48 @@ impl SrpVerifier {
     }
 }
 
-/// The device, when it sends B. What the client has to prove is known by then.
+/// The device, once it has B. What the client has to prove is known by then.
 #[derive(ZeroizeOnDrop)]
 pub(super) struct Device {
-    b: Number,
     client_proof: Hash,
     device_proof: Hash,
     key: Hash,
 }
 
 impl Device {
+    /// Writes B, which the client gets, to `b`.
     pub(super) fn new<R: CryptoRng + ?Sized>(
         verifier: &SrpVerifier,
         username: &[u8],
         a: &[u8],
+        b: &mut Number,
         rng: &mut R,
     ) -> Result<Self, Rejected> {
         let padded = public_value(a)?;
         let username_hash = hash(&[username]);
         let v = Element::new(&verifier.verifier);
-        let kv = multiplier().mul(&v);
         draw(rng, |secret| {
-            let b = Element::power_of_g(secret).add(&kv).number();
+            *b = public_of_device(secret, &v);
             if b[0] == 0 {
                 return None;
             }
-            let u = scrambler(&padded, &b).ok()?;
+            let u = scrambler(&padded, b).ok()?;
             let base = Element::new(&padded).mul(&v.power(&u));
             let key = session_key(&mut base.power(secret));
             let (client_proof, device_proof) = Transcript {
                 username_hash: &username_hash,
                 salt: verifier.salt.as_bytes(),
                 a,
-                b: &b,
+                b,
             }
             .proofs(&*key);
-            (key[0] != 0 && client_proof[0] != 0).then(|| Self {
-                b,
+            let device = Self {
                 client_proof,
                 device_proof,
                 key: *key,
-            })
+            };
+            (key[0] != 0 && client_proof[0] != 0).then_some(device)
         })
-    }
-
-    /// B
-    pub(super) fn public(&self) -> &[u8; VERIFIER_LEN] {
-        &self.b
     }
 
     /// Checks the client's proof; gives the device's, and the session key.

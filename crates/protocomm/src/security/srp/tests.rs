@@ -10,6 +10,17 @@ fn client(seed: u64) -> Client {
     Client::new(&mut noise(seed)).unwrap()
 }
 
+/// A device that takes A, and B.
+fn answering<R: CryptoRng>(
+    verifier: &SrpVerifier,
+    username: &[u8],
+    a: &[u8],
+    rng: &mut R,
+) -> Result<(Device, Number), Rejected> {
+    let mut b = [0; VERIFIER_LEN];
+    Device::new(verifier, username, a, &mut b, rng).map(|device| (device, b))
+}
+
 fn identity_of(proof_of_possession: &[u8]) -> Zeroizing<Hash> {
     identity(b"wifiprov", proof_of_possession)
 }
@@ -18,13 +29,13 @@ fn identity_of(proof_of_possession: &[u8]) -> Zeroizing<Hash> {
 fn both_ends_agree() {
     let verifier = verifier();
     let client = client(1);
-    let device = Device::new(&verifier, b"wifiprov", client.public(), &mut noise(2)).unwrap();
+    let (device, b) = answering(&verifier, b"wifiprov", client.public(), &mut noise(2)).unwrap();
     let answer = client
         .answer(
             b"wifiprov",
             &identity_of(b"abcd1234"),
             verifier.salt().as_bytes(),
-            device.public(),
+            &b,
         )
         .unwrap();
     let (device_proof, key) = device.finish(&answer.client_proof).unwrap();
@@ -37,13 +48,13 @@ fn a_wrong_name_or_proof_is_a_mismatch() {
     let verifier = verifier();
     let client = client(1);
     for (username, pop) in [(&b"wifiprov"[..], b"abcd1235"), (b"wifiproV", b"abcd1234")] {
-        let device = Device::new(&verifier, username, client.public(), &mut noise(2)).unwrap();
+        let (device, b) = answering(&verifier, username, client.public(), &mut noise(2)).unwrap();
         let answer = client
             .answer(
                 username,
                 &identity(username, pop),
                 verifier.salt().as_bytes(),
-                device.public(),
+                &b,
             )
             .unwrap();
         assert_eq!(
@@ -67,7 +78,7 @@ fn a_client_that_drops_leading_zeros_gets_in() {
     // neither.
     for (seed, redrawn) in [(339, true), (854, true), (1, false)] {
         let mut rng = noise(seed);
-        let device = Device::new(&verifier, b"wifiprov", client.public(), &mut rng).unwrap();
+        let (device, b) = answering(&verifier, b"wifiprov", client.public(), &mut rng).unwrap();
         let mut rest = noise(seed);
         rest.fill_bytes(&mut [0; SECRET_LEN]);
         assert_eq!(rng.next_u64() != rest.next_u64(), redrawn, "seed {seed}");
@@ -76,7 +87,7 @@ fn a_client_that_drops_leading_zeros_gets_in() {
                 b"wifiprov",
                 &identity_of(b"abcd1234"),
                 verifier.salt().as_bytes(),
-                device.public(),
+                &b,
             )
             .unwrap();
         let key = number(&*answer.key);
@@ -84,7 +95,7 @@ fn a_client_that_drops_leading_zeros_gets_in() {
             username_hash: &hash(&[b"wifiprov"]),
             salt: verifier.salt().as_bytes(),
             a: client.public(),
-            b: device.public(),
+            b: &b,
         }
         .proofs(key);
         let client_proof = number(&client_proof);
@@ -100,7 +111,7 @@ fn public_values_that_betray_the_secret_are_refused() {
     let n = modulus();
     for a in [&[][..], &[0], &[0; 384], &n, &[0xFF; 384], &[1; 385]] {
         assert_eq!(
-            Device::new(&verifier, b"x", a, &mut noise(1)).err(),
+            answering(&verifier, b"x", a, &mut noise(1)).err(),
             Some(Rejected::Invalid),
             "{a:?}"
         );
@@ -116,20 +127,20 @@ fn public_values_that_betray_the_secret_are_refused() {
 fn a_short_public_value_is_hashed_as_it_was_sent() {
     // A = g = 5, a = 1: the client's computation is done by hand here.
     let verifier = verifier();
-    let device = Device::new(&verifier, b"wifiprov", &[5], &mut noise(2)).unwrap();
+    let (device, b) = answering(&verifier, b"wifiprov", &[5], &mut noise(2)).unwrap();
     let mut a = [0; 384];
     a[383] = 5;
-    let u = scrambler(&a, device.public()).unwrap();
+    let u = scrambler(&a, &b).unwrap();
     let x = private_key(verifier.salt().as_bytes(), &identity_of(b"abcd1234"));
     let gx = Element::power_of_g(&*x);
-    let base = Element::new(device.public()).sub(&multiplier().mul(&gx));
+    let base = Element::new(&b).sub(&multiplier().mul(&gx));
     let mut secret = base.mul(&base.power(&u).power(&*x));
     let key = session_key(&mut secret);
     let (proof, _) = Transcript {
         username_hash: &hash(&[b"wifiprov"]),
         salt: verifier.salt().as_bytes(),
         a: &[5],
-        b: device.public(),
+        b: &b,
     }
     .proofs(&*key);
     assert!(device.finish(&proof).is_ok());
@@ -138,7 +149,7 @@ fn a_short_public_value_is_hashed_as_it_was_sent() {
 #[test]
 fn proofs_of_odd_lengths_are_refused() {
     let verifier = verifier();
-    let device = Device::new(&verifier, b"x", client(1).public(), &mut noise(2)).unwrap();
+    let (device, _) = answering(&verifier, b"x", client(1).public(), &mut noise(2)).unwrap();
     for proof in [&[][..], &[0; 63], &[0; 65]] {
         assert_eq!(device.finish(proof).err(), Some(Rejected::Invalid));
     }
