@@ -252,7 +252,12 @@ fn an_expired_root_beside_a_good_one_does_no_harm_and_opens_no_door() {
         let trust = format!("{}{}", old.root_pem(), desk.pki.root_pem());
         // A server of the old ones first, and then one of the new ones.
         let (good, line) = (desk.server().await, Line::lay().await.expect("a line"));
-        let identity = old.server(&["localhost"]).expect("a certificate");
+        let profile = Profile {
+            validity: Some(days_from_now(-19, -11)),
+            ..Profile::default()
+        };
+        let identity = old.server_with(&["localhost"], &profile);
+        let identity = identity.expect("a certificate");
         let tls = Tls::from_pem(
             identity.chain_pem().as_bytes(),
             identity.key_pem().as_bytes(),

@@ -121,7 +121,8 @@ fn kind(error: CloudError) -> &'static str {
             | TlsError::NotTls
             | TlsError::Other(_),
         ) => "TLS refused",
-        CloudError::TimedOut(Phase::Tls) => "TLS waits",
+        // A length that was spoilt: one end waits for what does not come.
+        CloudError::TimedOut(Phase::Tls | Phase::Mqtt) | CloudError::Silent => "waits",
         CloudError::HungUp => "hung up",
         CloudError::Kicked { reason: None } | CloudError::Lost(_) => "kicked or lost",
         other => panic!("{other:?} cannot come of this"),
