@@ -37,7 +37,7 @@ impl<'a, F: NorFlash> Nvs<'a, F> {
     }
 
     /// Whether the pages' numbers tell which of two entries is the later: no two are the same, the
-    /// page that is written to has the highest, and there is a higher one for the next.
+    /// page that is written to has the highest.
     pub(super) fn is_in_order(&mut self) -> Result<bool, StorageError> {
         let (mut last, mut told_apart) = (None, 0);
         while let Some((_, header)) =
@@ -48,9 +48,7 @@ impl<'a, F: NorFlash> Nvs<'a, F> {
         }
         let active = self.first_page(|header| header.phase == Phase::Active)?;
         let pages = self.pages - self.free_pages()?.1;
-        Ok(told_apart == pages
-            && last != Some(u32::MAX)
-            && active.is_none_or(|(_, header)| Some(header.number) == last))
+        Ok(told_apart == pages && active.is_none_or(|(_, header)| Some(header.number) == last))
     }
 
     /// Erases what is no entry, and entries whose value is not what they say. Returns whether there

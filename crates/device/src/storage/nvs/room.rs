@@ -51,6 +51,8 @@ impl<F: NorFlash> Nvs<'_, F> {
         }
         match best {
             Some((lives, number)) if lives + span <= ENTRIES => {
+                // A move that is begun has to come to an end.
+                self.next_number()?;
                 self.page(number).advance(Phase::Freeing)?;
                 self.move_from(number)
             }
@@ -107,14 +109,20 @@ impl<F: NorFlash> Nvs<'_, F> {
         let (Some(free), _) = self.free_pages()? else {
             return Err(StorageError::NvsFull);
         };
-        let mut number = 0;
-        for page in 0..self.pages {
-            if let Some(header) = self.page(page).header()? {
-                number = number.max(header.number.wrapping_add(1));
-            }
-        }
+        let number = self.next_number()?;
         self.page(free).begin(number)?;
         Ok(free)
+    }
+
+    /// The number of the next page. No flash lasts until there is none.
+    fn next_number(&mut self) -> Result<u32, StorageError> {
+        let mut next: u64 = 0;
+        for page in 0..self.pages {
+            if let Some(header) = self.page(page).header()? {
+                next = next.max(u64::from(header.number) + 1);
+            }
+        }
+        next.try_into().map_err(|_| StorageError::NvsFull)
     }
 
     /// The first free page, and how many there are.

@@ -453,7 +453,25 @@ fn pages_in_an_order_that_does_not_tell_what_came_later_are_unreadable() {
     assert_eq!(open((4, Phase::Full), (4, Phase::Active)), unreadable);
     assert_eq!(open((5, Phase::Full), (4, Phase::Active)), unreadable);
     let last = (u32::MAX, Phase::Active);
-    assert_eq!(open((3, Phase::Full), last), unreadable);
+    assert_eq!(open((3, Phase::Full), last), Ok(Some(6)));
+}
+
+#[test]
+fn what_is_kept_is_there_at_the_next_start_also_where_the_numbers_of_pages_end() {
+    for number in u32::MAX - 3..=u32::MAX {
+        let mut flash = Flash::blank();
+        flash.nvs().set_number(&SPACE, &key("n"), 0u32).unwrap();
+        renumber(&mut flash, 0, number, Phase::Active);
+        for round in 1..600u32 {
+            let (mut nvs, _) = Nvs::start(&mut flash, PARTITION).unwrap();
+            let before = nvs.number(&SPACE, &key("n")).unwrap().unwrap();
+            let kept = nvs.set_number(&SPACE, &key("n"), round);
+            let (mut nvs, _) = Nvs::start(&mut flash, PARTITION).unwrap();
+            let expected = if kept.is_ok() { round } else { before };
+            assert_eq!(nvs.number(&SPACE, &key("n")), Ok(Some(expected)));
+            assert!(matches!(kept, Ok(()) | Err(StorageError::NvsFull)));
+        }
+    }
 }
 
 #[test]
