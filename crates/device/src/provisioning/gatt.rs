@@ -45,8 +45,11 @@ const ADVERTISE: Duration = Duration::from_secs(5);
 /// How long a client may stay without a session: as long as one that has a session may be silent
 /// (`protocomm::device::Limits::idle`). There is one link at a time, and others wait for it.
 const WITHOUT_SESSION: Duration = Duration::from_secs(300);
-/// How long the controller may take to start, and to advertise.
+/// How long the controller may take to start and to advertise for the first time.
 const START: Duration = Duration::from_secs(10);
+/// How long it may take afterwards: a link whose client is gone takes its place until its
+/// supervision timeout, 32 seconds at most (Core Specification 5.4, vol. 4, part E, 7.8.12).
+const AGAIN: Duration = Duration::from_secs(60);
 /// How long the controller may take to confirm that a link is closed.
 const CLOSE: Duration = Duration::from_millis(900);
 
@@ -97,7 +100,8 @@ where
             security: service.scheme(),
         });
         loop {
-            let advertising = with_timeout(START, advertise(&mut peripheral, name));
+            let limit = if started.is_some() { START } else { AGAIN };
+            let advertising = with_timeout(limit, advertise(&mut peripheral, name));
             // One that says nothing is no better than one that fails.
             let advertiser = advertising.await.map_err(|_| BluetoothFailed)??;
             if let Some(started) = started.take() {
