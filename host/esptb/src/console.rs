@@ -158,7 +158,7 @@ pub(crate) fn line(text: impl fmt::Display) -> anyhow::Result<()> {
 ///
 /// # Errors
 ///
-/// As [`line`].
+/// As [`line()`].
 pub(crate) fn printed(outcome: io::Result<()>) -> anyhow::Result<()> {
     match outcome {
         Ok(()) => Ok(()),
