@@ -25,6 +25,8 @@ pub use phone::Phone;
 pub use rude::{Answer, Rude, RudeBroker, Step};
 pub use secrets::{given_away, hide, hide_key, shown};
 
+use simulator::Simulator;
+
 /// Runs a scenario on one thread, where devices live, giving up after two real minutes. At its end
 /// no event and nothing that was logged may have shown a secret.
 ///
@@ -55,4 +57,20 @@ pub fn scenario(play: impl Future<Output = ()>) {
     }));
     let given_away = given_away();
     assert!(given_away.is_empty(), "secrets in {given_away:#?}");
+}
+
+/// Provisions a blank board, whose MAC ends in this number, and plays `story` while it lives.
+pub async fn play(desk: &Desk, board: &Simulator, number: u8, story: impl AsyncFnOnce(&mut Diary)) {
+    let mut diary = Diary::of(board);
+    let telling = async {
+        diary.until_named("provisioning.started").await;
+        let mut phone = Phone::paired_with(desk, &format!("PROV_1A2B{number:02X}")).await;
+        phone.send(NETWORK, PASSPHRASE).await;
+        drop(phone);
+        story(&mut diary).await;
+    };
+    tokio::select! {
+        never = board.live_on() => match never {},
+        () = telling => {}
+    }
 }

@@ -5,7 +5,7 @@ use device::event::{ClockSource, Event};
 use device::platform::System;
 use device::storage::Storage;
 use devserver::Server;
-use e2e::{Desk, Diary, NETWORK, PASSPHRASE, Phone, scenario};
+use e2e::{Desk, Diary, play, scenario};
 use serde_json::json;
 use simulator::Simulator;
 use simulator::ntp::now_unix_ms;
@@ -18,19 +18,11 @@ async fn online(desk: &Desk, number: u8, story: impl AsyncFnOnce(&Server, &Simul
     let serial = serial(number);
     let flash = desk.flash(&serial, server.mqtt_addr().port(), "");
     let board = desk.board(flash, number);
-    let mut diary = Diary::of(&board);
-    let telling = async {
-        diary.until_named("provisioning.started").await;
-        let mut phone = Phone::paired_with(desk, &format!("PROV_1A2B{number:02X}")).await;
-        phone.send(NETWORK, PASSPHRASE).await;
-        drop(phone);
+    play(desk, &board, number, async |diary| {
         diary.until_named("telemetry.acknowledged").await;
-        story(&server, &board, &mut diary).await;
-    };
-    tokio::select! {
-        never = board.live_on() => match never {},
-        () = telling => {}
-    }
+        story(&server, &board, diary).await;
+    })
+    .await;
 }
 
 fn serial(number: u8) -> String {

@@ -8,31 +8,10 @@ use device::event::{ClockError, ClockSource, Event};
 use device::platform::{JoinError, SensorError};
 use device::tls::{CertificateFault, TlsError};
 use devserver::{Config, Event as Seen, Profile, Server, Tls};
-use e2e::{Desk, Diary, NETWORK, PASSPHRASE, Phone, scenario};
+use e2e::{Desk, Diary, NETWORK, Phone, play, scenario};
 use pki::{Identity, Options, Pki, Profile as CertificateProfile, Validity};
 use simulator::Simulator;
 use simulator::flash::Flash;
-
-/// Provisions a blank board and plays `story` while it lives.
-async fn play(
-    desk: &Desk,
-    board: &Simulator,
-    number: u8,
-    story: impl AsyncFnOnce(&mut Diary) -> (),
-) {
-    let mut diary = Diary::of(board);
-    let telling = async {
-        diary.until_named("provisioning.started").await;
-        let mut phone = Phone::paired_with(desk, &format!("PROV_1A2B{number:02X}")).await;
-        phone.send(NETWORK, PASSPHRASE).await;
-        drop(phone);
-        story(&mut diary).await;
-    };
-    tokio::select! {
-        never = board.live_on() => match never {},
-        () = telling => {}
-    }
-}
 
 async fn cloud_error(diary: &mut Diary) -> CloudError {
     match diary.until_named("cloud.failed").await {

@@ -13,24 +13,7 @@ mod wifi;
 
 use device::cloud::CloudError;
 use device::event::Event;
-use e2e::{Desk, Diary, NETWORK, PASSPHRASE, Phone};
-use simulator::Simulator;
-
-/// Provisions a blank board and plays `story` while it lives.
-async fn play(desk: &Desk, board: &Simulator, number: u8, story: impl AsyncFnOnce(&mut Diary)) {
-    let mut diary = Diary::of(board);
-    let telling = async {
-        diary.until_named("provisioning.started").await;
-        let mut phone = Phone::paired_with(desk, &format!("PROV_1A2B{number:02X}")).await;
-        phone.send(NETWORK, PASSPHRASE).await;
-        drop(phone);
-        story(&mut diary).await;
-    };
-    tokio::select! {
-        never = board.live_on() => match never {},
-        () = telling => {}
-    }
-}
+use e2e::{Diary, play};
 
 /// The next failed connection: why, and how long until the next try.
 async fn failure(diary: &mut Diary) -> (CloudError, u32) {
