@@ -1,4 +1,4 @@
-//! The device's inbound MQTT from a rude broker: packets of every kind, in order or not, cut and
+//! The device's inbound MQTT from a misbehaving broker: packets of every kind, in order or not, cut and
 //! changed, silence, a stream that takes nothing.
 //!
 //! The connection ends in good time, no sample is lost, and the device restarts or forgets its
@@ -12,9 +12,9 @@ use std::rc::Rc;
 use std::task::Poll;
 
 use device::clock::Clock;
-use device::cloud::{Wish, speak_in_the_clear};
+use device::cloud::{Command, speak_in_the_clear};
+use device::context::Context;
 use device::event::{ClockSource, Sample};
-use device::life::Life;
 use device::settings::{LEAST_INTERVAL_MS, MOST_INTERVAL_MS, Settings};
 use device::storage::Storage;
 use embedded_io_async::{ErrorKind, ErrorType, Read, Write};
@@ -112,12 +112,13 @@ fuzz_target!(|data: &[u8]| {
     let clock = Clock::boot();
     clock.set(1_800_000_000_000, ClockSource::Sntp);
     let settings = Settings::default();
-    let life = Life::<Parts>::begin(&radio, &net, &system, &watcher, &storage, settings, clock);
+    let context =
+        Context::<Parts>::begin(&radio, &net, &system, &watcher, &storage, settings, clock);
     let mut pushed: u64 = 0;
     let mut push = |count: u8| {
         for _ in 0..count {
             pushed += 1;
-            life.queue.push(Sample {
+            context.queue.push(Sample {
                 uptime_ms: pushed * 1_000,
                 temperature_decicelsius: Some(215),
                 ..Sample::default()
@@ -132,7 +133,7 @@ fuzz_target!(|data: &[u8]| {
         read: 0,
         open: VecDeque::new(),
     };
-    let mut device = Task::new(speak_in_the_clear(&life, "SN-000001", end));
+    let mut device = Task::new(speak_in_the_clear(&context, "SN-000001", end));
     let mut result = device.settle();
     if script.byte_or_0() % 8 != 0 {
         // Most brokers are polite at first.
@@ -170,13 +171,13 @@ fuzz_target!(|data: &[u8]| {
             .any(|at| at == word.as_bytes())
     };
     match result {
-        Ok(Wish::Restart) => assert!(told("reboot")),
-        Ok(Wish::FactoryReset) => assert!(told("factoryReset")),
+        Ok(Command::Restart) => assert!(told("reboot")),
+        Ok(Command::FactoryReset) => assert!(told("factoryReset")),
         Err(error) => drop(error.to_string()),
     }
     drop(device);
-    assert!((LEAST_INTERVAL_MS..=MOST_INTERVAL_MS).contains(&life.interval_ms()));
-    let left = life.queue.len() as u64 + u64::from(life.queue.dropped());
+    assert!((LEAST_INTERVAL_MS..=MOST_INTERVAL_MS).contains(&context.interval_ms()));
+    let left = context.queue.len() as u64 + u64::from(context.queue.dropped());
     let acknowledged = watcher.acknowledged.get();
     assert_eq!(left + acknowledged, pushed, "a sample is lost");
     let puback = broker.said.contains(&0x40);

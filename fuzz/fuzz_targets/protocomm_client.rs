@@ -1,4 +1,4 @@
-//! The client end of provisioning against a rude device: honest replies that were changed on
+//! The client end of provisioning against a misbehaving device: honest replies that were changed on
 //! their way, replies to something else, any bytes.
 //!
 //! The client believes only a device that has proven itself, and with security 2 only what that

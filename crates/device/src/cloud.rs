@@ -52,16 +52,16 @@ use heapless::String;
 use minimq::{Buffers, ConfigBuilder, QoS, Session, Will};
 use thingsboard::topic;
 
+use crate::context::Context;
 use crate::credentials::Credentials;
 use crate::event::Event;
-use crate::life::Life;
 use crate::platform::{Network, Platform};
 use crate::tls::{self, Resumption, Stream, TlsError};
 use device::Device;
 pub use error::{CloudError, Phase};
 pub(crate) use outbound::INTERVAL_ATTRIBUTE;
 use serve::{Failure, serve};
-use wire::{Line, Wire};
+use wire::{Wire, WireState};
 
 /// The largest packet that the device takes: an RPC with about 900 bytes of parameters. The
 /// broker is told, and drops larger ones.
@@ -80,9 +80,9 @@ const FAREWELL_TIMEOUT: Duration = Duration::from_secs(1);
 
 const OFFLINE: &[u8] = br#"{"online":false}"#;
 
-/// What the server wished, and knows that it will come.
+/// What the server commanded, and knows that it will come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wish {
+pub enum Command {
     /// The device is to restart.
     Restart,
     /// The device is to forget its network.
@@ -93,7 +93,7 @@ pub enum Wish {
 #[derive(Default)]
 pub struct CloudSession {
     resumption: Resumption,
-    wish: Option<Wish>,
+    command: Option<Command>,
 }
 
 impl CloudSession {
@@ -102,12 +102,12 @@ impl CloudSession {
     pub const fn new() -> Self {
         Self {
             resumption: Resumption::new(),
-            wish: None,
+            command: None,
         }
     }
 
-    /// Connects and serves until the server has a [`Wish`], which is then to be
-    /// [taken](Self::take_wish). Tells [`Event::Connecting`] and what follows of it, but not how it
+    /// Connects and serves until the server has a [`Command`], which is then to be
+    /// [taken](Self::take_command). Tells [`Event::Connecting`] and what follows of it, but not how it
     /// ended.
     ///
     /// Can be dropped at any time: samples that were not acknowledged stay in the queue, and a wish
@@ -118,11 +118,11 @@ impl CloudSession {
     /// The connection did not come about, or broke. Try again later.
     pub async fn run<P: Platform>(
         &mut self,
-        life: &Life<'_, P>,
+        context: &Context<'_, P>,
         credentials: Credentials<'_>,
         library: tls::Library<'_>,
     ) -> Result<(), CloudError> {
-        let end = self.connect(life, credentials, library).await;
+        let end = self.connect(context, credentials, library).await;
         if let Err(CloudError::Refused { .. }) = end {
             // A server may look at certificates only in a full handshake: ThingsBoard creates
             // devices there, and a device that it learned to accept meanwhile, or forgot, would go
@@ -133,25 +133,25 @@ impl CloudSession {
         end
     }
 
-    /// What the server wished, once.
-    pub fn take_wish(&mut self) -> Option<Wish> {
-        self.wish.take()
+    /// What the server commanded, once.
+    pub fn take_command(&mut self) -> Option<Command> {
+        self.command.take()
     }
 
     async fn connect<P: Platform>(
         &mut self,
-        life: &Life<'_, P>,
+        context: &Context<'_, P>,
         credentials: Credentials<'_>,
         library: tls::Library<'_>,
     ) -> Result<(), CloudError> {
-        let settings = &life.settings;
+        let settings = &context.settings;
         let broker = &settings.broker;
-        life.tell(&Event::Connecting {
+        context.tell(&Event::Connecting {
             host: broker.host.clone(),
             port: broker.port,
-            attempt: life.state().attempt(),
+            attempt: context.state().attempt(),
         });
-        let stack = life.network.stack();
+        let stack = context.network.stack();
         let address = match broker.address() {
             Some(address) => address,
             None => resolve(stack, &broker.host).await?,
@@ -166,7 +166,7 @@ impl CloudSession {
             library,
             credentials,
             server_name: &settings.server_name,
-            unix_s: life.clock.now_unix_ms().unwrap_or(0) / 1_000,
+            unix_s: context.clock.now_unix_ms().unwrap_or(0) / 1_000,
         };
         let handshake = Stream::connect(socket, client, &mut self.resumption);
         let mut stream = with_timeout(TLS_TIMEOUT, handshake)
@@ -174,18 +174,18 @@ impl CloudSession {
             .map_err(|_| CloudError::TimedOut(Phase::Tls))?
             .map_err(CloudError::Tls)?;
         if !stream.resumed() {
-            life.clock.prove();
+            context.clock.prove();
         }
-        life.tell(&Event::TlsEstablished {
+        context.tell(&Event::TlsEstablished {
             version: stream.version(),
             resumed: stream.resumed(),
         });
 
         let name = credentials.bundle().common_name();
-        let result = speak(life, name, settings.keep_alive_s, &mut stream).await;
+        let result = speak(context, name, settings.keep_alive_s, &mut stream).await;
         let result = match result {
-            Ok(wish) => {
-                self.wish = Some(wish);
+            Ok(command) => {
+                self.command = Some(command);
                 Ok(())
             }
             Err(Failure::Known(error)) => Err(error),
@@ -205,7 +205,7 @@ async fn speak<D: Device, IO: Read + Write>(
     name: &str,
     keep_alive_s: u16,
     io: IO,
-) -> Result<Wish, Failure<IO::Error>> {
+) -> Result<Command, Failure<IO::Error>> {
     let mut rx = vec![0; RX_BYTES];
     let mut tx = vec![0; TX_BYTES];
     let config = ConfigBuilder::new(Buffers::new(&mut rx, &mut tx))
@@ -219,16 +219,16 @@ async fn speak<D: Device, IO: Read + Write>(
         .keepalive_interval(keep_alive_s)
         .autodowngrade_qos();
     let mut session = Session::new(config);
-    let line = Line::default();
-    let connecting = session.connect(Wire::new(io, &line));
+    let state = WireState::default();
+    let connecting = session.connect(Wire::new(io, &state));
     let connection = with_timeout(MQTT_TIMEOUT, connecting)
         .await
         .map_err(|_| Failure::Known(CloudError::TimedOut(Phase::Mqtt)))?
-        .map_err(|error| Failure::from_minimq(error, &line, serve::Stage::Connect))?;
+        .map_err(|error| Failure::from_minimq(error, &state, serve::Stage::Connect))?;
     device.tell(&Event::Online {
         session_present: connection.connect_event() == minimq::ConnectEvent::Reconnected,
     });
-    serve(device, name, connection, &line).await
+    serve(device, name, connection, &state).await
 }
 
 /// Speaks MQTT over a stream as after the TLS handshake, to a broker that may do anything. For the
@@ -236,14 +236,14 @@ async fn speak<D: Device, IO: Read + Write>(
 ///
 /// # Errors
 ///
-/// Why the connection ended, if not as the server wished.
+/// Why the connection ended, if not as the server commanded.
 #[cfg(feature = "fuzzing")]
 pub async fn speak_in_the_clear<P: Platform, IO: Read + Write>(
-    life: &Life<'_, P>,
+    context: &Context<'_, P>,
     name: &str,
     io: IO,
-) -> Result<Wish, CloudError> {
-    match speak(life, name, life.settings.keep_alive_s, io).await {
+) -> Result<Command, CloudError> {
+    match speak(context, name, context.settings.keep_alive_s, io).await {
         Ok(end) => Ok(end),
         Err(Failure::Known(error)) => Err(error),
         Err(Failure::Transport { error, .. }) => {

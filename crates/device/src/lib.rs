@@ -24,9 +24,9 @@ extern crate alloc;
 
 pub mod clock;
 pub mod cloud;
+pub mod context;
 pub mod credentials;
 pub mod event;
-pub mod life;
 pub mod lifecycle;
 mod mbedtls;
 pub mod platform;

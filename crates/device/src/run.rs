@@ -13,8 +13,8 @@ mod watching;
 use embassy_futures::select::{Either, Either5, select, select5};
 
 use crate::clock::Clock;
+use crate::context::Context;
 use crate::event::{Event, RestartReason};
-use crate::life::Life;
 use crate::lifecycle::Action;
 use crate::platform::{ANYWHERE, Body, Platform, System, Wifi};
 use crate::settings::{Settings, SettingsError};
@@ -55,38 +55,38 @@ pub async fn run<P: Platform>(body: Body<P>, tls: tls::Library<'_>) -> RestartRe
     };
     let country = settings.country.unwrap_or(ANYWHERE);
     let country_known = wifi.set_country(country);
-    let life = Life::<P>::begin(
+    let context = Context::<P>::begin(
         &wifi, &network, &system, &observer, &storage, settings, clock,
     );
     for fault in faults {
-        life.tell(&Event::StorageFailed(fault));
+        context.tell(&Event::StorageFailed(fault));
     }
     let provisioned = match storage.wifi() {
         Ok(network) => network.is_some(),
         // There may well be one: joining reads it again, and opens provisioning if it never can.
         Err(error) => {
-            life.tell(&Event::StorageFailed(error));
+            context.tell(&Event::StorageFailed(error));
             true
         }
     };
-    life.tell(&Event::Booted {
+    context.tell(&Event::Booted {
         reset: system.reset_reason(),
         provisioned,
     });
     if let Some(error) = refused {
-        life.tell(&Event::SettingsRefused(error));
+        context.tell(&Event::SettingsRefused(error));
     }
     if !country_known {
-        life.tell(&Event::CountryRefused { country });
+        context.tell(&Event::CountryRefused { country });
     }
 
-    let mut activities = Activities::new(&life, &mut bluetooth, mailbox, tls);
+    let mut activities = Activities::new(&context, &mut bluetooth, mailbox, tls);
     match select5(
-        follow(&life, &mut activities),
-        sampling::sample_steadily(&life, &mut sensor),
-        timekeeping::keep_clock(&life),
-        button(&life),
-        watching::watch(&life),
+        follow(&context, &mut activities),
+        sampling::sample_steadily(&context, &mut sensor),
+        timekeeping::keep_clock(&context),
+        button(&context),
+        watching::watch(&context),
     )
     .await
     {
@@ -100,26 +100,26 @@ pub async fn run<P: Platform>(body: Body<P>, tls: tls::Library<'_>) -> RestartRe
 
 /// Performs one action after the other.
 async fn follow<P: Platform>(
-    life: &Life<'_, P>,
+    context: &Context<'_, P>,
     activities: &mut Activities<'_, '_, P>,
 ) -> RestartReason {
-    let mut action = life.next_action().await;
+    let mut action = context.next_action().await;
     loop {
         match action {
             Action::Restart(why) => return why,
             Action::EraseAndRestart => {
-                let Err(error) = life.storage.erase_wifi() else {
+                let Err(error) = context.storage.erase_wifi() else {
                     let why = RestartReason::FactoryReset;
-                    life.tell(&Event::Restarting { why });
+                    context.tell(&Event::Restarting { why });
                     return why;
                 };
-                life.tell(&Event::EraseFailed(error));
-                action = life.next_action().await;
+                context.tell(&Event::EraseFailed(error));
+                action = context.next_action().await;
             }
             _ => {
-                action = match select(life.next_action(), activities.perform(action)).await {
+                action = match select(context.next_action(), activities.perform(action)).await {
                     Either::First(action) => action,
-                    Either::Second(()) => life.next_action().await,
+                    Either::Second(()) => context.next_action().await,
                 }
             }
         }
@@ -127,9 +127,9 @@ async fn follow<P: Platform>(
 }
 
 /// Tells of a factory reset when the button was held.
-async fn button<P: Platform>(life: &Life<'_, P>) -> core::convert::Infallible {
+async fn button<P: Platform>(context: &Context<'_, P>) -> core::convert::Infallible {
     loop {
-        life.system.button_held().await;
-        life.tell(&Event::FactoryReset);
+        context.system.button_held().await;
+        context.tell(&Event::FactoryReset);
     }
 }

@@ -12,8 +12,8 @@ mod desk;
 mod diary;
 mod dice;
 mod emulated;
+mod misbehaviour;
 mod phone;
-mod rude;
 mod secrets;
 
 pub use broker::{Mosquitto, TlsVersions};
@@ -21,8 +21,8 @@ pub use desk::{Desk, NETWORK, PASSPHRASE, PROOF, RATE};
 pub use diary::Diary;
 pub use dice::Dice;
 pub use emulated::{EmulatedBoard, EmulatedFlash, Extent, Figure, Figures};
+pub use misbehaviour::{Answer, MisbehavingBroker, Misbehaviour, Step};
 pub use phone::Phone;
-pub use rude::{Answer, Rude, RudeBroker, Step};
 pub use secrets::{given_away, hide, hide_key, shown};
 
 use simulator::Simulator;

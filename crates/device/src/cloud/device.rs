@@ -1,12 +1,12 @@
 //! What serving a connection needs of the device.
 
+use crate::context::Context;
 use crate::event::Event;
-use crate::life::Life;
 use crate::platform::{Heap, Identity, Platform, ResetReason, System, Wifi};
 use crate::retained::{self, PanicRecord};
 use crate::telemetry::SampleQueue;
 
-/// The device, as the cloud sees it. [`Life`] is one.
+/// The device, as the cloud sees it. [`Context`] is one.
 pub(super) trait Device {
     /// Tells what happened.
     fn tell(&self, event: &Event);
@@ -37,9 +37,9 @@ pub(super) trait Device {
     fn heap(&self) -> Option<Heap>;
 }
 
-impl<P: Platform> Device for Life<'_, P> {
+impl<P: Platform> Device for Context<'_, P> {
     fn tell(&self, event: &Event) {
-        Life::tell(self, event);
+        Context::tell(self, event);
     }
 
     fn queue(&self) -> &SampleQueue {
@@ -55,11 +55,11 @@ impl<P: Platform> Device for Life<'_, P> {
     }
 
     fn interval_ms(&self) -> u32 {
-        Life::interval_ms(self)
+        Context::interval_ms(self)
     }
 
     fn change_interval(&self, ms: u32) -> bool {
-        Life::change_interval(self, ms)
+        Context::change_interval(self, ms)
     }
 
     fn identity(&self) -> Identity {

@@ -4,7 +4,7 @@ use heapless::String;
 use thingsboard::json::Json;
 use thingsboard::{FromServer, RequestId, Value, attributes, rpc};
 
-use super::Wish;
+use super::Command;
 use super::cut;
 use super::device::Device;
 use super::outbound::INTERVAL_ATTRIBUTE;
@@ -25,7 +25,7 @@ pub(super) struct Answer {
     pub(super) payload: [u8; REPLY_BYTES],
     pub(super) length: usize,
     /// What is to be done once the server has the reply.
-    pub(super) wish: Option<Wish>,
+    pub(super) command: Option<Command>,
 }
 
 /// Takes a message of the server. Returns an answer if it is a call.
@@ -83,7 +83,7 @@ fn answer<D: Device>(device: &D, id: RequestId, payload: &[u8]) -> Answer {
         ok: false,
         payload: [0; REPLY_BYTES],
         length: 0,
-        wish: None,
+        command: None,
     };
     let request = match rpc::Request::parse(payload) {
         Ok(request) => request,
@@ -96,8 +96,8 @@ fn answer<D: Device>(device: &D, id: RequestId, payload: &[u8]) -> Answer {
     match request.method.as_plain() {
         Some("getStatus") => answer.status(device),
         Some("setInterval") => answer.set_interval(device, request.params),
-        Some("reboot") => answer.wish(Wish::Restart),
-        Some("factoryReset") => answer.wish(Wish::FactoryReset),
+        Some("reboot") => answer.command(Command::Restart),
+        Some("factoryReset") => answer.command(Command::FactoryReset),
         _ => answer
             .refuse("unknown method: getStatus, setInterval, reboot and factoryReset are known"),
     }
@@ -154,8 +154,8 @@ impl Answer {
         );
     }
 
-    fn wish(&mut self, wish: Wish) {
-        self.wish = Some(wish);
+    fn command(&mut self, command: Command) {
+        self.command = Some(command);
         self.reply(true, &[("ok", true.into())]);
     }
 

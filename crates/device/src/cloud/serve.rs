@@ -19,8 +19,8 @@ use thingsboard::json::BufferTooSmall;
 use super::device::Device;
 use super::inbound::{self, Answer};
 use super::outbound;
-use super::wire::{Line, Wire};
-use super::{CloudError, Wish};
+use super::wire::{Wire, WireState};
+use super::{CloudError, Command};
 use crate::event::Event;
 
 /// How long the broker may take to acknowledge, and the network to take a packet.
@@ -32,7 +32,7 @@ const MOST_PAYLOAD: usize = 2048;
 /// The smallest payload that takes one sample.
 const LEAST_PAYLOAD: usize = 256;
 
-/// How long samples that wait may still be sent when the server wished for a restart.
+/// How long samples that wait may still be sent when the server asked for a restart.
 const DRAIN: Duration = Duration::from_secs(10);
 
 /// How many replies wait for room; the server is told of no more.
@@ -49,7 +49,7 @@ pub(super) enum Stage {
     Serve,
 }
 
-/// Why serving ended, if not as the server wished.
+/// Why serving ended, if not as the server commanded.
 #[derive(Debug, PartialEq)]
 pub(super) enum Failure<E> {
     /// It is clear why.
@@ -64,7 +64,7 @@ pub(super) enum Failure<E> {
 }
 
 impl<E> Failure<E> {
-    pub(super) fn from_minimq(error: minimq::Error<E>, line: &Line, stage: Stage) -> Self {
+    pub(super) fn from_minimq(error: minimq::Error<E>, state: &WireState, stage: Stage) -> Self {
         let known = match error {
             minimq::Error::Transport(error) => {
                 let online = stage != Stage::Connect;
@@ -75,23 +75,23 @@ impl<E> Failure<E> {
                 match stage {
                     // The library does not know all of them.
                     Stage::Connect => CloudError::Refused {
-                        reason: line.connack.get().unwrap_or(reason),
+                        reason: state.connack.get().unwrap_or(reason),
                     },
                     Stage::Subscribe => CloudError::NotSubscribed { reason },
                     Stage::Serve => CloudError::NotTaken { reason },
                 }
             }
-            minimq::Error::Disconnected => match (line.disconnect.get(), stage) {
+            minimq::Error::Disconnected => match (state.disconnect.get(), stage) {
                 (Some(reason), Stage::Connect) => CloudError::Refused { reason },
                 (None, Stage::Connect) => CloudError::HungUp,
                 (Some(reason), _) => CloudError::Kicked {
                     reason: Some(reason),
                 },
-                (None, _) if line.closed.get() => CloudError::Kicked { reason: None },
+                (None, _) if state.closed.get() => CloudError::Kicked { reason: None },
                 // What is left is a ping without an answer.
                 (None, _) => CloudError::Silent,
             },
-            minimq::Error::WriteZero if line.stuck.get() => CloudError::Silent,
+            minimq::Error::WriteZero if state.stuck.get() => CloudError::Silent,
             minimq::Error::WriteZero => CloudError::Kicked { reason: None },
             minimq::Error::Peer(_) => CloudError::Protocol,
             minimq::Error::Resource(ResourceError::PacketTooLarge) => CloudError::PacketLimit,
@@ -106,13 +106,13 @@ pub(super) async fn serve<D: Device, IO: Read + Write>(
     device: &D,
     name: &str,
     connection: Connection<'_, '_, Wire<'_, IO>>,
-    line: &Line,
-) -> Result<Wish, Failure<IO::Error>> {
+    state: &WireState,
+) -> Result<Command, Failure<IO::Error>> {
     let mut serving = Serving {
         device,
         name,
         connection,
-        line,
+        state,
         subscribing: None,
         introduction: None,
         to_ask: false,
@@ -128,8 +128,8 @@ pub(super) async fn serve<D: Device, IO: Read + Write>(
     serving.subscribe().await?;
     loop {
         serving.note_acknowledgements().await?;
-        if let Some(wish) = serving.wish() {
-            return Ok(wish);
+        if let Some(command) = serving.command() {
+            return Ok(command);
         }
         serving.ask().await?;
         serving.send_answers().await?;
@@ -158,7 +158,7 @@ struct Serving<'a, 's, 'b, 'l, D, IO> {
     device: &'a D,
     name: &'a str,
     connection: Connection<'s, 'b, Wire<'l, IO>>,
-    line: &'l Line,
+    state: &'l WireState,
     subscribing: Option<Sent>,
     /// The client attributes, with which the last panic is reported.
     introduction: Option<Sent>,
@@ -175,7 +175,7 @@ struct Serving<'a, 's, 'b, 'l, D, IO> {
     /// Since when there has been no room for samples.
     stalled: Option<Instant>,
     /// The reply that has to arrive before the connection ends.
-    farewell: Option<(Sent, Wish)>,
+    farewell: Option<(Sent, Command)>,
     next_message: Instant,
     payload_limit: usize,
 }
@@ -199,7 +199,7 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, D, IO> {
     }
 
     fn failure(&self, error: minimq::Error<IO::Error>) -> Failure<IO::Error> {
-        Failure::from_minimq(error, self.line, self.stage())
+        Failure::from_minimq(error, self.state, self.stage())
     }
 
     /// Publishes what `write` writes into at most `limit` bytes, with QoS 1.
@@ -263,14 +263,14 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, D, IO> {
         Ok(())
     }
 
-    /// What the server wished, once it knows that it will come, and has what waited until then.
-    fn wish(&mut self) -> Option<Wish> {
+    /// What the server commanded, once it knows that it will come, and has what waited until then.
+    fn command(&mut self) -> Option<Command> {
         let (sent, _) = self.farewell.as_ref()?;
         let drained = self.device.queue().is_empty() || sent.at.elapsed() >= DRAIN;
         if !drained || !self.connection.is_complete(&sent.op) {
             return None;
         }
-        self.farewell.take().map(|(_, wish)| wish)
+        self.farewell.take().map(|(_, command)| command)
     }
 
     /// Whether samples wait for nothing but their time.
@@ -348,14 +348,14 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, D, IO> {
                 None => core::future::pending().await,
             }
         };
-        let (line, stage, device) = (self.line, self.stage(), self.device);
+        let (state, stage, device) = (self.state, self.stage(), self.device);
         let drained = Timer::at(drained);
         match select4(self.connection.poll(), samples_due, drained, overdue).await {
             Either4::First(Ok(None)) | Either4::Second(()) | Either4::Third(()) => Ok(None),
             Either4::First(Ok(Some(message))) => {
                 Ok(inbound::take(device, message.topic(), message.payload()))
             }
-            Either4::First(Err(error)) => Err(Failure::from_minimq(error, line, stage)),
+            Either4::First(Err(error)) => Err(Failure::from_minimq(error, state, stage)),
             Either4::Fourth(()) => Err(Failure::Known(CloudError::Silent)),
         }
     }
@@ -391,14 +391,19 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, D, IO> {
             {
                 Outcome::Sent(op) => {
                     let Answer {
-                        method, ok, wish, ..
+                        method,
+                        ok,
+                        command,
+                        ..
                     } = *answer;
                     self.device.tell(&Event::RpcAnswered { method, ok });
-                    match (wish, &mut self.farewell) {
+                    match (command, &mut self.farewell) {
                         // It restarts, too.
-                        (Some(Wish::FactoryReset), Some((_, wish))) => *wish = Wish::FactoryReset,
+                        (Some(Command::FactoryReset), Some((_, command))) => {
+                            *command = Command::FactoryReset
+                        }
                         (Some(_), Some(_)) | (None, _) => {}
-                        (Some(wish), none) => *none = Some((Sent::now(op), wish)),
+                        (Some(command), none) => *none = Some((Sent::now(op), command)),
                     }
                 }
                 // Acknowledgements of what is under way make room; if nothing is, none will come.

@@ -1,9 +1,9 @@
 //! Connections with a broker that is played by hand, in no time.
 
 mod broker;
+mod commands;
 mod fake;
 mod limits;
-mod wishes;
 
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -20,7 +20,7 @@ use crate::tls::tests::pipe::pipe;
 use broker::{Broker, SUCCESS};
 use fake::{BOOT, Fake};
 
-type Outcome = Result<Wish, Failure<Infallible>>;
+type Outcome = Result<Command, Failure<Infallible>>;
 
 /// Runs a connection against a script; the script's end hangs up.
 fn connection<T>(
@@ -258,8 +258,8 @@ fn calls_are_answered() {
 #[test]
 fn a_restart_waits_until_the_server_has_the_reply() {
     for (method, end) in [
-        ("reboot", Wish::Restart),
-        ("factoryReset", Wish::FactoryReset),
+        ("reboot", Command::Restart),
+        ("factoryReset", Command::FactoryReset),
     ] {
         let device = Fake::with_samples(0);
         let call = format!(r#"{{"method":"{method}"}}"#);

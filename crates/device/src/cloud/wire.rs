@@ -20,7 +20,7 @@ const IDLE_TIME: Duration = Duration::from_secs(1);
 
 /// What is known of the stream, while the MQTT library owns it.
 #[derive(Default)]
-pub(super) struct Line {
+pub(super) struct WireState {
     /// The other end closed the stream.
     pub(super) closed: Cell<bool>,
     /// The network took nothing for too long.
@@ -34,17 +34,17 @@ pub(super) struct Line {
 /// A watched stream.
 pub(super) struct Wire<'a, IO> {
     io: IO,
-    line: &'a Line,
+    state: &'a WireState,
     packet: Packet,
     /// Reads that brought nothing, and when the first of them began.
     idle: (u32, Instant),
 }
 
 impl<'a, IO> Wire<'a, IO> {
-    pub(super) fn new(io: IO, line: &'a Line) -> Self {
+    pub(super) fn new(io: IO, state: &'a WireState) -> Self {
         Self {
             io,
-            line,
+            state,
             packet: Packet::default(),
             idle: (0, Instant::MIN),
         }
@@ -76,12 +76,12 @@ impl<IO: Read> Read for Wire<'_, IO> {
         let length = self.io.read(buffer).await?;
         self.idle = (0, Instant::MIN);
         if length == 0 && !buffer.is_empty() {
-            self.line.closed.set(true);
+            self.state.closed.set(true);
         }
         for &byte in buffer.get(..length).unwrap_or_default() {
             match self.packet.pass(byte) {
-                Some(Reason::Connack(reason)) => self.line.connack.set(Some(reason)),
-                Some(Reason::Disconnect(reason)) => self.line.disconnect.set(Some(reason)),
+                Some(Reason::Connack(reason)) => self.state.connack.set(Some(reason)),
+                Some(Reason::Disconnect(reason)) => self.state.disconnect.set(Some(reason)),
                 None => {}
             }
         }
@@ -91,12 +91,12 @@ impl<IO: Read> Read for Wire<'_, IO> {
 
 impl<IO: Write> Write for Wire<'_, IO> {
     async fn write(&mut self, buffer: &[u8]) -> Result<usize, Self::Error> {
-        if self.line.stuck.get() {
+        if self.state.stuck.get() {
             return Ok(0);
         }
         let written = with_timeout(TAKE_TIMEOUT, self.io.write(buffer)).await;
         written.unwrap_or_else(|_| {
-            self.line.stuck.set(true);
+            self.state.stuck.set(true);
             Ok(0)
         })
     }
@@ -105,7 +105,7 @@ impl<IO: Write> Write for Wire<'_, IO> {
         let flushed = with_timeout(TAKE_TIMEOUT, self.io.flush()).await;
         flushed.unwrap_or_else(|_| {
             // The next write tells.
-            self.line.stuck.set(true);
+            self.state.stuck.set(true);
             Ok(())
         })
     }
@@ -237,8 +237,8 @@ mod tests {
 
     #[test]
     fn whoever_reads_without_waiting_hears_that_the_line_is_silent() {
-        let line = Line::default();
-        let mut wire = Wire::new(Quiet, &line);
+        let state = WireState::default();
+        let mut wire = Wire::new(Quiet, &state);
         let mut buffer = [0; 4];
         run(async {
             // A read a millisecond is no haste.
@@ -257,7 +257,7 @@ mod tests {
             };
             assert_eq!(end, Ok(0));
             assert!(reads <= MOST_IDLE_READS + 1, "{reads}");
-            assert!(!line.closed.get());
+            assert!(!state.closed.get());
         });
     }
 

@@ -125,8 +125,8 @@ mod tests {
     fn a_failed_flash_is_shown_whatever_happens() {
         let failed = || Event::StorageFailed(StorageError::FlashFailed);
         shows(&[failed(), joining()], Some(Stage::Connecting), true);
-        let life = [failed(), joining(), connecting(), online()];
-        shows(&life, Some(Stage::Online), true);
+        let context = [failed(), joining(), connecting(), online()];
+        shows(&context, Some(Stage::Online), true);
     }
 
     #[test]

@@ -9,10 +9,10 @@ use embassy_time::{Duration, Instant, Timer};
 use rand_core::CryptoRng;
 
 use super::{provision, timekeeping};
-use crate::cloud::{CloudSession, Wish};
+use crate::cloud::{CloudSession, Command};
+use crate::context::Context;
 use crate::credentials::{Bundle, CredentialsError, Fault, File, Files};
 use crate::event::{Event, RestartReason};
-use crate::life::Life;
 use crate::lifecycle::{self, Action, STEADY, State};
 use crate::platform::{self, Platform, Wifi};
 use crate::provisioning::Mailbox;
@@ -24,7 +24,7 @@ const FILE_LIMIT: u32 = 24 * 1024;
 
 /// What the activities of one life own between them.
 pub(super) struct Activities<'a, 'b, P: Platform> {
-    life: &'a Life<'b, P>,
+    context: &'a Context<'b, P>,
     bluetooth: &'a mut P::Bluetooth,
     mailbox: Option<Rc<Mailbox>>,
     bundle: Result<Bundle, CredentialsError>,
@@ -32,31 +32,31 @@ pub(super) struct Activities<'a, 'b, P: Platform> {
     tls: tls::Library<'a>,
     /// Whether the dates of the credentials were found good since boot.
     proven: bool,
-    joins: Joins,
+    short_joins: ShortJoins,
 }
 
 impl<'a, 'b, P: Platform> Activities<'a, 'b, P> {
     /// Reads and proves the credentials, and tells if they cannot be used: the device can be
     /// provisioned all the same.
     pub(super) fn new(
-        life: &'a Life<'b, P>,
+        context: &'a Context<'b, P>,
         bluetooth: &'a mut P::Bluetooth,
         mailbox: Option<Rc<Mailbox>>,
         tls: tls::Library<'a>,
     ) -> Self {
-        let bundle = read_bundle(life, &mut life.entropy());
+        let bundle = read_bundle(context, &mut context.entropy());
         if let Err(error) = &bundle {
-            life.tell(&Event::CredentialsRefused(*error));
+            context.tell(&Event::CredentialsRefused(*error));
         }
         Self {
-            life,
+            context,
             bluetooth,
             mailbox,
             bundle,
             cloud: CloudSession::new(),
             tls,
             proven: false,
-            joins: Joins::default(),
+            short_joins: ShortJoins::default(),
         }
     }
 
@@ -64,34 +64,34 @@ impl<'a, 'b, P: Platform> Activities<'a, 'b, P> {
     pub(super) async fn perform(&mut self, action: Action) {
         match action {
             Action::Provision { window } => {
-                provision::offer(self.life, self.bluetooth, self.mailbox.as_ref(), window).await;
+                provision::offer(self.context, self.bluetooth, self.mailbox.as_ref(), window).await;
             }
             Action::Join { after } => {
-                Timer::after(after.max(self.joins.pause(self.life))).await;
-                if join(self.life).await {
-                    self.joins.last = Some(Instant::now());
+                Timer::after(after.max(self.short_joins.pause(self.context))).await;
+                if join(self.context).await {
+                    self.short_joins.last = Some(Instant::now());
                 }
             }
             Action::SetClock { after, floor } => {
-                while_joined(self.life, async {
+                while_joined(self.context, async {
                     Timer::after(after).await;
-                    timekeeping::set_clock(self.life, floor).await;
+                    timekeeping::set_clock(self.context, floor).await;
                 })
                 .await;
             }
             Action::Connect { after } => {
-                let life = self.life;
-                while_joined(life, async {
+                let context = self.context;
+                while_joined(context, async {
                     Timer::after(after).await;
                     self.connect().await;
                 })
                 .await;
                 // Also if the network was lost while the connection was closed.
-                match self.cloud.take_wish() {
-                    Some(Wish::Restart) => life.tell(&Event::Restarting {
+                match self.cloud.take_command() {
+                    Some(Command::Restart) => context.tell(&Event::Restarting {
                         why: RestartReason::Rpc,
                     }),
-                    Some(Wish::FactoryReset) => life.tell(&Event::FactoryReset),
+                    Some(Command::FactoryReset) => context.tell(&Event::FactoryReset),
                     None => {}
                 }
             }
@@ -101,53 +101,53 @@ impl<'a, 'b, P: Platform> Activities<'a, 'b, P> {
 
     /// Connects to the broker and serves until the connection ends.
     async fn connect(&mut self) {
-        let life = self.life;
+        let context = self.context;
         if self.bundle.is_err() {
             // Somebody may have flashed others, and a flash may read better another time.
-            self.bundle = read_bundle(life, &mut life.entropy());
+            self.bundle = read_bundle(context, &mut context.entropy());
         }
-        let now_unix_s = life.clock.now_unix_ms().unwrap_or(0) / 1_000;
+        let now_unix_s = context.clock.now_unix_ms().unwrap_or(0) / 1_000;
         let credentials = self.bundle.as_ref().map_err(|error| *error);
         let credentials = match credentials.and_then(|bundle| bundle.at(now_unix_s)) {
             Ok(credentials) => credentials,
             Err(error) => {
                 if error.doubts_clock() {
-                    life.clock.doubt();
+                    context.clock.doubt();
                 }
-                return life.tell(&Event::CredentialsRefused(error));
+                return context.tell(&Event::CredentialsRefused(error));
             }
         };
         if !core::mem::replace(&mut self.proven, true) {
             let bundle = credentials.bundle();
-            life.tell(&Event::CredentialsProven {
+            context.tell(&Event::CredentialsProven {
                 common_name: bundle.common_name().clone(),
                 expires_unix_s: bundle.expires_unix_s(),
             });
         }
-        let Err(error) = self.cloud.run(life, credentials, self.tls).await else {
+        let Err(error) = self.cloud.run(context, credentials, self.tls).await else {
             return;
         };
         let retry_ms = if error.doubts_clock() {
-            life.clock.doubt();
-            State::doubt_ms(life.random())
+            context.clock.doubt();
+            State::doubt_ms(context.random())
         } else {
-            life.retry_ms()
+            context.retry_ms()
         };
-        life.tell(&Event::ConnectionFailed { error, retry_ms });
+        context.tell(&Event::ConnectionFailed { error, retry_ms });
     }
 }
 
 /// The network's joins that did not last, one after the other: an access point that lets in and
 /// throws out again is not to be hammered.
 #[derive(Default)]
-struct Joins {
+struct ShortJoins {
     last: Option<Instant>,
     short: u32,
 }
 
-impl Joins {
+impl ShortJoins {
     /// How long to pause before the next.
-    fn pause<P: Platform>(&mut self, life: &Life<'_, P>) -> Duration {
+    fn pause<P: Platform>(&mut self, context: &Context<'_, P>) -> Duration {
         match self.last.take() {
             Some(last) if last.elapsed() < STEADY => self.short = self.short.saturating_add(1),
             Some(_) => self.short = 0,
@@ -155,61 +155,62 @@ impl Joins {
         }
         match self.short {
             0 => Duration::from_ticks(0),
-            short => Duration::from_millis(lifecycle::pause_ms(short, life.random()).into()),
+            short => Duration::from_millis(lifecycle::pause_ms(short, context.random()).into()),
         }
     }
 }
 
 /// Joins the network that is kept in flash. Returns whether it did.
-async fn join<P: Platform>(life: &Life<'_, P>) -> bool {
-    let network = match life.storage.wifi() {
+async fn join<P: Platform>(context: &Context<'_, P>) -> bool {
+    let network = match context.storage.wifi() {
         Ok(Some(network)) => network,
         // It was there at boot: somebody erased it.
         Ok(None) => {
-            life.tell(&Event::FactoryReset);
+            context.tell(&Event::FactoryReset);
             return false;
         }
         // A flash that fails may answer again, and a network forgotten is gone.
         Err(error) => {
-            let retry_ms = life.retry_ms();
-            life.tell(&Event::NetworkUnreadable { error, retry_ms });
+            let retry_ms = context.retry_ms();
+            context.tell(&Event::NetworkUnreadable { error, retry_ms });
             return false;
         }
     };
-    let attempt = life.state().attempt();
-    life.tell(&Event::Joining {
+    let attempt = context.state().attempt();
+    context.tell(&Event::Joining {
         ssid: network.ssid.clone(),
         attempt,
     });
-    let joined = platform::join(life.wifi, &network).await;
+    let joined = platform::join(context.wifi, &network).await;
     match joined {
         Ok(address) => {
-            life.tell(&Event::Joined {
+            context.tell(&Event::Joined {
                 address,
-                rssi_dbm: life.wifi.rssi_dbm(),
+                rssi_dbm: context.wifi.rssi_dbm(),
             });
         }
         Err(error) => {
-            let retry_ms = life.retry_ms();
-            life.tell(&Event::JoinFailed { error, retry_ms });
+            let retry_ms = context.retry_ms();
+            context.tell(&Event::JoinFailed { error, retry_ms });
         }
     }
     joined.is_ok()
 }
 
 /// Does `activity` unless the network is lost, which is then told.
-async fn while_joined<P: Platform>(life: &Life<'_, P>, activity: impl Future<Output = ()>) {
-    if let Either::First(()) = select(life.wifi.lost(), activity).await {
-        life.tell(&Event::WifiLost);
+async fn while_joined<P: Platform>(context: &Context<'_, P>, activity: impl Future<Output = ()>) {
+    if let Either::First(()) = select(context.wifi.lost(), activity).await {
+        context.tell(&Event::WifiLost);
     }
 }
 
 fn read_bundle<P: Platform>(
-    life: &Life<'_, P>,
+    context: &Context<'_, P>,
     random: &mut dyn CryptoRng,
 ) -> Result<Bundle, CredentialsError> {
     let read = |file: File| {
-        life.storage
+        context
+            .storage
             .read_file(file.name(), FILE_LIMIT)
             .map_err(|error| {
                 file.has(match error {

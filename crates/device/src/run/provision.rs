@@ -8,8 +8,8 @@ use protocomm::qr::{Payload, Transport};
 use protocomm::security::{IvMode, ProofDigest, Salt, SrpVerifier};
 use zeroize::Zeroizing;
 
+use crate::context::Context;
 use crate::event::Event;
-use crate::life::Life;
 use crate::platform::{Bluetooth, Observer, Platform, System, Wifi};
 use crate::provisioning::{self, Mailbox, Proven, Service};
 use crate::settings::{Proof, Security};
@@ -29,62 +29,62 @@ const PROOF_LETTERS: usize = 12;
 /// Offers provisioning until a client has told a network that works, or for as long as `window` and
 /// until a client that is in the middle of it is done. Ends by telling that Bluetooth has stopped.
 pub(super) async fn offer<P: Platform>(
-    life: &Life<'_, P>,
+    context: &Context<'_, P>,
     bluetooth: &mut P::Bluetooth,
     mailbox: Option<&Rc<Mailbox>>,
     window: Option<Duration>,
 ) {
-    serve(life, bluetooth, mailbox, window).await;
-    life.tell(&Event::BluetoothStopped);
+    serve(context, bluetooth, mailbox, window).await;
+    context.tell(&Event::BluetoothStopped);
 }
 
 async fn serve<P: Platform>(
-    life: &Life<'_, P>,
+    context: &Context<'_, P>,
     bluetooth: &mut P::Bluetooth,
     mailbox: Option<&Rc<Mailbox>>,
     window: Option<Duration>,
 ) {
-    let proof = proof(life);
-    let settings = &life.settings.provisioning;
-    let name = device_name(&settings.name_prefix, &life.wifi.mac());
-    let security = security(life, proof.as_deref().map_or("", String::as_str));
+    let proof = proof(context);
+    let settings = &context.settings.provisioning;
+    let name = device_name(&settings.name_prefix, &context.wifi.mac());
+    let security = security(context, proof.as_deref().map_or("", String::as_str));
 
-    let tell = |event: &Event| life.tell(event);
+    let tell = |event: &Event| context.tell(event);
     let keep = |proven: &Proven| {
-        if let Err(error) = life.storage.keep_wifi(&proven.credentials) {
-            life.tell(&Event::KeptInMemory(error));
+        if let Err(error) = context.storage.keep_wifi(&proven.credentials) {
+            context.tell(&Event::KeptInMemory(error));
         }
-        life.tell(&Event::Provisioned {
+        context.tell(&Event::Provisioned {
             ssid: proven.credentials.ssid.clone(),
         });
     };
-    let service = Service::new(security, life.wifi, life.entropy(), &tell, &keep);
+    let service = Service::new(security, context.wifi, context.entropy(), &tell, &keep);
     let transport = match with_timeout(START, bluetooth.start()).await {
         Ok(Ok(transport)) => transport,
         Err(_) => {
-            life.tell(&Event::BluetoothFailed);
+            context.tell(&Event::BluetoothFailed);
             return Timer::after(PAUSE).await;
         }
         Ok(Err(error)) => {
             log::error!("the Bluetooth controller did not start: {error:?}");
-            life.tell(&Event::BluetoothFailed);
+            context.tell(&Event::BluetoothFailed);
             return Timer::after(PAUSE).await;
         }
     };
     let scheme = service.scheme();
-    show_code(life, &name, scheme, proof.as_deref().map(String::as_str));
+    show_code(context, &name, scheme, proof.as_deref().map(String::as_str));
     let mailbox = mailbox.map(Rc::as_ref);
     let ended = provisioning::provision(transport, &name, &service, mailbox, window).await;
     if ended.is_err() {
-        life.tell(&Event::BluetoothFailed);
+        context.tell(&Event::BluetoothFailed);
         Timer::after(PAUSE).await;
     }
 }
 
 /// The proof that clients must have, none if they need not have any; made and kept if this is the
 /// first time that it is needed.
-fn proof<P: Platform>(life: &Life<'_, P>) -> Option<Zeroizing<String>> {
-    let settings = &life.settings.provisioning;
+fn proof<P: Platform>(context: &Context<'_, P>) -> Option<Zeroizing<String>> {
+    let settings = &context.settings.provisioning;
     match &settings.pop {
         _ if settings.security == Security::None => None,
         Proof::None => None,
@@ -94,27 +94,27 @@ fn proof<P: Platform>(life: &Life<'_, P>) -> Option<Zeroizing<String>> {
             Some(Zeroizing::new(text.into()))
         }
         Proof::MadeByDevice => {
-            match life.storage.proof_of_possession() {
+            match context.storage.proof_of_possession() {
                 Ok(Some(kept)) => return Some(kept),
                 Ok(None) => {}
-                Err(error) => life.tell(&Event::StorageFailed(error)),
+                Err(error) => context.tell(&Event::StorageFailed(error)),
             }
             let mut random = Zeroizing::new([0; PROOF_LETTERS]);
-            life.system.fill_random(&mut *random);
+            context.system.fill_random(&mut *random);
             let letters = random
                 .iter()
                 .map(|byte| char::from(ALPHABET[usize::from(byte % 32)]));
             let made = Zeroizing::new(letters.collect::<String>());
-            if let Err(error) = life.storage.keep_proof_of_possession(&made) {
-                life.tell(&Event::KeptInMemory(error));
+            if let Err(error) = context.storage.keep_proof_of_possession(&made) {
+                context.tell(&Event::KeptInMemory(error));
             }
             Some(made)
         }
     }
 }
 
-fn security<P: Platform>(life: &Life<'_, P>, proof: &str) -> protocomm::security::Security {
-    let settings = &life.settings.provisioning;
+fn security<P: Platform>(context: &Context<'_, P>, proof: &str) -> protocomm::security::Security {
+    let settings = &context.settings.provisioning;
     match settings.security {
         Security::None => protocomm::security::Security::Security0,
         Security::X25519 => {
@@ -124,17 +124,17 @@ fn security<P: Platform>(life: &Life<'_, P>, proof: &str) -> protocomm::security
             verifier: SrpVerifier::generate(
                 settings.username.as_bytes(),
                 proof.as_bytes(),
-                Salt::random(&mut life.entropy()),
+                Salt::random(&mut context.entropy()),
             ),
             iv_mode: IvMode::Counter,
         },
     }
 }
 
-fn show_code<P: Platform>(life: &Life<'_, P>, name: &str, scheme: u8, proof: Option<&str>) {
+fn show_code<P: Platform>(context: &Context<'_, P>, name: &str, scheme: u8, proof: Option<&str>) {
     let payload = Payload {
         name,
-        username: (scheme == 2).then_some(&life.settings.provisioning.username),
+        username: (scheme == 2).then_some(&context.settings.provisioning.username),
         proof_of_possession: proof,
         transport: Transport::Ble,
         security: Some(scheme),
@@ -144,6 +144,6 @@ fn show_code<P: Platform>(life: &Life<'_, P>, name: &str, scheme: u8, proof: Opt
     if let Ok(length) = payload.encode(&mut *text)
         && let Ok(text) = core::str::from_utf8(&text[..length])
     {
-        life.observer.show_provisioning_code(text);
+        context.observer.show_provisioning_code(text);
     }
 }

@@ -5,8 +5,8 @@ use core::convert::Infallible;
 use embassy_futures::select::{Either, select};
 use embassy_time::{Duration, Instant, Timer};
 
+use crate::context::Context;
 use crate::event::{Event, Sample};
-use crate::life::Life;
 use crate::lifecycle::State;
 use crate::platform::{Platform, Reading, Sensor, SensorError, System, Wifi};
 
@@ -15,40 +15,40 @@ use crate::platform::{Platform, Reading, Sensor, SensorError, System, Wifi};
 /// The grid does not drift: a late sample does not delay the next, and carries the time at which
 /// it was due. Where more than an interval was missed, the slots in between stay empty.
 pub(super) async fn sample_steadily<P: Platform>(
-    life: &Life<'_, P>,
+    context: &Context<'_, P>,
     sensor: &mut P::Sensor,
 ) -> Infallible {
     let mut failures = Failures::default();
     let mut next = Instant::now();
     loop {
-        let interval = Duration::from_millis(life.interval_ms().into());
+        let interval = Duration::from_millis(context.interval_ms().into());
         next += interval;
         while next + interval <= Instant::now() {
             next += interval;
         }
-        life.plan_sample(next);
-        if let Either::First(()) = select(life.interval_change(), Timer::at(next)).await {
+        context.plan_sample(next);
+        if let Either::First(()) = select(context.interval_change(), Timer::at(next)).await {
             next = Instant::now();
             continue;
         }
         if matches!(
-            life.state(),
+            context.state(),
             State::Starting | State::Provisioning { rescue: false, .. }
         ) {
             continue;
         }
         let late_ms = next.elapsed().as_millis();
-        let uptime_ms = life.clock.uptime_ms().saturating_sub(late_ms);
+        let uptime_ms = context.clock.uptime_ms().saturating_sub(late_ms);
         let reading = sensor.read().await;
         if let Some(error) = failures.news(reading.err()) {
-            life.tell(&Event::SensorFailed(error));
+            context.tell(&Event::SensorFailed(error));
         }
-        let sample = sample(life, uptime_ms, reading.ok());
-        let gave_way = life.queue.push(sample);
-        life.tell(&Event::Sampled(sample));
-        if gave_way {
-            life.tell(&Event::SamplesDropped {
-                total: life.queue.dropped(),
+        let sample = sample(context, uptime_ms, reading.ok());
+        let evicted = context.queue.push(sample);
+        context.tell(&Event::Sampled(sample));
+        if evicted {
+            context.tell(&Event::SamplesDropped {
+                total: context.queue.dropped(),
             });
         }
     }
@@ -76,17 +76,21 @@ impl Failures {
     }
 }
 
-fn sample<P: Platform>(life: &Life<'_, P>, uptime_ms: u64, reading: Option<Reading>) -> Sample {
-    let heap = life.system.heap();
+fn sample<P: Platform>(
+    context: &Context<'_, P>,
+    uptime_ms: u64,
+    reading: Option<Reading>,
+) -> Sample {
+    let heap = context.system.heap();
     Sample {
         uptime_ms,
         temperature_decicelsius: reading.map(|r| r.temperature_decicelsius),
         humidity_permille: reading.and_then(|r| r.humidity_permille),
-        chip_temperature_decicelsius: life.system.chip_temperature_decicelsius(),
-        rssi_dbm: life.wifi.rssi_dbm(),
+        chip_temperature_decicelsius: context.system.chip_temperature_decicelsius(),
+        rssi_dbm: context.wifi.rssi_dbm(),
         heap_free: heap.map(|heap| heap.free),
         heap_least: heap.map(|heap| heap.least),
-        dropped: life.queue.dropped(),
+        dropped: context.queue.dropped(),
     }
 }
 

@@ -9,8 +9,8 @@ use core::convert::Infallible;
 use embassy_time::{Duration, Instant, Timer};
 
 use crate::clock;
+use crate::context::Context;
 use crate::event::{ClockError, ClockSource, Event};
-use crate::life::Life;
 use crate::lifecycle::State;
 use crate::platform::{Platform, System};
 
@@ -30,58 +30,58 @@ const WEAR_S: u64 = 86_400;
 
 /// Sets the clock by a time server, or, if none answers, by what ran on through a restart. With
 /// `floor`, a time that is certainly past will do after these.
-pub(super) async fn set_clock<P: Platform>(life: &Life<'_, P>, floor: bool) {
-    let doubted = life.clock.is_doubted();
-    if life.clock.is_fresh(if doubted {
+pub(super) async fn set_clock<P: Platform>(context: &Context<'_, P>, floor: bool) {
+    let doubted = context.clock.is_doubted();
+    if context.clock.is_fresh(if doubted {
         DOUBT_REFRESH
     } else {
         CLOCK_REFRESH
     }) {
-        return go_on(life);
+        return go_on(context);
     }
-    let error = match ask_time(life).await {
-        Ok(unix_ms) => return clock_is(life, unix_ms, ClockSource::Sntp),
+    let error = match ask_time(context).await {
+        Ok(unix_ms) => return clock_is(context, unix_ms, ClockSource::Sntp),
         Err(error) => error,
     };
-    let built_at = life.system.identity().built_at_unix_s;
+    let built_at = context.system.identity().built_at_unix_s;
     if !doubted {
-        if let Some(ClockSource::Kept | ClockSource::Sntp) = life.clock.source() {
-            return go_on(life);
+        if let Some(ClockSource::Kept | ClockSource::Sntp) = context.clock.source() {
+            return go_on(context);
         }
-        if let Some(unix_ms) = life.system.unix_ms()
+        if let Some(unix_ms) = context.system.unix_ms()
             && unix_ms / 1_000 >= built_at
         {
-            return clock_is(life, unix_ms, ClockSource::Kept);
+            return clock_is(context, unix_ms, ClockSource::Kept);
         }
     }
     if floor {
-        let last = life.storage.last_good_time().ok().flatten().unwrap_or(0);
+        let last = context.storage.last_good_time().ok().flatten().unwrap_or(0);
         let past_ms = last.max(built_at).saturating_mul(1_000);
-        return clock_is(life, past_ms, ClockSource::Floor);
+        return clock_is(context, past_ms, ClockSource::Floor);
     }
-    let retry_ms = life.retry_ms();
-    life.tell(&Event::ClockFailed { error, retry_ms });
+    let retry_ms = context.retry_ms();
+    context.tell(&Event::ClockFailed { error, retry_ms });
 }
 
 /// For a whole life: asks the time again before it is worn, soon while it is not certain, and keeps
 /// a good time in flash.
-pub(super) async fn keep_clock<P: Platform>(life: &Life<'_, P>) -> Infallible {
+pub(super) async fn keep_clock<P: Platform>(context: &Context<'_, P>) -> Infallible {
     let mut pause = SOON;
     loop {
         Timer::after(pause).await;
-        keep_good_time(life);
+        keep_good_time(context);
         let joined = matches!(
-            life.state(),
+            context.state(),
             State::Connecting { .. } | State::Online { .. } | State::Halted
         );
         if joined
-            && !life.clock.is_doubted()
-            && !life.clock.is_fresh(CLOCK_REFRESH)
-            && let Ok(unix_ms) = ask_time(life).await
+            && !context.clock.is_doubted()
+            && !context.clock.is_fresh(CLOCK_REFRESH)
+            && let Ok(unix_ms) = ask_time(context).await
         {
-            clock_is(life, unix_ms, ClockSource::Sntp);
+            clock_is(context, unix_ms, ClockSource::Sntp);
         }
-        pause = match life.clock.source() {
+        pause = match context.clock.source() {
             Some(ClockSource::Sntp) => LATER,
             _ if joined => LATER.min(pause * 2),
             _ => SOON,
@@ -91,39 +91,39 @@ pub(super) async fn keep_clock<P: Platform>(life: &Life<'_, P>) -> Infallible {
 
 /// Keeps the time if it has proven good: a broker whose certificate is valid at this time has
 /// been serving for a while. A time server alone may lie, and one that lied is corrected so.
-fn keep_good_time<P: Platform>(life: &Life<'_, P>) {
-    let Some(now_unix_ms) = life.clock.now_unix_ms() else {
+fn keep_good_time<P: Platform>(context: &Context<'_, P>) {
+    let Some(now_unix_ms) = context.clock.now_unix_ms() else {
         return;
     };
     let now_unix_s = now_unix_ms / 1_000;
-    let good = life.state().is_steady(Instant::now()) && life.clock.is_proven();
+    let good = context.state().is_steady(Instant::now()) && context.clock.is_proven();
     let news = |last: Option<u64>| last.is_none_or(|last| now_unix_s.abs_diff(last) >= WEAR_S);
     if good
-        && life.storage.last_good_time().is_ok_and(news)
-        && let Err(error) = life.storage.keep_last_good_time(now_unix_s)
+        && context.storage.last_good_time().is_ok_and(news)
+        && let Err(error) = context.storage.keep_last_good_time(now_unix_s)
     {
-        life.tell(&Event::StorageFailed(error));
+        context.tell(&Event::StorageFailed(error));
     }
 }
 
-async fn ask_time<P: Platform>(life: &Life<'_, P>) -> Result<u64, ClockError> {
-    let server = &life.settings.sntp_server;
-    let floor = life.system.identity().built_at_unix_s;
-    clock::ask(life.network, &server.host, server.port, floor).await
+async fn ask_time<P: Platform>(context: &Context<'_, P>) -> Result<u64, ClockError> {
+    let server = &context.settings.sntp_server;
+    let floor = context.system.identity().built_at_unix_s;
+    clock::ask(context.network, &server.host, server.port, floor).await
 }
 
 /// The clock stays as it is.
-fn go_on<P: Platform>(life: &Life<'_, P>) {
-    life.clock.trust();
-    if let (Some(unix_ms), Some(source)) = (life.clock.now_unix_ms(), life.clock.source()) {
-        life.tell(&Event::ClockSet { unix_ms, source });
+fn go_on<P: Platform>(context: &Context<'_, P>) {
+    context.clock.trust();
+    if let (Some(unix_ms), Some(source)) = (context.clock.now_unix_ms(), context.clock.source()) {
+        context.tell(&Event::ClockSet { unix_ms, source });
     }
 }
 
-fn clock_is<P: Platform>(life: &Life<'_, P>, unix_ms: u64, source: ClockSource) {
-    life.clock.set(unix_ms, source);
+fn clock_is<P: Platform>(context: &Context<'_, P>, unix_ms: u64, source: ClockSource) {
+    context.clock.set(unix_ms, source);
     if source == ClockSource::Sntp {
-        life.system.set_unix_ms(unix_ms);
+        context.system.set_unix_ms(unix_ms);
     }
-    life.tell(&Event::ClockSet { unix_ms, source });
+    context.tell(&Event::ClockSet { unix_ms, source });
 }

@@ -4,7 +4,7 @@ use core::convert::Infallible;
 
 use embassy_time::{Duration, Instant, Timer};
 
-use crate::life::Life;
+use crate::context::Context;
 use crate::platform::{Platform, System};
 use crate::retained;
 
@@ -21,18 +21,18 @@ const LASTED: Duration = Duration::from_secs(600);
 
 /// Feeds the watchdog as long as sampling keeps its grid and the lifecycle goes on where it must:
 /// a device that only looks alive is restarted.
-pub(super) async fn watch<P: Platform>(life: &Life<'_, P>) -> Infallible {
+pub(super) async fn watch<P: Platform>(context: &Context<'_, P>) -> Infallible {
     let began = Instant::now();
     let mut settled = false;
     loop {
         let now = Instant::now();
-        let sampling = now <= life.next_sample() + LATE;
-        if sampling && !life.is_stuck(now) {
-            life.system.feed_watchdog();
+        let sampling = now <= context.next_sample() + LATE;
+        if sampling && !context.is_stuck(now) {
+            context.system.feed_watchdog();
         }
-        if !settled && (life.state().is_steady(now) || now >= began + LASTED) {
+        if !settled && (context.state().is_steady(now) || now >= began + LASTED) {
             settled = true;
-            retained::settle(life.system.retained());
+            retained::settle(context.system.retained());
         }
         Timer::after(BEAT).await;
     }

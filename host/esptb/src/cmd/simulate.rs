@@ -22,7 +22,7 @@ use crate::arguments::{duration, mac, network};
 use crate::demo::board::{self, Board};
 use crate::demo::happening::{Happening, Note, Place};
 use crate::demo::show::Show;
-use crate::demo::view::Wish;
+use crate::demo::view::Command;
 use crate::demo::{interrupted, on_one_thread};
 use crate::fleet;
 
@@ -148,9 +148,9 @@ async fn live(mut board: Board, duration: Option<Duration>, show: &mut Show) -> 
     loop {
         tokio::select! {
             happening = board.next() => show.tell(happening?)?,
-            wish = show.wish() => match board.grant(wish).await {
+            command = show.command() => match board.grant(command).await {
                 Some(note) => show.tell(Happening::Demo(note))?,
-                None if wish == Wish::Quit => return Ok(()),
+                None if command == Command::Quit => return Ok(()),
                 None => {}
             },
             () = &mut interrupted => return Ok(()),

@@ -17,7 +17,7 @@ use tokio::task::JoinHandle;
 
 use super::happening::{Happening, Note};
 use super::now_ms;
-use super::view::Wish;
+use super::view::Command;
 
 /// For how long [`Board::cut_network`] takes the networks out of the air.
 const CUT: Duration = Duration::from_secs(10);
@@ -108,20 +108,20 @@ impl Board {
 
     /// Does what the operator wants and says what it did; nothing to quit, and where there was
     /// nothing to do.
-    pub(crate) async fn grant(&mut self, wish: Wish) -> Option<Note> {
-        Some(Note::plain(match wish {
-            Wish::Reboot => {
+    pub(crate) async fn grant(&mut self, command: Command) -> Option<Note> {
+        Some(Note::plain(match command {
+            Command::Reboot => {
                 self.reboot().await;
                 "power off, power on".to_owned()
             }
-            Wish::CutNetwork if self.cut_network() => {
+            Command::CutNetwork if self.cut_network() => {
                 format!("the network is gone for {} s", CUT.as_secs())
             }
-            Wish::FactoryReset => {
+            Command::FactoryReset => {
                 self.simulator.chip.hold_button();
                 "the button is held for five seconds".to_owned()
             }
-            Wish::Quit | Wish::CutNetwork => return None,
+            Command::Quit | Command::CutNetwork => return None,
         }))
     }
 

@@ -22,7 +22,7 @@ use super::folder::{Folder, Record};
 use super::happening::{Happening, Note, Place};
 use super::phone::{self, Script};
 use super::show::Show;
-use super::view::Wish;
+use super::view::Command;
 use super::{interrupted, now_ms, server};
 use crate::exit::Exit;
 
@@ -183,7 +183,7 @@ pub(crate) async fn play(
                     show.tell(Happening::Phone(Note::bad(text)))?;
                 }
             }
-            wish = show.wish() => if !stage.grant(wish, show).await? {
+            command = show.command() => if !stage.grant(command, show).await? {
                 break;
             },
             () = &mut interrupted => {
@@ -276,16 +276,16 @@ impl Stage {
     }
 
     /// Does what the operator wants; false if that is to end.
-    async fn grant(&mut self, wish: Wish, show: &mut Show) -> Result<bool> {
-        if wish == Wish::Reboot
+    async fn grant(&mut self, command: Command, show: &mut Show) -> Result<bool> {
+        if command == Command::Reboot
             && let Some(phone) = self.phone.take()
         {
             phone.abort();
         }
-        if let Some(note) = self.board.grant(wish).await {
+        if let Some(note) = self.board.grant(command).await {
             show.tell(Happening::Demo(note))?;
         }
-        Ok(wish != Wish::Quit)
+        Ok(command != Command::Quit)
     }
 }
 

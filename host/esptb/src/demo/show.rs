@@ -10,7 +10,7 @@ use protocomm::qr;
 use tokio::sync::mpsc::{self, UnboundedReceiver};
 
 use super::happening::{Happening, Tone, Who};
-use super::view::{View, Wish};
+use super::view::{Command, View};
 use crate::console::{self, BAD, FAINT, GOOD, paint};
 
 /// One of the two.
@@ -18,7 +18,7 @@ pub(crate) struct Show {
     start: Instant,
     how: How,
     /// What the operator wants; silent with plain lines.
-    wishes: UnboundedReceiver<Wish>,
+    commands: UnboundedReceiver<Command>,
 }
 
 enum How {
@@ -39,7 +39,7 @@ impl Show {
     ///
     /// If the terminal cannot be taken, or the log not be written.
     pub(crate) fn start(headless: bool, with_code: bool, log: &Path) -> Result<Self> {
-        let (sender, wishes) = mpsc::unbounded_channel();
+        let (sender, commands) = mpsc::unbounded_channel();
         let start = Instant::now();
         let has_terminal = io::stdout().is_terminal() && io::stdin().is_terminal();
         let how = if headless || !has_terminal {
@@ -55,7 +55,11 @@ impl Show {
                 .context("the terminal cannot be taken (--headless prints plain lines instead)")?;
             How::View(view)
         };
-        Ok(Self { start, how, wishes })
+        Ok(Self {
+            start,
+            how,
+            commands,
+        })
     }
 
     /// With every sample and acknowledgement among the plain lines, where a program reads them or
@@ -102,10 +106,10 @@ impl Show {
         Ok(())
     }
 
-    /// Waits for the operator's next wish: for ever, if there is no view. Cancel-safe.
-    pub(crate) async fn wish(&mut self) -> Wish {
-        match self.wishes.recv().await {
-            Some(wish) => wish,
+    /// Waits for the operator's next command: for ever, if there is no view. Cancel-safe.
+    pub(crate) async fn command(&mut self) -> Command {
+        match self.commands.recv().await {
+            Some(command) => command,
             None => std::future::pending().await,
         }
     }

@@ -23,7 +23,7 @@ const TICK: Duration = Duration::from_millis(100);
 
 /// What the operator wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Wish {
+pub(crate) enum Command {
     Quit,
     Reboot,
     CutNetwork,
@@ -37,19 +37,19 @@ pub(crate) struct View {
 }
 
 impl View {
-    /// Takes the terminal. Wishes go to `wishes`; times count from `start`.
+    /// Takes the terminal. Commands go to `commands`; times count from `start`.
     ///
     /// # Errors
     ///
     /// If there is no terminal to take.
-    pub(crate) fn start(start: Instant, wishes: UnboundedSender<Wish>) -> io::Result<Self> {
+    pub(crate) fn start(start: Instant, commands: UnboundedSender<Command>) -> io::Result<Self> {
         let terminal = ratatui::try_init()?;
         let (happenings, receiver) = mpsc::channel();
         let thread = thread::Builder::new().name("view".into()).spawn(move || {
-            let shown = show(terminal, start, &receiver, &wishes);
+            let shown = show(terminal, start, &receiver, &commands);
             ratatui::restore();
             // Without a view nobody can say so any more.
-            let _ = wishes.send(Wish::Quit);
+            let _ = commands.send(Command::Quit);
             shown
         })?;
         Ok(Self {
@@ -92,7 +92,7 @@ fn show(
     mut terminal: DefaultTerminal,
     start: Instant,
     happenings: &Receiver<(Duration, Happening)>,
-    wishes: &UnboundedSender<Wish>,
+    commands: &UnboundedSender<Command>,
 ) -> io::Result<()> {
     let mut model = Model::default();
     loop {
@@ -104,8 +104,8 @@ fn show(
                 let control = key.modifiers.contains(KeyModifiers::CONTROL);
                 if key.code == KeyCode::Char('c') && !control {
                     model.toggle_code();
-                } else if let Some(wish) = wish(key.code, control) {
-                    let _ = wishes.send(wish);
+                } else if let Some(command) = command(key.code, control) {
+                    let _ = commands.send(command);
                 }
             }
         }
@@ -123,13 +123,13 @@ fn show(
     }
 }
 
-fn wish(code: KeyCode, control: bool) -> Option<Wish> {
+fn command(code: KeyCode, control: bool) -> Option<Command> {
     match code {
-        KeyCode::Char('c') if control => Some(Wish::Quit),
-        KeyCode::Char('q') | KeyCode::Esc => Some(Wish::Quit),
-        KeyCode::Char('r') => Some(Wish::Reboot),
-        KeyCode::Char('n') => Some(Wish::CutNetwork),
-        KeyCode::Char('f') => Some(Wish::FactoryReset),
+        KeyCode::Char('c') if control => Some(Command::Quit),
+        KeyCode::Char('q') | KeyCode::Esc => Some(Command::Quit),
+        KeyCode::Char('r') => Some(Command::Reboot),
+        KeyCode::Char('n') => Some(Command::CutNetwork),
+        KeyCode::Char('f') => Some(Command::FactoryReset),
         _ => None,
     }
 }
@@ -140,9 +140,9 @@ mod tests {
 
     #[test]
     fn control_c_quits_and_other_keys_do_nothing() {
-        assert_eq!(wish(KeyCode::Char('c'), true), Some(Wish::Quit));
-        assert_eq!(wish(KeyCode::Char('q'), false), Some(Wish::Quit));
-        assert_eq!(wish(KeyCode::Char('x'), false), None);
-        assert_eq!(wish(KeyCode::Up, false), None);
+        assert_eq!(command(KeyCode::Char('c'), true), Some(Command::Quit));
+        assert_eq!(command(KeyCode::Char('q'), false), Some(Command::Quit));
+        assert_eq!(command(KeyCode::Char('x'), false), None);
+        assert_eq!(command(KeyCode::Up, false), None);
     }
 }

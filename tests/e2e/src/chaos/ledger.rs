@@ -126,21 +126,21 @@ impl Ledger {
         let tail = life.taken.end - after_last;
         let lost = tail.min(capacity);
         // Samples never overtake each other, so what is missing in between gave way.
-        let gave_way = taken - delivered - lost;
+        let evicted = taken - delivered - lost;
         self.taken += taken;
         self.delivered += delivered;
-        let explained = gave_way.min(life.dropped_told);
+        let explained = evicted.min(life.dropped_told);
         self.dropped += explained;
         self.dropped_delivered += life.dropped_told - explained;
         match life.end {
             End::Power => self.lost_to_power += lost,
             End::Restart => self.lost_to_restart += lost,
         }
-        if gave_way > life.dropped_told {
+        if evicted > life.dropped_told {
             let missing = life.taken.clone().filter(|n| !arrivals.contains_key(n));
             let first: Vec<_> = missing.take(10).collect();
             self.wrong(format!(
-                "life {index} of samples {:?}: {gave_way} are missing in between or beyond the \
+                "life {index} of samples {:?}: {evicted} are missing in between or beyond the \
                  queue, and {} were dropped as told; missing are {first:?} …",
                 life.taken, life.dropped_told
             ));

@@ -18,7 +18,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::rc::Rc;
 
-use device::life::QUEUE_SAMPLES;
+use device::context::QUEUE_SAMPLES;
 use embassy_time::{Instant, Timer};
 
 pub use ledger::{End, Ledger, Life, Received};

@@ -2,7 +2,7 @@
 
 use device::cloud::CloudError;
 use devserver::CallError;
-use e2e::{Answer, Desk, Dice, RudeBroker, Step, scenario};
+use e2e::{Answer, Desk, Dice, MisbehavingBroker, Step, scenario};
 use serde_json::{Value, json};
 
 use crate::{failure, play};
@@ -194,7 +194,8 @@ fn messages_that_are_no_json_are_passed_over() {
             let length = dice.between(0, 900) as usize;
             packets.push(publish(rpc, &dice.bytes(length)));
         }
-        let broker = RudeBroker::start(&desk, [(Step::Subscribe, Answer::Then(packets))]).await;
+        let broker =
+            MisbehavingBroker::start(&desk, [(Step::Subscribe, Answer::Then(packets))]).await;
         let board = desk.board(desk.flash("SN-73", broker.port, ""), 73);
         play(&desk, &board, 73, async |diary| {
             diary.until_named("cloud.online").await;
@@ -216,7 +217,7 @@ fn a_message_of_64_kib_costs_the_connection_and_no_more() {
         let large = publish(b"v1/devices/me/rpc/request/1", &vec![b'['; 65_536]);
         let not_text = publish(&[0xff, 0xfe, 0x2f], b"{}");
         let plan = [large, not_text].map(|packet| (Step::Subscribe, Answer::Then(vec![packet])));
-        let broker = RudeBroker::start(&desk, plan).await;
+        let broker = MisbehavingBroker::start(&desk, plan).await;
         let board = desk.board(desk.flash("SN-74", broker.port, ""), 74);
         play(&desk, &board, 74, async |diary| {
             for _ in 0..2 {

@@ -7,7 +7,7 @@ use device::cloud::{CloudError, Phase};
 use device::event::{Event, TlsVersion};
 use device::tls::TlsError;
 use e2e::chaos::{Line, Weather};
-use e2e::{Answer, Desk, Diary, Dice, RudeBroker, Step, scenario};
+use e2e::{Answer, Desk, Diary, Dice, MisbehavingBroker, Step, scenario};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -142,7 +142,7 @@ async fn at_every_byte(
     hosttime::set_rate(FAST);
     let desk = Desk::set().await;
     let server = desk.server().await;
-    let old = RudeBroker::polite_in_tls_1_2(&desk).await;
+    let old = MisbehavingBroker::polite_in_tls_1_2(&desk).await;
     let line = Line::lay().await.expect("a line");
     line.lead_to(Some(match version {
         TlsVersion::Tls12 => old.port,
@@ -215,7 +215,7 @@ fn a_byte_spoilt_anywhere_in_tls_1_2_costs_the_connection_and_no_more() {
 fn a_server_may_answer_byte_by_byte() {
     scenario(async {
         let desk = Desk::set().await;
-        let broker = RudeBroker::start(&desk, [(Step::Connect, Answer::ByteByByte)]).await;
+        let broker = MisbehavingBroker::start(&desk, [(Step::Connect, Answer::ByteByByte)]).await;
         let line = Line::lay().await.expect("a line");
         line.lead_to(Some(broker.port));
         line.be(Weather::Trickling);
@@ -229,13 +229,13 @@ fn a_server_may_answer_byte_by_byte() {
     });
 }
 
-/// Lives with a broker that is rude in each of these ways in turn, and returns what the device
+/// Lives with a broker that misbehaves in each of these ways in turn, and returns what the device
 /// said to each. In the end it is online.
 async fn with_rudeness(number: u8, plan: Vec<(Step, Answer)>) -> Vec<CloudError> {
     hosttime::set_rate(FAST);
     let desk = Desk::set().await;
     let count = plan.len();
-    let broker = RudeBroker::start(&desk, plan).await;
+    let broker = MisbehavingBroker::start(&desk, plan).await;
     let board = desk.board(desk.flash("SN-64", broker.port, ""), number);
     let mut errors = Vec::new();
     play(&desk, &board, number, async |diary| {

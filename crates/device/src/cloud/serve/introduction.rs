@@ -22,7 +22,7 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, D, IO> {
         let op = with_timeout(ACK_TIMEOUT, subscribing)
             .await
             .map_err(|_| Failure::Known(CloudError::Silent))?
-            .map_err(|error| Failure::from_minimq(error, self.line, Stage::Subscribe))?;
+            .map_err(|error| Failure::from_minimq(error, self.state, Stage::Subscribe))?;
         self.subscribing = Some(Sent::now(op));
         Ok(())
     }

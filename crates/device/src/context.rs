@@ -19,7 +19,7 @@ use crate::telemetry::SampleQueue;
 pub const QUEUE_SAMPLES: usize = 600;
 
 /// The shared part of one life. Activities borrow it; nothing in it is held across an await.
-pub struct Life<'a, P: Platform> {
+pub struct Context<'a, P: Platform> {
     /// The Wi-Fi station.
     pub wifi: &'a P::Wifi,
     /// Sockets over the station.
@@ -45,7 +45,7 @@ pub struct Life<'a, P: Platform> {
     action: Signal<NoopRawMutex, Action>,
 }
 
-impl<'a, P: Platform> Life<'a, P> {
+impl<'a, P: Platform> Context<'a, P> {
     /// A life that begins now.
     pub fn begin(
         wifi: &'a P::Wifi,

@@ -13,7 +13,7 @@ fn a_factory_reset_is_not_lost_to_a_reboot_before_it() {
         broker.acknowledge(&reset, SUCCESS).await;
         assert!(broker.published_soon().await.is_none());
     });
-    assert_eq!(end, Ok(Wish::FactoryReset));
+    assert_eq!(end, Ok(Command::FactoryReset));
 }
 
 #[test]
@@ -28,7 +28,7 @@ fn samples_that_wait_are_sent_before_a_restart() {
             broker.acknowledge(&message, SUCCESS).await;
         }
     });
-    assert_eq!(end, Ok(Wish::Restart));
+    assert_eq!(end, Ok(Command::Restart));
     assert!(device.queue.is_empty());
 }
 
@@ -45,7 +45,7 @@ fn a_restart_does_not_wait_for_ever() {
         }
         begin.elapsed()
     });
-    assert_eq!(end, Ok(Wish::Restart));
+    assert_eq!(end, Ok(Command::Restart));
     assert!(waited <= Duration::from_secs(11), "{waited:?}");
     assert!(!device.queue.is_empty());
 }

@@ -20,7 +20,7 @@ use tokio_rustls::server::TlsStream;
 
 use crate::desk::Desk;
 
-/// A packet of the device, at which the broker is rude.
+/// A packet of the device, at which the broker misbehaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
     /// CONNECT.
@@ -53,23 +53,23 @@ pub enum Answer {
 }
 
 /// How it treats one connection.
-pub type Rude = (Step, Answer);
+pub type Misbehaviour = (Step, Answer);
 
 /// The broker; it lives on the present `LocalSet`.
-pub struct RudeBroker {
+pub struct MisbehavingBroker {
     /// Where it listens.
     pub port: u16,
     /// How it will treat the next connections. When there is nothing left it behaves.
-    pub plan: Rc<RefCell<VecDeque<Rude>>>,
+    pub plan: Rc<RefCell<VecDeque<Misbehaviour>>>,
 }
 
-impl RudeBroker {
+impl MisbehavingBroker {
     /// Starts it with a certificate of the desk.
     ///
     /// # Panics
     ///
     /// If there is no free port.
-    pub async fn start(desk: &Desk, plan: impl IntoIterator<Item = Rude>) -> Self {
+    pub async fn start(desk: &Desk, plan: impl IntoIterator<Item = Misbehaviour>) -> Self {
         let config = ServerConfig::builder().with_no_client_auth();
         Self::start_with(desk, config, plan).await
     }
@@ -92,7 +92,7 @@ impl RudeBroker {
     async fn start_with(
         desk: &Desk,
         config: ConfigBuilder<ServerConfig, WantsServerCert>,
-        plan: impl IntoIterator<Item = Rude>,
+        plan: impl IntoIterator<Item = Misbehaviour>,
     ) -> Self {
         let identity = desk.server_identity();
         let chain = CertificateDer::pem_slice_iter(identity.chain_pem().as_bytes())
@@ -105,16 +105,17 @@ impl RudeBroker {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await;
         let listener = listener.expect("a free port");
         let port = listener.local_addr().expect("its number").port();
-        let plan: Rc<RefCell<VecDeque<Rude>>> = Rc::new(RefCell::new(plan.into_iter().collect()));
+        let plan: Rc<RefCell<VecDeque<Misbehaviour>>> =
+            Rc::new(RefCell::new(plan.into_iter().collect()));
         let plans = plan.clone();
         tokio::task::spawn_local(async move {
             while let Ok((socket, _)) = listener.accept().await {
                 let (acceptor, plans) = (acceptor.clone(), plans.clone());
                 tokio::task::spawn_local(async move {
                     if let Ok(stream) = acceptor.accept(socket).await {
-                        let rude = plans.borrow_mut().pop_front();
+                        let misbehaviour = plans.borrow_mut().pop_front();
                         // The device may leave whenever it likes.
-                        let _ = serve(stream, rude).await;
+                        let _ = serve(stream, misbehaviour).await;
                     }
                 });
             }
@@ -176,11 +177,11 @@ fn step(first: u8, rest: &[u8]) -> Option<Step> {
     }
 }
 
-async fn serve(mut stream: Stream, mut rude: Option<Rude>) -> io::Result<()> {
+async fn serve(mut stream: Stream, mut misbehaviour: Option<Misbehaviour>) -> io::Result<()> {
     let mut byte_by_byte = false;
     loop {
         let (first, rest) = packet(&mut stream).await?;
-        let due = rude.take_if(|(at, _)| step(first, &rest) == Some(*at));
+        let due = misbehaviour.take_if(|(at, _)| step(first, &rest) == Some(*at));
         let good = reply(first, &rest, None).unwrap_or_default();
         let answers = match due.map(|(_, answer)| answer) {
             None => vec![good],
