@@ -12,9 +12,8 @@
 //!   stores it over itself.
 //! - **The TLS session**, to be resumed.
 //! - Nothing of MQTT: every connection is a clean start without session expiry. A command that
-//!   was sent while the device was away would be obeyed late, and an RPC that is too large for
-//!   the device would come again on every connection; servers keep shared attributes, and the
-//!   device asks for them each time.
+//!   was sent while the device was away would be obeyed late; servers keep shared attributes, and
+//!   the device asks for them each time.
 //!
 //! # Telemetry
 //!
@@ -23,11 +22,16 @@
 //! clear of ThingsBoard's rate limits. Live samples wait behind the backlog, for the order of
 //! acknowledgements is the order of the queue.
 //!
-//! # Last will
+//! There is no last will: ThingsBoard keeps account of who is connected itself, in its server
+//! attribute `active`, and takes no wills (thingsboard/thingsboard, `MqttTransportHandler.java`, commit
+//! dfe65d5abc3aa959aaa853952d74943fbd6867bd).
 //!
-//! `{"online":false}` to the client attributes, against `{"online":true}` on connecting. (Not on
-//! ThingsBoard, which keeps account of that itself and takes no wills: thingsboard/thingsboard,
-//! `MqttTransportHandler.java`, commit dfe65d5abc3aa959aaa853952d74943fbd6867bd.)
+//! # Messages too large
+//!
+//! The device says how large a packet it takes, to which ThingsBoard pays no regard. What is larger
+//! is passed over without being held, and acknowledged; a call is answered with an error, and of
+//! anything else the server is told in the client attribute `refused`. So nobody's message keeps a
+//! device off.
 //!
 //! # Memory
 //!
@@ -49,8 +53,7 @@ use embassy_time::{Duration, with_timeout};
 use embedded_io_async::{ErrorKind, Read, Write};
 use embedded_nal_async::{AddrType, Dns, TcpConnect};
 use heapless::String;
-use minimq::{Buffers, ConfigBuilder, QoS, Session, Will};
-use thingsboard::topic;
+use minimq::{Buffers, ConfigBuilder, Session};
 
 use crate::context::Context;
 use crate::credentials::Credentials;
@@ -64,8 +67,8 @@ use serve::{Failure, serve};
 use wire::{Wire, WireState};
 
 /// The largest packet that the device takes: an RPC with about 900 bytes of parameters. The
-/// broker is told, and drops larger ones.
-const RX_BYTES: usize = 1024;
+/// broker is told; what it sends all the same is passed over.
+pub(crate) const RX_BYTES: usize = 1024;
 /// What is sent and not yet acknowledged: a batch of 2 KiB, the client attributes, a few replies.
 const TX_BYTES: usize = 4096;
 
@@ -77,8 +80,6 @@ const TLS_TIMEOUT: Duration = Duration::from_secs(60);
 const MQTT_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long to wait for the reason after the server hung up, and for it to take notice of ours.
 const FAREWELL_TIMEOUT: Duration = Duration::from_secs(1);
-
-const OFFLINE: &[u8] = br#"{"online":false}"#;
 
 /// What the server commanded, and knows that it will come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -193,7 +194,7 @@ impl CloudSession {
                 Err(explain(&mut stream, error, online).await)
             }
         };
-        // So that the server need not find out by itself. It publishes the last will.
+        // So that the server need not find out by itself.
         let _ = with_timeout(FAREWELL_TIMEOUT, stream.close()).await;
         result
     }
@@ -210,17 +211,13 @@ async fn speak<D: Device, IO: Read + Write>(
     let mut tx = vec![0; TX_BYTES];
     let config = ConfigBuilder::new(Buffers::new(&mut rx, &mut tx))
         .client_id(name)
-        .and_then(|config| {
-            let will = Will::new(topic::ATTRIBUTES, OFFLINE, &[])?;
-            config.will(will.qos(QoS::AtLeastOnce))
-        })
-        // The name has at most 64 bytes, as the client id may have, and the topic fits.
+        // The name has at most 64 bytes, as the client id may have.
         .map_err(|_| Failure::Known(CloudError::Bug))?
         .keepalive_interval(keep_alive_s)
         .autodowngrade_qos();
     let mut session = Session::new(config);
     let state = WireState::default();
-    let connecting = session.connect(Wire::new(io, &state));
+    let connecting = session.connect(Wire::new(io, RX_BYTES as u32, &state));
     let connection = with_timeout(MQTT_TIMEOUT, connecting)
         .await
         .map_err(|_| Failure::Known(CloudError::TimedOut(Phase::Mqtt)))?

@@ -210,6 +210,12 @@ pub enum Event {
         /// Its name, cut at 32 bytes.
         method: String<32>,
     },
+    /// The server sent a message that is larger than the device takes; it was passed over, and
+    /// answered with an error if it was a call.
+    MessageSkipped {
+        /// How large its packet was.
+        bytes: u32,
+    },
     /// The telemetry interval was changed by the server.
     IntervalChanged {
         /// The new interval in milliseconds.
@@ -336,6 +342,7 @@ impl Event {
             Self::SamplesDropped { .. } => "telemetry.dropped",
             Self::RpcAnswered { .. } => "rpc.answered",
             Self::RpcDropped { .. } => "rpc.dropped",
+            Self::MessageSkipped { .. } => "cloud.skipped",
             Self::IntervalChanged { .. } => "telemetry.interval",
             Self::IntervalRefused => "telemetry.refused",
             Self::FactoryReset => "factory.reset",

@@ -147,11 +147,13 @@ fn reply(first: u8, rest: &[u8], reason: Option<u8>) -> Option<Vec<u8>> {
     let number = |from: usize| rest.get(from..from + 2);
     match first >> 4 {
         1 => Some(vec![0x20, 3, 0, reason.unwrap_or(0), 0]),
-        // Three filters, QoS 1.
+        // A code for each filter: QoS 1. All begin with the version of ThingsBoard's API.
         8 => {
+            let filters = rest.windows(3).filter(|at| at == b"v1/").count();
+            let codes = std::iter::repeat_n(reason.unwrap_or(1), filters);
             let id = number(0)?;
-            let code = reason.unwrap_or(1);
-            Some(vec![0x90, 6, id[0], id[1], 0, code, code, code])
+            let head = [0x90, 3 + filters as u8, id[0], id[1], 0];
+            Some(head.into_iter().chain(codes).collect())
         }
         3 => {
             let topic = usize::from(u16::from_be_bytes(number(0)?.try_into().ok()?));

@@ -1,13 +1,14 @@
 //! What the server says: RPCs, and changes of the shared attributes.
 
+use core::fmt::{self, Write};
+
 use heapless::String;
 use thingsboard::json::Json;
 use thingsboard::{FromServer, RequestId, Value, attributes, rpc};
 
-use super::Command;
-use super::cut;
 use super::device::Device;
 use super::outbound::INTERVAL_ATTRIBUTE;
+use super::{Command, RX_BYTES, cut};
 use crate::event::Event;
 use crate::settings::{LEAST_INTERVAL_MS, MOST_INTERVAL_MS};
 
@@ -28,13 +29,81 @@ pub(super) struct Answer {
     pub(super) command: Option<Command>,
 }
 
-/// Takes a message of the server. Returns an answer if it is a call.
-pub(super) fn take<D: Device>(device: &D, topic: &str, payload: &[u8]) -> Option<Answer> {
-    match FromServer::parse(topic) {
-        Some(FromServer::RpcRequest(id)) => Some(answer(device, id, payload)),
+/// What the server wants of the device, as far as it told on this connection.
+#[derive(Default)]
+pub(super) struct Wanted {
+    shared_interval: SharedInterval,
+    /// The last thing that it wanted and cannot have.
+    pub(super) refused: Option<Refused>,
+}
+
+/// The shared attribute that sets the telemetry interval.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum SharedInterval {
+    /// The server has not answered yet.
+    #[default]
+    Unknown,
+    /// It is not set, or to no interval.
+    Absent,
+    /// Its milliseconds.
+    Set(u32),
+}
+
+/// Something that the server wanted and cannot have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refused {
+    /// A telemetry interval that is none.
+    Interval,
+    /// A message that is larger than the device takes.
+    TooLarge {
+        /// How large the packet was.
+        bytes: u32,
+    },
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Interval => write!(
+                f,
+                "{INTERVAL_ATTRIBUTE}: set a number from {LEAST_INTERVAL_MS} to {MOST_INTERVAL_MS}"
+            ),
+            Self::TooLarge { bytes } => write!(
+                f,
+                "a message of {bytes} bytes: this device takes {RX_BYTES}"
+            ),
+        }
+    }
+}
+
+/// Takes a message of the server, of which only the topic is left if it was `shortened` from so
+/// many bytes. Returns an answer if it is a call.
+pub(super) fn take<D: Device>(
+    device: &D,
+    wanted: &mut Wanted,
+    topic: &str,
+    payload: &[u8],
+    shortened: Option<u32>,
+) -> Option<Answer> {
+    let from = FromServer::parse(topic);
+    if let Some(bytes) = shortened {
+        device.tell(&Event::MessageSkipped { bytes });
+        if let Some(FromServer::RpcRequest(id)) = from {
+            return Some(Answer::too_large(id, bytes));
+        }
+        wanted.refused = Some(Refused::TooLarge { bytes });
+        return None;
+    }
+    match from {
+        Some(FromServer::RpcRequest(id)) => Some(answer(device, wanted, id, payload)),
         Some(FromServer::AttributesUpdate) => {
             match attributes::Update::parse(payload) {
-                Ok(update) => set_interval(device, update.get(INTERVAL_ATTRIBUTE)),
+                Ok(update) => {
+                    if update.deleted().any(|name| name == *INTERVAL_ATTRIBUTE) {
+                        wanted.shared_interval = SharedInterval::Absent;
+                    }
+                    set_interval(device, wanted, update.get(INTERVAL_ATTRIBUTE));
+                }
                 Err(error) => log::warn!("shared attributes: {error}"),
             }
             None
@@ -42,8 +111,10 @@ pub(super) fn take<D: Device>(device: &D, topic: &str, payload: &[u8]) -> Option
         Some(FromServer::AttributesResponse(_)) => {
             match attributes::Response::parse(payload) {
                 Ok(response) => {
+                    wanted.shared_interval = SharedInterval::Absent;
                     let shared = response.shared;
-                    set_interval(device, shared.and_then(|s| s.get(INTERVAL_ATTRIBUTE)));
+                    let value = shared.and_then(|s| s.get(INTERVAL_ATTRIBUTE));
+                    set_interval(device, wanted, value);
                 }
                 Err(error) => log::warn!("shared attributes: {error}"),
             }
@@ -57,15 +128,23 @@ pub(super) fn take<D: Device>(device: &D, topic: &str, payload: &[u8]) -> Option
 }
 
 /// Obeys the shared attribute, if it is there.
-fn set_interval<D: Device>(device: &D, value: Option<Json<'_>>) {
+fn set_interval<D: Device>(device: &D, wanted: &mut Wanted, value: Option<Json<'_>>) {
     let Some(value) = value else { return };
     match interval(Some(value)) {
         Some(ms) => {
+            wanted.shared_interval = SharedInterval::Set(ms);
+            wanted
+                .refused
+                .take_if(|refused| *refused == Refused::Interval);
             if !device.change_interval(ms) {
                 log::warn!("the interval could not be kept in flash; it holds until a restart");
             }
         }
-        None => device.tell(&Event::IntervalRefused),
+        None => {
+            wanted.shared_interval = SharedInterval::Absent;
+            wanted.refused = Some(Refused::Interval);
+            device.tell(&Event::IntervalRefused);
+        }
     }
 }
 
@@ -76,15 +155,8 @@ fn interval(value: Option<Json<'_>>) -> Option<u32> {
         .then_some(ms)
 }
 
-fn answer<D: Device>(device: &D, id: RequestId, payload: &[u8]) -> Answer {
-    let mut answer = Answer {
-        id,
-        method: String::new(),
-        ok: false,
-        payload: [0; REPLY_BYTES],
-        length: 0,
-        command: None,
-    };
+fn answer<D: Device>(device: &D, wanted: &Wanted, id: RequestId, payload: &[u8]) -> Answer {
+    let mut answer = Answer::to(id);
     let request = match rpc::Request::parse(payload) {
         Ok(request) => request,
         Err(_) => {
@@ -95,7 +167,7 @@ fn answer<D: Device>(device: &D, id: RequestId, payload: &[u8]) -> Answer {
     answer.method = cut(request.method.chars());
     match request.method.as_plain() {
         Some("getStatus") => answer.status(device),
-        Some("setInterval") => answer.set_interval(device, request.params),
+        Some("setInterval") => answer.set_interval(device, wanted, request.params),
         Some("reboot") => answer.command(Command::Restart),
         Some("factoryReset") => answer.command(Command::FactoryReset),
         _ => answer
@@ -105,6 +177,31 @@ fn answer<D: Device>(device: &D, id: RequestId, payload: &[u8]) -> Answer {
 }
 
 impl Answer {
+    fn to(id: RequestId) -> Self {
+        Self {
+            id,
+            method: String::new(),
+            ok: false,
+            payload: [0; REPLY_BYTES],
+            length: 0,
+            command: None,
+        }
+    }
+
+    /// To a call of which nothing is left but its number.
+    fn too_large(id: RequestId, bytes: u32) -> Self {
+        let mut answer = Self::to(id);
+        answer.method = cut("?".chars());
+        let mut error = String::<96>::new();
+        // It fits with ten digits.
+        let _ = write!(
+            error,
+            "the call has {bytes} bytes, and this device takes {RX_BYTES}: shorten its params"
+        );
+        answer.refuse(&error);
+        answer
+    }
+
     fn status<D: Device>(&mut self, device: &D) {
         let identity = device.identity();
         let queue = device.queue();
@@ -134,8 +231,9 @@ impl Answer {
         self.reply(true, &values);
     }
 
-    /// `params` is the number, or an object with `ms`.
-    fn set_interval<D: Device>(&mut self, device: &D, params: Option<Json<'_>>) {
+    /// `params` is the number, or an object with `ms`. The reply says how long it holds: the shared
+    /// attribute is asked for on each connection, and obeyed.
+    fn set_interval<D: Device>(&mut self, device: &D, wanted: &Wanted, params: Option<Json<'_>>) {
         let value = match params.and_then(Json::as_object) {
             Some(object) => object.get("ms"),
             None => params,
@@ -143,15 +241,37 @@ impl Answer {
         let Some(ms) = interval(value) else {
             return self.refuse("params: {\"ms\": a number from 100 to 3600000}");
         };
-        let kept = device.change_interval(ms);
-        self.reply(
-            true,
-            &[
-                ("ok", true.into()),
-                ("telemetry_interval_ms", ms.into()),
-                ("kept", kept.into()),
-            ],
-        );
+        let in_flash = device.change_interval(ms);
+        let mut until = String::<128>::new();
+        let kept = match wanted.shared_interval {
+            SharedInterval::Set(shared) if shared != ms => {
+                // It fits with seven digits.
+                let _ = write!(
+                    until,
+                    "the next connection: then the shared attribute {INTERVAL_ATTRIBUTE} holds \
+                     again, which is {shared}"
+                );
+                false
+            }
+            SharedInterval::Unknown => {
+                let _ = write!(
+                    until,
+                    "the server tells a shared attribute {INTERVAL_ATTRIBUTE}, which it has not yet"
+                );
+                in_flash
+            }
+            _ => in_flash,
+        };
+        let values: heapless::Vec<(&str, Value<'_>), 4> = [
+            ("ok", Some(true.into())),
+            ("telemetry_interval_ms", Some(ms.into())),
+            ("kept", Some(kept.into())),
+            ("until", (!until.is_empty()).then(|| until.as_str().into())),
+        ]
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value?)))
+        .collect();
+        self.reply(true, &values);
     }
 
     fn command(&mut self, command: Command) {

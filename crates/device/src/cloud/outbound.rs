@@ -7,6 +7,7 @@ use thingsboard::json::BufferTooSmall;
 use thingsboard::{Decimal, Value, attributes, telemetry};
 
 use super::device::Device;
+use super::inbound::Refused;
 use crate::event::Sample;
 use crate::retained::PanicRecord;
 
@@ -18,6 +19,9 @@ pub(crate) const INTERVAL_ATTRIBUTE: &str = "telemetryIntervalMs";
 
 /// The client attribute that tells it.
 const INTERVAL: &str = "telemetry_interval_ms";
+
+/// The client attribute that tells what the server wanted last and cannot have.
+const REFUSED: &str = "refused";
 
 /// Writes the client attributes, published once per connection. Returns the length.
 pub(super) fn write_attributes<D: Device>(
@@ -35,13 +39,13 @@ pub(super) fn write_attributes<D: Device>(
     let panic = device.panic();
     let backtrace = panic.as_ref().map(PanicRecord::backtrace);
     let values: Vec<(&str, Value<'_>), 10> = [
-        ("online", Some(true.into())),
         ("serial", Some(name.into())),
         ("mac", Some(mac.as_str().into())),
         ("chip", Some(identity.chip.into())),
         ("firmware_version", Some(identity.firmware_version.into())),
         ("reset_reason", Some(device.reset_reason().name().into())),
         (INTERVAL, Some(device.interval_ms().into())),
+        (REFUSED, Some("".into())),
         ("panic", panic.as_ref().map(|p| p.message.as_str().into())),
         ("panic_at", panic.as_ref().map(|p| p.place.as_str().into())),
         ("panic_backtrace", backtrace.as_deref().map(Into::into)),
@@ -52,9 +56,35 @@ pub(super) fn write_attributes<D: Device>(
     attributes::write_values(buffer, &values).map(<[u8]>::len)
 }
 
-/// Writes the client attribute that is not the same for a whole connection. Returns the length.
-pub(super) fn write_interval(ms: u32, buffer: &mut [u8]) -> Result<usize, BufferTooSmall> {
-    attributes::write_values(buffer, &[(INTERVAL, ms.into())]).map(<[u8]>::len)
+/// Client attributes that may change while a connection lasts.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Changing {
+    /// Milliseconds between samples.
+    pub(super) interval_ms: u32,
+    /// What the server wanted and cannot have.
+    pub(super) refused: Option<Refused>,
+}
+
+/// Writes those that are not as they were `told`. Returns the length.
+pub(super) fn write_changes(
+    told: Changing,
+    now: Changing,
+    buffer: &mut [u8],
+) -> Result<usize, BufferTooSmall> {
+    let mut refused = String::<96>::new();
+    if let Some(what) = now.refused {
+        // It fits with ten digits.
+        let _ = write!(refused, "{what}");
+    }
+    let mut values = Values::new();
+    // There is room for all.
+    if now.interval_ms != told.interval_ms {
+        let _ = values.push((INTERVAL, now.interval_ms.into()));
+    }
+    if now.refused != told.refused {
+        let _ = values.push((REFUSED, refused.as_str().into()));
+    }
+    attributes::write_values(buffer, &values).map(<[u8]>::len)
 }
 
 /// Writes the request for the shared attributes. Returns the length.

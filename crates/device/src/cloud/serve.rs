@@ -17,8 +17,8 @@ use thingsboard::FromDevice;
 use thingsboard::json::BufferTooSmall;
 
 use super::device::Device;
-use super::inbound::{self, Answer};
-use super::outbound;
+use super::inbound::{self, Answer, Wanted};
+use super::outbound::{self, Changing};
 use super::wire::{Wire, WireState};
 use super::{CloudError, Command};
 use crate::event::Event;
@@ -116,7 +116,8 @@ pub(super) async fn serve<D: Device, IO: Read + Write>(
         subscribing: None,
         introduction: None,
         to_ask: false,
-        told_interval_ms: None,
+        wanted: Wanted::default(),
+        told: None,
         batch: None,
         answers: Deque::new(),
         crowded: None,
@@ -133,7 +134,7 @@ pub(super) async fn serve<D: Device, IO: Read + Write>(
         }
         serving.ask().await?;
         serving.send_answers().await?;
-        serving.tell_interval().await?;
+        serving.tell_changes().await?;
         serving.send_telemetry().await?;
         if let Some(answer) = serving.wait().await? {
             serving.keep(answer);
@@ -164,8 +165,10 @@ struct Serving<'a, 's, 'b, 'l, D, IO> {
     introduction: Option<Sent>,
     /// Whether the shared attribute is yet to be asked for.
     to_ask: bool,
-    /// The telemetry interval as the server knows it; none before the device was introduced.
-    told_interval_ms: Option<u32>,
+    /// What the server wants.
+    wanted: Wanted,
+    /// Client attributes as the server knows them; none before the device was introduced.
+    told: Option<Changing>,
     /// Samples under way, with the number after the last of them.
     batch: Option<(Sent, u64)>,
     /// Replies that wait for room.
@@ -342,20 +345,27 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, D, IO> {
             Some((sent, _)) if sent.at.elapsed() < DRAIN => sent.at + DRAIN,
             _ => Instant::MAX,
         };
+        let (state, stage, device) = (self.state, self.stage(), self.device);
+        // What is awaited comes after a message that is being passed over.
+        let occupied = state.occupied.get();
         let overdue = async {
-            match overdue {
+            match overdue.max(occupied.filter(|_| overdue.is_some())) {
                 Some(since) => Timer::at(since + ACK_TIMEOUT).await,
                 None => core::future::pending().await,
             }
         };
-        let (state, stage, device) = (self.state, self.stage(), self.device);
         let drained = Timer::at(drained);
         match select4(self.connection.poll(), samples_due, drained, overdue).await {
             Either4::First(Ok(None)) | Either4::Second(()) | Either4::Third(()) => Ok(None),
-            Either4::First(Ok(Some(message))) => {
-                Ok(inbound::take(device, message.topic(), message.payload()))
-            }
+            Either4::First(Ok(Some(message))) => Ok(inbound::take(
+                device,
+                &mut self.wanted,
+                message.topic(),
+                message.payload(),
+                state.shortened.get(),
+            )),
             Either4::First(Err(error)) => Err(Failure::from_minimq(error, state, stage)),
+            Either4::Fourth(()) if state.occupied.get() > occupied => Ok(None),
             Either4::Fourth(()) => Err(Failure::Known(CloudError::Silent)),
         }
     }

@@ -3,7 +3,9 @@
 mod broker;
 mod commands;
 mod fake;
+mod large;
 mod limits;
+mod wanted;
 
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -12,6 +14,7 @@ use core::convert::Infallible;
 
 use embassy_futures::join::join;
 use embassy_time::{Instant, Timer};
+use thingsboard::topic;
 
 use super::*;
 use crate::retained::PanicRecord;
@@ -71,10 +74,10 @@ fn a_connection_introduces_the_device_and_sends_live_samples() {
     let device = Fake::with_samples(0);
     let (end, ()) = connection(&device, 4096, async |mut broker| {
         let connect = broker.accept(&[]).await;
-        // Version 5, clean start, a will of QoS 1, keep-alive, expiry 0; the name and the will.
+        // Version 5, clean start, no will, keep-alive, expiry 0; the name.
         let text = String::from_utf8_lossy(&connect).into_owned();
-        assert_eq!(connect[6..10], [5, 0b0000_1110, 0, 30]);
-        assert!(text.contains("SN-0001") && text.contains(r#"{"online":false}"#));
+        assert_eq!(connect[6..10], [5, 0b0000_0010, 0, 30]);
+        assert!(text.ends_with("SN-0001"));
         let subscribe = broker.subscribed(1).await;
         let text = String::from_utf8_lossy(&subscribe).into_owned();
         for filter in [
@@ -88,7 +91,7 @@ fn a_connection_introduces_the_device_and_sends_live_samples() {
         assert_eq!(attributes.topic, "v1/devices/me/attributes");
         assert_eq!(
             attributes.payload,
-            r#"{"online":true,"serial":"SN-0001","mac":"02:00:00:ab:cd:ef","chip":"host","firmware_version":"1.2.3","reset_reason":"power-on","telemetry_interval_ms":1000}"#
+            r#"{"serial":"SN-0001","mac":"02:00:00:ab:cd:ef","chip":"host","firmware_version":"1.2.3","reset_reason":"power-on","telemetry_interval_ms":1000,"refused":""}"#
         );
         let request = broker.published().await.unwrap();
         assert_eq!(request.topic, "v1/devices/me/attributes/request/1");
@@ -208,6 +211,7 @@ fn calls_are_answered() {
     let device = Fake::with_samples(0);
     let _ = connection(&device, 4096, async |mut broker| {
         broker.welcome().await;
+        broker.has_no_shared_attributes().await;
         for (call, reply) in [
             (
                 r#"{"method":"getStatus","params":{}}"#,
@@ -245,9 +249,6 @@ fn calls_are_answered() {
         // Not for the device, and not of the kind it knows.
         broker.tell("v1/devices/me/rpc/request/x", "{}").await;
         broker.tell("v1/devices/me/attributes", "[1]").await;
-        broker
-            .tell("v1/devices/me/attributes", r#"{"telemetryIntervalMs":1}"#)
-            .await;
         assert!(broker.published_soon().await.is_none());
     });
     assert_eq!(device.interval_ms.get(), 2_000);
@@ -272,10 +273,7 @@ fn a_restart_waits_until_the_server_has_the_reply() {
             broker.packet().await
         });
         assert_eq!(result, Ok(end));
-        assert!(
-            restarted.is_none(),
-            "no DISCONNECT: the will is to be published"
-        );
+        assert!(restarted.is_none());
 
         // Without an acknowledgement the device does not obey.
         let device = Fake::with_samples(0);
@@ -392,8 +390,7 @@ fn every_end_has_its_reason() {
     assert_eq!(nonsense, CloudError::Protocol);
     let too_large = ended(async |mut broker| {
         broker.welcome().await;
-        let payload = " ".repeat(2_000);
-        broker.tell("v1/devices/me/attributes", &payload).await;
+        broker.send(0x90, &[0; 2_000]).await;
         Timer::after_secs(1).await;
     });
     assert_eq!(too_large, CloudError::Protocol);

@@ -3,7 +3,7 @@
 use core::fmt;
 
 use super::{ClockError, ClockSource, Event, RestartReason, Sample, TlsVersion};
-use crate::cloud::INTERVAL_ATTRIBUTE;
+use crate::cloud::{INTERVAL_ATTRIBUTE, RX_BYTES};
 use crate::platform::{JoinError, SensorError, Shown};
 use crate::settings::{LEAST_INTERVAL_MS, MOST_INTERVAL_MS};
 
@@ -170,6 +170,11 @@ impl fmt::Display for Event {
             Self::RpcDropped { method } => {
                 write!(f, "RPC {method} not answered: no room for its reply")
             }
+            Self::MessageSkipped { bytes } => write!(
+                f,
+                "a message of {bytes} bytes was passed over: make it shorter on the server, this \
+                 device takes {RX_BYTES}"
+            ),
             Self::IntervalChanged { ms } => write!(f, "telemetry every {ms} ms from now on"),
             Self::IntervalRefused => write!(
                 f,

@@ -162,6 +162,7 @@ fn told(event: &Event) -> Option<Note> {
         | Event::SensorFailed(_)
         | Event::SamplesDropped { .. }
         | Event::RpcDropped { .. }
+        | Event::MessageSkipped { .. }
         | Event::RpcAnswered { ok: false, .. } => Tone::Bad,
         _ => Tone::Plain,
     };

@@ -211,15 +211,42 @@ fn messages_that_are_no_json_are_passed_over() {
 }
 
 #[test]
-fn a_message_of_64_kib_costs_the_connection_and_no_more() {
+fn a_message_of_64_kib_costs_nothing() {
     scenario(async {
         let desk = Desk::set().await;
-        let large = publish(b"v1/devices/me/rpc/request/1", &vec![b'['; 65_536]);
-        let not_text = publish(&[0xff, 0xfe, 0x2f], b"{}");
-        let plan = [large, not_text].map(|packet| (Step::Subscribe, Answer::Then(vec![packet])));
+        let rpc = b"v1/devices/me/rpc/request/1";
+        let shared = b"v1/devices/me/attributes";
+        let packets = [&rpc[..], shared, b"something/else"].map(|topic| {
+            // Larger than a TLS record, and larger than anything a server should send.
+            [65_536, 3_000_000].map(|bytes| publish(topic, &vec![b'['; bytes]))
+        });
+        let plan = [(Step::Subscribe, Answer::Then(packets.concat()))];
         let broker = MisbehavingBroker::start(&desk, plan).await;
         let board = desk.board(desk.flash("SN-74", broker.port, ""), 74);
         play(&desk, &board, 74, async |diary| {
+            diary.until_named("cloud.online").await;
+            for _ in 0..6 {
+                diary.until_named("cloud.skipped").await;
+            }
+            for _ in 0..3 {
+                diary.until_named("telemetry.acknowledged").await;
+            }
+            assert!(!diary.names().contains(&"cloud.failed"));
+        })
+        .await;
+    });
+}
+
+#[test]
+fn a_topic_that_is_no_text_costs_the_connection_and_no_more() {
+    scenario(async {
+        let desk = Desk::set().await;
+        let packets = [b"{}".repeat(1), b"{}".repeat(5_000)]
+            .map(|payload| publish(&[0xff, 0xfe, 0x2f], &payload));
+        let plan = packets.map(|packet| (Step::Subscribe, Answer::Then(vec![packet])));
+        let broker = MisbehavingBroker::start(&desk, plan).await;
+        let board = desk.board(desk.flash("SN-75", broker.port, ""), 75);
+        play(&desk, &board, 75, async |diary| {
             for _ in 0..2 {
                 assert_eq!(failure(diary).await.0, CloudError::Protocol);
             }

@@ -6,8 +6,9 @@ use minimq::{QoS, SubscriptionOptions, TopicFilter};
 use thingsboard::{FromDevice, RequestId, topic};
 
 use super::{ACK_TIMEOUT, Failure, MOST_PAYLOAD, Outcome, Sent, Serving, Stage};
+use crate::cloud::CloudError;
 use crate::cloud::device::Device;
-use crate::cloud::{CloudError, outbound};
+use crate::cloud::outbound::{self, Changing};
 
 impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, D, IO> {
     pub(super) async fn subscribe(&mut self) -> Result<(), Failure<IO::Error>> {
@@ -39,23 +40,29 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, D, IO> {
             _ => log::warn!("the broker's packet limit leaves no room for the client attributes"),
         }
         self.to_ask = true;
-        self.told_interval_ms = Some(self.device.interval_ms());
+        self.told = Some(Changing {
+            interval_ms: device.interval_ms(),
+            refused: None,
+        });
         Ok(())
     }
 
-    /// Publishes the interval as a client attribute, if it was changed.
-    pub(super) async fn tell_interval(&mut self) -> Result<(), Failure<IO::Error>> {
-        let interval_ms = self.device.interval_ms();
-        if self.told_interval_ms.is_none_or(|told| told == interval_ms) {
+    /// Publishes client attributes that are no longer as they were told.
+    pub(super) async fn tell_changes(&mut self) -> Result<(), Failure<IO::Error>> {
+        let now = Changing {
+            interval_ms: self.device.interval_ms(),
+            refused: self.wanted.refused,
+        };
+        let Some(told) = self.told.filter(|told| *told != now) else {
             return Ok(());
-        }
-        let write = |buffer: &mut [u8]| outbound::write_interval(interval_ms, buffer);
-        let told = self
+        };
+        let write = |buffer: &mut [u8]| outbound::write_changes(told, now, buffer);
+        let outcome = self
             .publish(FromDevice::Attributes, MOST_PAYLOAD, write)
             .await?;
         // Without room it is told another time.
-        if !matches!(told, Outcome::NoRoom) {
-            self.told_interval_ms = Some(interval_ms);
+        if !matches!(outcome, Outcome::NoRoom) {
+            self.told = Some(now);
         }
         Ok(())
     }

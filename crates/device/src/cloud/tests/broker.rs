@@ -69,7 +69,8 @@ impl Broker {
         Some(bytes)
     }
 
-    pub(super) async fn send(&mut self, first: u8, body: &[u8]) {
+    /// Sends a packet. Returns its length.
+    pub(super) async fn send(&mut self, first: u8, body: &[u8]) -> usize {
         let mut packet = vec![first];
         let mut length = body.len();
         while length > 127 {
@@ -79,6 +80,7 @@ impl Broker {
         packet.push(length as u8);
         packet.extend(body);
         self.end.write_all(&packet).await.unwrap();
+        packet.len()
     }
 
     /// Reads CONNECT and accepts it, with these properties.
@@ -98,8 +100,10 @@ impl Broker {
         let [high, low, ..] = subscribe[..] else {
             panic!("no packet id")
         };
-        self.send(0x90, &[high, low, 0, reason, reason, reason])
-            .await;
+        let filters = subscribe.windows(3).filter(|at| at == b"v1/").count();
+        let mut answer = vec![high, low, 0];
+        answer.extend(core::iter::repeat_n(reason, filters));
+        self.send(0x90, &answer).await;
         subscribe
     }
 
@@ -151,11 +155,30 @@ impl Broker {
 
     /// Publishes to the device with QoS 0.
     pub(super) async fn tell(&mut self, topic: &str, payload: &str) {
+        self.publish(0, topic, payload).await;
+    }
+
+    /// Publishes to the device, with this quality of service and packet identifier 0x1234. Returns
+    /// the length of the packet.
+    pub(super) async fn publish(&mut self, qos: u8, topic: &str, payload: &str) -> usize {
         let mut body = vec![0, topic.len() as u8];
         body.extend(topic.bytes());
+        if qos > 0 {
+            body.extend([0x12, 0x34]);
+        }
         body.push(0);
         body.extend(payload.bytes());
-        self.send(0x30, &body).await;
+        self.send(0x30 | qos << 1, &body).await
+    }
+
+    /// Answers the device's request: none is set.
+    pub(super) async fn has_no_shared_attributes(&mut self) {
+        self.tell("v1/devices/me/attributes/response/1", "{}").await;
+    }
+
+    /// Sends bytes as they are.
+    pub(super) async fn raw(&mut self, bytes: &[u8]) {
+        self.end.write_all(bytes).await.unwrap();
     }
 
     /// Publishes something to the device with QoS 1.
