@@ -1,5 +1,6 @@
-//! Owned structures of MbedTLS, for the two modules that call its C functions: certificates in
-//! [`crate::credentials`] and sessions in [`crate::tls`].
+//! What the two modules that call MbedTLS's C functions share, certificates in
+//! [`crate::credentials`] and sessions in [`crate::tls`]: its structures, owned, and the function
+//! by which it asks for random numbers.
 //!
 //! MbedTLS keeps pointers to some of its structures and does not promise that any can be moved, so
 //! each lives on the heap, behind a raw pointer, from its initialisation to its end.
@@ -7,10 +8,12 @@
 #![allow(unsafe_code)]
 
 use alloc::boxed::Box;
+use core::ffi::{c_int, c_uchar, c_void};
 use core::ops::Deref;
 use core::ptr::NonNull;
 
 use mbedtls_rs_sys as sys;
+use rand_core::CryptoRng;
 
 /// A structure with MbedTLS's pair of functions for beginning and end.
 ///
@@ -107,6 +110,32 @@ impl<T: Structure> Drop for Owned<T> {
         unsafe {
             T::FREE(self.0.as_ptr());
             drop(Box::from_raw(self.0.as_ptr()));
+        }
+    }
+}
+
+/// The function by which MbedTLS asks for random numbers, wherever it wants one: they come from
+/// the source to which it is given a pointer, or, for null, from the one that the
+/// [library](crate::tls::Library) was installed with.
+///
+/// # Safety
+///
+/// `source` is null or points to a `&mut dyn CryptoRng` that is not used elsewhere meanwhile;
+/// `bytes` is writable for `length`.
+pub(crate) unsafe extern "C" fn random(
+    source: *mut c_void,
+    bytes: *mut c_uchar,
+    length: usize,
+) -> c_int {
+    // SAFETY: the caller's promise. The bytes are initialised before they are lent.
+    unsafe {
+        match source.cast::<&mut dyn CryptoRng>().as_mut() {
+            None => sys::psa_generate_random(bytes, length),
+            Some(source) => {
+                bytes.write_bytes(0, length);
+                source.fill_bytes(core::slice::from_raw_parts_mut(bytes, length));
+                0
+            }
         }
     }
 }

@@ -8,7 +8,7 @@ use std::{io::BufReader, path::PathBuf, process::Command};
 use anyhow::{Context, Result, bail};
 use cargo_metadata::Message;
 
-use crate::process;
+use crate::{process, workspace};
 
 /// The tests that call MbedTLS; the one skipped leaks on purpose.
 const TESTS: &[&str] = &[
@@ -36,6 +36,8 @@ pub(super) fn check() -> Result<String> {
         "--errors-for-leak-kinds=definite",
         "--error-exitcode=9",
     ]);
+    let suppressions = workspace::root().join("xtask/src/checks/valgrind.supp");
+    valgrind.arg(format!("--suppressions={}", suppressions.display()));
     let output = process::capture(valgrind.arg(program).args(TESTS))?;
     let passed = output
         .lines()

@@ -4,14 +4,14 @@
 //! The only part of the credentials with `unsafe`. What comes out of MbedTLS is copied or lent
 //! for as long as its owner lives.
 
-use core::ffi::{CStr, c_int, c_uchar, c_void};
+use core::ffi::{CStr, c_int};
 use core::ptr;
 
 use mbedtls_rs_sys as sys;
 use rand_core::CryptoRng;
 
 use super::{Fault, Validity};
-use crate::mbedtls::Owned;
+use crate::mbedtls::{Owned, random as random_numbers};
 
 /// A parsed certificate; or the first of several, which TLS takes along.
 pub(crate) struct Certificate(Owned<sys::mbedtls_x509_crt>);
@@ -177,8 +177,8 @@ impl Key {
         let mut this = Self(Owned::new());
         let mut random = random;
         // SAFETY: the text is readable for its length, which
-        // includes the zero; there is no passphrase; `fill` gets back the pointer to `random`,
-        // which outlives the call.
+        // includes the zero; there is no passphrase; the function for random numbers gets back the
+        // pointer to `random`, which outlives the call.
         let result = unsafe {
             sys::mbedtls_pk_parse_key(
                 this.0.as_mut_ptr(),
@@ -186,7 +186,7 @@ impl Key {
                 text.len(),
                 ptr::null(),
                 0,
-                Some(fill),
+                Some(random_numbers),
                 ptr::from_mut(&mut random).cast(),
             )
         };
@@ -209,33 +209,17 @@ impl Key {
     /// Whether the certificate is for this key.
     pub(super) fn belongs_to(&self, certificate: &Certificate, random: &mut dyn CryptoRng) -> bool {
         let mut random = random;
-        // SAFETY: both were parsed; `fill` as in `parse`.
+        // SAFETY: both were parsed; random numbers as in `parse`.
         let result = unsafe {
             sys::mbedtls_pk_check_pair(
                 &certificate.0.pk,
                 self.0.as_ptr(),
-                Some(fill),
+                Some(random_numbers),
                 ptr::from_mut(&mut random).cast(),
             )
         };
         result == 0
     }
-}
-
-/// MbedTLS's way to ask for randomness.
-unsafe extern "C" fn fill(random: *mut c_void, bytes: *mut c_uchar, length: usize) -> c_int {
-    // SAFETY: callers of MbedTLS pass a pointer to such a reference, not used elsewhere
-    // meanwhile; MbedTLS passes memory to be written, of that length.
-    let (random, bytes) = unsafe {
-        (
-            &mut *random.cast::<&mut dyn CryptoRng>(),
-            core::slice::from_raw_parts_mut(bytes, length),
-        )
-    };
-    // Writing before reading: the memory may be uninitialised.
-    bytes.fill(0);
-    random.fill_bytes(bytes);
-    0
 }
 
 fn kind(pk: &sys::mbedtls_pk_context) -> KeyKind {

@@ -26,17 +26,20 @@ use core::ptr;
 
 use mbedtls_rs_sys as sys;
 
-use super::buffers::{Buffers, OutOfMemory};
+use super::buffers::{Buffers, OutOfMemory, Used};
 use super::{Alert, CertificateFault, TlsError};
 use crate::credentials::{Certificate, Key};
 use crate::event::TlsVersion;
-use crate::mbedtls::Owned;
+use crate::mbedtls::{Owned, random};
 
 /// What a session leaves behind, to be resumed.
 pub(super) struct Saved(Owned<sys::mbedtls_ssl_session>);
 
 /// How much is read from the stream at once.
 const CHUNK: usize = 1024;
+
+/// The longest text of an outgoing record: how much waits on the heap to be sent.
+const MOST_TEXT: usize = 1024;
 
 /// The suites that are offered, all of them AES-128 in GCM with SHA-256. Every server of TLS 1.3 must
 /// have it (RFC 8446, 9.1). For TLS 1.2 it is one of the four that are recommended (RFC 9325, 4.2),
@@ -59,10 +62,8 @@ pub(super) struct Bytes {
     untaken: Range<usize>,
     /// Whether MbedTLS asked for more than there is.
     starved: bool,
-    /// Where MbedTLS's buffer for incoming records ends.
-    end: *const c_uchar,
-    /// How many bytes it is too short for the record that is coming in.
-    missing: usize,
+    /// How far MbedTLS's buffers were used.
+    used: Used,
     /// Whether nothing more will come in.
     ended: bool,
     /// What is to go out.
@@ -75,8 +76,7 @@ impl Bytes {
             incoming: vec![0; CHUNK].into_boxed_slice(),
             untaken: 0..0,
             starved: false,
-            end: ptr::null(),
-            missing: 0,
+            used: Used::default(),
             ended: false,
             outgoing: Vec::new(),
         }
@@ -155,12 +155,6 @@ impl<'a> Config<'a> {
             _identity: PhantomData,
         })
     }
-
-    /// For a server in tests, which MbedTLS needs to be told.
-    #[cfg(test)]
-    pub(super) fn as_mut_ptr(&mut self) -> *mut sys::mbedtls_ssl_config {
-        self.config.as_mut_ptr()
-    }
 }
 
 /// One end's session.
@@ -184,26 +178,22 @@ impl<'a> Session<'a> {
         let mut ssl = Owned::<sys::mbedtls_ssl_context>::new();
         let context = ssl.as_mut_ptr();
         // SAFETY: the structure is initialised. The configuration that it keeps a pointer to is
-        // dropped after it.
+        // dropped after it. The name and the session are copied.
         let buffers = unsafe {
             check(sys::mbedtls_ssl_setup(context, config.config.as_ptr()))?;
-            Buffers::new(&mut *context)?
+            check(sys::mbedtls_ssl_set_hostname(context, server_name.as_ptr()))?;
+            if let Some(Saved(session)) = resume {
+                check(sys::mbedtls_ssl_set_session(context, session.as_ptr()))?;
+            }
+            Buffers::new(&mut *context)
         };
-        let session = Self {
+        Ok(Self {
             ssl,
             _config: config,
             buffers,
             bytes: Bytes::new(),
             resumable: false,
-        };
-        // SAFETY: the context was set up. The name and the session are copied.
-        unsafe {
-            check(sys::mbedtls_ssl_set_hostname(context, server_name.as_ptr()))?;
-            if let Some(Saved(session)) = resume {
-                check(sys::mbedtls_ssl_set_session(context, session.as_ptr()))?;
-            }
-        }
-        Ok(session)
+        })
     }
 
     /// Takes the next step of the handshake, and returns whether it was the last. A step has one
@@ -226,12 +216,6 @@ impl<'a> Session<'a> {
         })
     }
 
-    /// Gives back the memory that only a handshake needs.
-    pub(super) fn settle(&mut self) {
-        // SAFETY: the context was set up; nothing else refers to it.
-        unsafe { self.buffers.shrink_outgoing(&mut *self.ssl.as_mut_ptr()) };
-    }
-
     /// Reads what the server sent; 0 bytes once it said that nothing more will come.
     pub(super) fn read(&mut self, buffer: &mut [u8]) -> Result<Step<usize>, TlsError> {
         let (start, length) = (buffer.as_mut_ptr(), buffer.len());
@@ -248,7 +232,7 @@ impl<'a> Session<'a> {
 
     /// Makes a record of the bytes, or of the first of them, and returns how many it took.
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<Step<usize>, TlsError> {
-        let (start, length) = (bytes.as_ptr(), bytes.len().min(self.buffers.most_text()));
+        let (start, length) = (bytes.as_ptr(), bytes.len().min(MOST_TEXT));
         // SAFETY: the context was set up; the bytes are readable for that length.
         self.call(|ssl| unsafe { sys::mbedtls_ssl_write(ssl, start, length) })
     }
@@ -306,24 +290,17 @@ impl<'a> Session<'a> {
         mut function: impl FnMut(*mut sys::mbedtls_ssl_context) -> c_int,
     ) -> Result<Step<usize>, TlsError> {
         let ssl = self.ssl.as_mut_ptr();
-        loop {
+        // SAFETY: the context was set up, and no call is under way.
+        self.buffers.lend(unsafe { &mut *ssl })?;
+        let result = loop {
             self.bytes.starved = false;
-            self.bytes.missing = 0;
-            self.bytes.end = self.buffers.end(&self.ssl);
             let bytes = ptr::from_mut(&mut self.bytes).cast();
             // SAFETY: the context was set up. It keeps the pointer to the bytes, but uses it only
             // within the call that follows, while nothing else does.
             unsafe { sys::mbedtls_ssl_set_bio(ssl, bytes, Some(send), Some(receive), None) };
             match function(ssl) {
-                sys::MBEDTLS_ERR_SSL_WANT_READ if self.bytes.missing > 0 => {
-                    // SAFETY: the context was set up, and no call is under way.
-                    self.buffers
-                        .grow(unsafe { &mut *ssl }, self.bytes.missing)?;
-                }
                 sys::MBEDTLS_ERR_SSL_WANT_READ if self.bytes.starved => {
-                    // SAFETY: as above.
-                    self.buffers.shrink(unsafe { &mut *ssl });
-                    return Ok(Step::NeedsInput);
+                    break Ok(Step::NeedsInput);
                 }
                 // It stopped at a ticket, to be called again (library/ssl_msg.c,
                 // ssl_tls13_handle_hs_message_post_handshake, v3.6.5).
@@ -331,14 +308,19 @@ impl<'a> Session<'a> {
                 // Not an error; `save` finds the ticket.
                 sys::MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET => self.resumable = true,
                 code => {
-                    return usize::try_from(code).map(Step::Done).map_err(|_| {
+                    break usize::try_from(code).map(Step::Done).map_err(|_| {
+                        self.bytes.used = Used::ALL;
                         // Those that merely broke off can be resumed (RFC 5246, 7.2.1).
                         self.resumable &= code == sys::MBEDTLS_ERR_SSL_CONN_EOF;
                         TlsError::from_code(code, self.fault(), self.alert(code))
                     });
                 }
             }
-        }
+        };
+        // SAFETY: as above.
+        let ssl = unsafe { &mut *ssl };
+        self.buffers.take_back(ssl, &mut self.bytes.used);
+        result
     }
 
     /// What is wrong with the server's certificate.
@@ -363,7 +345,7 @@ impl<'a> Session<'a> {
 impl Drop for Session<'_> {
     fn drop(&mut self) {
         // SAFETY: the context was set up, and is dropped next.
-        unsafe { self.buffers.release(&mut *self.ssl.as_mut_ptr()) };
+        self.buffers.end(unsafe { &mut *self.ssl.as_mut_ptr() });
     }
 }
 
@@ -384,6 +366,7 @@ unsafe extern "C" fn send(bytes: *mut c_void, data: *const c_uchar, length: usiz
         )
     };
     bytes.outgoing.extend_from_slice(data);
+    bytes.used.went_out(data.as_ptr_range().end);
     // A record is at most 16 KiB and some.
     c_int::try_from(length).unwrap_or(c_int::MAX)
 }
@@ -392,11 +375,6 @@ unsafe extern "C" fn send(bytes: *mut c_void, data: *const c_uchar, length: usiz
 unsafe extern "C" fn receive(bytes: *mut c_void, data: *mut c_uchar, length: usize) -> c_int {
     // SAFETY: as in `send`; the memory is writable.
     let bytes = unsafe { &mut *bytes.cast::<Bytes>() };
-    let room = (bytes.end as usize).saturating_sub(data as usize);
-    if length > room {
-        bytes.missing = length - room;
-        return sys::MBEDTLS_ERR_SSL_WANT_READ;
-    }
     let rest = bytes
         .incoming
         .get(bytes.untaken.clone())
@@ -413,13 +391,8 @@ unsafe extern "C" fn receive(bytes: *mut c_void, data: *mut c_uchar, length: usi
     // SAFETY: both are as long as that, and apart from each other.
     unsafe { ptr::copy_nonoverlapping(rest.as_ptr(), data, length) };
     bytes.untaken.start += length;
+    bytes.used.came_in(data.wrapping_add(length));
     c_int::try_from(length).unwrap_or(c_int::MAX)
-}
-
-/// MbedTLS's way to ask for randomness: the library's, by way of PSA.
-unsafe extern "C" fn random(_: *mut c_void, bytes: *mut c_uchar, length: usize) -> c_int {
-    // SAFETY: MbedTLS passes writable memory of that length.
-    unsafe { sys::psa_generate_random(bytes, length) }
 }
 
 fn check(code: c_int) -> Result<(), TlsError> {

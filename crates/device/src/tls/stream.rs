@@ -55,9 +55,9 @@ pub struct Client<'a> {
 /// An open TLS connection. Keeps the session for resumption when dropped, for a server of TLS 1.3
 /// sends its tickets along with data.
 ///
-/// On the heap there are the state of the connection, 1 KiB for each direction's records, 1 KiB for
-/// what comes in and a record at most for what goes out. While a longer record comes in, and what
-/// it brought is not all read, its length is taken, too: up to 16 KiB.
+/// On the heap there are the state of the connection, 1 KiB for what comes in and a record at most
+/// for what goes out. During each call 25 KiB more are taken, for the records; they stay while a
+/// record has come in in part, or what it brought is not all read.
 ///
 /// # Cancellation
 ///
@@ -118,7 +118,6 @@ impl<'a, IO: Read + Write> Stream<'a, IO> {
             resumed: false,
         };
         let verified_now = this.shake_hands(unix_s).await?;
-        this.session.settle();
         if let Some(last) = last
             && !verified_now
         {

