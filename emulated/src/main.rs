@@ -18,6 +18,6 @@ fn main() -> ! {
 
 #[embassy_executor::task]
 async fn live(spawner: Spawner) -> ! {
-    let body = platform::bring_up(spawner).await;
-    platform::live(body).await
+    let (body, tls) = platform::bring_up(spawner).await;
+    platform::live(body, tls).await
 }

@@ -2,7 +2,7 @@
 //! many lives in a row ended in a crash, from which the pause before the next one grows.
 //!
 //! A body brings [`Memory`] that no start code clears, calls [`begin`] before it powers anything
-//! up (or [`Beginning::count`], where nothing can be waited for yet), and [`note_panic`] from its
+//! up (or [`Beginning::count`], where nothing can be waited for yet), and [`panicked`] from its
 //! panic handler. Memory may hold anything after power-on:
 //!
 //! ```text
@@ -16,6 +16,8 @@
 //!        176   place, UTF-8
 //! ```
 
+mod end;
+
 use core::fmt::{self, Display, Write};
 
 use embassy_time::{Duration, Timer};
@@ -25,6 +27,8 @@ use heapless::{String, Vec};
 use crate::clock::Clock;
 use crate::event::Event;
 use crate::platform::{Observer, ResetReason};
+
+pub use end::{PanicBody, panicked};
 
 /// How much memory is needed, in bytes.
 pub const BYTES: usize = 256;

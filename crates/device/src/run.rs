@@ -11,6 +11,7 @@ mod timekeeping;
 mod watching;
 
 use embassy_futures::select::{Either, Either5, select, select5};
+use embassy_time::{Duration, with_timeout};
 
 use crate::clock::Clock;
 use crate::context::Context;
@@ -25,10 +26,14 @@ use activities::Activities;
 /// The most that `settings.json` may have, in bytes.
 const SETTINGS_LIMIT: u32 = 4096;
 
+/// How long leaving the network may take before a restart.
+const LEAVING: Duration = Duration::from_secs(3);
+
 /// Lives one life in `body`, from boot to restart.
 ///
-/// On return the body is to restart the device: a chip resets, a simulator calls `run` again with
-/// the same flash.
+/// At its end the device leaves its network and asks the body to [restart](System::restart), while
+/// all of the body is as it was; on a chip that is the end. Where it returns, whoever called calls
+/// again with the same flash, as a simulator does.
 pub async fn run<P: Platform>(body: Body<P>, tls: tls::Library<'_>) -> RestartReason {
     let Body {
         mut bluetooth,
@@ -81,7 +86,7 @@ pub async fn run<P: Platform>(body: Body<P>, tls: tls::Library<'_>) -> RestartRe
     }
 
     let mut activities = Activities::new(&context, &mut bluetooth, mailbox, tls);
-    match select5(
+    let why = match select5(
         follow(&context, &mut activities),
         sampling::sample_steadily(&context, &mut sensor),
         timekeeping::keep_clock(&context),
@@ -95,7 +100,12 @@ pub async fn run<P: Platform>(body: Body<P>, tls: tls::Library<'_>) -> RestartRe
         | Either5::Third(never)
         | Either5::Fourth(never)
         | Either5::Fifth(never) => match never {},
-    }
+    };
+    // An access point that is not told takes the station that comes back for an impostor of the one
+    // it still knows, where frames of management are protected (IEEE 802.11w), and makes it wait.
+    let _ = with_timeout(LEAVING, wifi.leave()).await;
+    system.restart();
+    why
 }
 
 /// Performs one action after the other.

@@ -1,34 +1,57 @@
-//! When the program itself is wrong: says so on the console, and ends QEMU with a code that no
-//! test takes for success.
+//! When the program itself is wrong: does what the firmware does, and restarts.
 
+use core::fmt;
 use core::panic::PanicInfo;
 
+use device::retained::{self, PanicBody};
+use riscv::register::mstatus;
 use riscv_rt::TrapFrame;
 
 use super::power;
 use super::uart::println;
 
-/// The exit code after a panic.
-const PANICKED: u8 = 101;
-/// The exit code after a trap.
-const TRAPPED: u8 = 102;
+/// The exit code if something else could still run during a panic.
+const NOT_ALONE: u8 = 104;
 
 #[panic_handler]
 fn panicked(info: &PanicInfo<'_>) -> ! {
-    println!("panic: {info}");
-    power::switch_off(PANICKED)
+    retained::panicked(info, &Machine)
 }
 
-/// An access or instruction that the processor refused.
+/// The machine at a panic. Without frame pointers nobody knows the callers.
+struct Machine;
+
+impl PanicBody for Machine {
+    fn memory(&self) -> &dyn retained::Memory {
+        &power::Retained
+    }
+
+    fn callers(&self) -> impl Iterator<Item = u32> {
+        core::iter::empty()
+    }
+
+    fn print(&self, line: fmt::Arguments<'_>) {
+        if mstatus::read().mie() {
+            println!("interrupts are served during a panic");
+            power::switch_off(NOT_ALONE);
+        }
+        println!("{line}");
+    }
+
+    fn restart(&self) -> ! {
+        power::restart()
+    }
+}
+
+/// An access or instruction that the processor refused: a panic, as on the chip.
 #[unsafe(export_name = "ExceptionHandler")]
 fn trapped(frame: &TrapFrame) -> ! {
     use riscv::register::{mcause, mepc, mtval};
-    println!(
+    panic!(
         "trap: cause {} at {:#010x}, called from {:#010x}, value {:#010x}",
         mcause::read().code(),
         mepc::read(),
         frame.ra,
         mtval::read(),
     );
-    power::switch_off(TRAPPED)
 }

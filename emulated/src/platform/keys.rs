@@ -4,6 +4,8 @@
 //! |---|---|
 //! | `b` | holds the button for five seconds |
 //! | `w` | the access point goes away for a moment |
+//! | `p` | panics |
+//! | `P` | panics with a message that panics when it is formatted |
 //! | `x` | prints the figures and ends QEMU with exit code 0 |
 
 use embassy_executor::Spawner;
@@ -25,12 +27,23 @@ async fn obey() -> ! {
         match uart::key().await {
             b'b' => HELD.signal(()),
             b'w' => ethernet::plug(false),
+            b'p' => panic!("somebody pressed a key"),
+            b'P' => panic!("{}", Unspeakable),
             b'x' => {
                 figures::print();
                 power::switch_off(0)
             }
             _ => {}
         }
+    }
+}
+
+/// What cannot be told.
+struct Unspeakable;
+
+impl core::fmt::Display for Unspeakable {
+    fn fmt(&self, _: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        panic!("amid its own message")
     }
 }
 

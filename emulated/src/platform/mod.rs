@@ -5,6 +5,7 @@ mod bluetooth;
 mod console;
 mod keys;
 mod network;
+mod radio;
 mod sensor;
 mod system;
 mod wifi;
@@ -15,7 +16,8 @@ use device::tls::Library;
 use embassy_executor::Spawner;
 use static_cell::StaticCell;
 
-use crate::board::{ethernet::Ethernet, nor::Flash, power, random::Random};
+use crate::board::{ethernet::Ethernet, nor::Flash, power};
+use radio::Source;
 
 /// The types of this body.
 pub(crate) struct Emulated;
@@ -31,29 +33,32 @@ impl Platform for Emulated {
 }
 
 /// Starts the tasks beneath the device.
-pub(crate) async fn bring_up(spawner: Spawner) -> Body<Emulated> {
+pub(crate) async fn bring_up(spawner: Spawner) -> (Body<Emulated>, Library<'static>) {
     console::start_log();
     let reset = retained::begin(&power::Retained, system::cause(), &console::Console).await;
     let card = Ethernet::start();
     let mac = card.mac();
     let stack = network::start(card, spawner);
     keys::start(spawner);
-    Body {
+    let radio = radio::Power;
+    let random = Source::of(&radio);
+    static RANDOM: StaticCell<Source> = StaticCell::new();
+    let tls = Library::install(RANDOM.init(Source::of(&radio))).expect("it is installed once");
+    let body = Body {
         bluetooth: bluetooth::Controller,
         mailbox: None,
-        wifi: wifi::Station::new(mac, stack),
+        wifi: wifi::Station::new(mac, stack, radio),
         network: sockets::Sockets::new(stack),
         flash: Flash::take(),
         sensor: sensor::Dht11::default(),
-        system: system::Machine { reset },
+        system: system::Machine { reset, random },
         observer: console::Console,
-    }
+    };
+    (body, tls)
 }
 
 /// Lives until the device asks for a restart, and restarts.
-pub(crate) async fn live(body: Body<Emulated>) -> ! {
-    static RANDOM: StaticCell<Random> = StaticCell::new();
-    let tls = Library::install(RANDOM.init(Random)).expect("it is installed once");
-    device::run(body, tls).await;
-    power::restart()
+pub(crate) async fn live(body: Body<Emulated>, tls: Library<'static>) -> ! {
+    let why = device::run(body, tls).await;
+    unreachable!("{why:?} restarts the machine")
 }

@@ -3,15 +3,16 @@
 use device::platform::{Heap, Identity, ResetReason, System};
 use device::retained;
 
-use super::keys;
-use crate::board::{heap, power, random::Random};
+use super::{keys, radio::Source};
+use crate::board::{heap, power};
 
 /// The emulated machine.
 pub(crate) struct Machine {
     pub(super) reset: ResetReason,
+    pub(super) random: Source,
 }
 
-/// Why the machine started. A panic ends QEMU, and there is no watchdog.
+/// Why the machine started, as it says itself. There is no watchdog.
 pub(super) fn cause() -> ResetReason {
     if power::restarted() {
         ResetReason::Software
@@ -48,7 +49,11 @@ impl System for Machine {
     }
 
     fn fill_random(&self, bytes: &mut [u8]) {
-        Random.fill(bytes);
+        self.random.fill(bytes);
+    }
+
+    fn restart(&self) {
+        power::restart();
     }
 
     fn heap(&self) -> Option<Heap> {

@@ -10,6 +10,7 @@ use device::platform::{
 use embassy_net::Stack;
 use embassy_time::{Duration, Timer};
 
+use super::radio;
 use crate::board::{ethernet, options};
 
 /// The air, where whoever starts QEMU names no other: a line for each access point, with its strength
@@ -32,11 +33,14 @@ pub(crate) struct Station {
     stack: Stack<'static>,
     air: Vec<Network>,
     joined: core::cell::RefCell<Option<AccessPoint>>,
+    /// Up as long as the station is there.
+    #[expect(dead_code, reason = "it is there to be dropped, see `radio`")]
+    radio: radio::Power,
 }
 
 impl Station {
     /// A station that has not joined anything.
-    pub(crate) fn new(mac: [u8; 6], stack: Stack<'static>) -> Self {
+    pub(crate) fn new(mac: [u8; 6], stack: Stack<'static>, radio: radio::Power) -> Self {
         let option = options::text();
         let lines = option.as_deref().unwrap_or(AIR).lines();
         let mut air: Vec<_> = lines.filter_map(network).collect();
@@ -46,6 +50,7 @@ impl Station {
             stack,
             air,
             joined: core::cell::RefCell::new(None),
+            radio,
         }
     }
 }

@@ -91,6 +91,6 @@ pub(crate) fn bring_up(
 
 /// Lives until the device asks for a restart, and restarts.
 pub(crate) async fn live(body: Body<Chip>, tls: Library<'static>) -> ! {
-    device::run(body, tls).await;
-    esp_hal::system::software_reset()
+    let why = device::run(body, tls).await;
+    unreachable!("{why:?} resets the chip")
 }

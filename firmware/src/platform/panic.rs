@@ -1,9 +1,11 @@
-//! What a panic leaves behind: lines on the console, and a record that survives the restart.
+//! What a panic leaves behind: lines on the console, and a record that survives the restart. What is
+//! done, and in which order, is [`device::retained::panicked`]'s business.
 
+use core::fmt;
 use core::hint::black_box;
 use core::panic::PanicInfo;
 
-use device::retained::{self, BYTES, PanicRecord};
+use device::retained::{self, BYTES, PanicBody};
 use esp_backtrace::Backtrace;
 use esp_println::println;
 
@@ -18,7 +20,8 @@ pub(crate) struct Retained;
 )]
 impl retained::Memory for Retained {
     fn read(&self) -> [u8; BYTES] {
-        // SAFETY: only the device's task touches it, and a panic, after which nothing else runs;
+        // SAFETY: only the device's task touches it, and a panic, while which interrupts are held back
+        // and nothing else runs;
         // any bytes are a valid value. The compiler must not know that it is the variable above,
         // which seems to be zero at the start (and reads a volatile array byte by byte, in 4 KiB
         // of code).
@@ -33,21 +36,27 @@ impl retained::Memory for Retained {
 
 #[panic_handler]
 fn panicked(info: &PanicInfo<'_>) -> ! {
-    let backtrace = Backtrace::capture();
-    let callers = backtrace
-        .frames()
-        .iter()
-        .map(|frame| frame.program_counter() as u32);
-    // Before anything that could fail in its turn.
-    let record = match info.location() {
-        Some(place) => PanicRecord::new(info.message(), place, callers.clone()),
-        None => PanicRecord::new(info.message(), "", callers.clone()),
-    };
-    retained::note_panic(&Retained, record);
-    // As esp-backtrace prints it, for the monitors that decode it.
-    println!("\n====================== PANIC ======================\n{info}\n\nBacktrace:\n");
-    for caller in callers {
-        println!("{caller:#x}");
+    retained::panicked(info, &Chip(Backtrace::capture()))
+}
+
+/// The chip at a panic, with the callers.
+struct Chip(Backtrace);
+
+impl PanicBody for Chip {
+    fn memory(&self) -> &dyn retained::Memory {
+        &Retained
     }
-    esp_hal::system::software_reset()
+
+    fn callers(&self) -> impl Iterator<Item = u32> {
+        let frames = self.0.frames().iter();
+        frames.map(|frame| frame.program_counter() as u32)
+    }
+
+    fn print(&self, line: fmt::Arguments<'_>) {
+        println!("{line}");
+    }
+
+    fn restart(&self) -> ! {
+        esp_hal::system::software_reset()
+    }
 }

@@ -9,7 +9,7 @@ use embassy_time::{Duration, Instant, with_timeout};
 use esp_hal::{
     gpio::Level,
     rtc_cntl::{Rtc, RwdtStage, RwdtStageAction},
-    system::reset_reason,
+    system::{reset_reason, software_reset},
 };
 
 use super::panic::Retained;
@@ -136,6 +136,12 @@ impl System for Soc {
 
     fn fill_random(&self, bytes: &mut [u8]) {
         self.random.read(bytes);
+    }
+
+    fn restart(&self) {
+        // Resets all of the chip but the RTC, the radio included. Taken down before, it would have to
+        // outlive whoever draws randomness from it, which MbedTLS does for good.
+        software_reset();
     }
 
     fn heap(&self) -> Option<Heap> {

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::{env, fs};
 
-use flashimage::FlashImage;
+use device::storage::keys;
+use flashimage::{FlashImage, NvsEntry, NvsValue};
 use pki::Identity;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
@@ -57,19 +58,52 @@ impl EmulatedFlash {
     ///
     /// If there is no room for it.
     pub fn with_key(desk: &Desk, identity: &Identity, key: &str, broker_port: u16) -> Self {
+        Self::made(desk, identity, key, broker_port, None)
+    }
+
+    /// The same for a device that knows the desk's network.
+    ///
+    /// # Panics
+    ///
+    /// If there is no room for it.
+    pub fn provisioned(desk: &Desk, identity: &Identity, broker_port: u16) -> Self {
+        let key = identity.key_pem();
+        let network = [
+            &[NETWORK.len() as u8],
+            NETWORK.as_bytes(),
+            PASSPHRASE.as_bytes(),
+        ]
+        .concat();
+        let network = NvsEntry {
+            namespace: keys::NAMESPACE.as_str().to_owned(),
+            key: keys::WIFI.as_str().to_owned(),
+            value: NvsValue::blob(network),
+        };
+        Self::made(desk, identity, key, broker_port, Some(network))
+    }
+
+    fn made(
+        desk: &Desk,
+        identity: &Identity,
+        key: &str,
+        broker_port: u16,
+        network: Option<NvsEntry>,
+    ) -> Self {
         hide_key(key);
         let settings = format!(
             r#"{{"broker":"mqtts://{HOST}:{broker_port}","server_name":"localhost",
                 "sntp_server":"{HOST}:{}","provisioning":{{"pop":"{PROOF}"}}}}"#,
             desk.time.address().port(),
         );
-        let image = FlashImage::builder()
+        let mut image = FlashImage::builder()
             .file("device.crt", identity.chain_pem())
             .file("device.key", key)
             .file("server_chain.pem", identity.trust_pem())
-            .file("settings.json", settings)
-            .build()
-            .expect("a flash image");
+            .file("settings.json", settings);
+        if let Some(network) = network {
+            image = image.nvs(network);
+        }
+        let image = image.build().expect("a flash image");
         let folder = TempDir::new().expect("a folder");
         let path = folder.path().join("flash.bin");
         let mut file = fs::File::create(&path).expect("a file for the flash");
@@ -99,6 +133,8 @@ pub struct EmulatedBoard {
     pub code: Vec<String>,
     /// The QR code's payload.
     pub payload: Option<String>,
+    /// Whether a panic is what the test is about.
+    pub may_panic: bool,
 }
 
 impl EmulatedBoard {
@@ -128,6 +164,7 @@ impl EmulatedBoard {
             names: Vec::new(),
             code: Vec::new(),
             payload: None,
+            may_panic: false,
         }
     }
 
@@ -175,6 +212,10 @@ impl EmulatedBoard {
         loop {
             let line = self.lines.next_line().await.expect("its console")?;
             println!(" emulated {line}");
+            assert!(
+                self.may_panic || !line.contains("= PANIC ="),
+                "the board panicked"
+            );
             // The code for the label holds the proof, as it must.
             if line.contains("\"pop\"") {
                 self.payload = Some(line);
@@ -185,7 +226,7 @@ impl EmulatedBoard {
         }
     }
 
-    /// Presses a key on the console: `b` holds the button, `w` takes the access point away.
+    /// Presses a key on the console: as emulated/src/platform/keys.rs lists them.
     ///
     /// # Panics
     ///

@@ -256,6 +256,7 @@ fn an_rpc_resets_the_machine_whose_clock_runs_on() {
         answer.expect("an answer");
         let boot = board.until("boot").await;
         assert!(boot.contains("software"), "{boot}");
+        assert!(!board.names.contains(&"boot.paused".to_owned()));
         let clock = board.until("clock.set").await;
         assert!(clock.contains("kept through the restart"), "{clock}");
         board.until("telemetry.acknowledged").await;
@@ -264,6 +265,43 @@ fn an_rpc_resets_the_machine_whose_clock_runs_on() {
         board.press('b').await;
         board.until("restart").await;
         board.until("provisioning.started").await;
+        board.switch_off().await;
+    });
+}
+
+/// The panic handler is the firmware's: nothing else runs, the record is kept and told, its crashes are
+/// counted, also where the message cannot be formatted.
+#[test]
+fn a_panic_is_recorded_and_told_and_many_make_the_board_pause() {
+    emulated(async |desk| {
+        let server = desk.server().await;
+        let identity = desk.pki.device("SN-000108").expect("a certificate");
+        let mut blank = Blank::new(&desk, &identity, 108, server.mqtt_addr().port());
+        blank.flash = EmulatedFlash::provisioned(&desk, &identity, server.mqtt_addr().port());
+        let mut board = blank.power_up().await;
+        board.may_panic = true;
+        board.until("telemetry.acknowledged").await;
+        for (key, message) in [
+            ('p', "somebody pressed a key"),
+            ('P', "a panic while a panic was told"),
+        ] {
+            board.press(key).await;
+            let boot = board.until("boot").await;
+            assert!(boot.contains("panic"), "{boot}");
+            board.until("telemetry.acknowledged").await;
+            let attributes = server.client_attributes("SN-000108").await;
+            let attributes = attributes.expect("attributes");
+            let told = serde_json::to_value(&attributes["panic"]).expect("JSON");
+            assert_eq!(told, message);
+            let place = serde_json::to_value(&attributes["panic_at"]).expect("JSON");
+            assert!(
+                place
+                    .as_str()
+                    .is_some_and(|place| place.contains("keys.rs"))
+            );
+        }
+        // The second crash in a row: the life after it came after a pause.
+        assert!(board.names.contains(&"boot.paused".to_owned()));
         board.switch_off().await;
     });
 }

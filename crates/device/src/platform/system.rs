@@ -102,6 +102,11 @@ pub trait System {
     /// Fills with true randomness, from hardware where there is any.
     fn fill_random(&self, bytes: &mut [u8]);
 
+    /// Restarts the device, while all parts of its body are as they were: what a reset ends needs no
+    /// order in which it is taken down, and parts of a chip have rules for that. Returns in a body
+    /// whose lives end by [`run()`](crate::run())'s return alone.
+    fn restart(&self) {}
+
     /// Free bytes of heap, and the least there ever were; none where that is not known.
     fn heap(&self) -> Option<Heap>;
 
