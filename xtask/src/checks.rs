@@ -14,6 +14,7 @@ use std::{
 use anyhow::{Result, bail};
 
 use crate::{
+    bogo,
     firmware::{self, chips},
     fuzz, interop, process, setup, size, terminal, workspace,
 };
@@ -37,6 +38,8 @@ enum Outcome {
     Passed,
     /// Passed, with a figure worth a line in the summary.
     Noted(String),
+    /// Not run, for this reason: what it takes is nothing that setup can bring.
+    Skipped(String),
 }
 
 struct Step {
@@ -136,6 +139,16 @@ const STEPS: &[Step] = &[
         name: "fuzz",
         about: "no target finds a fault in a few thousand inputs",
         run: |_| fuzz::brief().map(Outcome::Noted),
+    },
+    Step {
+        name: "bogo",
+        about: "BoringSSL's protocol tests find nothing that is not listed, where BoringSSL is",
+        run: |_| {
+            Ok(match bogo::check()? {
+                bogo::Outcome::Passed(note) => Outcome::Noted(note),
+                bogo::Outcome::Skipped(why) => Outcome::Skipped(why),
+            })
+        },
     },
     Step {
         name: "doctests",
@@ -262,6 +275,7 @@ fn perform(step: &Step, options: &Options) -> Line {
     let (verdict, note) = match result {
         Ok(Outcome::Passed) => (Verdict::Passed, String::new()),
         Ok(Outcome::Noted(note)) => (Verdict::Passed, note),
+        Ok(Outcome::Skipped(why)) => (Verdict::Skipped, why),
         Err(error) => {
             anstream::eprintln!("{} {error:#}", terminal::red("error:"));
             (Verdict::Failed, "see above".to_owned())

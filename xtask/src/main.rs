@@ -3,6 +3,7 @@
 //! Everything here works from a fresh clone with Rust and a C compiler; `setup` brings the rest.
 
 mod bench;
+mod bogo;
 mod chaos;
 mod checks;
 mod demo;
@@ -90,6 +91,11 @@ enum Chore {
     /// Prints how often each target ran, what it reached, and how to see a fault again. Stable Rust
     /// and a C++ compiler are enough.
     Fuzz(fuzz::Options),
+    /// Run BoringSSL's protocol tests against the device's TLS client
+    ///
+    /// Needs a checkout of BoringSSL, which tests/bogo/README.md tells of. Fails if a test ends
+    /// otherwise than docs/bogo.md tells.
+    Bogo(bogo::Options),
     /// Measure what all this costs, and write the figures down
     ///
     /// Builds the programs with optimisation, prints a table and writes target/bench.json; with
@@ -116,6 +122,7 @@ fn main() -> ExitCode {
         Chore::Flash(options) => flash::run(&options),
         Chore::Hil(options) => hil::run(&options),
         Chore::Fuzz(options) => fuzz::run(&options),
+        Chore::Bogo(options) => bogo::run(&options),
         Chore::Bench(options) => bench::run(&options),
         Chore::Size(options) => size::run(&options),
     };

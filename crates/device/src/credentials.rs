@@ -88,6 +88,27 @@ impl Bundle {
     ///
     /// [`CredentialsError`] names the file, what is wrong with it and what to do.
     pub fn prove(files: Files<'_>, random: &mut dyn CryptoRng) -> Result<Self, CredentialsError> {
+        Self::prove_named(files, random, common_name)
+    }
+
+    /// As [`Bundle::prove`], for certificates that need no name: those of a TLS test suite.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    #[cfg(feature = "outside-suite")]
+    pub fn prove_nameless(
+        files: Files<'_>,
+        random: &mut dyn CryptoRng,
+    ) -> Result<Self, CredentialsError> {
+        Self::prove_named(files, random, |_| Ok(String::new()))
+    }
+
+    fn prove_named(
+        files: Files<'_>,
+        random: &mut dyn CryptoRng,
+        name: impl Fn(&Certificate) -> Result<String<64>, CredentialsError>,
+    ) -> Result<Self, CredentialsError> {
         let own = certificates(File::Certificate, files.certificate)?;
         let trusted = certificates(File::ServerChain, files.server_chain)?;
         let leaf = own.first().ok_or(File::Certificate.has(Fault::Empty))?;
@@ -109,7 +130,7 @@ impl Bundle {
         if !leaf.is_for_clients() {
             return Err(File::Certificate.has(Fault::NotForClients));
         }
-        let common_name = common_name(leaf)?;
+        let common_name = name(leaf)?;
 
         let text = pem::terminated(File::Key, files.key)?;
         if !pem::has_key(files.key) {

@@ -36,6 +36,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("host/esptb", &["crates/", "host/"]),
     ("tests/e2e", &["crates/", "host/"]),
     ("tests/bench", &["crates/", "host/", "tests/e2e"]),
+    ("tests/bogo", &["crates/device", "host/hosttime"]),
     ("xtask", &[]),
     ("firmware", &["crates/device", "crates/sockets"]),
     ("emulated", &["crates/device", "crates/sockets"]),
