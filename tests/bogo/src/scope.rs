@@ -11,6 +11,8 @@ const REASONS: &[Reason] = &[
         &[
             "server",
             "request-server-padding",
+            "require-any-client-certificate",
+            "server-supported-groups-hint",
             "no-legacy-server-connect",
         ],
     ),

@@ -219,11 +219,14 @@ impl<'a> Session<'a> {
     /// Reads what the server sent; 0 bytes once it said that nothing more will come.
     pub(super) fn read(&mut self, buffer: &mut [u8]) -> Result<Step<usize>, TlsError> {
         let (start, length) = (buffer.as_mut_ptr(), buffer.len());
+        let ended = self.bytes.ended;
         // SAFETY: the context was set up; the buffer is writable for its length.
         self.call(|ssl| unsafe {
             match sys::mbedtls_ssl_read(ssl, start, length) {
                 // Cut off without a word.
-                0 => sys::MBEDTLS_ERR_SSL_CONN_EOF,
+                0 if ended => sys::MBEDTLS_ERR_SSL_CONN_EOF,
+                // A second empty record in a row: MbedTLS passes over one.
+                0 => sys::MBEDTLS_ERR_SSL_WANT_READ,
                 sys::MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY => 0,
                 code => code,
             }
@@ -303,7 +306,7 @@ impl<'a> Session<'a> {
                     break Ok(Step::NeedsInput);
                 }
                 // It stopped at a ticket, to be called again (library/ssl_msg.c,
-                // ssl_tls13_handle_hs_message_post_handshake, v3.6.5).
+                // ssl_tls13_handle_hs_message_post_handshake, v3.6.5), or at nothing.
                 sys::MBEDTLS_ERR_SSL_WANT_READ => {}
                 // Not an error; `save` finds the ticket.
                 sys::MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET => self.resumable = true,

@@ -219,13 +219,15 @@ impl<IO: Read + Write> Read for Stream<'_, IO> {
             return Ok(0);
         }
         loop {
-            match self.session.read(buffer)? {
+            let step = self.session.read(buffer);
+            if !matches!(step, Ok(Step::Done(_))) {
+                // An alert about what went wrong may have to go out. As in the handshake, what comes
+                // in matters more than what cannot be sent.
+                let _ = self.send().await;
+            }
+            match step? {
                 Step::Done(length) => return Ok(length),
-                Step::NeedsInput => {
-                    // As in the handshake: a reason may be there to be read.
-                    let _ = self.send().await;
-                    self.receive().await?;
-                }
+                Step::NeedsInput => self.receive().await?,
             }
         }
     }
