@@ -40,7 +40,7 @@ fn main() -> ExitCode {
     };
     match connections(&options) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(Failure::Unimplemented(what)) => unimplemented(&what),
+        Err(Failure::Unimplemented(what)) => unimplemented(what),
         Err(Failure::Tls(error)) => {
             eprintln!("{}", exchange::named(error));
             ExitCode::FAILURE

@@ -127,12 +127,12 @@ impl Tally {
     fn table(&self) -> String {
         let mut text = format!("{}.\n\n", self.summary());
         text.push_str(
-            "### Passed otherwise than the runner wants\n\n| tests | why |\n|---:|---|\n",
+            "### Apply, and end otherwise than the runner wants\n\n| tests | why |\n|---:|---|\n",
         );
         for (reason, tests) in &self.differences {
             let _ = writeln!(text, "| {} | {reason} |", tests.len());
         }
-        text.push_str("\n### Not applicable\n\n| tests | why |\n|---:|---|\n");
+        text.push_str("\n### Do not apply\n\n| tests | why |\n|---:|---|\n");
         let mut reasons: Vec<_> = self.not_applicable.iter().collect();
         reasons.sort_by_key(|(reason, count)| (std::cmp::Reverse(**count), reason.as_str()));
         for (reason, count) in reasons {
