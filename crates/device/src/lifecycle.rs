@@ -24,6 +24,7 @@
 //!                                 Online --------+
 //!
 //!   from everywhere:  network lost --> Joining;  restart or factory reset --> Restarting
+//!   the server changed TLS's keys: Online --> Connecting, at once
 //!   nobody answered 8 times, neither DNS nor broker --> Joining
 //!   the network cannot be erased from flash: Restarting --> Provisioning
 //!   a certificate's date does not fit the clock:  the clock is doubted --> SettingClock
@@ -31,12 +32,18 @@
 
 use embassy_time::{Duration, Instant};
 
+use crate::cloud::CloudError;
 use crate::event::{Event, RestartReason};
 use crate::platform::JoinError;
+use crate::tls::TlsError;
 
 /// How long a connection must last to count as one: a broker that accepts and kicks is a failure
 /// each time, and the pauses go on growing.
 pub const STEADY: Duration = Duration::from_secs(60);
+
+/// How long a connection must last to be resumed at once after the server changed its keys, so that
+/// no server makes a device connect without end.
+pub const CHANGE: Duration = Duration::from_secs(10);
 
 /// How many times in a row the access point may refuse the passphrase before provisioning opens
 /// again beside it.
@@ -170,6 +177,14 @@ impl State {
     #[must_use]
     pub fn is_steady(self, now: Instant) -> bool {
         matches!(self, Self::Online { since, .. } if now.saturating_duration_since(since) >= STEADY)
+    }
+
+    /// Whether the connection that ends with this error is resumed without a pause: nothing failed,
+    /// and nobody who waits would gain by it.
+    #[must_use]
+    pub fn resumes_at_once(self, error: CloudError, now: Instant) -> bool {
+        matches!(self, Self::Online { since, .. } if now.saturating_duration_since(since) >= CHANGE)
+            && error == CloudError::Tls(TlsError::KeyUpdate)
     }
 
     /// How long to pause before the next try, should the present one fail now: see [`pause_ms`].
@@ -306,8 +321,8 @@ impl State {
                     after: millis(*retry_ms),
                 }),
             ),
-            (Self::Online { attempt, .. }, Event::ConnectionFailed { retry_ms, .. }) => {
-                let next = if self.is_steady(now) {
+            (Self::Online { attempt, .. }, Event::ConnectionFailed { error, retry_ms }) => {
+                let next = if self.is_steady(now) || self.resumes_at_once(*error, now) {
                     Self::Connecting { attempt: 1 }
                 } else {
                     connecting_after(attempt)

@@ -17,6 +17,7 @@ mod alert;
 mod buffers;
 mod clock;
 mod error;
+mod guard;
 mod p256;
 mod random;
 mod session;
@@ -31,6 +32,7 @@ use rand_core::CryptoRng;
 
 pub use alert::Alert;
 pub use error::{CertificateFault, TlsError};
+pub use guard::Violation;
 pub use stream::{Client, Resumption, Stream};
 
 /// MbedTLS, set up. Copies are the same library.

@@ -214,6 +214,29 @@ fn a_brief_connection_counts_as_a_failure_and_a_steady_one_does_not() {
 }
 
 #[test]
+fn a_server_that_changes_its_keys_is_come_back_to_at_once_but_not_without_end() {
+    let online = State::Online {
+        since: at(100),
+        attempt: 4,
+    };
+    let error = crate::cloud::CloudError::Tls(crate::tls::TlsError::KeyUpdate);
+    let changed = |retry_ms| Event::ConnectionFailed { error, retry_ms };
+    assert!(online.resumes_at_once(error, at(110)));
+    let connect = Some(Action::Connect {
+        after: Duration::from_ticks(0),
+    });
+    let fresh = State::Connecting { attempt: 1 };
+    assert_eq!(online.step(&changed(0), at(110)), (fresh, connect));
+    // As any other that cuts off soon.
+    assert!(!online.resumes_at_once(error, at(109)));
+    let (next, _) = online.step(&changed(700), at(109));
+    assert_eq!(next, State::Connecting { attempt: 5 });
+    assert!(!fresh.resumes_at_once(error, at(1_000)));
+    let lost = crate::cloud::CloudError::Silent;
+    assert!(!online.resumes_at_once(lost, at(150)));
+}
+
+#[test]
 fn pauses_grow_are_random_and_stay_between_their_bounds() {
     let pause = |attempt, random| State::Connecting { attempt }.retry_ms(at(0), random);
     assert_eq!(pause(1, 0), 250);

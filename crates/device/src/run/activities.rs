@@ -130,6 +130,8 @@ impl<'a, 'b, P: Platform> Activities<'a, 'b, P> {
         let retry_ms = if error.doubts_clock() {
             context.clock.doubt();
             State::doubt_ms(context.random())
+        } else if context.state().resumes_at_once(error, Instant::now()) {
+            0
         } else {
             context.retry_ms()
         };

@@ -5,7 +5,7 @@ use core::fmt;
 use embedded_io_async::ErrorKind;
 use mbedtls_rs_sys as sys;
 
-use super::Alert;
+use super::{Alert, Violation};
 
 /// Why there is no TLS session, or no longer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +18,12 @@ pub enum TlsError {
     Refused(Alert),
     /// The two have no version, cipher or curve in common.
     NothingInCommon,
+    /// The server does not keep a rule of TLS.
+    Violation(Violation),
+    /// The server gives out cookies before it goes on.
+    RetryCookie,
+    /// The server changed its keys amid the connection.
+    KeyUpdate,
     /// What answers does not speak TLS.
     NotTls,
     /// The connection broke, or was closed without a word.
@@ -133,6 +139,19 @@ impl fmt::Display for TlsError {
                 f.write_str("the server has no TLS version or cipher in common with the device: ")?;
                 f.write_str(ALLOW)
             }
+            Self::Violation(violation) => write!(
+                f,
+                "the server {violation}, against the rules of TLS: update it, or look for who \
+                 stands in between"
+            ),
+            Self::RetryCookie => f.write_str(
+                "the server asks for a cookie (HelloRetryRequest), which the device's TLS cannot \
+                 give back: turn that off there, or allow P-256",
+            ),
+            Self::KeyUpdate => f.write_str(
+                "the server changed its keys (KeyUpdate), which the device's TLS cannot follow; it \
+                 resumes at once; if this comes often, let the server do so less often",
+            ),
             Self::NotTls => f.write_str(
                 "what answers does not speak TLS: check the port in broker, usually 8883",
             ),

@@ -27,6 +27,7 @@ use core::ptr;
 use mbedtls_rs_sys as sys;
 
 use super::buffers::{Buffers, OutOfMemory, Used};
+use super::guard::{Guard, Refusal, Violation};
 use super::{Alert, CertificateFault, TlsError};
 use crate::credentials::{Certificate, Key};
 use crate::event::TlsVersion;
@@ -40,6 +41,9 @@ const CHUNK: usize = 1024;
 
 /// The longest text of an outgoing record: how much waits on the heap to be sent.
 const MOST_TEXT: usize = 1024;
+
+/// Nothing more will come (RFC 8446, 6.1).
+const CLOSE_NOTIFY: Alert = Alert(0);
 
 /// The suites that are offered, all of them AES-128 in GCM with SHA-256. Every server of TLS 1.3 must
 /// have it (RFC 8446, 9.1). For TLS 1.2 it is one of the four that are recommended (RFC 9325, 4.2),
@@ -68,6 +72,9 @@ pub(super) struct Bytes {
     ended: bool,
     /// What is to go out.
     pub(super) outgoing: Vec<u8>,
+    /// Who looks at what comes in before MbedTLS does, and what it had against it.
+    guard: Guard,
+    refusal: Option<Refusal>,
 }
 
 impl Bytes {
@@ -79,6 +86,8 @@ impl Bytes {
             used: Used::default(),
             ended: false,
             outgoing: Vec::new(),
+            guard: Guard::new(),
+            refusal: None,
         }
     }
 
@@ -199,13 +208,19 @@ impl<'a> Session<'a> {
     /// Takes the next step of the handshake, and returns whether it was the last. A step has one
     /// message, so at most the arithmetic of one chain of certificates.
     pub(super) fn handshake(&mut self) -> Result<Step<bool>, TlsError> {
+        let at_finished = self.is_in(sys::mbedtls_ssl_states_MBEDTLS_SSL_SERVER_FINISHED);
         // SAFETY: the context was set up.
         let step = self.call(|ssl| unsafe { sys::mbedtls_ssl_handshake_step(ssl) })?;
         Ok(match step {
             Step::NeedsInput => Step::NeedsInput,
             Step::Done(_) => {
-                let over = sys::mbedtls_ssl_states_MBEDTLS_SSL_HANDSHAKE_OVER as c_int;
-                let over = self.ssl.private_state == over;
+                // The guard cannot see it: the server's last message is encrypted, and what
+                // follows in its record was made with keys that are no longer good.
+                if at_finished && self.ssl.private_in_hslen < self.ssl.private_in_msglen {
+                    self.bytes.refusal = Some(Violation::AcrossKeyChange.into());
+                    return Err(self.refused());
+                }
+                let over = self.is_in(sys::mbedtls_ssl_states_MBEDTLS_SSL_HANDSHAKE_OVER);
                 if over {
                     // With TLS 1.3, what can be resumed comes later.
                     self.resumable |= self.version() == TlsVersion::Tls12;
@@ -245,6 +260,31 @@ impl<'a> Session<'a> {
         // SAFETY: the context was set up.
         self.call(|ssl| unsafe { sys::mbedtls_ssl_close_notify(ssl) })
             .map(|_| ())
+    }
+
+    fn is_in(&self, state: sys::mbedtls_ssl_states) -> bool {
+        self.ssl.private_state == state as c_int
+    }
+
+    /// Tells the server why the guard refuses what it sent, and makes an error of it.
+    fn refused(&mut self) -> TlsError {
+        let Some(refusal) = self.bytes.refusal else {
+            return TlsError::NotTls;
+        };
+        self.alert(sys::MBEDTLS_SSL_ALERT_LEVEL_FATAL, refusal.alert());
+        self.resumable = false;
+        refusal.into()
+    }
+
+    /// Has an alert ready to be sent.
+    fn alert(&mut self, level: u32, alert: Alert) {
+        let sent = self.ready().map(|ssl| {
+            // SAFETY: the context was set up.
+            unsafe { sys::mbedtls_ssl_send_alert_message(ssl, level as c_uchar, alert.0) }
+        });
+        if !matches!(sent, Ok(0)) {
+            log::debug!("an alert to the server cannot be made");
+        }
     }
 
     /// The version agreed upon, after the handshake.
@@ -292,16 +332,9 @@ impl<'a> Session<'a> {
         &mut self,
         mut function: impl FnMut(*mut sys::mbedtls_ssl_context) -> c_int,
     ) -> Result<Step<usize>, TlsError> {
-        let ssl = self.ssl.as_mut_ptr();
-        // SAFETY: the context was set up, and no call is under way.
-        self.buffers.lend(unsafe { &mut *ssl })?;
         let result = loop {
             self.bytes.starved = false;
-            let bytes = ptr::from_mut(&mut self.bytes).cast();
-            // SAFETY: the context was set up. It keeps the pointer to the bytes, but uses it only
-            // within the call that follows, while nothing else does.
-            unsafe { sys::mbedtls_ssl_set_bio(ssl, bytes, Some(send), Some(receive), None) };
-            match function(ssl) {
+            match function(self.ready()?) {
                 sys::MBEDTLS_ERR_SSL_WANT_READ if self.bytes.starved => {
                     break Ok(Step::NeedsInput);
                 }
@@ -313,17 +346,38 @@ impl<'a> Session<'a> {
                 code => {
                     break usize::try_from(code).map(Step::Done).map_err(|_| {
                         self.bytes.used = Used::ALL;
+                        if self.bytes.refusal.is_some() {
+                            return self.refused();
+                        }
+                        if code == sys::MBEDTLS_ERR_SSL_UNEXPECTED_MESSAGE && self.keys_changed() {
+                            // What a ticket is good for has not changed.
+                            self.alert(sys::MBEDTLS_SSL_ALERT_LEVEL_WARNING, CLOSE_NOTIFY);
+                            return TlsError::KeyUpdate;
+                        }
                         // Those that merely broke off can be resumed (RFC 5246, 7.2.1).
                         self.resumable &= code == sys::MBEDTLS_ERR_SSL_CONN_EOF;
-                        TlsError::from_code(code, self.fault(), self.alert(code))
+                        TlsError::from_code(code, self.fault(), self.came_alert(code))
                     });
                 }
             }
         };
-        // SAFETY: as above.
-        let ssl = unsafe { &mut *ssl };
+        // SAFETY: the context was set up, and no call is under way.
+        let ssl = unsafe { &mut *self.ssl.as_mut_ptr() };
         self.buffers.take_back(ssl, &mut self.bytes.used);
         result
+    }
+
+    /// The context with all that a call uses, for one call.
+    fn ready(&mut self) -> Result<*mut sys::mbedtls_ssl_context, OutOfMemory> {
+        let ssl = self.ssl.as_mut_ptr();
+        let bytes = ptr::from_mut(&mut self.bytes).cast();
+        // SAFETY: the context was set up, and no call is under way. It keeps the pointer to the
+        // bytes, but uses it only within the call that follows, while nothing else does.
+        unsafe {
+            self.buffers.lend(&mut *ssl)?;
+            sys::mbedtls_ssl_set_bio(ssl, bytes, Some(send), Some(receive), None);
+        }
+        Ok(ssl)
     }
 
     /// What is wrong with the server's certificate.
@@ -333,15 +387,35 @@ impl<'a> Session<'a> {
         CertificateFault::from_flags(flags)
     }
 
-    /// The alert that is the error `code`.
-    fn alert(&self, code: c_int) -> Option<Alert> {
-        if code != sys::MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE || self.ssl.private_in_msg.is_null() {
+    /// The alert that is the error `code`: level and description (library/ssl_msg.c,
+    /// mbedtls_ssl_handle_message_type).
+    fn came_alert(&self, code: c_int) -> Option<Alert> {
+        let [_, description] = self.message(sys::MBEDTLS_SSL_MSG_ALERT)?;
+        (code == sys::MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE).then_some(Alert(description))
+    }
+
+    /// Whether the message that MbedTLS did not expect is a KeyUpdate, which it does not know
+    /// (library/ssl_msg.c, ssl_tls13_handle_hs_message_post_handshake).
+    fn keys_changed(&self) -> bool {
+        /// RFC 8446, 4.
+        const KEY_UPDATE: u8 = 24;
+        let message = self.message(sys::MBEDTLS_SSL_MSG_HANDSHAKE);
+        self.is_in(sys::mbedtls_ssl_states_MBEDTLS_SSL_HANDSHAKE_OVER)
+            && self.version() == TlsVersion::Tls13
+            && matches!(message, Some([KEY_UPDATE, _]))
+    }
+
+    /// The first two bytes of the message that is there, if it is of this type and as long.
+    fn message(&self, kind: u32) -> Option<[u8; 2]> {
+        let ssl = &*self.ssl;
+        if ssl.private_in_msgtype != kind as c_int
+            || ssl.private_in_msglen < 2
+            || ssl.private_in_msg.is_null()
+        {
             return None;
         }
-        // SAFETY: with this error the message under way is an alert of two bytes, level and
-        // description (library/ssl_msg.c, mbedtls_ssl_handle_message_type, v3.6.5), in a buffer
-        // that lives as long as the context.
-        Some(Alert(unsafe { *self.ssl.private_in_msg.add(1) }))
+        // SAFETY: what came in of a message begins there, in a buffer that the context still has.
+        Some(unsafe { ssl.private_in_msg.cast::<[u8; 2]>().read() })
     }
 }
 
@@ -349,6 +423,15 @@ impl Drop for Session<'_> {
     fn drop(&mut self) {
         // SAFETY: the context was set up, and is dropped next.
         self.buffers.end(unsafe { &mut *self.ssl.as_mut_ptr() });
+    }
+}
+
+impl From<Refusal> for TlsError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Violation(violation) => Self::Violation(violation),
+            Refusal::Cookie => Self::RetryCookie,
+        }
     }
 }
 
@@ -368,6 +451,7 @@ unsafe extern "C" fn send(bytes: *mut c_void, data: *const c_uchar, length: usiz
             core::slice::from_raw_parts(data, length),
         )
     };
+    bytes.guard.sent(data);
     bytes.outgoing.extend_from_slice(data);
     bytes.used.went_out(data.as_ptr_range().end);
     // A record is at most 16 KiB and some.
@@ -390,6 +474,12 @@ unsafe extern "C" fn receive(bytes: *mut c_void, data: *mut c_uchar, length: usi
             bytes.starved = true;
             sys::MBEDTLS_ERR_SSL_WANT_READ
         };
+    }
+    if let Err(refusal) = bytes.guard.received(&rest[..length]) {
+        bytes.refusal = Some(refusal);
+    }
+    if bytes.refusal.is_some() {
+        return sys::MBEDTLS_ERR_SSL_ILLEGAL_PARAMETER;
     }
     // SAFETY: both are as long as that, and apart from each other.
     unsafe { ptr::copy_nonoverlapping(rest.as_ptr(), data, length) };

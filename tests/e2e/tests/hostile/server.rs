@@ -118,6 +118,7 @@ fn kind(error: CloudError) -> &'static str {
             | TlsError::Refused(_)
             | TlsError::DeviceCertificate(_)
             | TlsError::ServerCertificate(_)
+            | TlsError::Violation(_)
             | TlsError::NotTls
             | TlsError::Other(_),
         ) => "TLS refused",

@@ -11,7 +11,7 @@ use crate::event::{ClockError, Event};
 use crate::platform::{AuthMode, JoinError, SensorError};
 use crate::settings;
 use crate::storage::{FileError, StorageError};
-use crate::tls::{Alert, CertificateFault, TlsError};
+use crate::tls::{Alert, CertificateFault, TlsError, Violation};
 
 /// What a text asks somebody to do.
 const IMPERATIVES: &[&str] = &[
@@ -176,6 +176,9 @@ fn tls() -> Vec<String> {
         E::DeviceCertificate(_) => E::DeviceCertificate(Alert(48)),
         E::Refused(_) => E::Refused(Alert(80)),
         E::NothingInCommon => E::NothingInCommon,
+        E::Violation(_) => E::Violation(Violation::Malformed),
+        E::RetryCookie => E::RetryCookie,
+        E::KeyUpdate => E::KeyUpdate,
         E::NotTls => E::NotTls,
         E::Broken(_) => E::Broken(ErrorKind::ConnectionReset),
         E::OutOfMemory => E::OutOfMemory,

@@ -135,6 +135,19 @@ fn a_server_may_have_forgotten() {
 }
 
 #[test]
+fn who_changes_its_keys_is_told_and_resumed() {
+    let _alone = alone();
+    let server = Server::new(TlsVersion::Tls13);
+    let mut device = Device::new();
+    run(async {
+        for again in [false, true, true] {
+            let visit = device.visit(&server, "broker.test", Ending::ChangesKeys);
+            assert_eq!(visit.await, (again, Err(TlsError::KeyUpdate)));
+        }
+    });
+}
+
+#[test]
 fn what_broke_off_is_resumed_but_not_what_went_wrong() {
     let _alone = alone();
     for version in BOTH {

@@ -1,6 +1,7 @@
 //! HelloRetryRequest: a server that wants another group than the one the device sent a key for.
 
 use alloc::vec;
+use alloc::vec::Vec;
 
 use embassy_futures::join::join;
 use embedded_io_async::{Read, Write};
@@ -11,7 +12,7 @@ use super::pipe::pipe;
 use super::server::{Options, Server};
 use super::{NOW, ROOT, alone, bundle, library};
 use crate::testing::run;
-use crate::tls::{Client, Resumption, Stream};
+use crate::tls::{Client, Resumption, Stream, TlsError, Violation};
 
 #[test]
 fn a_server_that_wants_another_group_is_talked_to() {
@@ -55,4 +56,101 @@ fn a_server_that_wants_another_group_is_talked_to() {
             },
         ));
     }
+}
+
+/// What a device says of a server that answers its ClientHello with these bytes, and the alert that
+/// the server gets.
+fn answered_with(answer: Vec<u8>) -> (TlsError, Option<u8>) {
+    let _alone = alone();
+    let (here, mut there) = pipe(65_536);
+    let bundle = bundle(ROOT);
+    let client = Client {
+        library: library(),
+        credentials: bundle.at(NOW).unwrap(),
+        server_name: "broker.test",
+        unix_s: NOW,
+    };
+    let mut resumption = Resumption::new();
+    let device = async {
+        let stream = Stream::connect(here, client, &mut resumption).await;
+        stream.err().unwrap()
+    };
+    let server = async {
+        let mut hello = [0; 4096];
+        there.read(&mut hello).await.unwrap();
+        // Its number of a session is to be given back.
+        let session = hello[5 + 4 + 2 + 32..][..33].to_vec();
+        let place = answer.windows(33).position(|place| place == ECHO);
+        let mut answer = answer;
+        if let Some(place) = place {
+            answer[place..][..33].copy_from_slice(&session);
+        }
+        there.write_all(&answer).await.unwrap();
+        let mut alert = [0; 64];
+        match there.read(&mut alert).await.unwrap() {
+            7 if alert[0] == 21 => Some(alert[6]),
+            _ => None,
+        }
+    };
+    run(join(device, server))
+}
+
+/// The place of the device's number of a session, with its length.
+const ECHO: [u8; 33] = [32; 33];
+
+/// A ServerHello with these extensions in a record, with something behind it.
+fn hello(version: u8, random: [u8; 32], extensions: &[u8], behind: &[u8]) -> Vec<u8> {
+    let length = |bytes: &[u8]| (bytes.len() as u16).to_be_bytes();
+    let body = [
+        &[3, version][..],
+        &random,
+        &ECHO,
+        &[0x13, 0x01, 0],
+        &length(extensions),
+        extensions,
+    ]
+    .concat();
+    let message = [&[2, 0][..], &length(&body), &body, behind].concat();
+    [&[22, 3, 3][..], &length(&message), &message].concat()
+}
+
+const RETRY: [u8; 32] = [
+    0xcf, 0x21, 0xad, 0x74, 0xe5, 0x9a, 0x61, 0x11, 0xbe, 0x1d, 0x8c, 0x02, 0x1e, 0x65, 0xb8, 0x91,
+    0xc2, 0xa2, 0x11, 0x16, 0x7a, 0xbb, 0x8c, 0x5e, 0x07, 0x9e, 0x09, 0xe2, 0xc8, 0xa8, 0x33, 0x9c,
+];
+const VERSIONS: [u8; 6] = [0, 43, 0, 2, 3, 4];
+const P384: [u8; 6] = [0, 51, 0, 2, 0, 24];
+
+#[test]
+fn what_mbedtls_would_let_through_is_refused_and_told() {
+    let refused = |violation, alert| (TlsError::Violation(violation), Some(alert));
+    let retry = |extensions: &[&[u8]]| hello(3, RETRY, &extensions.concat(), &[]);
+    // Mbed-TLS/mbedtls#10898: nothing to change, or what was sent already.
+    let for_nothing = refused(Violation::RetryForNothing, 47);
+    assert_eq!(answered_with(retry(&[&VERSIONS])), for_nothing);
+    let p256 = [0, 51, 0, 2, 0, 23];
+    assert_eq!(answered_with(retry(&[&VERSIONS, &p256])), for_nothing);
+    // CVE-2026-25832: P-521, which was not offered.
+    let p521 = [0, 51, 0, 2, 0, 25];
+    let not_offered = refused(Violation::NotOffered, 47);
+    assert_eq!(answered_with(retry(&[&VERSIONS, &p521])), not_offered);
+    // A second one before the device has answered the first.
+    let once = retry(&[&VERSIONS, &P384]);
+    let twice = [once.clone(), once].concat();
+    let (error, _) = answered_with(twice);
+    assert_eq!(error, TlsError::Violation(Violation::SecondRetry));
+    // CVE-2026-115490: TLS 1.3 by the old field.
+    let confused = refused(Violation::VersionConfused, 47);
+    assert_eq!(answered_with(hello(4, [9; 32], &[], &[])), confused);
+    // CVE-2026-73096: something in the clear behind a ServerHello.
+    let across = refused(Violation::AcrossKeyChange, 10);
+    let behind = hello(3, [9; 32], &VERSIONS, &[8, 0, 0, 2, 0, 0]);
+    assert_eq!(answered_with(behind), across);
+}
+
+#[test]
+fn a_cookie_is_told_as_such() {
+    let cookie = [0, 44, 0, 4, 0, 2, 1, 2];
+    let retry = hello(3, RETRY, &[&VERSIONS[..], &P384, &cookie].concat(), &[]);
+    assert_eq!(answered_with(retry), (TlsError::RetryCookie, Some(40)));
 }

@@ -30,6 +30,8 @@ pub(super) enum Ending {
     HangsUp,
     /// With a record that is not what it was.
     Garbles,
+    /// With a change of its keys, and something more that is encrypted by the new ones.
+    ChangesKeys,
 }
 
 /// It shows its certificate to, and wants one from, everybody.
@@ -115,6 +117,10 @@ impl Server {
         let mut buffer = [0; 64];
         let length = peer.read(&mut buffer).await?;
         peer.tls.writer().write_all(&buffer[..length]).unwrap();
+        if ending == Ending::ChangesKeys {
+            peer.tls.refresh_traffic_keys().unwrap();
+            peer.tls.writer().write_all(b"more").unwrap();
+        }
         if ending == Ending::Closes {
             peer.tls.send_close_notify();
         }
