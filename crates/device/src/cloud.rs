@@ -11,6 +11,7 @@
 //!   time stamps even if the clock was set meanwhile, so that a server that got it after all
 //!   stores it over itself.
 //! - **The TLS session**, to be resumed.
+//! - **The server's limits**, with the account of what was sent.
 //! - Nothing of MQTT: every connection is a clean start without session expiry. A command that
 //!   was sent while the device was away would be obeyed late; servers keep shared attributes, and
 //!   the device asks for them each time.
@@ -18,9 +19,19 @@
 //! # Telemetry
 //!
 //! Oldest first, one message at a time, at most one message in 900 ms: so a live sample goes out
-//! at once, and a backlog in batches of up to 2 KiB a second, a dozen samples, which keeps
-//! clear of ThingsBoard's rate limits. Live samples wait behind the backlog, for the order of
-//! acknowledgements is the order of the queue.
+//! at once, and a backlog in batches of up to 2 KiB a second, thirty samples. Live samples wait
+//! behind the backlog, for the order of acknowledgements is the order of the queue.
+//!
+//! While the time is not certain samples have no stamp, and the server gives each the time of its
+//! arrival. It would give the same to all of a message, so they go one by one, as soon after each
+//! other as they were taken, a few of them under way at once.
+//!
+//! # Limits
+//!
+//! The server is asked on each connection how much it takes (`getSessionLimits`), and the device
+//! keeps to it: see [`pace`]. The console tells which limit matters most and what it costs, and so
+//! does the client attribute `telemetry_limit`. A server that refuses a batch all the same, or tells
+//! nothing, gets smaller ones.
 //!
 //! There is no last will: ThingsBoard keeps account of who is connected itself, in its server
 //! attribute `active`, and takes no wills (thingsboard/thingsboard, `MqttTransportHandler.java`, commit
@@ -41,6 +52,7 @@ mod device;
 mod error;
 mod inbound;
 mod outbound;
+mod pace;
 mod serve;
 #[cfg(test)]
 mod tests;
@@ -63,6 +75,7 @@ use crate::tls::{self, Resumption, Stream, TlsError};
 use device::Device;
 pub use error::{CloudError, Phase};
 pub(crate) use outbound::INTERVAL_ATTRIBUTE;
+use pace::Pace;
 use serve::{Failure, serve};
 use wire::{Wire, WireState};
 
@@ -91,10 +104,16 @@ pub enum Command {
 }
 
 /// What outlives the connections to one broker.
-#[derive(Default)]
 pub struct CloudSession {
     resumption: Resumption,
+    pace: Pace,
     command: Option<Command>,
+}
+
+impl Default for CloudSession {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl CloudSession {
@@ -103,6 +122,7 @@ impl CloudSession {
     pub const fn new() -> Self {
         Self {
             resumption: Resumption::new(),
+            pace: Pace::new(),
             command: None,
         }
     }
@@ -183,7 +203,8 @@ impl CloudSession {
         });
 
         let name = credentials.bundle().common_name();
-        let result = speak(context, name, settings.keep_alive_s, &mut stream).await;
+        let pace = &mut self.pace;
+        let result = speak(context, name, settings.keep_alive_s, &mut stream, pace).await;
         let result = match result {
             Ok(command) => {
                 self.command = Some(command);
@@ -206,6 +227,7 @@ async fn speak<D: Device, IO: Read + Write>(
     name: &str,
     keep_alive_s: u16,
     io: IO,
+    pace: &mut Pace,
 ) -> Result<Command, Failure<IO::Error>> {
     let mut rx = vec![0; RX_BYTES];
     let mut tx = vec![0; TX_BYTES];
@@ -225,7 +247,7 @@ async fn speak<D: Device, IO: Read + Write>(
     device.tell(&Event::Online {
         session_present: connection.connect_event() == minimq::ConnectEvent::Reconnected,
     });
-    serve(device, name, connection, &state).await
+    serve(device, name, connection, &state, pace).await
 }
 
 /// Speaks MQTT over a stream as after the TLS handshake, to a broker that may do anything. For the
@@ -240,7 +262,8 @@ pub async fn speak_in_the_clear<P: Platform, IO: Read + Write>(
     name: &str,
     io: IO,
 ) -> Result<Command, CloudError> {
-    match speak(context, name, context.settings.keep_alive_s, io).await {
+    let mut pace = Pace::new();
+    match speak(context, name, context.settings.keep_alive_s, io, &mut pace).await {
         Ok(end) => Ok(end),
         Err(Failure::Known(error)) => Err(error),
         Err(Failure::Transport { error, .. }) => {

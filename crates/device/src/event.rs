@@ -14,6 +14,7 @@ use crate::credentials::CredentialsError;
 use crate::platform::{JoinError, ResetReason, SensorError, Ssid};
 use crate::settings::SettingsError;
 use crate::storage::StorageError;
+use crate::telemetry::Vitals;
 
 pub use text::Tenths;
 
@@ -216,6 +217,9 @@ pub enum Event {
         /// How large its packet was.
         bytes: u32,
     },
+    /// The server told what it lets the device send, or the interval was changed: this is what the
+    /// device keeps to.
+    LimitKept(KeptLimit),
     /// The telemetry interval was changed by the server.
     IntervalChanged {
         /// The new interval in milliseconds.
@@ -279,6 +283,49 @@ pub enum RestartReason {
     FactoryReset,
 }
 
+/// The limit of the server that matters most, and what keeping to it costs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeptLimit {
+    /// What it limits.
+    pub of: LimitOf,
+    /// To how much,
+    pub count: u32,
+    /// in how many seconds.
+    pub seconds: u32,
+    /// The shortest interval between samples for which that is enough, in milliseconds.
+    pub least_ms: u32,
+    /// How many milliseconds a sample may have to wait, because several go together.
+    pub late_ms: u32,
+    /// The present interval between samples, in milliseconds.
+    pub interval_ms: u32,
+}
+
+impl KeptLimit {
+    /// Whether samples are lost in the long run.
+    #[must_use]
+    pub fn costs_samples(&self) -> bool {
+        self.interval_ms < self.least_ms
+    }
+
+    /// Whether samples come late.
+    #[must_use]
+    pub fn costs_time(&self) -> bool {
+        // They wait for each other that long in any case.
+        self.late_ms > self.interval_ms.max(1_000)
+    }
+}
+
+/// What a server limits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LimitOf {
+    /// Nothing.
+    Nothing,
+    /// Values of telemetry.
+    DataPoints,
+    /// Messages of telemetry.
+    TelemetryMessages,
+}
+
 /// One measurement of the device and of itself.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Sample {
@@ -296,8 +343,8 @@ pub struct Sample {
     pub heap_free: Option<u32>,
     /// The least heap that was ever free, in bytes.
     pub heap_least: Option<u32>,
-    /// Samples dropped since boot.
-    pub dropped: u32,
+    /// Which of the device's own measurements the server is told.
+    pub vitals: Vitals,
 }
 
 impl Event {
@@ -343,6 +390,7 @@ impl Event {
             Self::RpcAnswered { .. } => "rpc.answered",
             Self::RpcDropped { .. } => "rpc.dropped",
             Self::MessageSkipped { .. } => "cloud.skipped",
+            Self::LimitKept(_) => "cloud.limit",
             Self::IntervalChanged { .. } => "telemetry.interval",
             Self::IntervalRefused => "telemetry.refused",
             Self::FactoryReset => "factory.reset",

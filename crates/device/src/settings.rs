@@ -10,6 +10,7 @@
 //! | `server_name` | the name that the broker's certificate must carry | the host of `broker` |
 //! | `sntp_server` | `host[:port]` | `pool.ntp.org`, port 123 |
 //! | `telemetry_interval_ms` | 100 to 3,600,000 | 1000 |
+//! | `vitals_interval_s` | 0 to 86,400: how often what the device measures of itself is sent, beside when it changes; 0 with each sample | 60 |
 //! | `keep_alive_s` | 5 to 3,600: how soon a dead connection is noticed | 30 |
 //! | `country` | two capital letters (ISO 3166-1): which Wi-Fi channels may be used, until the access point tells | what is allowed everywhere (`01`) |
 //! | `provisioning.security` | 0, 1 or 2 | 2 |
@@ -67,11 +68,12 @@ pub const LEAST_INTERVAL_MS: u32 = 100;
 pub const MOST_INTERVAL_MS: u32 = 3_600_000;
 
 /// The keys of settings.json.
-pub const KEYS: [&str; 7] = [
+pub const KEYS: [&str; 8] = [
     "broker",
     "server_name",
     "sntp_server",
     "telemetry_interval_ms",
+    "vitals_interval_s",
     "keep_alive_s",
     "country",
     "provisioning",
@@ -107,6 +109,8 @@ pub struct Settings {
     pub sntp_server: Endpoint,
     /// Milliseconds between two samples, [`LEAST_INTERVAL_MS`] to [`MOST_INTERVAL_MS`].
     pub telemetry_interval_ms: u32,
+    /// Seconds between two samples that carry all vitals, 0 to 86,400; 0 if each does.
+    pub vitals_interval_s: u32,
     /// MQTT keep-alive in seconds, 5 to 3,600.
     pub keep_alive_s: u16,
     /// The country's two letters (ISO 3166-1), by whose rules the radio chooses its channels.
@@ -158,6 +162,7 @@ impl Default for Settings {
                 port: uri::SNTP_PORT,
             },
             telemetry_interval_ms: 1_000,
+            vitals_interval_s: 60,
             keep_alive_s: 30,
             country: None,
             provisioning: Provisioning {
@@ -204,6 +209,9 @@ impl Settings {
                         LEAST_INTERVAL_MS,
                         MOST_INTERVAL_MS,
                     )?;
+                }
+                Some("vitals_interval_s") => {
+                    settings.vitals_interval_s = number(value, "vitals_interval_s", 0, 86_400)?;
                 }
                 Some("keep_alive_s") => {
                     settings.keep_alive_s = number(value, "keep_alive_s", 5, 3_600)? as u16;

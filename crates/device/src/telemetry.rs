@@ -10,25 +10,28 @@ use core::cell::{Cell, RefCell};
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 use embassy_sync::signal::Signal;
 
-use crate::event::Sample;
+mod vitals;
 
-/// A sample as it waits: 28 bytes rather than 48, for there are hundreds of them. Each range's far
+use crate::event::Sample;
+pub use vitals::{Vitals, VitalsSchedule};
+
+/// A sample as it waits: 24 bytes rather than 48, for there are hundreds of them. Each range's far
 /// end, which no sensor measures, stands for "none".
 #[derive(Clone, Copy)]
 struct Packed {
     uptime_ms_low: u32,
     heap_free: u32,
     heap_least: u32,
-    dropped: u32,
     /// 48 bits of milliseconds are nine thousand years.
     uptime_ms_high: u16,
     temperature: i16,
     humidity: u16,
     chip_temperature: i16,
     rssi: i8,
+    vitals: Vitals,
 }
 
-const _: () = assert!(size_of::<Packed>() == 28);
+const _: () = assert!(size_of::<Packed>() == 24);
 
 impl From<Sample> for Packed {
     fn from(sample: Sample) -> Self {
@@ -36,12 +39,12 @@ impl From<Sample> for Packed {
             uptime_ms_low: sample.uptime_ms as u32,
             heap_free: sample.heap_free.unwrap_or(u32::MAX),
             heap_least: sample.heap_least.unwrap_or(u32::MAX),
-            dropped: sample.dropped,
             uptime_ms_high: (sample.uptime_ms >> 32) as u16,
             temperature: sample.temperature_decicelsius.unwrap_or(i16::MIN),
             humidity: sample.humidity_permille.unwrap_or(u16::MAX),
             chip_temperature: sample.chip_temperature_decicelsius.unwrap_or(i16::MIN),
             rssi: sample.rssi_dbm.unwrap_or(i8::MIN),
+            vitals: sample.vitals,
         }
     }
 }
@@ -59,7 +62,7 @@ impl From<Packed> for Sample {
             rssi_dbm: present(packed.rssi, i8::MIN),
             heap_free: present(packed.heap_free, u32::MAX),
             heap_least: present(packed.heap_least, u32::MAX),
-            dropped: packed.dropped,
+            vitals: packed.vitals,
         }
     }
 }
@@ -69,6 +72,8 @@ pub struct SampleQueue {
     samples: RefCell<VecDeque<Packed>>,
     capacity: usize,
     dropped: Cell<u32>,
+    /// How many of them the server has been told.
+    dropped_told: Cell<u32>,
     arrived: Signal<NoopRawMutex, ()>,
     /// The number of the oldest sample, counted since boot.
     first: Cell<u64>,
@@ -85,7 +90,7 @@ struct Sent {
 }
 
 impl SampleQueue {
-    /// A queue of at most `capacity` samples, at least one: 28 bytes each, taken from the heap at
+    /// A queue of at most `capacity` samples, at least one: 24 bytes each, taken from the heap at
     /// once so that an outage cannot run out of memory.
     #[must_use]
     pub fn new(capacity: usize) -> Self {
@@ -94,6 +99,7 @@ impl SampleQueue {
             samples: RefCell::new(VecDeque::with_capacity(capacity)),
             capacity,
             dropped: Cell::new(0),
+            dropped_told: Cell::new(0),
             arrived: Signal::new(),
             first: Cell::new(0),
             sent: Cell::default(),
@@ -173,6 +179,18 @@ impl SampleQueue {
         self.dropped.get()
     }
 
+    /// How many samples gave way of which the server has not been told. They were all older than
+    /// those that wait: the first of these comes after the gap.
+    #[must_use]
+    pub fn dropped_untold(&self) -> u32 {
+        self.dropped.get().wrapping_sub(self.dropped_told.get())
+    }
+
+    /// The server has been told that so many gave way since boot.
+    pub fn note_dropped_told(&self, dropped: u32) {
+        self.dropped_told.set(dropped);
+    }
+
     /// Returns once a sample was added since the last return. Cancel-safe; for one waiter.
     pub async fn arrival(&self) {
         self.arrived.wait().await;
@@ -200,7 +218,7 @@ mod tests {
             rssi_dbm: Some(-127),
             heap_free: Some(0),
             heap_least: Some(u32::MAX - 1),
-            dropped: u32::MAX,
+            vitals: Vitals::ALL,
         };
         for sample in [full, Sample::default()] {
             assert_eq!(Sample::from(Packed::from(sample)), sample);

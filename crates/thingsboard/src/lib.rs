@@ -7,6 +7,7 @@ pub mod attributes;
 pub mod claim;
 pub mod firmware;
 pub mod json;
+pub mod limits;
 pub mod rpc;
 pub mod telemetry;
 pub mod topic;

@@ -19,7 +19,9 @@ pub(super) trait Device {
     fn uptime_ms(&self) -> u64;
     /// Milliseconds between samples.
     fn interval_ms(&self) -> u32;
-    /// Changes that, which is in range, at once; returns whether it could be kept in flash.
+    /// Seconds between two samples with all vitals; 0 if each has them.
+    fn vitals_interval_s(&self) -> u32;
+    /// Changes that interval between samples, which is in range, at once; returns whether it could be kept in flash.
     fn change_interval(&self, ms: u32) -> bool;
     /// Chip and firmware.
     fn identity(&self) -> Identity;
@@ -56,6 +58,10 @@ impl<P: Platform> Device for Context<'_, P> {
 
     fn interval_ms(&self) -> u32 {
         Context::interval_ms(self)
+    }
+
+    fn vitals_interval_s(&self) -> u32 {
+        self.settings.vitals_interval_s
     }
 
     fn change_interval(&self, ms: u32) -> bool {

@@ -2,12 +2,15 @@
 
 use core::fmt::{self, Write};
 
+use embassy_time::Instant;
 use heapless::String;
 use thingsboard::json::Json;
+use thingsboard::limits::SessionLimits;
 use thingsboard::{FromServer, RequestId, Value, attributes, rpc};
 
 use super::device::Device;
 use super::outbound::INTERVAL_ATTRIBUTE;
+use super::pace::Pace;
 use super::{Command, RX_BYTES, cut};
 use crate::event::Event;
 use crate::settings::{LEAST_INTERVAL_MS, MOST_INTERVAL_MS};
@@ -28,6 +31,9 @@ pub(super) struct Answer {
     /// What is to be done once the server has the reply.
     pub(super) command: Option<Command>,
 }
+
+/// The number of the call that asks for the server's limits; there is only one in a connection.
+pub(super) const LIMITS_CALL: RequestId = RequestId::wrapping(1);
 
 /// What the server wants of the device, as far as it told on this connection.
 #[derive(Default)]
@@ -81,6 +87,7 @@ impl fmt::Display for Refused {
 pub(super) fn take<D: Device>(
     device: &D,
     wanted: &mut Wanted,
+    pace: &mut Pace,
     topic: &str,
     payload: &[u8],
     shortened: Option<u32>,
@@ -117,6 +124,13 @@ pub(super) fn take<D: Device>(
                     set_interval(device, wanted, value);
                 }
                 Err(error) => log::warn!("shared attributes: {error}"),
+            }
+            None
+        }
+        Some(FromServer::RpcResponse(id)) if id == LIMITS_CALL => {
+            match SessionLimits::parse(payload) {
+                Ok(limits) => pace.learn(limits, Instant::now()),
+                Err(error) => log::warn!("the server's limits: {error}"),
             }
             None
         }

@@ -4,12 +4,14 @@ use core::fmt::Write;
 
 use heapless::{String, Vec};
 use thingsboard::json::BufferTooSmall;
-use thingsboard::{Decimal, Value, attributes, telemetry};
+use thingsboard::{Decimal, Value, attributes, limits, rpc, telemetry};
 
 use super::device::Device;
 use super::inbound::Refused;
-use crate::event::Sample;
+use super::pace::Allowance;
+use crate::event::{KeptLimit, Sample};
 use crate::retained::PanicRecord;
+use crate::telemetry::Vitals;
 
 /// Named values, as many as there may be.
 type Values<'a> = Vec<(&'static str, Value<'a>), 8>;
@@ -22,6 +24,9 @@ const INTERVAL: &str = "telemetry_interval_ms";
 
 /// The client attribute that tells what the server wanted last and cannot have.
 const REFUSED: &str = "refused";
+
+/// The client attribute that tells which limit the device keeps to, and what that costs.
+const LIMIT: &str = "telemetry_limit";
 
 /// Writes the client attributes, published once per connection. Returns the length.
 pub(super) fn write_attributes<D: Device>(
@@ -63,6 +68,8 @@ pub(super) struct Changing {
     pub(super) interval_ms: u32,
     /// What the server wanted and cannot have.
     pub(super) refused: Option<Refused>,
+    /// The limit that the device keeps to.
+    pub(super) limit: Option<KeptLimit>,
 }
 
 /// Writes those that are not as they were `told`. Returns the length.
@@ -76,6 +83,7 @@ pub(super) fn write_changes(
         // It fits with ten digits.
         let _ = write!(refused, "{what}");
     }
+    let mut limit = String::<256>::new();
     let mut values = Values::new();
     // There is room for all.
     if now.interval_ms != told.interval_ms {
@@ -83,6 +91,11 @@ pub(super) fn write_changes(
     }
     if now.refused != told.refused {
         let _ = values.push((REFUSED, refused.as_str().into()));
+    }
+    if let Some(kept) = now.limit.filter(|_| now.limit != told.limit) {
+        // It fits with numbers of ten digits.
+        let _ = write!(limit, "{kept}");
+        let _ = values.push((LIMIT, limit.as_str().into()));
     }
     attributes::write_values(buffer, &values).map(<[u8]>::len)
 }
@@ -92,56 +105,115 @@ pub(super) fn write_request(buffer: &mut [u8]) -> Result<usize, BufferTooSmall> 
     attributes::write_request(buffer, &[], &[INTERVAL_ATTRIBUTE]).map(<[u8]>::len)
 }
 
-/// Writes the oldest samples, as many as fit into `buffer`. Returns the length, and what was written.
+/// Writes the call that asks for the server's limits. Returns the length.
+pub(super) fn write_limits_call(buffer: &mut [u8]) -> Result<usize, BufferTooSmall> {
+    rpc::write_request(buffer, limits::METHOD, &[]).map(<[u8]>::len)
+}
+
+/// Writes the samples from number `from`, as many as fit into `buffer` and the allowance. Returns
+/// the length, and what was written.
 ///
 /// While the time is not certain it is one sample alone, without a stamp: the server would give
 /// the same to all. What was sent before goes alone, too, with the stamps that it had.
 pub(super) fn write_telemetry<D: Device>(
     device: &D,
+    from: u64,
+    allowance: Allowance,
     buffer: &mut [u8],
 ) -> Result<(usize, Batch), BufferTooSmall> {
     let queue = device.queue();
-    let first = queue.first();
     let boot_unix_ms = |number| queue.sent_with(number).or_else(|| device.stamp(0));
-    let written = |end| Batch {
-        end,
-        boot_unix_ms: boot_unix_ms(first),
+    let dropped = (from == queue.first() && queue.dropped_untold() > 0).then(|| queue.dropped());
+    let boot = boot_unix_ms(from);
+    let mut written = Batch {
+        end: from,
+        boot_unix_ms: boot,
+        dropped,
+        ..Batch::default()
     };
-    let Some(oldest) = queue.at(first) else {
-        return Ok((0, written(first)));
+    let vitals = |sample: &Sample| match allowance.bare {
+        true => Vitals::NONE,
+        false => sample.vitals,
     };
-    let Some(boot) = boot_unix_ms(first) else {
-        let length = telemetry::write_values(buffer, &values(&oldest))?.len();
-        return Ok((length, written(first + 1)));
+    let Some(oldest) = queue.at(from) else {
+        return Ok((0, written));
+    };
+    let values = |number: u64, sample: &Sample| {
+        let first = number == from;
+        let counted = vitals(sample).contains(Vitals::COUNTERS);
+        let dropped = dropped
+            .filter(|_| first)
+            .or(counted.then(|| queue.dropped()));
+        values(sample, vitals(sample), dropped)
+    };
+    let Some(boot) = boot else {
+        let values = values(from, &oldest);
+        written.add(&values);
+        let length = telemetry::write_values(buffer, &values)?.len();
+        return Ok((length, written));
     };
     let mut batch = telemetry::Batch::new(buffer);
-    let mut next = first;
-    while let Some(sample) = queue.at(next)
-        && boot_unix_ms(next) == Some(boot)
+    while let Some(sample) = queue.at(written.end)
+        && boot_unix_ms(written.end) == Some(boot)
+        && written.samples < allowance.samples
     {
-        match batch.push(boot.saturating_add(sample.uptime_ms), &values(&sample)) {
-            Ok(()) => next += 1,
-            Err(error) if next == first => return Err(error),
+        let values = values(written.end, &sample);
+        let points = written.data_points + values.len() as u32;
+        if written.samples > 0 && points > allowance.data_points {
+            break;
+        }
+        match batch.push(boot.saturating_add(sample.uptime_ms), &values) {
+            Ok(()) => written.add(&values),
+            Err(error) if written.samples == 0 => return Err(error),
             Err(_) => break,
         }
     }
-    Ok((batch.finish().map_or(0, <[u8]>::len), written(next)))
+    Ok((batch.finish().map_or(0, <[u8]>::len), written))
 }
 
-/// Samples that were written, the oldest that wait.
-#[derive(Clone, Copy, Default)]
+/// Samples that were written.
+#[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Batch {
     /// The number after the last of them.
     pub(super) end: u64,
+    /// How many.
+    pub(super) samples: u16,
+    /// How many values.
+    pub(super) data_points: u32,
     /// Milliseconds between 1970 UTC and boot, if they have time stamps.
     pub(super) boot_unix_ms: Option<u64>,
+    /// The number of dropped samples that the first of them carries across a gap.
+    pub(super) dropped: Option<u32>,
 }
 
-fn values(sample: &Sample) -> Values<'static> {
+impl Batch {
+    fn add(&mut self, values: &Values<'_>) {
+        self.end += 1;
+        self.samples = self.samples.saturating_add(1);
+        self.data_points += values.len() as u32;
+    }
+}
+
+/// How many values the sample of this number has, if it waits.
+pub(super) fn data_points<D: Device>(device: &D, number: u64, bare: bool) -> u32 {
+    let queue = device.queue();
+    let Some(sample) = queue.at(number) else {
+        return 0;
+    };
+    let vitals = if bare { Vitals::NONE } else { sample.vitals };
+    let dropped = (queue.dropped_untold() > 0).then(|| queue.dropped());
+    values(&sample, vitals, dropped).len() as u32
+}
+
+/// What a sample carries: its readings, these vitals, and how many samples were dropped before it.
+fn values(sample: &Sample, vitals: Vitals, dropped: Option<u32>) -> Values<'static> {
     let tenths = |value: i64| Value::Decimal(Decimal::new(value, 1));
     let number = |value: u32| Value::Int(value.into());
+    let among = |those: Vitals| vitals.contains(those);
     // 48 bits of milliseconds, see `telemetry`.
     let uptime_ms = i64::try_from(sample.uptime_ms).unwrap_or(i64::MAX);
+    let chip = sample.chip_temperature_decicelsius;
+    let counters = among(Vitals::COUNTERS);
     [
         (
             "temperature",
@@ -153,15 +225,32 @@ fn values(sample: &Sample) -> Values<'static> {
         ),
         (
             "chip_temperature",
-            sample
-                .chip_temperature_decicelsius
+            chip.filter(|_| among(Vitals::CHIP_TEMPERATURE))
                 .map(|t| tenths(t.into())),
         ),
-        ("rssi", sample.rssi_dbm.map(|rssi| Value::Int(rssi.into()))),
-        ("heap_free", sample.heap_free.map(number)),
-        ("heap_least", sample.heap_least.map(number)),
-        ("uptime_ms", Some(Value::Int(uptime_ms))),
-        ("dropped", Some(number(sample.dropped))),
+        (
+            "rssi",
+            sample
+                .rssi_dbm
+                .filter(|_| among(Vitals::RSSI))
+                .map(|rssi| Value::Int(rssi.into())),
+        ),
+        (
+            "heap_free",
+            sample
+                .heap_free
+                .filter(|_| among(Vitals::HEAP_FREE))
+                .map(number),
+        ),
+        (
+            "heap_least",
+            sample
+                .heap_least
+                .filter(|_| among(Vitals::HEAP_LEAST))
+                .map(number),
+        ),
+        ("uptime_ms", counters.then_some(Value::Int(uptime_ms))),
+        ("dropped", dropped.map(number)),
     ]
     .into_iter()
     .filter_map(|(name, value)| Some((name, value?)))

@@ -4,7 +4,13 @@
 //! dropped when something is to be sent, perhaps in the middle of reading or writing; both MQTT
 //! and TLS can bear that (minimq 0.13.5, `Connection::poll`; [`crate::tls::Stream`]).
 
+mod answers;
 mod introduction;
+mod telemetry;
+
+use answers::MOST_ANSWERS;
+use introduction::Asking;
+use telemetry::MOST_BATCHES;
 
 use alloc::boxed::Box;
 
@@ -19,24 +25,17 @@ use thingsboard::json::BufferTooSmall;
 use super::device::Device;
 use super::inbound::{self, Answer, Wanted};
 use super::outbound::{self, Changing};
+use super::pace::Pace;
 use super::wire::{Wire, WireState};
-use super::{CloudError, Command};
-use crate::event::Event;
+use super::{CloudError, Command, error};
 
 /// How long the broker may take to acknowledge, and the network to take a packet.
 const ACK_TIMEOUT: Duration = Duration::from_secs(20);
-/// Between two telemetry messages: a live sample every second is never late.
-const MESSAGE_PAUSE: Duration = Duration::from_millis(900);
-/// The largest payload of telemetry.
+/// The largest payload of what the device sends on its own.
 const MOST_PAYLOAD: usize = 2048;
-/// The smallest payload that takes one sample.
-const LEAST_PAYLOAD: usize = 256;
 
 /// How long samples that wait may still be sent when the server asked for a restart.
 const DRAIN: Duration = Duration::from_secs(10);
-
-/// How many replies wait for room; the server is told of no more.
-const MOST_ANSWERS: usize = 4;
 
 /// How far a connection got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,39 +106,32 @@ pub(super) async fn serve<D: Device, IO: Read + Write>(
     name: &str,
     connection: Connection<'_, '_, Wire<'_, IO>>,
     state: &WireState,
+    pace: &mut Pace,
 ) -> Result<Command, Failure<IO::Error>> {
+    pace.begin();
     let mut serving = Serving {
         device,
         name,
         connection,
         state,
+        pace,
         subscribing: None,
         introduction: None,
-        to_ask: false,
+        to_ask: Asking::default(),
         wanted: Wanted::default(),
         told: None,
-        batch: None,
+        batches: Deque::new(),
         answers: Deque::new(),
         crowded: None,
         stalled: None,
+        held_back: None,
         farewell: None,
         next_message: Instant::MIN,
+        begun: false,
         payload_limit: MOST_PAYLOAD,
     };
-    serving.subscribe().await?;
-    loop {
-        serving.note_acknowledgements().await?;
-        if let Some(command) = serving.command() {
-            return Ok(command);
-        }
-        serving.ask().await?;
-        serving.send_answers().await?;
-        serving.tell_changes().await?;
-        serving.send_telemetry().await?;
-        if let Some(answer) = serving.wait().await? {
-            serving.keep(answer);
-        }
-    }
+    let end = serving.run().await;
+    end.map_err(|failure| serving.explain(failure))
 }
 
 /// Something sent that the broker has yet to acknowledge.
@@ -155,31 +147,36 @@ impl Sent {
     }
 }
 
-struct Serving<'a, 's, 'b, 'l, D, IO> {
+struct Serving<'a, 's, 'b, 'l, 'p, D, IO> {
     device: &'a D,
     name: &'a str,
     connection: Connection<'s, 'b, Wire<'l, IO>>,
     state: &'l WireState,
+    pace: &'p mut Pace,
     subscribing: Option<Sent>,
     /// The client attributes, with which the last panic is reported.
     introduction: Option<Sent>,
-    /// Whether the shared attribute is yet to be asked for.
-    to_ask: bool,
+    /// What is yet to be asked for.
+    to_ask: Asking,
     /// What the server wants.
     wanted: Wanted,
     /// Client attributes as the server knows them; none before the device was introduced.
     told: Option<Changing>,
-    /// Samples under way, with the number after the last of them.
-    batch: Option<(Sent, u64)>,
+    /// Samples under way, the oldest first.
+    batches: Deque<(Sent, outbound::Batch), MOST_BATCHES>,
     /// Replies that wait for room.
     answers: Deque<Box<Answer>, MOST_ANSWERS>,
     /// Since when there has been none.
     crowded: Option<Instant>,
     /// Since when there has been no room for samples.
     stalled: Option<Instant>,
+    /// Until when something waits because of the server's limit on messages.
+    held_back: Option<Instant>,
     /// The reply that has to arrive before the connection ends.
     farewell: Option<(Sent, Command)>,
     next_message: Instant,
+    /// Whether telemetry was sent on this connection.
+    begun: bool,
     payload_limit: usize,
 }
 
@@ -193,7 +190,61 @@ enum Outcome {
     TooLarge,
 }
 
-impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, D, IO> {
+impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, '_, D, IO> {
+    async fn run(&mut self) -> Result<Command, Failure<IO::Error>> {
+        self.subscribe().await?;
+        loop {
+            self.note_acknowledgements().await?;
+            if let Some(command) = self.command() {
+                return Ok(command);
+            }
+            self.held_back = None;
+            self.ask().await?;
+            self.send_answers().await?;
+            self.tell_changes().await?;
+            self.send_telemetry().await?;
+            if let Some(answer) = self.wait().await? {
+                self.keep(answer);
+            }
+        }
+    }
+
+    /// Names a limit of the server as the likely reason, if it is.
+    fn explain(&mut self, failure: Failure<IO::Error>) -> Failure<IO::Error> {
+        let Failure::Known(
+            CloudError::Kicked {
+                reason: Some(reason),
+            }
+            | CloudError::NotTaken { reason },
+        ) = failure
+        else {
+            return failure;
+        };
+        if !error::is_limit(reason) {
+            return failure;
+        }
+        let under_way = self.batches.iter().map(|(_, batch)| batch.samples);
+        let samples = under_way.fold(0, u16::saturating_add);
+        let next = self.pace.refused(samples, Instant::now());
+        Failure::Known(CloudError::OverLimit {
+            reason,
+            samples,
+            next,
+        })
+    }
+
+    /// Whether so many messages that are no telemetry have to wait for the server's limit; then
+    /// they are thought of again in time.
+    fn is_held_back(&mut self, count: u32) -> bool {
+        let now = Instant::now();
+        let due = self.pace.messages_due(count, now);
+        if due <= now {
+            return false;
+        }
+        self.held_back = Some(self.held_back.map_or(due, |before| before.min(due)));
+        true
+    }
+
     fn stage(&self) -> Stage {
         match self.subscribing {
             Some(_) => Stage::Subscribe,
@@ -208,11 +259,11 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, D, IO> {
     /// Publishes what `write` writes into at most `limit` bytes, with QoS 1.
     async fn publish(
         &mut self,
-        topic: FromDevice,
+        to: FromDevice,
         limit: usize,
         write: impl FnOnce(&mut [u8]) -> Result<usize, BufferTooSmall>,
     ) -> Result<Outcome, Failure<IO::Error>> {
-        let topic = topic.topic();
+        let topic = to.topic();
         let payload = |buffer: &mut [u8]| {
             let room = buffer.len().min(limit);
             write(buffer.get_mut(..room).unwrap_or_default())
@@ -222,7 +273,12 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, D, IO> {
             .await
             .map_err(|_| Failure::Known(CloudError::Silent))?;
         match published {
-            Ok(Some(op)) => Ok(Outcome::Sent(op)),
+            Ok(Some(op)) => {
+                if to != FromDevice::Telemetry {
+                    self.pace.sent_messages(1, Instant::now());
+                }
+                Ok(Outcome::Sent(op))
+            }
             // A broker that knows no QoS 1 acknowledges nothing, and samples would never leave.
             Ok(None) => Err(Failure::Known(CloudError::NotTaken {
                 reason: minimq::ReasonCode::QoSNotSupported.into(),
@@ -240,17 +296,7 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, D, IO> {
 
     /// Lets go of acknowledged samples, and introduces the device once it is subscribed.
     async fn note_acknowledgements(&mut self) -> Result<(), Failure<IO::Error>> {
-        if let Some((sent, end)) = &self.batch
-            && self.connection.is_complete(&sent.op)
-        {
-            let queue = self.device.queue();
-            let samples = queue.acknowledge_below(*end);
-            self.batch = None;
-            self.device.tell(&Event::Acknowledged {
-                samples: samples.try_into().unwrap_or(u16::MAX),
-                backlog: queue.len().try_into().unwrap_or(u16::MAX),
-            });
-        }
+        self.note_telemetry();
         if let Some(sent) = &self.introduction
             && self.connection.is_complete(&sent.op)
         {
@@ -276,59 +322,17 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, D, IO> {
         self.farewell.take().map(|(_, command)| command)
     }
 
-    /// Whether samples wait for nothing but their time.
-    fn may_send(&self) -> bool {
-        self.subscribing.is_none() && self.batch.is_none()
-    }
-
-    /// Sends the oldest samples, if their time has come.
-    async fn send_telemetry(&mut self) -> Result<(), Failure<IO::Error>> {
-        let now = Instant::now();
-        if !self.may_send() || self.device.queue().is_empty() || now < self.next_message {
-            return Ok(());
-        }
-        let device = self.device;
-        let mut batch = outbound::Batch::default();
-        let write = |buffer: &mut [u8]| {
-            let (length, written) = outbound::write_telemetry(device, buffer)?;
-            batch = written;
-            Ok(length)
-        };
-        match self
-            .publish(FromDevice::Telemetry, self.payload_limit, write)
-            .await?
-        {
-            Outcome::Sent(op) => {
-                if let Some(boot_unix_ms) = batch.boot_unix_ms {
-                    device.queue().note_sent(batch.end, boot_unix_ms);
-                }
-                self.batch = Some((Sent::now(op), batch.end));
-                self.next_message = now + MESSAGE_PAUSE;
-                self.stalled = None;
-            }
-            Outcome::TooLarge if self.payload_limit > LEAST_PAYLOAD => self.payload_limit /= 2,
-            Outcome::TooLarge => return Err(Failure::Known(CloudError::PacketLimit)),
-            // Replies are in the way, whose acknowledgements make room.
-            Outcome::NoRoom if !self.connection.session().is_publish_quiescent() => {
-                self.next_message = now + MESSAGE_PAUSE;
-                self.stalled.get_or_insert(now);
-            }
-            Outcome::NoRoom => return Err(Failure::Known(CloudError::PacketLimit)),
-        }
-        Ok(())
-    }
-
     /// Waits until something was received or acknowledged, or is to be sent. Returns an answer
     /// that is to be given.
     async fn wait(&mut self) -> Result<Option<Answer>, Failure<IO::Error>> {
         let queue = self.device.queue();
         let may_send = self.may_send();
-        let next_message = self.next_message;
+        let (next_message, next_number) = (self.next_message, self.next_number());
         let samples_due = async {
             if !may_send {
                 return core::future::pending().await;
             }
-            if queue.is_empty() {
+            if queue.at(next_number).is_none() {
                 queue.arrival().await;
             }
             Timer::at(next_message).await;
@@ -336,7 +340,7 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, D, IO> {
         let awaited = [
             self.subscribing.as_ref(),
             self.introduction.as_ref(),
-            self.batch.as_ref().map(|(sent, _)| sent),
+            self.batches.front().map(|(sent, _)| sent),
             self.farewell.as_ref().map(|(sent, _)| sent),
         ];
         let overdue = awaited.into_iter().flatten().map(|sent| sent.at);
@@ -345,6 +349,7 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, D, IO> {
             Some((sent, _)) if sent.at.elapsed() < DRAIN => sent.at + DRAIN,
             _ => Instant::MAX,
         };
+        let next_step = drained.min(self.held_back.unwrap_or(Instant::MAX));
         let (state, stage, device) = (self.state, self.stage(), self.device);
         // What is awaited comes after a message that is being passed over.
         let occupied = state.occupied.get();
@@ -354,12 +359,13 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, D, IO> {
                 None => core::future::pending().await,
             }
         };
-        let drained = Timer::at(drained);
-        match select4(self.connection.poll(), samples_due, drained, overdue).await {
+        let next_step = Timer::at(next_step);
+        match select4(self.connection.poll(), samples_due, next_step, overdue).await {
             Either4::First(Ok(None)) | Either4::Second(()) | Either4::Third(()) => Ok(None),
             Either4::First(Ok(Some(message))) => Ok(inbound::take(
                 device,
                 &mut self.wanted,
+                self.pace,
                 message.topic(),
                 message.payload(),
                 state.shortened.get(),
@@ -368,65 +374,5 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, D, IO> {
             Either4::Fourth(()) if state.occupied.get() > occupied => Ok(None),
             Either4::Fourth(()) => Err(Failure::Known(CloudError::Silent)),
         }
-    }
-
-    /// Keeps an answer until there is room to send it.
-    fn keep(&mut self, answer: Answer) {
-        if let Err(answer) = self.answers.push_back(Box::new(answer)) {
-            self.drop_answer(&answer);
-        }
-    }
-
-    /// More calls than replies fit. The server sees no reply and may ask again, so a restart must
-    /// not happen either.
-    fn drop_answer(&self, answer: &Answer) {
-        let method = answer.method.clone();
-        self.device.tell(&Event::RpcDropped { method });
-    }
-
-    /// Sends the answers that wait, as far as there is room.
-    async fn send_answers(&mut self) -> Result<(), Failure<IO::Error>> {
-        while let Some(answer) = self.answers.pop_front() {
-            let length = answer.length;
-            let reply = answer.payload.get(..length).unwrap_or_default();
-            let write = |buffer: &mut [u8]| {
-                let room = buffer.get_mut(..length);
-                let room = room.ok_or(BufferTooSmall { needed: length })?;
-                room.copy_from_slice(reply);
-                Ok(length)
-            };
-            match self
-                .publish(FromDevice::RpcResponse(answer.id), length, write)
-                .await?
-            {
-                Outcome::Sent(op) => {
-                    let Answer {
-                        method,
-                        ok,
-                        command,
-                        ..
-                    } = *answer;
-                    self.device.tell(&Event::RpcAnswered { method, ok });
-                    match (command, &mut self.farewell) {
-                        // It restarts, too.
-                        (Some(Command::FactoryReset), Some((_, command))) => {
-                            *command = Command::FactoryReset
-                        }
-                        (Some(_), Some(_)) | (None, _) => {}
-                        (Some(command), none) => *none = Some((Sent::now(op), command)),
-                    }
-                }
-                // Acknowledgements of what is under way make room; if nothing is, none will come.
-                Outcome::NoRoom if !self.connection.session().is_publish_quiescent() => {
-                    // It has just been taken from there.
-                    let _ = self.answers.push_front(answer);
-                    self.crowded.get_or_insert(Instant::now());
-                    return Ok(());
-                }
-                Outcome::NoRoom | Outcome::TooLarge => self.drop_answer(&answer),
-            }
-        }
-        self.crowded = None;
-        Ok(())
     }
 }

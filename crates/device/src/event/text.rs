@@ -2,7 +2,9 @@
 
 use core::fmt;
 
-use super::{ClockError, ClockSource, Event, RestartReason, Sample, TlsVersion};
+use super::{
+    ClockError, ClockSource, Event, KeptLimit, LimitOf, RestartReason, Sample, TlsVersion,
+};
 use crate::cloud::{INTERVAL_ATTRIBUTE, RX_BYTES};
 use crate::platform::{JoinError, SensorError, Shown};
 use crate::settings::{LEAST_INTERVAL_MS, MOST_INTERVAL_MS};
@@ -175,6 +177,7 @@ impl fmt::Display for Event {
                 "a message of {bytes} bytes was passed over: make it shorter on the server, this \
                  device takes {RX_BYTES}"
             ),
+            Self::LimitKept(limit) => write!(f, "the server's limit on telemetry: {limit}"),
             Self::IntervalChanged { ms } => write!(f, "telemetry every {ms} ms from now on"),
             Self::IntervalRefused => write!(
                 f,
@@ -199,6 +202,33 @@ impl fmt::Display for Event {
 
 fn retry(f: &mut fmt::Formatter<'_>, ms: u32) -> fmt::Result {
     write!(f, "next try in {}.{} s", ms / 1000, ms % 1000 / 100)
+}
+
+impl fmt::Display for KeptLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let of = match self.of {
+            LimitOf::Nothing => return f.write_str("none"),
+            LimitOf::DataPoints => "data points",
+            LimitOf::TelemetryMessages => "telemetry messages",
+        };
+        let (interval, least) = (self.interval_ms, self.least_ms);
+        write!(f, "{} {of} in {} s: ", self.count, self.seconds)?;
+        if self.costs_samples() {
+            write!(
+                f,
+                "too few for a sample each {interval} ms, the oldest are dropped once the queue is \
+                 full; set {INTERVAL_ATTRIBUTE} to {least} or more, or raise the limit"
+            )
+        } else if self.costs_time() {
+            write!(
+                f,
+                "several samples go together, up to {} ms late",
+                self.late_ms
+            )
+        } else {
+            write!(f, "enough for a sample each {interval} ms")
+        }
+    }
 }
 
 impl fmt::Display for ClockError {

@@ -9,6 +9,7 @@ use crate::context::Context;
 use crate::event::{Event, Sample};
 use crate::lifecycle::State;
 use crate::platform::{Platform, Reading, Sensor, SensorError, System, Wifi};
+use crate::telemetry::VitalsSchedule;
 
 /// Takes a sample at every interval since the device was provisioned, for ever.
 ///
@@ -19,6 +20,7 @@ pub(super) async fn sample_steadily<P: Platform>(
     sensor: &mut P::Sensor,
 ) -> Infallible {
     let mut failures = Failures::default();
+    let mut schedule = VitalsSchedule::new();
     let mut next = Instant::now();
     loop {
         let interval = Duration::from_millis(context.interval_ms().into());
@@ -43,7 +45,8 @@ pub(super) async fn sample_steadily<P: Platform>(
         if let Some(error) = failures.news(reading.err()) {
             context.tell(&Event::SensorFailed(error));
         }
-        let sample = sample(context, uptime_ms, reading.ok());
+        let mut sample = sample(context, uptime_ms, reading.ok());
+        sample.vitals = schedule.choose(&sample, context.settings.vitals_interval_s);
         let evicted = context.queue.push(sample);
         context.tell(&Event::Sampled(sample));
         if evicted {
@@ -90,7 +93,7 @@ fn sample<P: Platform>(
         rssi_dbm: context.wifi.rssi_dbm(),
         heap_free: heap.map(|heap| heap.free),
         heap_least: heap.map(|heap| heap.least),
-        dropped: context.queue.dropped(),
+        ..Sample::default()
     }
 }
 

@@ -20,6 +20,7 @@ fn an_empty_object_is_the_defaults() {
     let settings = Settings::parse(b" {} ").unwrap();
     assert_eq!(settings, Settings::default());
     assert_eq!(settings.telemetry_interval_ms, 1_000);
+    assert_eq!(settings.vitals_interval_s, 60);
     assert_eq!(settings.provisioning.security.number(), 2);
     assert_eq!(settings.provisioning.username, "wifiprov");
     assert_eq!(settings.provisioning.name_prefix, "PROV_");
@@ -34,6 +35,7 @@ fn every_key_is_read_and_strange_ones_are_passed_over() {
         br#"{
             "server_name": "tb.example", "broker": "mqtts://10.0.0.5:18883",
             "sntp_server": "[fd00::1]:1123", "telemetry_interval_ms": 250, "keep_alive_s": 60,
+            "vitals_interval_s": 0,
             "country": "DE",
             "colour": ["green"],
             "provisioning": {"security": 1, "username": "u", "pop": "ab\"cd",
@@ -47,6 +49,7 @@ fn every_key_is_read_and_strange_ones_are_passed_over() {
     assert_eq!(settings.sntp_server.address(), "fd00::1".parse().ok());
     assert_eq!(settings.sntp_server.port, 1_123);
     assert_eq!(settings.telemetry_interval_ms, 250);
+    assert_eq!(settings.vitals_interval_s, 0);
     assert_eq!(settings.keep_alive_s, 60);
     assert_eq!(settings.country, Some(*b"DE"));
     for wrong in ["de", "D", "DEU", "D1", ""] {

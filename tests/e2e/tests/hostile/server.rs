@@ -317,7 +317,12 @@ fn a_broker_that_is_rude_at_any_step_is_tried_again() {
             assert_eq!(errors[step + 4], kicked);
         }
         assert_eq!(errors[15], CloudError::NotSubscribed { reason: 0x87 });
-        assert_eq!(errors[16], CloudError::NotTaken { reason: 0x97 });
+        let over_limit = CloudError::OverLimit {
+            reason: 0x97,
+            samples: 1,
+            next: 1,
+        };
+        assert_eq!(errors[16], over_limit);
     });
 }
 

@@ -1,22 +1,26 @@
 //! How a connection begins: subscribing, who the device is, and asking what the server wants of it.
 
-use embassy_time::with_timeout;
+use embassy_time::{Instant, with_timeout};
 use embedded_io_async::{Read, Write};
 use minimq::{QoS, SubscriptionOptions, TopicFilter};
+use thingsboard::json::BufferTooSmall;
 use thingsboard::{FromDevice, RequestId, topic};
 
 use super::{ACK_TIMEOUT, Failure, MOST_PAYLOAD, Outcome, Sent, Serving, Stage};
 use crate::cloud::CloudError;
 use crate::cloud::device::Device;
+use crate::cloud::inbound::LIMITS_CALL;
 use crate::cloud::outbound::{self, Changing};
+use crate::event::Event;
 
-impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, D, IO> {
+impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, '_, D, IO> {
     pub(super) async fn subscribe(&mut self) -> Result<(), Failure<IO::Error>> {
         let once = || SubscriptionOptions::default().maximum_qos(QoS::AtLeastOnce);
         let filters = [
             topic::SUBSCRIBE_RPC_REQUESTS,
             topic::ATTRIBUTES,
             topic::SUBSCRIBE_ATTRIBUTES_RESPONSES,
+            topic::SUBSCRIBE_RPC_RESPONSES,
         ]
         .map(|filter| TopicFilter::new(filter).options(once()));
         let subscribing = self.connection.subscribe(&filters, &[]);
@@ -25,6 +29,8 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, D, IO> {
             .map_err(|_| Failure::Known(CloudError::Silent))?
             .map_err(|error| Failure::from_minimq(error, self.state, Stage::Subscribe))?;
         self.subscribing = Some(Sent::now(op));
+        self.pace
+            .sent_messages(filters.len() as u32, Instant::now());
         Ok(())
     }
 
@@ -39,23 +45,32 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, D, IO> {
             Outcome::Sent(op) => self.introduction = Some(Sent::now(op)),
             _ => log::warn!("the broker's packet limit leaves no room for the client attributes"),
         }
-        self.to_ask = true;
+        self.to_ask = Asking {
+            limits: true,
+            attributes: true,
+        };
         self.told = Some(Changing {
             interval_ms: device.interval_ms(),
             refused: None,
+            limit: None,
         });
         Ok(())
     }
 
     /// Publishes client attributes that are no longer as they were told.
     pub(super) async fn tell_changes(&mut self) -> Result<(), Failure<IO::Error>> {
+        let interval_ms = self.device.interval_ms();
         let now = Changing {
-            interval_ms: self.device.interval_ms(),
+            interval_ms,
             refused: self.wanted.refused,
+            limit: self.pace.kept(interval_ms, self.device.vitals_interval_s()),
         };
         let Some(told) = self.told.filter(|told| *told != now) else {
             return Ok(());
         };
+        if self.is_held_back(1) {
+            return Ok(());
+        }
         let write = |buffer: &mut [u8]| outbound::write_changes(told, now, buffer);
         let outcome = self
             .publish(FromDevice::Attributes, MOST_PAYLOAD, write)
@@ -63,29 +78,54 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, D, IO> {
         // Without room it is told another time.
         if !matches!(outcome, Outcome::NoRoom) {
             self.told = Some(now);
+            if let Some(limit) = now.limit.filter(|_| now.limit != told.limit) {
+                self.device.tell(&Event::LimitKept(limit));
+            }
         }
         Ok(())
     }
 
-    /// Asks for the shared attribute, once there is room.
+    /// Asks for the server's limits and the shared attribute, once there is room.
     pub(super) async fn ask(&mut self) -> Result<(), Failure<IO::Error>> {
-        if !self.to_ask {
-            return Ok(());
+        if self.to_ask.limits {
+            let call = FromDevice::RpcRequest(LIMITS_CALL);
+            self.to_ask.limits = !self.asked(call, outbound::write_limits_call).await?;
         }
-        // The answer has this number, too; there is only one request per connection.
-        let request = FromDevice::AttributesRequest(RequestId::wrapping(1));
-        let asked = self
-            .publish(request, MOST_PAYLOAD, outbound::write_request)
-            .await?;
-        self.to_ask = match asked {
-            Outcome::Sent(_) => false,
-            // A broker may take one message at a time.
-            Outcome::NoRoom => !self.connection.session().is_publish_quiescent(),
-            Outcome::TooLarge => false,
-        };
-        if !self.to_ask && !matches!(asked, Outcome::Sent(_)) {
-            log::warn!("the broker's packet limit leaves no room to ask for shared attributes");
+        if self.to_ask.attributes {
+            // The answer has this number, too; there is only one request per connection.
+            let request = FromDevice::AttributesRequest(RequestId::wrapping(1));
+            self.to_ask.attributes = !self.asked(request, outbound::write_request).await?;
         }
         Ok(())
     }
+
+    /// Asks. Returns whether there is no need to try again.
+    async fn asked(
+        &mut self,
+        question: FromDevice,
+        write: impl FnOnce(&mut [u8]) -> Result<usize, BufferTooSmall>,
+    ) -> Result<bool, Failure<IO::Error>> {
+        if self.is_held_back(1) {
+            return Ok(false);
+        }
+        match self.publish(question, MOST_PAYLOAD, write).await? {
+            Outcome::Sent(_) => return Ok(true),
+            // A broker may take one message at a time.
+            Outcome::NoRoom if !self.connection.session().is_publish_quiescent() => {
+                return Ok(false);
+            }
+            Outcome::NoRoom | Outcome::TooLarge => {}
+        }
+        log::warn!("the broker's packet limit leaves no room to ask for anything");
+        Ok(true)
+    }
+}
+
+/// What is yet to be asked for.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Asking {
+    /// How much may be sent.
+    limits: bool,
+    /// The shared attribute.
+    attributes: bool,
 }

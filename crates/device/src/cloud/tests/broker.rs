@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 
 use embassy_time::{Duration, Instant, with_timeout};
 use embedded_io_async::{Read, Write};
+use thingsboard::topic;
 
 use crate::tls::tests::pipe::End;
 
@@ -108,14 +109,16 @@ impl Broker {
     }
 
     /// Everything up to live telemetry.
-    pub(super) async fn welcome(&mut self) -> [Publish; 2] {
+    pub(super) async fn welcome(&mut self) -> [Publish; 3] {
         self.accept(&[]).await;
         self.subscribed(1).await;
         let attributes = self.published().await.unwrap();
         self.acknowledge(&attributes, SUCCESS).await;
+        let call = self.published().await.unwrap();
+        self.acknowledge(&call, SUCCESS).await;
         let request = self.published().await.unwrap();
         self.acknowledge(&request, SUCCESS).await;
-        [attributes, request]
+        [attributes, call, request]
     }
 
     /// The next PUBLISH, which must be one with QoS 1.
@@ -146,6 +149,18 @@ impl Broker {
         with_timeout(Duration::from_secs(1), self.published())
             .await
             .ok()?
+    }
+
+    /// The next message of telemetry, if it comes within a second of any other; others are
+    /// acknowledged.
+    pub(super) async fn sample(&mut self) -> Option<Publish> {
+        loop {
+            let message = self.published_soon().await?;
+            if message.topic == topic::TELEMETRY {
+                return Some(message);
+            }
+            self.acknowledge(&message, SUCCESS).await;
+        }
     }
 
     pub(super) async fn acknowledge(&mut self, publish: &Publish, reason: u8) {

@@ -8,7 +8,7 @@ use super::super::device::Device;
 use crate::event::{Event, Sample};
 use crate::platform::{Heap, Identity, ResetReason};
 use crate::retained::PanicRecord;
-use crate::telemetry::SampleQueue;
+use crate::telemetry::{SampleQueue, Vitals};
 
 /// When the fake device booted, in milliseconds since 1970.
 pub(super) const BOOT: u64 = 1_800_000_000_000;
@@ -20,6 +20,8 @@ pub(super) struct Fake {
     pub(super) interval_ms: Cell<u32>,
     pub(super) events: RefCell<Vec<Event>>,
     pub(super) panic: RefCell<Option<PanicRecord>>,
+    /// Those of the next samples.
+    pub(super) vitals: Cell<Vitals>,
 }
 
 impl Fake {
@@ -31,6 +33,7 @@ impl Fake {
             interval_ms: Cell::new(1_000),
             events: RefCell::default(),
             panic: RefCell::default(),
+            vitals: Cell::new(Vitals::NONE),
         };
         for number in 0..count {
             this.push(number * 1_000);
@@ -45,6 +48,7 @@ impl Fake {
             humidity_permille: Some(451),
             rssi_dbm: Some(-60),
             heap_free: Some(123_456),
+            vitals: self.vitals.get(),
             ..Sample::default()
         });
     }
@@ -85,6 +89,9 @@ impl Device for Fake {
     }
     fn interval_ms(&self) -> u32 {
         self.interval_ms.get()
+    }
+    fn vitals_interval_s(&self) -> u32 {
+        60
     }
     fn change_interval(&self, ms: u32) -> bool {
         self.interval_ms.set(ms);

@@ -14,6 +14,10 @@ fn a_broker_that_takes_one_message_at_a_time_is_asked_once_it_took_the_first() {
         let attributes = broker.published().await.unwrap();
         assert!(broker.published_soon().await.is_none());
         broker.acknowledge(&attributes, SUCCESS).await;
+        let call = broker.published_soon().await.expect("limits are asked for");
+        assert_eq!(call.topic, "v1/devices/me/rpc/request/1");
+        assert!(broker.published_soon().await.is_none());
+        broker.acknowledge(&call, SUCCESS).await;
         broker.published_soon().await
     });
     let request = request.expect("the shared attribute is asked for");
@@ -51,10 +55,10 @@ fn a_broker_that_acknowledges_no_replies_does_not_stop_telemetry_for_good() {
 fn what_is_sent_again_has_the_time_stamps_that_it_had() {
     let device = Fake::with_samples(2);
     let send = |acknowledge: bool| {
-        let (_, sent) = connection(&device, 4096, async |mut broker| {
+        let (_, sent) = connection_at(&mut unlimited(), &device, 4096, async |mut broker| {
             broker.welcome().await;
             let mut sent = Vec::new();
-            while let Some(message) = broker.published_soon().await {
+            while let Some(message) = broker.sample().await {
                 if acknowledge {
                     broker.acknowledge(&message, SUCCESS).await;
                 }
@@ -92,4 +96,30 @@ fn a_changed_interval_is_told_once() {
     });
     assert_eq!(told.topic, "v1/devices/me/attributes");
     assert_eq!(told.payload, r#"{"telemetry_interval_ms":500}"#);
+}
+
+#[test]
+fn what_was_not_acknowledged_is_sent_again_on_the_next_connection() {
+    let device = Fake::with_samples(3);
+    let (_, first) = connection_at(&mut unlimited(), &device, 4096, async |mut broker| {
+        broker.welcome().await;
+        broker.sample().await.unwrap().payload
+    });
+    assert_eq!((device.queue.len(), device.acknowledged().len()), (3, 0));
+    // Meanwhile the queue moves on: only what is left goes out, and counts.
+    device.queue.acknowledge_below(1);
+    let (_, second) = connection_at(&mut unlimited(), &device, 4096, async |mut broker| {
+        broker.welcome().await;
+        let message = broker.sample().await.unwrap();
+        broker.acknowledge(&message, SUCCESS).await;
+        // A second acknowledgement of the same packet changes nothing.
+        device.push(9_000);
+        broker.acknowledge(&message, SUCCESS).await;
+        assert_eq!(broker.sample().await.unwrap().topic, message.topic);
+        message.payload
+    });
+    assert!(first.starts_with(r#"[{"ts":1800000000000,"#));
+    assert!(second.starts_with(r#"[{"ts":1800000001000,"#));
+    assert_eq!(device.acknowledged(), [(2, 1)]);
+    assert_eq!(device.queue.len(), 1);
 }

@@ -208,6 +208,7 @@ fn cloud() -> Vec<String> {
         E::HungUp => E::HungUp,
         E::NotSubscribed { .. } => E::NotSubscribed { reason: 0x80 },
         E::NotTaken { .. } => E::NotTaken { reason: 0x80 },
+        E::OverLimit { .. } => E::OverLimit { reason: 0x83, samples: 0, next: 1 },
         E::Kicked { .. } => E::Kicked { reason: None },
         E::Silent => E::Silent,
         E::Lost(_) => E::Lost(kind),

@@ -169,7 +169,6 @@ impl Model {
                     self.samples.pop_front();
                 }
                 self.samples.push_back(*sample);
-                self.dropped = sample.dropped;
                 self.backlog = self.backlog.saturating_add(1);
             }
             Event::Acknowledged { backlog, .. } => self.backlog = *backlog,

@@ -1,0 +1,123 @@
+//! Sending samples, and taking note of those that the broker has.
+
+use embassy_time::{Duration, Instant};
+use embedded_io_async::{Read, Write};
+use thingsboard::FromDevice;
+
+use super::{Failure, Outcome, Sent, Serving};
+use crate::cloud::device::Device;
+use crate::cloud::{CloudError, outbound};
+use crate::event::Event;
+
+/// Between two telemetry messages: a live sample every second is never late.
+const MESSAGE_PAUSE: Duration = Duration::from_millis(900);
+/// The smallest payload that takes one sample.
+const LEAST_PAYLOAD: usize = 256;
+
+/// How many messages of telemetry are under way at most. Only samples without time stamps, which
+/// cannot go together, need more than one.
+pub(super) const MOST_BATCHES: usize = 4;
+
+impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, '_, D, IO> {
+    /// The number of the oldest sample that is not under way.
+    pub(super) fn next_number(&self) -> u64 {
+        let first = self.device.queue().first();
+        let sent = self.batches.back().map(|(_, batch)| batch.end);
+        sent.unwrap_or(first).max(first)
+    }
+
+    /// Whether samples wait for nothing but their time.
+    pub(super) fn may_send(&self) -> bool {
+        if self.subscribing.is_some() || self.batches.is_full() {
+            return false;
+        }
+        // With time stamps they wait for each other, and go together.
+        let stamped = |(_, batch): &(Sent, outbound::Batch)| batch.boot_unix_ms.is_some();
+        self.batches.is_empty()
+            || !self.batches.iter().any(stamped) && !self.is_stamped(self.next_number())
+    }
+
+    fn is_stamped(&self, number: u64) -> bool {
+        self.device.queue().sent_with(number).is_some() || self.device.stamp(0).is_some()
+    }
+
+    /// How long to wait after a message. The server stamps what has no stamp when it arrives, so
+    /// that goes as it was taken.
+    fn message_pause(&self, batch: &outbound::Batch) -> Duration {
+        match batch.boot_unix_ms {
+            Some(_) => MESSAGE_PAUSE,
+            None => {
+                let interval = Duration::from_millis(self.device.interval_ms().into());
+                MESSAGE_PAUSE.min(interval * 9 / 10)
+            }
+        }
+    }
+
+    /// Lets go of samples that the broker has.
+    pub(super) fn note_telemetry(&mut self) {
+        while let Some((sent, _)) = self.batches.front()
+            && self.connection.is_complete(&sent.op)
+            && let Some((_, batch)) = self.batches.pop_front()
+        {
+            let queue = self.device.queue();
+            let samples = queue.acknowledge_below(batch.end);
+            if let Some(dropped) = batch.dropped {
+                queue.note_dropped_told(dropped);
+            }
+            self.pace.taken(batch.samples);
+            self.device.tell(&Event::Acknowledged {
+                samples: samples.try_into().unwrap_or(u16::MAX),
+                backlog: queue.len().try_into().unwrap_or(u16::MAX),
+            });
+        }
+    }
+
+    /// Sends the oldest samples, if their time has come.
+    pub(super) async fn send_telemetry(&mut self) -> Result<(), Failure<IO::Error>> {
+        let now = Instant::now();
+        let (device, from) = (self.device, self.next_number());
+        if !self.may_send() || device.queue().at(from).is_none() || now < self.next_message {
+            return Ok(());
+        }
+        let mut allowance = self.pace.allowance(now);
+        let first = outbound::data_points(device, from, allowance.bare);
+        let due = self.pace.telemetry_due(first, now);
+        if due > now {
+            self.next_message = due;
+            return Ok(());
+        }
+        if !self.pace.is_known() && !self.begun {
+            // The server is just being asked how much it takes.
+            allowance.samples = 1;
+        }
+        let mut batch = outbound::Batch::default();
+        let write = |buffer: &mut [u8]| {
+            let (length, written) = outbound::write_telemetry(device, from, allowance, buffer)?;
+            batch = written;
+            Ok(length)
+        };
+        let most = self.pace.payload(self.payload_limit);
+        match self.publish(FromDevice::Telemetry, most, write).await? {
+            Outcome::Sent(op) => {
+                if let Some(boot_unix_ms) = batch.boot_unix_ms {
+                    device.queue().note_sent(batch.end, boot_unix_ms);
+                }
+                self.begun = true;
+                self.pace.sent_telemetry(batch.data_points, now);
+                self.next_message = now + self.message_pause(&batch);
+                self.stalled = None;
+                // There is room: `may_send`.
+                let _ = self.batches.push_back((Sent::now(op), batch));
+            }
+            Outcome::TooLarge if self.payload_limit > LEAST_PAYLOAD => self.payload_limit /= 2,
+            Outcome::TooLarge => return Err(Failure::Known(CloudError::PacketLimit)),
+            // Replies are in the way, whose acknowledgements make room.
+            Outcome::NoRoom if !self.connection.session().is_publish_quiescent() => {
+                self.next_message = now + MESSAGE_PAUSE;
+                self.stalled.get_or_insert(now);
+            }
+            Outcome::NoRoom => return Err(Failure::Known(CloudError::PacketLimit)),
+        }
+        Ok(())
+    }
+}
