@@ -10,6 +10,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::error::ConfigError;
 use crate::event::Refusal;
+use crate::limits::Limits;
 
 /// What a server is started with. The default is a plain MQTT port and a page, both on free
 /// ports of this computer only, with the data in memory.
@@ -30,6 +31,8 @@ pub struct Config {
     pub http_names: Vec<String>,
     /// Where the data is kept.
     pub database: Database,
+    /// What each device may send.
+    pub limits: Limits,
 }
 
 impl Default for Config {
@@ -42,6 +45,7 @@ impl Default for Config {
             http: free,
             http_names: Vec::new(),
             database: Database::Memory,
+            limits: Limits::default(),
         }
     }
 }

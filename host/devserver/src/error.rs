@@ -75,14 +75,6 @@ pub enum CallError {
     /// It answered with something that is not JSON.
     #[error("the device answered with something that is not JSON")]
     NotJson,
-    /// The device has said that it takes no packets as large as this one: send less at once.
-    #[error("this is too large for the device: {size} bytes, and it takes packets of {limit}")]
-    TooLarge {
-        /// Length of the packet in bytes.
-        size: usize,
-        /// The device's Maximum Packet Size.
-        limit: usize,
-    },
     /// The database failed.
     #[error(transparent)]
     Store(StoreError),

@@ -7,7 +7,7 @@ pub(crate) use calls::Call;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use mqtt_protocol_core::mqtt::packet::Qos;
 use mqtt_protocol_core::mqtt::result_code::DisconnectReasonCode;
@@ -17,7 +17,7 @@ use tokio::sync::{broadcast, mpsc};
 use crate::config::Profile;
 use crate::error::CallError;
 use crate::event::{Event, Events};
-use crate::mqtt::message_len;
+use crate::limits::{Allowance, Cost, Limits};
 use crate::recent::Recent;
 use crate::store::{DeviceId, Scope, Store, StoreError};
 use crate::value::Datum;
@@ -31,6 +31,7 @@ const COMMANDS: usize = 256;
 pub(crate) struct Hub {
     pub(crate) store: Store,
     pub(crate) profile: Option<Profile>,
+    pub(crate) limits: Limits,
     events: broadcast::Sender<Arc<Event>>,
     pub(crate) recent: Recent,
     live: Mutex<Live>,
@@ -44,6 +45,8 @@ struct Live {
     /// When each device was last heard, since the start.
     heard: HashMap<DeviceId, i64>,
     next_session: u64,
+    /// What each device has left of its limits; ThingsBoard counts across connections too.
+    allowances: HashMap<DeviceId, Allowance>,
     calls: calls::Calls,
 }
 
@@ -52,29 +55,15 @@ struct Session {
     number: u64,
     name: String,
     protocol: &'static str,
-    largest: Option<usize>,
     commands: mpsc::Sender<Command>,
     rpc: Option<Qos>,
     attributes: Option<Qos>,
-}
-
-impl Session {
-    /// Whether the device takes a message.
-    fn check_size(&self, topic: &str, payload: &[u8], qos: Qos) -> Result<(), CallError> {
-        let size = message_len(topic, payload, qos);
-        match self.largest {
-            Some(limit) if size > limit => Err(CallError::TooLarge { size, limit }),
-            _ => Ok(()),
-        }
-    }
 }
 
 /// A device that connects.
 pub(crate) struct Arrival {
     pub(crate) name: String,
     pub(crate) protocol: &'static str,
-    /// The largest packet that it takes, in bytes, if it said so.
-    pub(crate) largest: Option<usize>,
 }
 
 /// What a connection is told to do.
@@ -117,10 +106,11 @@ pub(crate) fn now_ms() -> i64 {
 }
 
 impl Hub {
-    pub(crate) fn new(store: Store, profile: Option<Profile>) -> Self {
+    pub(crate) fn new(store: Store, profile: Option<Profile>, limits: Limits) -> Self {
         Self {
             store,
             profile,
+            limits,
             events: broadcast::channel(EVENTS).0,
             recent: Recent::default(),
             live: Mutex::default(),
@@ -178,7 +168,6 @@ impl Hub {
             number,
             name: arrival.name,
             protocol: arrival.protocol,
-            largest: arrival.largest,
             commands,
             rpc: None,
             attributes: None,
@@ -204,6 +193,18 @@ impl Hub {
             live.sessions.remove(&device);
         }
         replaced
+    }
+
+    /// Takes what a message costs from what a device may send.
+    ///
+    /// # Errors
+    /// The limit that it is too much for, in words.
+    pub(crate) fn charge(&self, device: DeviceId, cost: Cost) -> Result<(), String> {
+        let now = Instant::now();
+        let mut live = self.live();
+        let allowance = live.allowances.entry(device);
+        let allowance = allowance.or_insert_with(|| Allowance::new(&self.limits, now));
+        allowance.take(cost, now)
     }
 
     pub(crate) fn heard(&self, device: DeviceId, at_ms: i64) {
@@ -264,6 +265,7 @@ impl Hub {
         );
         let mut live = self.live();
         live.heard.remove(&device);
+        live.allowances.remove(&device);
         live.calls.forget(device);
     }
 
@@ -299,12 +301,6 @@ impl Hub {
         }
         let topic = FromServer::AttributesUpdate.topic();
         let payload = serde_json::Value::Object(message).to_string().into_bytes();
-        // Before it is stored: what cannot be told is not set.
-        if let Some(session) = self.live().sessions.get(&device)
-            && let Some(qos) = session.attributes
-        {
-            session.check_size(&topic, &payload, qos)?;
-        }
         let (stored, gone) = (values.clone(), deleted.clone());
         self.store
             .submit(move |db| {

@@ -54,7 +54,7 @@ impl Server {
     pub async fn start(config: Config) -> Result<Self, Error> {
         let tls = config.tls.map(tls::server_config).transpose()?;
         let store = Store::open(&config.database)?;
-        let hub = Arc::new(Hub::new(store, config.profile));
+        let hub = Arc::new(Hub::new(store, config.profile, config.limits));
         let (stop, stopped) = watch::channel(false);
         let (ready, started) = oneshot::channel();
         let runtime = Builder::new_current_thread().enable_all().build()?;
@@ -231,8 +231,8 @@ impl Server {
     /// subscribed is told.
     ///
     /// # Errors
-    /// [`CallError::NoSuchDevice`]; [`CallError::TooLarge`], or [`CallError::NotJson`] if it is
-    /// nested too deep, and nothing is set; or the database failed.
+    /// [`CallError::NoSuchDevice`]; [`CallError::NotJson`] if it is nested too deep, and nothing is
+    /// set; or the database failed.
     pub async fn set_shared_attribute(
         &self,
         device: &str,
@@ -243,7 +243,8 @@ impl Server {
         api::share(&self.hub.0, device, values).await
     }
 
-    /// Calls a device and waits for its answer, [`RPC_TIMEOUT`] at most.
+    /// Calls a device and waits for its answer, [`RPC_TIMEOUT`] at most. A device that is not
+    /// connected is called when it has come and subscribed, if that is within this time.
     ///
     /// # Errors
     /// [`CallError`] says why there is no answer.
@@ -253,11 +254,27 @@ impl Server {
         method: &str,
         params: serde_json::Value,
     ) -> Result<Box<RawValue>, CallError> {
-        let answer = self.call(device, method, params, Some(RPC_TIMEOUT)).await?;
+        self.send_rpc_for(device, method, params, RPC_TIMEOUT).await
+    }
+
+    /// The same with a time of the caller's: until it is over, the call comes again whenever the
+    /// device subscribes to calls without having answered it.
+    ///
+    /// # Errors
+    /// [`CallError`] says why there is no answer.
+    pub async fn send_rpc_for(
+        &self,
+        device: &str,
+        method: &str,
+        params: serde_json::Value,
+        wait: Duration,
+    ) -> Result<Box<RawValue>, CallError> {
+        let answer = self.call(device, method, params, wait, false).await?;
         answer.ok_or(CallError::NotJson)
     }
 
-    /// Calls a device without waiting for an answer.
+    /// Calls a device without waiting for an answer, only until the call is sent: [`RPC_TIMEOUT`]
+    /// at most.
     ///
     /// # Errors
     /// [`CallError`] says why it could not be sent.
@@ -267,7 +284,8 @@ impl Server {
         method: &str,
         params: serde_json::Value,
     ) -> Result<(), CallError> {
-        self.call(device, method, params, None).await.map(drop)
+        let sent = self.call(device, method, params, RPC_TIMEOUT, true).await;
+        sent.map(drop)
     }
 
     async fn call(
@@ -275,11 +293,15 @@ impl Server {
         device: &str,
         method: &str,
         params: serde_json::Value,
-        wait: Option<Duration>,
+        wait: Duration,
+        one_way: bool,
     ) -> Result<Option<Box<RawValue>>, CallError> {
         let (hub, device, method) = (self.hub.0.clone(), device.to_owned(), method.to_owned());
         // On the server's runtime, for the caller's may have no timer.
-        let call = async move { hub.call(&device, &method, &params.to_string(), wait).await };
+        let call = async move {
+            let params = params.to_string();
+            hub.call(&device, &method, &params, wait, one_way).await
+        };
         self.runtime
             .spawn(call)
             .await

@@ -31,10 +31,11 @@ impl From<CallError> for Failure {
     fn from(error: CallError) -> Self {
         let status = match error {
             CallError::NoSuchDevice => StatusCode::NOT_FOUND,
-            CallError::Offline | CallError::NotSubscribed => StatusCode::CONFLICT,
-            CallError::Timeout => StatusCode::GATEWAY_TIMEOUT,
+            // As ThingsBoard answers all three.
+            CallError::Offline | CallError::NotSubscribed | CallError::Timeout => {
+                StatusCode::GATEWAY_TIMEOUT
+            }
             CallError::NotJson => StatusCode::BAD_GATEWAY,
-            CallError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             CallError::Store(StoreError::Closed) => StatusCode::SERVICE_UNAVAILABLE,
             CallError::Store(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };
@@ -188,10 +189,10 @@ pub(super) async fn rpc(
         .timeout_ms
         .map_or(crate::RPC_TIMEOUT, Duration::from_millis)
         .min(longest);
-    let wait = (!call.one_way).then_some(wait);
-    let answer = page
+    let params = call.params.to_string();
+    let called = page
         .hub
-        .call(&name, &call.method, &call.params.to_string(), wait)
-        .await?;
+        .call(&name, &call.method, &params, wait, call.one_way);
+    let answer = called.await?;
     Ok(Json(json!({ "answer": answer })))
 }

@@ -25,10 +25,12 @@ pub(super) struct Calls {
     next: HashMap<DeviceId, u32>,
 }
 
-/// A call that waits for its answer.
+/// A call that waits for its answer, or to be sent.
 struct Unanswered {
     caller: Caller,
     call: Call,
+    /// It has no answer: it is done when it is sent.
+    one_way: bool,
     /// In the order of the calls.
     number: u32,
 }
@@ -78,76 +80,109 @@ impl Call {
 }
 
 impl Live {
-    /// The calls to a device that have no answer yet, oldest first.
-    pub(super) fn unanswered(&self, device: DeviceId) -> Vec<Call> {
+    /// The calls to a device that have no answer yet, oldest first, to be sent now.
+    pub(super) fn unanswered(&mut self, device: DeviceId) -> Vec<Call> {
         let waiting = self.calls.waiting.iter();
         let mut waiting: Vec<_> = waiting.filter(|((of, _), _)| *of == device).collect();
         waiting.sort_by_key(|(_, unanswered)| unanswered.number);
-        waiting
-            .into_iter()
+        let calls = waiting.into_iter();
+        let calls = calls
             .map(|(_, unanswered)| unanswered.call.clone())
-            .collect()
+            .collect();
+        let waiting = &mut self.calls.waiting;
+        let sent = waiting.extract_if(|(of, _), call| *of == device && call.one_way);
+        for (_, unanswered) in sent {
+            // Whoever made it may have given up in this moment.
+            let _ = unanswered.caller.send(Ok(Vec::new()));
+        }
+        calls
+    }
+
+    /// Why a call was not answered in its time.
+    fn blame(&self, device: DeviceId) -> CallError {
+        match self.sessions.get(&device).map(|session| session.rpc) {
+            None => CallError::Offline,
+            Some(None) => CallError::NotSubscribed,
+            Some(Some(_)) => CallError::Timeout,
+        }
     }
 }
 
 impl Hub {
-    /// Calls a device; `wait` is `None` for a one-way call, which has no answer.
+    /// Calls a device, and waits for its answer or, if it is called one way, until the call is sent.
     ///
-    /// ThingsBoard keeps a call for a device that is not there until the time is over; here it
-    /// fails at once, for a person is waiting.
+    /// A device that is not there, or does not listen, may come within this time, as with ThingsBoard.
     pub(crate) async fn call(
         &self,
         name: &str,
         method: &str,
         params: &str,
-        wait: Option<Duration>,
+        wait: Duration,
+        one_way: bool,
     ) -> Result<Option<Box<RawValue>>, CallError> {
         let device = self.device(name).await?;
         let method_json = serde_json::to_string(method).unwrap_or_default();
         let payload = format!("{{\"method\":{method_json},\"params\":{params}}}").into_bytes();
-        let (answer, received) = oneshot::channel();
-        let id = self.send(device, payload, wait.is_some().then_some(answer))?;
+        let (caller, received) = oneshot::channel();
+        let id = self.send(device, payload, caller, one_way)?;
         let call = (device, id);
-        let _waiting = wait.map(|_| Waiting { hub: self, call });
+        let _waiting = Waiting { hub: self, call };
         let sent = Event::RpcSent {
             device: name.to_owned(),
             id: id.number(),
             method: method.to_owned(),
         };
         self.emit(sent);
-        let Some(wait) = wait else { return Ok(None) };
-        match tokio::time::timeout(wait, received).await {
-            Err(_) => Err(CallError::Timeout),
-            Ok(Err(_)) => Err(StoreError::Closed.into()),
-            Ok(Ok(payload)) => Ok(Some(json_of(&payload?).ok_or(CallError::NotJson)?)),
+        let answer = match tokio::time::timeout(wait, received).await {
+            Err(_) => return Err(self.live().blame(device)),
+            Ok(Err(_)) => return Err(StoreError::Closed.into()),
+            Ok(Ok(payload)) => payload?,
+        };
+        if one_way {
+            return Ok(None);
         }
+        // An empty answer is none, and no mistake.
+        let answer = if answer.is_empty() {
+            b"null"
+        } else {
+            answer.as_slice()
+        };
+        Ok(Some(json_of(answer).ok_or(CallError::NotJson)?))
     }
 
-    /// Sends a call on its way, and notes who waits for the answer.
+    /// Sends a call on its way, now or when the device next asks for calls, and notes who waits.
     fn send(
         &self,
         device: DeviceId,
         payload: Vec<u8>,
-        answer: Option<Caller>,
+        caller: Caller,
+        one_way: bool,
     ) -> Result<RequestId, CallError> {
         let mut live = self.live();
         if live.calls.stopping {
             return Err(StoreError::Closed.into());
         }
-        let number = live.calls.next.get(&device).copied().unwrap_or_default();
+        let next = live.calls.next.entry(device).or_default();
+        let number = *next;
+        *next = number.wrapping_add(1);
         let id = RequestId::wrapping(number);
         let topic = FromServer::RpcRequest(id).topic();
-        let session = live.sessions.get(&device).ok_or(CallError::Offline)?;
-        let qos = session.rpc.ok_or(CallError::NotSubscribed)?;
-        session.check_size(&topic, &payload, qos)?;
         let call = Call { topic, payload };
-        let sent = session.commands.try_send(call.clone().command(qos));
-        sent.map_err(|_| CallError::Offline)?;
-        live.calls.next.insert(device, number.wrapping_add(1));
-        if let Some(caller) = answer {
+        let sent = match live.sessions.get(&device) {
+            Some(session) => session.rpc.is_some_and(|qos| {
+                let command = call.clone().command(qos);
+                session.commands.try_send(command).is_ok()
+            }),
+            None => false,
+        };
+        if sent && one_way {
+            // It is waited for right now.
+            let _ = caller.send(Ok(Vec::new()));
+        } else {
             let unanswered = Unanswered {
                 caller,
                 call,
+                one_way,
                 number,
             };
             live.calls.waiting.insert((device, id), unanswered);
@@ -188,11 +223,16 @@ mod tests {
     use super::*;
     use crate::config::Database;
     use crate::hub::{Arrival, Subscriptions};
+    use crate::limits::Limits;
     use crate::store::Store;
 
     #[tokio::test]
     async fn a_call_that_nobody_waits_for_any_more_is_forgotten() {
-        let hub = Hub::new(Store::open(&Database::Memory).unwrap(), None);
+        let hub = Hub::new(
+            Store::open(&Database::Memory).unwrap(),
+            None,
+            Limits::default(),
+        );
         let made = hub
             .store
             .submit(|db| db.create_with_token("bench", "token", 0));
@@ -201,15 +241,14 @@ mod tests {
         let arrival = Arrival {
             name: "bench".to_owned(),
             protocol: "MQTT 5",
-            largest: None,
         };
         let (number, mut commands) = hub.enter(device, arrival);
         let rpc = Some(Qos::AtLeastOnce);
         let attributes = None;
         hub.subscribed(device, number, Subscriptions { rpc, attributes }, true);
-        let wait = Some(Duration::from_secs(300));
+        let wait = Duration::from_secs(300);
         tokio::select! {
-            answer = hub.call("bench", "getStatus", "null", wait) => panic!("{answer:?}"),
+            answer = hub.call("bench", "getStatus", "null", wait, false) => panic!("{answer:?}"),
             command = commands.recv() => assert!(command.is_some()),
         }
         assert!(hub.live().calls.waiting.is_empty());

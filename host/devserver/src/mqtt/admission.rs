@@ -5,7 +5,7 @@ use std::sync::Arc;
 use mqtt_protocol_core::mqtt::result_code::ConnectReasonCode;
 
 use super::packets::Connect;
-use crate::event::Refusal;
+use crate::event::{Event, Refusal};
 use crate::hub::{Hub, now_ms};
 use crate::identity::{Certificates, ClientChain};
 use crate::store::{Admission, StoreError};
@@ -19,14 +19,18 @@ pub(super) async fn admit(
     connect: &Connect,
 ) -> Result<Result<Admission, (Refusal, ConnectReasonCode)>, StoreError> {
     if let Some(chain) = ClientChain::read(certificates) {
-        if let Err(refusal) = chain.check_dates() {
-            return Ok(Err((refusal, ConnectReasonCode::NotAuthorized)));
-        }
+        // The device is made, or its certificate replaced, during the handshake, and the dates are
+        // looked at afterwards: one whose certificate has expired exists, and is refused.
+        let dates = chain.check_dates();
         let profile = hub.profile.clone();
         let admitted = hub
             .store
             .submit(move |db| db.admit_chain(&chain, profile.as_ref(), now_ms()))
             .await?;
+        if let Ok(admission) = &admitted {
+            tell_changes(hub, admission);
+        }
+        let admitted = dates.and(admitted);
         return Ok(admitted.map_err(|refusal| (refusal, ConnectReasonCode::NotAuthorized)));
     }
     let refusal = match connect.user_name.clone() {
@@ -44,4 +48,13 @@ pub(super) async fn admit(
         ConnectReasonCode::NotAuthorized
     };
     Ok(Err((refusal, reason)))
+}
+
+fn tell_changes(hub: &Hub, admission: &Admission) {
+    let device = admission.name.clone();
+    if admission.created {
+        hub.emit(Event::Created { device });
+    } else if admission.replaced {
+        hub.emit(Event::CertificateReplaced { device });
+    }
 }

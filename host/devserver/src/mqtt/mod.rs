@@ -1,7 +1,7 @@
 //! MQTT 3.1.1 and 5: the listener, and one task for each connection.
 //!
-//! The protocol is `mqtt-protocol-core`'s; here are the sockets, ThingsBoard's topics and its
-//! rules of who may come in.
+//! The packets are `mqtt-protocol-core`'s; here are the sockets, ThingsBoard's topics and its rules of
+//! who may come in.
 
 mod admission;
 mod in_flight;
@@ -10,8 +10,6 @@ mod packets;
 mod publish;
 mod session;
 mod wire;
-
-pub(crate) use packets::message_len;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,23 +1,22 @@
 //! A device that is online: its messages, subscriptions and commands.
 
 use std::collections::{HashMap, VecDeque};
-use std::future::pending;
 use std::sync::Arc;
 
 use mqtt_protocol_core::mqtt::packet::Qos;
-use mqtt_protocol_core::mqtt::result_code::{DisconnectReasonCode, MqttError, PubackReasonCode};
+use mqtt_protocol_core::mqtt::result_code::{DisconnectReasonCode, PubackReasonCode};
 use thingsboard::{Topic, topic};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{mpsc, watch};
 use tokio::time::sleep_until;
 
-use super::in_flight::{InFlight, Work as InFlightWork, front};
-use super::packets::{self, Incoming, Publish, Replies, message_len};
-use super::publish::{Device, Done, Work};
+use super::in_flight::{InFlight, Settled, Work as InFlightWork, front};
+use super::packets::{Incoming, Publish, Replies};
+use super::publish::{Device, Work};
 use super::wire::Wire;
-use crate::error::CallError;
 use crate::event::Event;
 use crate::hub::{Call, Command, Hub, Subscriptions, now_ms};
+use crate::limits::Cost;
 use crate::store::StoreError;
 
 /// How many messages of one device may be on their way to the disk; the rest wait in its socket.
@@ -54,7 +53,6 @@ pub(super) struct Online<S> {
 /// How a connection ended.
 pub(super) struct End {
     pub(super) clean: bool,
-    pub(super) will: bool,
     cut: bool,
     pub(super) reason: String,
     /// What to tell a client of MQTT 5.
@@ -65,19 +63,15 @@ impl End {
     fn broken(reason: String) -> Self {
         Self {
             clean: false,
-            will: true,
             cut: false,
             reason,
             disconnect: None,
         }
     }
 
-    /// By command; a device that was deleted has no will.
+    /// By command.
     fn closed(code: DisconnectReasonCode) -> Self {
-        Self {
-            will: code != DisconnectReasonCode::AdministrativeAction,
-            ..Self::by_server("the server ended the connection", code)
-        }
+        Self::by_server("the server ended the connection", code)
     }
 
     fn by_server(reason: &str, code: DisconnectReasonCode) -> Self {
@@ -108,21 +102,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Online<S> {
     ) -> End {
         loop {
             while let Some(packet) = self.wire.take() {
-                if let Err(end) = self.incoming(packets::read(&packet)) {
+                if let Err(end) = self.incoming(packet) {
                     return end;
                 }
             }
             if let Err(error) = self.wire.flush().await {
                 return End::broken(format!("sending failed: {error}"));
             }
-            if let Some(fault) = self.wire.closing() {
-                return match fault {
-                    Some(MqttError::KeepAliveTimeout) => End::broken(
-                        "the device was silent for longer than its keep-alive allows".to_owned(),
-                    ),
-                    Some(error) => End::broken(format!("the device broke the protocol: {error:?}")),
-                    None => End::broken("the protocol ended the connection".to_owned()),
-                };
+            if let Some(fault) = self.wire.fault() {
+                // Whatever netty's codec cannot read, a packet that is too large among it.
+                let reason = format!("the device broke the protocol: {fault:?}");
+                return End::by_server(&reason, DisconnectReasonCode::MalformedPacket);
             }
             let silence_ends = self.wire.silence_ends();
             tokio::select! {
@@ -147,14 +137,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Online<S> {
                         return End::by_server("the device connected again", code);
                     }
                 },
-                () = async { match silence_ends {
-                    Some(at) => sleep_until(at).await,
-                    None => pending().await,
-                } } => self.wire.silent(),
+                () = sleep_until(silence_ends) => {
+                    let code = DisconnectReasonCode::MaximumConnectTime;
+                    return End::by_server("the device was silent for ten minutes", code);
+                }
                 _ = stop.changed() => {
-                    return End { will: false, ..End::by_server(
-                        "the server stops", DisconnectReasonCode::ServerShuttingDown,
-                    ) };
+                    let code = DisconnectReasonCode::ServerShuttingDown;
+                    return End::by_server("the server stops", code);
                 }
             }
         }
@@ -180,7 +169,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Online<S> {
                 }
                 let suback = self.replies.suback(packet_id, &granted);
                 if let Ok(packet) = suback {
-                    self.wire.send(packet);
+                    self.wire.send(&packet);
                     self.call_again(calls);
                     return Ok(());
                 }
@@ -198,25 +187,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Online<S> {
                 self.hub.heard(self.device.id, now_ms());
                 self.replies.pong()
             }
-            Incoming::Puback => return Ok(()),
-            Incoming::Disconnect { with_will } => {
-                let reason = "the device said goodbye".to_owned();
+            Incoming::Ignored => return Ok(()),
+            Incoming::Disconnect => {
+                let code = DisconnectReasonCode::NormalDisconnection;
                 return Err(End {
                     clean: true,
-                    will: with_will,
-                    ..End::broken(reason)
+                    ..End::by_server("the device said goodbye", code)
                 });
             }
-            Incoming::Connect(_) | Incoming::Unexpected => {
-                return Err(End::by_server(
-                    "the device sent a packet that does not belong here",
-                    DisconnectReasonCode::ProtocolError,
-                ));
-            }
+            // ThingsBoard takes it for the first one.
+            Incoming::Connect(connect) => self.replies.accept(!connect.clean),
         };
         match reply {
             Ok(packet) => {
-                self.wire.send(packet);
+                self.wire.send(&packet);
                 Ok(())
             }
             Err(error) => Err(End::broken(format!(
@@ -228,12 +212,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Online<S> {
     fn subscribe(&mut self, filter: String, qos: Qos) -> Option<Qos> {
         if !FILTERS.contains(&filter.as_str()) {
             let reason = "ThingsBoard has no such topic filter for devices".to_owned();
-            let device = self.device.name.clone();
-            self.hub.emit(Event::Rejected {
-                device,
-                topic: filter,
-                reason,
-            });
+            self.reject(&filter, reason);
             return None;
         }
         let granted = if qos == Qos::AtMostOnce {
@@ -247,7 +226,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Online<S> {
 
     /// Tells what the device has subscribed to; the calls that wait come back if it has asked for
     /// calls in this moment.
+    ///
+    /// Where a limit has no room for it, ThingsBoard grants the subscription and sends nothing.
     fn tell_subscriptions(&self, for_calls: bool) -> Vec<Call> {
+        if let Err(reason) = self.hub.charge(self.device.id, Cost::Message) {
+            self.reject("SUBSCRIBE", reason);
+            return Vec::new();
+        }
         let of = |filter| self.filters.get(filter).copied();
         let now = Subscriptions {
             rpc: of(RPC),
@@ -270,42 +255,26 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Online<S> {
         let Publish {
             topic,
             payload,
-            qos,
             packet_id,
         } = message;
-        if qos == Qos::ExactlyOnce {
-            let reason = "this server takes QoS 0 and 1".to_owned();
-            let device = self.device.name.clone();
-            self.hub.emit(Event::Rejected {
-                device,
-                topic,
-                reason,
-            });
-            return Err(End::by_server(
-                "the device published with QoS 2",
-                DisconnectReasonCode::QosNotSupported,
-            ));
-        }
         let work = match self.device.publish(&self.hub, &topic, payload) {
             Work::Store(stored) => InFlightWork::Storing(stored),
-            Work::Done(reply) => {
-                if let Some((topic, payload)) = reply {
-                    self.reply(&topic, &payload);
-                }
-                InFlightWork::Settled(PubackReasonCode::Success)
-            }
+            Work::Done(reply) => InFlightWork::Settled(PubackReasonCode::Success, reply),
             Work::End(topic, payload, reason) => {
                 self.reply(&topic, &payload);
                 let code = DisconnectReasonCode::ImplementationSpecificError;
                 return Err(End::by_server(reason, code));
             }
+            Work::Ignore(reason) => {
+                self.reject(&topic, reason);
+                return Ok(());
+            }
+            Work::Cut(code, reason) => {
+                self.reject(&topic, reason.clone());
+                return Err(End::by_server(&reason, code));
+            }
             Work::Refuse(code, reason) => {
-                let device = self.device.name.clone();
-                self.hub.emit(Event::Rejected {
-                    device,
-                    topic,
-                    reason,
-                });
+                self.reject(&topic, reason);
                 // `sendResponseForAdaptorErrorOrCloseContext`: only MQTT 5 has a word for it.
                 let told = code == PubackReasonCode::TopicNameInvalid
                     || (self.replies.is_v5() && packet_id.is_some());
@@ -315,27 +284,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Online<S> {
                         DisconnectReasonCode::PayloadFormatInvalid,
                     ));
                 }
-                InFlightWork::Settled(code)
+                InFlightWork::Settled(code, None)
             }
         };
         self.in_flight.push_back(InFlight { packet_id, work });
         Ok(())
     }
 
-    fn settled(
-        &mut self,
-        packet_id: Option<u16>,
-        work: Result<Result<Done, StoreError>, PubackReasonCode>,
-    ) -> Result<(), End> {
-        let code = match work {
-            Err(code) => code,
+    fn settled(&mut self, packet_id: Option<u16>, work: Settled) -> Result<(), End> {
+        let (code, reply) = match work {
+            Err(settled) => settled,
             Ok(stored) => match self.device.settle(&self.hub, stored) {
-                Ok(reply) => {
-                    if let Some((topic, payload)) = reply {
-                        self.reply(&topic, &payload);
-                    }
-                    PubackReasonCode::Success
-                }
+                Ok(reply) => (PubackReasonCode::Success, reply),
                 Err(StoreError::NoDevice) => {
                     return Err(End::closed(DisconnectReasonCode::AdministrativeAction));
                 }
@@ -349,9 +309,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Online<S> {
         if let Some(packet_id) = packet_id
             && let Ok(packet) = self.replies.puback(packet_id, code)
         {
-            self.wire.send(packet);
+            self.wire.send(&packet);
+        }
+        if let Some((topic, payload)) = reply {
+            self.reply(&topic, &payload);
         }
         Ok(())
+    }
+
+    fn reject(&self, topic: &str, reason: String) {
+        self.hub.emit(Event::Rejected {
+            device: self.device.name.clone(),
+            topic: topic.to_owned(),
+            reason,
+        });
     }
 
     /// Sends with the QoS that the device's subscription was granted, and 1 without one
@@ -366,30 +337,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Online<S> {
         self.publish(topic, payload, qos);
     }
 
+    /// Sends a message, however large: ThingsBoard ignores a client's Maximum Packet Size.
     fn publish(&mut self, topic: &Topic, payload: &[u8], qos: Qos) {
-        let size = message_len(topic, payload, qos);
-        if let Some(limit) = self.device.largest.filter(|&limit| size > limit) {
-            self.hub.emit(Event::Rejected {
-                device: self.device.name.clone(),
-                topic: topic.to_string(),
-                reason: CallError::TooLarge { size, limit }.to_string(),
-            });
-            return;
-        }
-        let packet_id = if qos == Qos::AtMostOnce {
-            None
-        } else {
-            self.wire.packet_id()
-        };
-        let sent = self
-            .replies
-            .publish(topic, payload, packet_id)
-            .is_ok_and(|packet| self.wire.publish(packet, packet_id));
-        if !sent {
-            log::warn!(
-                "{}: a message on {topic} could not be sent",
-                self.device.name
-            );
+        let packet_id = (qos != Qos::AtMostOnce).then(|| self.wire.packet_id());
+        match self.replies.publish(topic, payload, packet_id) {
+            Ok(packet) => self.wire.send(&packet),
+            Err(error) => {
+                let device = &self.device.name;
+                log::warn!("{device}: a message on {topic} could not be built: {error:?}");
+            }
         }
     }
 
@@ -405,10 +361,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Online<S> {
 
     /// Tells the client of the end and closes the stream.
     pub(super) async fn close(mut self, end: &End) {
-        if let Some(reason) = end.disconnect
-            && let Ok(Some(packet)) = self.replies.disconnect(reason)
-        {
-            self.wire.send(packet);
+        if let Some(reason) = end.disconnect {
+            self.wire.send_bytes(&self.replies.disconnect(reason));
         }
         if !end.cut {
             self.wire.close().await;

@@ -1,20 +1,19 @@
 //! The two versions of MQTT made one: what comes in, and what goes out.
 
-use mqtt_protocol_core::mqtt::Version;
+use mqtt_protocol_core::mqtt::connection::RawPacket;
 use mqtt_protocol_core::mqtt::packet::{
-    AssignedClientIdentifier, MaximumQos, Packet, Property, Qos, SharedSubscriptionAvailable,
-    SubEntry, SubscriptionIdentifierAvailable, v3_1_1 as v3, v5_0 as v5,
+    GenericPacketTrait, Packet, Qos, SubEntry, v3_1_1 as v3, v5_0 as v5,
 };
 use mqtt_protocol_core::mqtt::result_code::{
     ConnectReasonCode, ConnectReturnCode, DisconnectReasonCode, MqttError, PubackReasonCode,
     SubackReasonCode, SubackReturnCode, UnsubackReasonCode,
 };
+use mqtt_protocol_core::mqtt::{Arc, Version};
 
 /// A packet of a client, of either version.
 pub(super) enum Incoming {
     Connect(Connect),
     Publish(Publish),
-    Puback,
     Subscribe {
         packet_id: u16,
         filters: Vec<(String, Qos)>,
@@ -24,12 +23,9 @@ pub(super) enum Incoming {
         filters: Vec<String>,
     },
     Ping,
-    /// `with_will`: the client asks for its will although it says goodbye.
-    Disconnect {
-        with_will: bool,
-    },
-    /// What no client of this server has a reason to send.
-    Unexpected,
+    Disconnect,
+    /// What ThingsBoard reads and does nothing about: acknowledgements, and what only a server sends.
+    Ignored,
 }
 
 /// How a client introduces itself.
@@ -38,106 +34,106 @@ pub(super) struct Connect {
     pub(super) user_name: Option<String>,
     pub(super) has_password: bool,
     pub(super) clean: bool,
-    /// The largest packet that it takes, in bytes, if it said so (MQTT 5's Maximum Packet Size).
-    pub(super) largest: Option<usize>,
-    pub(super) will: Option<Will>,
-}
-
-/// What to publish if the client falls silent.
-#[derive(Clone)]
-pub(super) struct Will {
-    pub(super) topic: String,
-    pub(super) payload: Vec<u8>,
 }
 
 /// A message, `packet_id` being there for QoS 1 and 2.
 pub(super) struct Publish {
     pub(super) topic: String,
     pub(super) payload: Vec<u8>,
-    pub(super) qos: Qos,
     pub(super) packet_id: Option<u16>,
 }
 
 macro_rules! connect {
-    ($packet:ident, $clean:ident, $largest:expr) => {
+    ($packet:expr, $clean:ident) => {{
+        let packet = $packet;
         Incoming::Connect(Connect {
-            client_id: $packet.client_id().to_owned(),
-            user_name: $packet.user_name().map(str::to_owned),
-            has_password: $packet.password().is_some(),
-            clean: $packet.$clean(),
-            largest: $largest,
-            will: $packet.will_topic().map(|topic| Will {
-                topic: topic.to_owned(),
-                payload: $packet.will_payload().unwrap_or_default().to_vec(),
-            }),
+            client_id: packet.client_id().to_owned(),
+            user_name: packet.user_name().map(str::to_owned),
+            has_password: packet.password().is_some(),
+            clean: packet.$clean(),
         })
-    };
+    }};
 }
 
 macro_rules! publish {
-    ($packet:ident) => {
+    ($packet:expr) => {{
+        let (packet, _) = $packet;
         Incoming::Publish(Publish {
-            topic: $packet.topic_name().to_owned(),
-            payload: $packet.payload().as_slice().to_vec(),
-            qos: $packet.qos(),
-            packet_id: $packet.packet_id(),
+            topic: packet.topic_name().to_owned(),
+            payload: packet.payload().as_slice().to_vec(),
+            packet_id: packet.packet_id(),
         })
-    };
+    }};
 }
 
-/// Reads a packet of either version.
-pub(super) fn read(packet: &Packet) -> Incoming {
-    match packet {
-        Packet::V3_1_1Connect(p) => connect!(p, clean_session, None),
-        Packet::V5_0Connect(p) => connect!(p, clean_start, largest(p.props())),
-        Packet::V3_1_1Publish(p) => publish!(p),
-        Packet::V5_0Publish(p) => publish!(p),
-        Packet::V3_1_1Puback(_) | Packet::V5_0Puback(_) => Incoming::Puback,
-        Packet::V3_1_1Subscribe(p) => Incoming::Subscribe {
-            packet_id: p.packet_id(),
-            filters: filters(p.entries()),
-        },
-        Packet::V5_0Subscribe(p) => Incoming::Subscribe {
-            packet_id: p.packet_id(),
-            filters: filters(p.entries()),
-        },
-        Packet::V3_1_1Unsubscribe(p) => Incoming::Unsubscribe {
-            packet_id: p.packet_id(),
-            filters: p.entries().iter().map(|e| e.as_str().to_owned()).collect(),
-        },
-        Packet::V5_0Unsubscribe(p) => Incoming::Unsubscribe {
-            packet_id: p.packet_id(),
-            filters: p.entries().iter().map(|e| e.as_str().to_owned()).collect(),
-        },
-        Packet::V3_1_1Pingreq(_) | Packet::V5_0Pingreq(_) => Incoming::Ping,
-        Packet::V3_1_1Disconnect(_) => Incoming::Disconnect { with_will: false },
-        Packet::V5_0Disconnect(p) => Incoming::Disconnect {
-            with_will: p
-                .reason_code()
-                .is_some_and(|r| r != DisconnectReasonCode::NormalDisconnection),
-        },
-        _ => Incoming::Unexpected,
+macro_rules! subscribe {
+    ($packet:expr) => {{
+        let packet = $packet;
+        Incoming::Subscribe {
+            packet_id: packet.packet_id(),
+            filters: filters(packet.entries()),
+        }
+    }};
+}
+
+macro_rules! unsubscribe {
+    ($packet:expr) => {{
+        let packet = $packet;
+        let filters = packet.entries().iter();
+        Incoming::Unsubscribe {
+            packet_id: packet.packet_id(),
+            filters: filters.map(|e| e.as_str().to_owned()).collect(),
+        }
+    }};
+}
+
+/// The version of MQTT that a CONNECT speaks: its protocol level, behind the name `MQTT`.
+fn level(raw: &RawPacket) -> Option<Version> {
+    match raw.data_as_slice().get(6)? {
+        4 => Some(Version::V3_1_1),
+        5 => Some(Version::V5_0),
+        _ => None,
     }
 }
 
-fn largest(properties: &[Property]) -> Option<usize> {
-    properties.iter().find_map(|property| match property {
-        Property::MaximumPacketSize(size) => usize::try_from(size.val()).ok(),
-        _ => None,
-    })
+/// Reads a CONNECT, and which version it speaks.
+pub(super) fn read_first(raw: &RawPacket) -> Result<(Version, Incoming), MqttError> {
+    if raw.packet_type() != CONNECT {
+        return Err(MqttError::ProtocolError);
+    }
+    let version = level(raw).ok_or(MqttError::UnsupportedProtocolVersion)?;
+    Ok((version, read(raw, version)?))
 }
 
-/// Length in bytes of the packet with a message, without properties of MQTT 5.
-pub(crate) fn message_len(topic: &str, payload: &[u8], qos: Qos) -> usize {
-    let packet_id = if qos == Qos::AtMostOnce { 0 } else { 2 };
-    let remaining = 2 + topic.len() + packet_id + 1 + payload.len();
-    let length_field = match remaining {
-        0..0x80 => 1,
-        0x80..0x4000 => 2,
-        0x4000..0x20_0000 => 3,
-        _ => 4,
-    };
-    1 + length_field + remaining
+const CONNECT: u8 = 1;
+
+/// Reads a packet of either version. Only how it is written is checked, not whether it belongs here.
+pub(super) fn read(raw: &RawPacket, version: Version) -> Result<Incoming, MqttError> {
+    let v5 = version == Version::V5_0;
+    // What netty's `MqttDecoder` asks of the flags.
+    let flags_hold = !matches!(raw.packet_type(), 6 | 8 | 10) || (raw.flags() >> 1) & 3 == 1;
+    if !flags_hold {
+        return Err(MqttError::MalformedPacket);
+    }
+    Ok(match raw.packet_type() {
+        CONNECT if v5 => connect!(raw.parse_exact(v5::Connect::parse)?, clean_start),
+        CONNECT => connect!(raw.parse_exact(v3::Connect::parse)?, clean_session),
+        3 => {
+            let data = Arc::from(raw.data_as_slice());
+            match v5 {
+                true => publish!(v5::Publish::parse(raw.flags(), data)?),
+                false => publish!(v3::Publish::parse(raw.flags(), data)?),
+            }
+        }
+        8 if v5 => subscribe!(raw.parse_exact(v5::Subscribe::parse)?),
+        8 => subscribe!(raw.parse_exact(v3::Subscribe::parse)?),
+        10 if v5 => unsubscribe!(raw.parse_exact(v5::Unsubscribe::parse)?),
+        10 => unsubscribe!(raw.parse_exact(v3::Unsubscribe::parse)?),
+        12 => Incoming::Ping,
+        14 => Incoming::Disconnect,
+        0 => return Err(MqttError::MalformedPacket),
+        _ => Incoming::Ignored,
+    })
 }
 
 fn filters(entries: &[SubEntry]) -> Vec<(String, Qos)> {
@@ -149,7 +145,7 @@ fn filters(entries: &[SubEntry]) -> Vec<(String, Qos)> {
 
 /// Builds packets for a client of one version.
 ///
-/// What MQTT 3.1.1 has no word for is left out of the packet, or is `Ok(None)`.
+/// What MQTT 3.1.1 has no word for is left out of the packet, or is no packet at all.
 #[derive(Clone, Copy)]
 pub(super) struct Replies {
     v5: bool,
@@ -170,33 +166,21 @@ impl Replies {
         if self.v5 { "MQTT 5" } else { "MQTT 3.1.1" }
     }
 
-    /// A CONNACK that lets the client in; `assigned` is the identifier of one that gave none.
-    pub(super) fn accept(
-        self,
-        session_present: bool,
-        assigned: Option<&str>,
-    ) -> Result<Packet, MqttError> {
-        if !self.v5 {
-            let connack = v3::Connack::builder()
+    /// A CONNACK that lets the client in. It has no properties: a client is told of no limit.
+    pub(super) fn accept(self, session_present: bool) -> Result<Packet, MqttError> {
+        Ok(if self.v5 {
+            v5::Connack::builder()
+                .session_present(session_present)
+                .reason_code(ConnectReasonCode::Success)
+                .build()?
+                .into()
+        } else {
+            v3::Connack::builder()
                 .session_present(session_present)
                 .return_code(ConnectReturnCode::Accepted)
-                .build()?;
-            return Ok(connack.into());
-        }
-        let mut limits: Vec<Property> = vec![
-            MaximumQos::new(1)?.into(),
-            SharedSubscriptionAvailable::new(0)?.into(),
-            SubscriptionIdentifierAvailable::new(0)?.into(),
-        ];
-        if let Some(assigned) = assigned {
-            limits.push(AssignedClientIdentifier::new(assigned)?.into());
-        }
-        let connack = v5::Connack::builder()
-            .session_present(session_present)
-            .reason_code(ConnectReasonCode::Success)
-            .props(limits)
-            .build()?;
-        Ok(connack.into())
+                .build()?
+                .into()
+        })
     }
 
     /// A CONNACK that refuses; `reason` is MQTT 5's, and is put into the words of MQTT 3.1.1
@@ -332,37 +316,28 @@ impl Replies {
         })
     }
 
-    pub(super) fn disconnect(
-        self,
-        reason: DisconnectReasonCode,
-    ) -> Result<Option<Packet>, MqttError> {
-        if !self.v5 {
-            return Ok(None);
+    /// A DISCONNECT, which a server may send in MQTT 5 only.
+    pub(super) fn disconnect(self, reason: DisconnectReasonCode) -> Vec<u8> {
+        self.disconnect_as(reason as u8)
+    }
+
+    /// The same with the code of a CONNACK before it, of which not all are codes of a DISCONNECT
+    /// (`MqttTransportHandler.closeCtx`, thingsboard/thingsboard, commit
+    /// 292e6a36a120c2056a3c19b501d8245d9e6f2db0).
+    pub(super) fn disconnect_after(self, reason: ConnectReasonCode) -> Vec<u8> {
+        self.disconnect_as(reason as u8)
+    }
+
+    fn disconnect_as(self, code: u8) -> Vec<u8> {
+        const DISCONNECT: u8 = 14 << 4;
+        match self.v5 {
+            true => vec![DISCONNECT, 2, code, 0],
+            false => Vec::new(),
         }
-        Ok(Some(
-            v5::Disconnect::builder()
-                .reason_code(reason)
-                .build()?
-                .into(),
-        ))
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use mqtt_protocol_core::mqtt::packet::GenericPacketTrait;
-
-    use super::*;
-
-    #[test]
-    fn the_length_of_a_message_is_known_before_it_is_built() {
-        for length in [0, 100, 120, 121, 122, 16_370, 16_375, 16_380, 65_536] {
-            for (packet_id, qos) in [(None, Qos::AtMostOnce), (Some(1), Qos::AtLeastOnce)] {
-                let payload = vec![b'x'; length];
-                let packet = Replies { v5: true }.publish("a/b", &payload, packet_id);
-                let built = packet.unwrap().to_continuous_buffer().len();
-                assert_eq!(message_len("a/b", &payload, qos), built, "{length} {qos:?}");
-            }
-        }
-    }
+/// A packet as it goes over the line.
+pub(super) fn bytes(packet: &Packet) -> Vec<u8> {
+    packet.to_continuous_buffer()
 }

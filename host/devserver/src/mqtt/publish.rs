@@ -1,11 +1,13 @@
 //! What a device publishes, and what becomes of it.
 
-use mqtt_protocol_core::mqtt::result_code::PubackReasonCode;
-use thingsboard::json::Object;
-use thingsboard::{FromDevice, FromServer, Topic, rpc};
+use mqtt_protocol_core::mqtt::result_code::{DisconnectReasonCode, PubackReasonCode};
+use thingsboard::json::{Json, Object};
+use thingsboard::{FromDevice, FromServer, Topic};
 
 use crate::event::Event;
 use crate::hub::{Hub, now_ms};
+use crate::lenient;
+use crate::limits::Cost;
 use crate::store::{DeviceId, Pending, Scope, StoreError};
 use crate::value::{Datum, Record, parse_attributes, parse_telemetry};
 
@@ -13,16 +15,65 @@ use crate::value::{Datum, Record, parse_attributes, parse_telemetry};
 /// (`SECURITY_CLAIM_DURATION` in `thingsboard.yml`).
 const CLAIM_MS: i64 = 86_400_000;
 
+/// What begins the topics that end in a number; with anything else there they are a format error.
+const NUMBERED: [&str; 3] = [
+    "v1/devices/me/attributes/request/",
+    "v1/devices/me/rpc/request/",
+    "v1/devices/me/rpc/response/",
+];
+/// Topics of gateways, of which ThingsBoard says nothing at all to a device that is none.
+const GATEWAY: &str = "v1/gateway/";
+/// What a device asks the server itself for, not its rules.
+const SESSION_LIMITS: &str = "getSessionLimits";
+
 /// What is to be done with a message.
 pub(super) enum Work {
     /// It is being stored; acknowledge when that is done.
     Store(Pending<Done>),
-    /// It is done; acknowledge, after sending a reply if there is one.
+    /// It is done; acknowledge, then send the reply if there is one.
     Done(Option<(Topic, Vec<u8>)>),
     /// It is not acknowledged: after this message the connection ends.
     End(Topic, Vec<u8>, &'static str),
     /// It cannot be taken.
     Refuse(PubackReasonCode, String),
+    /// It cannot be taken, and nothing is said of it.
+    Ignore(String),
+    /// It is too much or too strange: the connection ends with this code, and it is not acknowledged.
+    Cut(DisconnectReasonCode, String),
+}
+
+/// Why a message is not taken.
+enum Trouble {
+    /// It is not ThingsBoard's format.
+    Format(String),
+    /// It is more than the device may send.
+    Limit(String),
+    /// ThingsBoard stumbles over it. Any exception that its handler does not expect ends in
+    /// `MqttTransportHandler.exceptionCaught`, which says that the server shuts down.
+    Stumble(&'static str),
+    /// ThingsBoard never answers it.
+    Silence(&'static str),
+}
+
+impl From<String> for Trouble {
+    fn from(reason: String) -> Self {
+        Self::Format(reason)
+    }
+}
+
+impl From<Trouble> for Work {
+    fn from(trouble: Trouble) -> Self {
+        match trouble {
+            Trouble::Format(reason) => Self::Refuse(PubackReasonCode::PayloadFormatInvalid, reason),
+            Trouble::Limit(reason) => {
+                Self::Cut(DisconnectReasonCode::ImplementationSpecificError, reason)
+            }
+            Trouble::Stumble(reason) => {
+                Self::Cut(DisconnectReasonCode::ServerShuttingDown, reason.to_owned())
+            }
+            Trouble::Silence(reason) => Self::Ignore(reason.to_owned()),
+        }
+    }
 }
 
 /// What was stored, to be told.
@@ -43,8 +94,6 @@ pub(super) struct Device {
     pub(super) name: String,
     /// Number of the connection.
     pub(super) session: u64,
-    /// The largest packet that it takes, in bytes, if it said so.
-    pub(super) largest: Option<usize>,
 }
 
 impl Device {
@@ -53,6 +102,12 @@ impl Device {
         let now = now_ms();
         hub.heard(self.id, now);
         let Some(kind) = FromDevice::parse(topic) else {
+            if topic.starts_with(GATEWAY) {
+                return Work::Ignore("this device is no gateway".to_owned());
+            }
+            if NUMBERED.iter().any(|prefix| topic.starts_with(prefix)) {
+                return Trouble::Format("the topic has to end in a number".to_owned()).into();
+            }
             let reason =
                 "this server has no such topic; see its README for those it has".to_owned();
             return Work::Refuse(PubackReasonCode::TopicNameInvalid, reason);
@@ -63,28 +118,31 @@ impl Device {
             FromDevice::AttributesRequest(id) => {
                 self.attributes_request(hub, &payload, FromServer::AttributesResponse(id).topic())
             }
-            FromDevice::RpcResponse(id) => {
+            FromDevice::RpcResponse(id) => self.charge(hub, Cost::Message).map(|()| {
                 hub.answered(self.id, &self.name, id, payload);
-                Ok(Work::Done(None))
-            }
+                Work::Done(None)
+            }),
             FromDevice::RpcRequest(id) => {
                 self.rpc_request(hub, &payload, FromServer::RpcResponse(id).topic())
             }
             FromDevice::Claim => self.claim(hub, &payload, now),
-            // As ThingsBoard answers if no firmware is assigned to the device
-            // (`MqttTransportHandler.sendOtaPackageError`, thingsboard/thingsboard, commit
-            // dfe65d5abc3aa959aaa853952d74943fbd6867bd).
-            FromDevice::FirmwareRequest { .. } => Ok(Work::End(
-                FromServer::FirmwareError.topic(),
-                b"NOT_FOUND".to_vec(),
-                "the device asked for firmware, and there is none",
-            )),
+            FromDevice::FirmwareRequest { .. } => self.firmware(hub, &payload),
         };
-        started.unwrap_or_else(|error| Work::Refuse(PubackReasonCode::PayloadFormatInvalid, error))
+        started.unwrap_or_else(Work::from)
     }
 
-    fn telemetry(&self, hub: &Hub, payload: &[u8], now: i64) -> Result<Work, String> {
-        let records = parse_telemetry(payload, now).map_err(|error| error.to_string())?;
+    fn charge(&self, hub: &Hub, cost: Cost) -> Result<(), Trouble> {
+        hub.charge(self.id, cost).map_err(Trouble::Limit)
+    }
+
+    fn telemetry(&self, hub: &Hub, payload: &[u8], now: i64) -> Result<Work, Trouble> {
+        let json = json(payload)?;
+        let records = parse_telemetry(json.as_bytes(), now).map_err(|error| error.to_string())?;
+        let points = records.iter().map(|record| record.values.len()).sum();
+        self.charge(hub, Cost::DataPoints(points))?;
+        if records.is_empty() {
+            return Err(Trouble::Silence("ThingsBoard never answers an empty list"));
+        }
         let id = self.id;
         Ok(Work::Store(hub.store.submit(move |db| {
             db.seen(id, now)?;
@@ -93,8 +151,10 @@ impl Device {
         })))
     }
 
-    fn attributes(&self, hub: &Hub, payload: &[u8], now: i64) -> Result<Work, String> {
-        let values = parse_attributes(payload).map_err(|error| error.to_string())?;
+    fn attributes(&self, hub: &Hub, payload: &[u8], now: i64) -> Result<Work, Trouble> {
+        let json = json(payload)?;
+        let values = parse_attributes(json.as_bytes()).map_err(|error| error.to_string())?;
+        self.charge(hub, Cost::DataPoints(values.len()))?;
         let id = self.id;
         Ok(Work::Store(hub.store.submit(move |db| {
             db.seen(id, now)?;
@@ -103,22 +163,54 @@ impl Device {
         })))
     }
 
+    /// As ThingsBoard answers if no firmware is assigned to the device
+    /// (`MqttTransportHandler.getOtaPackageCallback`, thingsboard/thingsboard, commit
+    /// 292e6a36a120c2056a3c19b501d8245d9e6f2db0).
+    fn firmware(&self, hub: &Hub, payload: &[u8]) -> Result<Work, Trouble> {
+        let size = String::from_utf8_lossy(payload);
+        let size = if size.is_empty() {
+            Ok(0)
+        } else {
+            size.parse::<i32>()
+        };
+        let size = size.map_err(|_| Trouble::Stumble("the size of a chunk has to be a number"))?;
+        let error: &[u8] = if i64::from(size) > i64::from(hub.limits.max_payload) {
+            b"PAYLOAD_TOO_LARGE"
+        } else {
+            self.charge(hub, Cost::Message)?;
+            b"NOT_FOUND"
+        };
+        let topic = FromServer::FirmwareError.topic();
+        let reason = "the device asked for firmware, and there is none";
+        Ok(Work::End(topic, error.to_vec(), reason))
+    }
+
     /// Source of which attributes are sent: thingsboard/thingsboard,
     /// `DeviceActorMessageProcessor.getAttributesKvEntries`, commit
     /// dfe65d5abc3aa959aaa853952d74943fbd6867bd: no keys at all means all, keys of one scope
     /// mean none of the other.
-    fn attributes_request(&self, hub: &Hub, payload: &[u8], topic: Topic) -> Result<Work, String> {
-        let object = Object::parse(payload).map_err(|error| error.to_string())?;
+    fn attributes_request(&self, hub: &Hub, payload: &[u8], topic: Topic) -> Result<Work, Trouble> {
+        let json = json(payload)?;
+        let object = Object::parse(json.as_bytes()).map_err(|error| error.to_string())?;
         let keys = |name| -> Result<Vec<String>, String> {
             let Some(list) = object.get(name) else {
                 return Ok(Vec::new());
             };
-            let list = list
-                .as_text()
+            let list = as_string(list)
                 .ok_or_else(|| format!("\"{name}\" has to be text: keys with commas between"))?;
-            Ok(list.to_string().split(',').map(str::to_owned).collect())
+            let list = list.trim_end_matches(',');
+            Ok(list.split(',').map(str::to_owned).collect())
         };
         let (client, shared) = (keys("clientKeys")?, keys("sharedKeys")?);
+        self.charge(hub, Cost::Message)?;
+        if client.iter().chain(&shared).any(String::is_empty) {
+            hub.emit(Event::Rejected {
+                device: self.name.clone(),
+                topic: topic.to_string(),
+                reason: "ThingsBoard never answers a request with an empty key".to_owned(),
+            });
+            return Ok(Work::Done(None));
+        }
         let id = self.id;
         Ok(Work::Store(hub.store.submit(move |db| {
             let all = client.is_empty() && shared.is_empty();
@@ -141,36 +233,41 @@ impl Device {
         })))
     }
 
-    fn rpc_request(&self, hub: &Hub, payload: &[u8], topic: Topic) -> Result<Work, String> {
-        let request = rpc::Request::parse(payload).map_err(|error| error.to_string())?;
-        let method = request.method.to_string();
-        let error = format!("this server has no rule engine, so nothing answers \"{method}\"");
+    fn rpc_request(&self, hub: &Hub, payload: &[u8], topic: Topic) -> Result<Work, Trouble> {
+        let json = json(payload)?;
+        let object = Object::parse(json.as_bytes()).map_err(|error| error.to_string())?;
+        let method = object.get("method").and_then(as_string);
+        let method = method.ok_or(Trouble::Stumble("a call has to have a \"method\""))?;
+        let reply = if method == SESSION_LIMITS {
+            Some((topic, hub.limits.answer().to_string().into_bytes()))
+        } else {
+            self.charge(hub, Cost::Message)?;
+            None
+        };
         hub.emit(Event::RpcReceived {
             device: self.name.clone(),
             method,
         });
-        let reply = serde_json::json!({ "error": error })
-            .to_string()
-            .into_bytes();
-        Ok(Work::Done(Some((topic, reply))))
+        Ok(Work::Done(reply))
     }
 
-    fn claim(&self, hub: &Hub, payload: &[u8], now: i64) -> Result<Work, String> {
+    fn claim(&self, hub: &Hub, payload: &[u8], now: i64) -> Result<Work, Trouble> {
         let (mut secret, mut duration_ms) = (String::new(), 0);
         if !payload.is_empty() {
-            let object = Object::parse(payload).map_err(|error| error.to_string())?;
+            let json = json(payload)?;
+            let object = Object::parse(json.as_bytes()).map_err(|error| error.to_string())?;
             if let Some(key) = object.get("secretKey") {
-                secret = key
-                    .as_text()
-                    .ok_or("\"secretKey\" has to be text")?
-                    .to_string();
+                secret = as_string(key).ok_or(Trouble::Stumble("\"secretKey\" has to be text"))?;
             }
             if let Some(duration) = object.get("durationMs") {
-                duration_ms = duration
+                let number = duration
                     .as_i64()
-                    .ok_or("\"durationMs\" has to be a whole number")?;
+                    .or_else(|| as_string(duration)?.parse().ok());
+                let fault = Trouble::Stumble("\"durationMs\" has to be a whole number");
+                duration_ms = number.ok_or(fault)?;
             }
         }
+        self.charge(hub, Cost::Message)?;
         let duration_ms = if duration_ms > 0 {
             duration_ms
         } else {
@@ -199,5 +296,30 @@ impl Device {
             Done::Reply(topic, payload) => return Ok(Some((topic, payload))),
         }
         Ok(None)
+    }
+}
+
+/// A payload as JSON.
+fn json(payload: &[u8]) -> Result<std::borrow::Cow<'_, str>, String> {
+    let fault = || match Json::parse(payload) {
+        Err(error) => error.to_string(),
+        Ok(_) => "this is no JSON".to_owned(),
+    };
+    lenient::json(payload).ok_or_else(fault)
+}
+
+/// A value as Gson's `getAsString` makes it text: a list of one is taken for what is in it.
+fn as_string(json: Json<'_>) -> Option<String> {
+    let mut json = json;
+    while let Some(mut elements) = json.as_array() {
+        match (elements.next(), elements.next()) {
+            (Some(only), None) => json = only,
+            _ => return None,
+        }
+    }
+    match json.as_text() {
+        Some(text) => Some(text.to_string()),
+        None if json.is_null() || json.as_object().is_some() => None,
+        None => Some(json.as_raw().to_owned()),
     }
 }

@@ -1,71 +1,84 @@
-//! One connection's bytes: the sans-IO protocol state tied to a stream.
+//! One connection's bytes: packets cut out of a stream and put into it.
+//!
+//! Like ThingsBoard's, which is netty's codec and no more, this end keeps no state of the protocol:
+//! it does not count what is unacknowledged, and ignores a client's keep-alive, Receive Maximum and
+//! Maximum Packet Size.
 
 use std::collections::VecDeque;
 use std::io;
 use std::time::Duration;
 
+use mqtt_protocol_core::mqtt::Version;
 use mqtt_protocol_core::mqtt::common::Cursor;
-use mqtt_protocol_core::mqtt::connection::{ConnectionOptions, Event, TimerKind};
-use mqtt_protocol_core::mqtt::packet::{GenericPacketTrait, Packet};
+use mqtt_protocol_core::mqtt::connection::{PacketBuildResult, PacketBuilder};
+use mqtt_protocol_core::mqtt::packet::Packet;
 use mqtt_protocol_core::mqtt::result_code::MqttError;
-use mqtt_protocol_core::mqtt::{Connection, Version, role};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, timeout};
 
-/// The largest packet taken: ThingsBoard's default of `NETTY_MAX_PAYLOAD_SIZE`
-/// (`application/src/main/resources/thingsboard.yml`, commit
-/// dfe65d5abc3aa959aaa853952d74943fbd6867bd), which netty's `MqttDecoder` holds the whole remaining
-/// length to; before that come a byte and the length's own three.
-const MAX_PACKET: u32 = 65_536 + 4;
-/// How many messages wait for a client that has as many as it can take (its Receive Maximum).
-const MOST_WAITING: usize = 1_000;
+use super::packets::{self, Incoming};
+
+/// How long a client may be silent: ThingsBoard's default of `TB_TRANSPORT_SESSIONS_INACTIVITY_TIMEOUT`
+/// (`application/src/main/resources/thingsboard.yml`, commit 292e6a36a120c2056a3c19b501d8245d9e6f2db0).
+const SILENCE: Duration = Duration::from_secs(600);
 /// How long a client may take to accept what it is sent.
 const WRITE_PATIENCE: Duration = Duration::from_secs(20);
 
 pub(super) struct Wire<S> {
     stream: S,
-    mqtt: Connection<role::Server>,
-    received: VecDeque<Packet>,
+    /// From the CONNECT on.
+    version: Option<Version>,
+    framing: PacketBuilder,
+    received: VecDeque<Incoming>,
     outgoing: Vec<u8>,
-    /// Messages of QoS 1 that the client has no room for until it acknowledges others.
-    waiting: VecDeque<(Packet, u16)>,
-    silence_ends: Option<Instant>,
-    /// The connection has to end once all is sent; why, if by the client's fault.
-    closing: Option<Option<MqttError>>,
+    last_packet_id: u16,
+    heard: Instant,
+    /// What the client did wrong; nothing is read behind it.
+    fault: Option<MqttError>,
     buffer: Box<[u8]>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
-    pub(super) fn new(stream: S) -> Self {
-        let options = ConnectionOptions::new().maximum_packet_size_recv(MAX_PACKET);
+    /// `largest` is that of a packet in bytes, without its type and length field: netty's
+    /// `MqttDecoder` holds the whole remaining length to it.
+    pub(super) fn new(stream: S, largest: u32) -> Self {
+        // The byte of the type, and the length field of the largest.
+        let header = match largest {
+            0..0x80 => 2,
+            0x80..0x4000 => 3,
+            0x4000..0x20_0000 => 4,
+            _ => 5,
+        };
         Self {
             stream,
-            mqtt: Connection::with_options(Version::Undetermined, options),
+            version: None,
+            framing: PacketBuilder::with_maximum_packet_size(largest.saturating_add(header)),
             received: VecDeque::new(),
             outgoing: Vec::new(),
-            waiting: VecDeque::new(),
-            silence_ends: None,
-            closing: None,
+            last_packet_id: 0,
+            heard: Instant::now(),
+            fault: None,
             buffer: vec![0; 4096].into_boxed_slice(),
         }
     }
 
-    pub(super) fn version(&self) -> Version {
-        self.mqtt.get_protocol_version()
+    /// What the client speaks, once it has said so.
+    pub(super) fn version(&self) -> Option<Version> {
+        self.version
     }
 
-    /// Whether the connection has to end, and what the client did wrong, if it did.
-    pub(super) fn closing(&self) -> Option<Option<MqttError>> {
-        self.closing
+    /// What the client did wrong, if it did: the connection has to end.
+    pub(super) fn fault(&self) -> Option<MqttError> {
+        self.fault
     }
 
     /// When the client will have been silent for too long.
-    pub(super) fn silence_ends(&self) -> Option<Instant> {
-        self.silence_ends
+    pub(super) fn silence_ends(&self) -> Instant {
+        self.heard + SILENCE
     }
 
     /// The next packet that has arrived.
-    pub(super) fn take(&mut self) -> Option<Packet> {
+    pub(super) fn take(&mut self) -> Option<Incoming> {
         self.received.pop_front()
     }
 
@@ -76,110 +89,43 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => 0,
             read => read?,
         };
-        // Taken out for the time of the loop, which has no await in it.
-        let buffer = std::mem::take(&mut self.buffer);
-        let mut cursor = Cursor::new(buffer.get(..length).unwrap_or_default());
-        // One call reads one packet, and nothing must be read behind a fault.
-        while cursor.position() < length as u64 && self.closing.is_none() {
-            let events = self.mqtt.recv(&mut cursor);
-            self.apply(events, true);
+        self.heard = Instant::now();
+        let mut cursor = Cursor::new(self.buffer.get(..length).unwrap_or_default());
+        while self.fault.is_none() {
+            let packet = match self.framing.feed(&mut cursor) {
+                PacketBuildResult::Incomplete => break,
+                PacketBuildResult::Error(error) => Err(error),
+                PacketBuildResult::Complete(raw) => match self.version {
+                    Some(version) => packets::read(&raw, version),
+                    None => packets::read_first(&raw).map(|(version, packet)| {
+                        self.version = Some(version);
+                        packet
+                    }),
+                },
+            };
+            match packet {
+                Ok(packet) => self.received.push_back(packet),
+                Err(error) => self.fault = Some(error),
+            }
         }
-        while self.has_room()
-            && let Some((packet, packet_id)) = self.waiting.pop_front()
-        {
-            self.send_or_release(packet, packet_id);
-        }
-        self.buffer = buffer;
         Ok(length > 0)
     }
 
-    /// Tells the protocol that the client was silent for too long.
-    pub(super) fn silent(&mut self) {
-        self.silence_ends = None;
-        let events = self.mqtt.notify_timer_fired(TimerKind::PingreqRecv);
-        self.apply(events, true);
-        self.closing
-            .get_or_insert(Some(MqttError::KeepAliveTimeout));
+    /// Queues a packet.
+    pub(super) fn send(&mut self, packet: &Packet) {
+        self.send_bytes(&packets::bytes(packet));
     }
 
-    /// Queues a packet; `false` if the protocol does not let it out now.
-    pub(super) fn send(&mut self, packet: Packet) -> bool {
-        let events = self.mqtt.send(packet);
-        self.apply(events, false)
+    /// Queues what is a packet already.
+    pub(super) fn send_bytes(&mut self, packet: &[u8]) {
+        self.outgoing.extend_from_slice(packet);
     }
 
-    fn has_room(&self) -> bool {
-        self.mqtt.get_receive_maximum_vacancy_for_send() != Some(0)
-    }
-
-    /// Queues a message of this packet identifier, which has one if it is of QoS 1; it waits while
-    /// the client has no room for it. `false` if too many wait, or the protocol does not let it
-    /// out.
-    pub(super) fn publish(&mut self, packet: Packet, packet_id: Option<u16>) -> bool {
-        let Some(packet_id) = packet_id else {
-            return self.send(packet);
-        };
-        if self.waiting.is_empty() && self.has_room() {
-            return self.send_or_release(packet, packet_id);
-        }
-        if self.waiting.len() == MOST_WAITING {
-            self.release(packet_id);
-            return false;
-        }
-        self.waiting.push_back((packet, packet_id));
-        true
-    }
-
-    /// A packet that is not let out takes no identifier along: the library keeps it.
-    fn send_or_release(&mut self, packet: Packet, packet_id: u16) -> bool {
-        let sent = self.send(packet);
-        if !sent {
-            self.release(packet_id);
-        }
-        sent
-    }
-
-    fn release(&mut self, packet_id: u16) {
-        let events = self.mqtt.release_packet_id(packet_id);
-        self.apply(events, false);
-    }
-
-    /// A packet identifier for a message of QoS 1; `None` if all are in use.
-    pub(super) fn packet_id(&mut self) -> Option<u16> {
-        self.mqtt.acquire_packet_id().ok()
-    }
-
-    fn apply(&mut self, events: Vec<Event>, received: bool) -> bool {
-        let mut sent = true;
-        for event in events {
-            match event {
-                Event::NotifyPacketReceived(packet) => self.received.push_back(packet),
-                Event::RequestSendPacket { packet, .. } => {
-                    self.outgoing
-                        .extend_from_slice(&packet.to_continuous_buffer());
-                }
-                Event::RequestTimerReset {
-                    kind: TimerKind::PingreqRecv,
-                    duration_ms,
-                } => {
-                    self.silence_ends = Some(Instant::now() + Duration::from_millis(duration_ms));
-                }
-                Event::RequestTimerCancel(TimerKind::PingreqRecv) => self.silence_ends = None,
-                Event::NotifyError(error) if received => self.closing = Some(Some(error)),
-                Event::NotifyError(error) => {
-                    log::debug!("a packet cannot be sent: {error:?}");
-                    sent = false;
-                }
-                Event::RequestClose => {
-                    self.closing.get_or_insert(None);
-                }
-                // The timers of a client, which this is not, and identifiers that are free again.
-                Event::RequestTimerReset { .. }
-                | Event::RequestTimerCancel(_)
-                | Event::NotifyPacketIdReleased(_) => {}
-            }
-        }
-        sent
+    /// The packet identifier of the next message of QoS 1: one after the other, from 1 again after
+    /// the last (`MqttDeviceAwareSessionContext.nextMsgId`).
+    pub(super) fn packet_id(&mut self) -> u16 {
+        self.last_packet_id = self.last_packet_id.checked_add(1).unwrap_or(1);
+        self.last_packet_id
     }
 
     /// Sends what is queued.
@@ -214,7 +160,8 @@ mod tests {
     use mqtt_protocol_core::mqtt::packet::{Qos, SubEntry, SubOpts, v3_1_1 as v3, v5_0 as v5};
 
     use super::*;
-    use crate::mqtt::packets::{self, Connect, Incoming, Replies};
+
+    const LARGEST: u32 = 65_536;
 
     /// What a well-behaved client sends: CONNECT with a will, SUBSCRIBE, PUBLISH, PINGREQ.
     fn conversation(version: Version) -> Vec<Vec<u8>> {
@@ -274,14 +221,11 @@ mod tests {
         let (mut client, server) = tokio::io::duplex(64 * 1024);
         client.write_all(bytes).await.unwrap();
         client.shutdown().await.unwrap();
-        let mut wire = Wire::new(server);
+        let mut wire = Wire::new(server, LARGEST);
         let mut understood = 0;
-        while wire.closing().is_none() && wire.receive().await.unwrap() {
+        while wire.fault().is_none() && wire.receive().await.unwrap() {
             while let Some(packet) = wire.take() {
-                understood += usize::from(!matches!(packets::read(&packet), Incoming::Unexpected));
-                if matches!(packets::read(&packet), Incoming::Connect(_)) {
-                    wire.send(Replies::new(wire.version()).accept(false, None).unwrap());
-                }
+                understood += usize::from(!matches!(packet, Incoming::Ignored));
             }
         }
         understood
@@ -314,35 +258,6 @@ mod tests {
         }
     }
 
-    /// More messages than there are identifiers, all larger than what the client takes.
-    #[tokio::test]
-    async fn a_message_that_is_not_let_out_takes_no_identifier_along() {
-        let (mut client, server) = tokio::io::duplex(64 * 1024);
-        let largest = mqtt_protocol_core::mqtt::packet::MaximumPacketSize::new(64).unwrap();
-        let connect = v5::Connect::builder().client_id("c").unwrap();
-        let connect = connect.props(vec![largest.into()]).build().unwrap();
-        client
-            .write_all(&connect.to_continuous_buffer())
-            .await
-            .unwrap();
-        let mut wire = Wire::new(server);
-        assert!(wire.receive().await.unwrap());
-        let replies = Replies::new(wire.version());
-        assert!(matches!(
-            packets::read(&wire.take().unwrap()),
-            Incoming::Connect(Connect {
-                largest: Some(64),
-                ..
-            })
-        ));
-        assert!(wire.send(replies.accept(false, None).unwrap()));
-        for _ in 0..70_000 {
-            let packet_id = wire.packet_id();
-            let packet = replies.publish("topic", &[0; 64], packet_id).unwrap();
-            assert!(packet_id.is_some() && !wire.publish(packet, packet_id));
-        }
-    }
-
     #[tokio::test]
     async fn a_conversation_is_understood_however_it_is_cut() {
         for version in [Version::V3_1_1, Version::V5_0] {
@@ -355,37 +270,42 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn messages_wait_for_a_client_that_takes_one_at_a_time() {
-        let (mut client, server) = tokio::io::duplex(64 * 1024);
-        // CONNECT of MQTT 5 with a Receive Maximum of 1.
-        let connect = b"\x10\x11\x00\x04MQTT\x05\x02\x00\x1e\x03\x21\x00\x01\x00\x01c";
-        client.write_all(connect).await.unwrap();
-        let mut wire = Wire::new(server);
-        assert!(wire.receive().await.unwrap() && wire.take().is_some());
-        let replies = Replies::new(wire.version());
-        assert!(wire.send(replies.accept(false, None).unwrap()));
-        wire.outgoing.clear();
-        let mut ids = Vec::new();
-        for number in 0..3 {
-            let id = wire.packet_id().unwrap();
-            let topic = thingsboard::FromServer::AttributesUpdate.topic();
-            let payload = format!("{{\"n\":{number}}}");
-            let packet = replies.publish(&topic, payload.as_bytes(), Some(id));
-            assert!(wire.publish(packet.unwrap(), Some(id)));
-            ids.push(id);
+    async fn identifiers_go_round_and_are_never_zero() {
+        let (_client, server) = tokio::io::duplex(64);
+        let mut wire = Wire::new(server, LARGEST);
+        let ids: Vec<_> = (0..0x1_0000).map(|_| wire.packet_id()).collect();
+        assert_eq!((ids[0], ids[0xfffe], ids[0xffff]), (1, 0xffff, 1));
+    }
+
+    #[tokio::test]
+    async fn a_packet_is_taken_to_the_limit_and_no_byte_more() {
+        for largest in [100, 127, 128, 16_383, 16_384, 65_536] {
+            for (length, fits) in [(largest, true), (largest + 1, false)] {
+                let mut header = vec![0x30];
+                let mut rest = length;
+                while rest > 127 {
+                    header.push((rest & 127) as u8 | 128);
+                    rest >>= 7;
+                }
+                header.push(rest as u8);
+                let connect = conversation(Version::V3_1_1).remove(0);
+                let mut bytes = [connect, header].concat();
+                bytes.extend_from_slice(b"\x00\x01t");
+                bytes.resize(bytes.len() + length as usize - 3, b'x');
+                let (mut client, server) = tokio::io::duplex(128 * 1024);
+                client.write_all(&bytes).await.unwrap();
+                client.shutdown().await.unwrap();
+                let mut wire = Wire::new(server, largest);
+                while wire.fault().is_none() && wire.receive().await.unwrap() {}
+                assert!(matches!(wire.take(), Some(Incoming::Connect(_))));
+                let taken = matches!(wire.take(), Some(Incoming::Publish(_)));
+                assert_eq!(
+                    (taken, wire.fault().is_none()),
+                    (fits, fits),
+                    "{largest} {length}"
+                );
+            }
         }
-        for (number, id) in ids.into_iter().enumerate() {
-            let sent = std::mem::take(&mut wire.outgoing);
-            let text = format!("{{\"n\":{number}}}");
-            assert!(
-                sent.ends_with(text.as_bytes()),
-                "message {number}: {sent:?}"
-            );
-            let [high, low] = id.to_be_bytes();
-            client.write_all(&[0x40, 2, high, low]).await.unwrap();
-            assert!(wire.receive().await.unwrap() && wire.take().is_some());
-        }
-        assert!(wire.outgoing.is_empty());
     }
 
     #[tokio::test]
@@ -398,10 +318,10 @@ mod tests {
         .concat();
         let (mut client, server) = tokio::io::duplex(64 * 1024);
         client.write_all(&bytes).await.unwrap();
-        let mut wire = Wire::new(server);
-        while wire.closing().is_none() {
+        let mut wire = Wire::new(server, LARGEST);
+        while wire.fault().is_none() {
             assert!(wire.receive().await.unwrap());
         }
-        assert_eq!(wire.closing(), Some(Some(MqttError::PacketTooLarge)));
+        assert_eq!(wire.fault(), Some(MqttError::PacketTooLarge));
     }
 }

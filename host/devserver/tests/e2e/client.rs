@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use mqtt_protocol_core::mqtt::common::Cursor;
 use mqtt_protocol_core::mqtt::connection::Event;
 use mqtt_protocol_core::mqtt::packet::{
-    GenericPacketTrait, MaximumPacketSize, Packet, Qos, SubEntry, SubOpts, v5_0 as v5,
+    GenericPacketTrait, Packet, Qos, SubEntry, SubOpts, v5_0 as v5,
 };
 use mqtt_protocol_core::mqtt::result_code::{ConnectReasonCode, DisconnectReasonCode};
 use mqtt_protocol_core::mqtt::{Connection, Version, role};
@@ -25,8 +25,6 @@ pub(crate) struct Greeting<'a> {
     pub(crate) token: Option<&'a str>,
     /// Topic and payload of its last will.
     pub(crate) will: Option<(&'a str, &'a str)>,
-    /// The largest packet that it takes.
-    pub(crate) largest: Option<u32>,
 }
 
 impl Greeting<'_> {
@@ -41,10 +39,6 @@ impl Greeting<'_> {
         if let Some((topic, payload)) = self.will {
             let will = connect.will_message(topic, payload, Qos::AtLeastOnce, false);
             connect = will.unwrap();
-        }
-        if let Some(largest) = self.largest {
-            let largest = MaximumPacketSize::new(largest).unwrap();
-            connect = connect.props(vec![largest.into()]);
         }
         connect.build().unwrap()
     }

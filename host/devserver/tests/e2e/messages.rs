@@ -1,12 +1,13 @@
 //! Mosquitto's clients as devices: what they publish, ask for and are sent.
 
 use std::process::Stdio;
+use std::time::Duration;
 
 use crate::bench::{ATTRIBUTES, Bench, TELEMETRY, VERSIONS, assert_success, event, watch, within};
 use crate::client::{Client, Greeting};
-use devserver::{CallError, Config, Datum, Event, Server};
+use devserver::{CallError, Config, Datum, Event, Limits, Server};
 use mqtt_protocol_core::mqtt::packet::Qos;
-use mqtt_protocol_core::mqtt::result_code::DisconnectReasonCode;
+use mqtt_protocol_core::mqtt::result_code::{ConnectReasonCode, DisconnectReasonCode};
 use serde_json::json;
 
 #[tokio::test]
@@ -106,15 +107,16 @@ async fn a_device_asks_and_is_answered() {
         );
         assert_eq!(client.message().await, response);
     }
-    client
-        .publish(
-            "v1/devices/me/rpc/request/3",
-            r#"{"method":"getTime","params":{}}"#,
-        )
-        .await;
+    // It has no rules that would answer; what a session may send it says itself.
+    for method in ["getTime", "getSessionLimits"] {
+        let call = json!({ "method": method, "params": {} }).to_string();
+        client.publish("v1/devices/me/rpc/request/3", &call).await;
+    }
     let (topic, answer) = client.message().await;
     assert_eq!(topic, "v1/devices/me/rpc/response/3");
-    assert!(answer.contains("no rule engine"), "{answer}");
+    let limits: serde_json::Value = serde_json::from_str(&answer).unwrap();
+    assert_eq!(limits["maxPayloadSize"], 65_536);
+    assert_eq!(limits["rateLimits"]["messages"], json!(null));
     let mut events = server.events();
     client
         .publish(
@@ -176,10 +178,13 @@ async fn calls_are_answered_or_not() {
     let server = bench.start().await;
     let device = bench.device(&bench.pki.device("SN-1").unwrap());
     assert_success(&device.publish(&server, "mqttv5", TELEMETRY, "{}").await);
-    let offline = server.send_rpc("SN-1", "getStatus", json!({})).await;
-    assert!(matches!(offline, Err(devserver::CallError::Offline)));
+    let soon = Duration::from_millis(50);
+    let offline = server
+        .send_rpc_for("SN-1", "getStatus", json!({}), soon)
+        .await;
+    assert!(matches!(offline, Err(CallError::Offline)));
     let unknown = server.send_rpc("SN-9", "getStatus", json!({})).await;
-    assert!(matches!(unknown, Err(devserver::CallError::NoSuchDevice)));
+    assert!(matches!(unknown, Err(CallError::NoSuchDevice)));
 
     for version in VERSIONS {
         let mut events = server.events();
@@ -304,59 +309,111 @@ async fn packets_are_taken_to_thingsboards_limit() {
         } else {
             client.force(1, TELEMETRY, &payload).await;
             let (reason, acknowledged) = client.end().await;
-            assert_eq!(reason, Some(DisconnectReasonCode::PacketTooLarge));
+            assert_eq!(reason, Some(DisconnectReasonCode::MalformedPacket));
             assert!(acknowledged.is_empty());
         }
     }
     server.stop().await;
 }
 
-/// A device says how large a packet it takes: what is larger is the caller's to hear of.
+/// As with ThingsBoard, a caller may call a device that is on its way.
 #[tokio::test]
-async fn what_is_too_large_for_a_device_is_told_to_the_caller() {
+async fn a_call_waits_for_a_device_that_is_not_there_yet() {
     let server = Server::start(Config::default()).await.unwrap();
     let token = server.create_device("bench", None).await.unwrap().unwrap();
+    let one_way = server.send_one_way_rpc("bench", "reboot", json!(null));
+    let called = server.send_rpc("bench", "getStatus", json!(null));
+    let device = async {
+        let mut client = Client::connect(server.mqtt_addr(), &token).await;
+        client.subscribe("v1/devices/me/rpc/request/+").await;
+        for (id, method) in ["reboot", "getStatus"].into_iter().enumerate() {
+            let (topic, payload) = client.message().await;
+            assert_eq!(topic, format!("v1/devices/me/rpc/request/{id}"));
+            assert!(payload.contains(method), "{payload}");
+        }
+        client.publish("v1/devices/me/rpc/response/1", "").await;
+        // The one-way call is over: it does not come again.
+        client.subscribe("v1/devices/me/rpc/request/+").await;
+    };
+    let (sent, answer, ()) = tokio::join!(one_way, called, device);
+    sent.unwrap();
+    assert_eq!(answer.unwrap().get(), "null", "an empty answer is none");
+    server.stop().await;
+}
+
+/// ThingsBoard's limits: no acknowledgement, and the end, of which its log says nothing.
+#[tokio::test]
+async fn a_device_that_sends_more_than_its_limits_is_cut_off() {
+    let limits = Limits {
+        telemetry_messages: Some("4:3600".parse().unwrap()),
+        telemetry_data_points: Some("5:3600".parse().unwrap()),
+        ..Limits::default()
+    };
+    let config = Config {
+        limits,
+        ..Config::default()
+    };
+    let server = Server::start(config).await.unwrap();
+    let mut events = server.events();
+    let token = server.create_device("bench", None).await.unwrap().unwrap();
+    let mut client = Client::connect(server.mqtt_addr(), &token).await;
+    client.publish(TELEMETRY, r#"{"a":1,"b":2,"c":3}"#).await;
+    // A batch is refused whole.
+    let batch = r#"[{"ts":1,"values":{"a":1}},{"ts":2,"values":{"a":2,"b":2}}]"#;
+    client.publish(TELEMETRY, batch).await;
+    let (reason, acknowledged) = client.end().await;
+    let code = DisconnectReasonCode::ImplementationSpecificError;
+    assert_eq!((reason, acknowledged), (Some(code), vec![1]));
+    let rejected = event(&mut events, |e| matches!(e, Event::Rejected { .. })).await;
+    let told = matches!(&rejected, Event::Rejected { reason, .. } if reason.contains("5:3600"));
+    assert!(told, "{rejected:?}");
+    // What it may send is the device's, whichever its connection.
+    let mut client = Client::connect(server.mqtt_addr(), &token).await;
+    client.publish(ATTRIBUTES, r#"{"a":1,"b":2}"#).await;
+    assert_eq!(client.acknowledgements(1).await, [1]);
+    let limits = r#"{"method":"getSessionLimits","params":{}}"#;
+    client.publish("v1/devices/me/rpc/request/1", limits).await;
+    let answer: serde_json::Value = serde_json::from_str(&client.message().await.1).unwrap();
+    assert_eq!(answer["rateLimits"]["telemetryDataPoints"], "5:3600");
+    client.publish(TELEMETRY, "{}").await;
+    assert_eq!(
+        client.acknowledgements(1).await.len(),
+        1,
+        "no values, no points"
+    );
+    client.publish(TELEMETRY, r#"{"a":1}"#).await;
+    assert_eq!(client.end().await, (Some(code), vec![]));
+    server.stop().await;
+}
+
+/// Of connects too: CONNACK and DISCONNECT with 0x9F.
+#[tokio::test]
+async fn a_device_that_connects_too_often_is_refused() {
+    let limits = Limits {
+        messages: Some("2:3600".parse().unwrap()),
+        ..Limits::default()
+    };
+    let config = Config {
+        limits,
+        ..Config::default()
+    };
+    let server = Server::start(config).await.unwrap();
+    let token = server.create_device("bench", None).await.unwrap().unwrap();
+    // This connect, and one request.
+    let mut client = Client::connect(server.mqtt_addr(), &token).await;
+    let request = "v1/devices/me/attributes/request/1";
+    client.publish(request, "{}").await;
+    assert_eq!(client.message().await.1, "{}");
+    client.publish(request, "{}").await;
+    let code = DisconnectReasonCode::ImplementationSpecificError;
+    assert_eq!(client.end().await, (Some(code), vec![]));
+    let stream = tokio::net::TcpStream::connect(server.mqtt_addr()).await;
     let greeting = Greeting {
         token: Some(&token),
-        largest: Some(100),
         ..Greeting::default()
     };
-    let mut client = Client::connect_as(server.mqtt_addr(), greeting).await;
-    client.subscribe(ATTRIBUTES).await;
-    client.subscribe("v1/devices/me/rpc/request/+").await;
-    let long = "x".repeat(100);
-    let set = server.set_shared_attribute("bench", "long", json!(long));
-    assert!(matches!(
-        set.await,
-        Err(CallError::TooLarge { limit: 100, .. })
-    ));
-    assert!(server.shared_attributes("bench").await.unwrap().is_empty());
-    let called = server.send_rpc("bench", &long, json!(null)).await;
-    let told = called.unwrap_err().to_string();
-    assert!(told.contains("too large for the device"), "{told}");
-    let called = server.send_one_way_rpc("bench", &long, json!(null)).await;
-    assert!(matches!(called, Err(CallError::TooLarge { .. })));
-    // An answer that is too large is told as well; what fits still comes.
-    let mut events = server.events();
-    client
-        .publish(
-            "v1/devices/me/rpc/request/1",
-            &json!({ "method": long, "params": {} }).to_string(),
-        )
-        .await;
-    let rejected = event(&mut events, |e| matches!(e, Event::Rejected { .. })).await;
-    assert!(matches!(rejected, Event::Rejected { reason, .. } if reason.contains("too large")));
-    server
-        .send_one_way_rpc("bench", "reboot", json!(null))
-        .await
-        .unwrap();
-    assert_eq!(
-        client.message().await,
-        (
-            "v1/devices/me/rpc/request/0".to_owned(),
-            r#"{"method":"reboot","params":null}"#.to_owned()
-        )
-    );
+    let refused = Client::greet(stream.unwrap(), greeting).await.err();
+    assert_eq!(refused, Some(ConnectReasonCode::ConnectionRateExceeded));
     server.stop().await;
 }
 
@@ -389,7 +446,8 @@ async fn what_is_not_thingsboards_is_refused() {
         (TELEMETRY, "[1]"),
         (ATTRIBUTES, "[]"),
         ("v1/devices/me/nonsense", "{}"),
-        ("v1/devices/me/attributes/request/1", r#"{"clientKeys":1}"#),
+        ("v1/devices/me/attributes/request/1", r#"{"clientKeys":{}}"#),
+        ("v1/devices/me/attributes/request/one", "{}"),
     ] {
         let output = device.publish(&server, "mqttv5", topic, payload).await;
         let told = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -411,40 +469,22 @@ async fn what_is_not_thingsboards_is_refused() {
     server.stop().await;
 }
 
+/// ThingsBoard takes a will only from a Sparkplug device.
 #[tokio::test]
-async fn a_will_is_published_when_a_device_falls_silent() {
-    let bench = Bench::new();
-    let server = bench.start().await;
-    let device = bench.device(&bench.pki.device("SN-1").unwrap());
-    for (version, state) in VERSIONS.into_iter().zip(["lost", "gone"]) {
-        let mut events = server.events();
-        let mut command = device.command("mosquitto_sub", &server, version);
-        command.args([
-            "-t",
-            ATTRIBUTES,
-            "--will-topic",
-            ATTRIBUTES,
-            "--will-payload",
-        ]);
-        command.arg(format!("{{\"state\":\"{state}\"}}"));
-        let mut child = command.spawn().unwrap();
-        event(&mut events, |e| matches!(e, Event::Subscribed { .. })).await;
-        child.kill().unwrap();
-        child.wait().unwrap();
-        event(&mut events, |e| {
-            matches!(
-                e,
-                Event::Disconnected {
-                    clean: false,
-                    replaced: false,
-                    ..
-                }
-            )
-        })
-        .await;
-        event(&mut events, |e| matches!(e, Event::ClientAttributes { .. })).await;
-        let attributes = server.client_attributes("SN-1").await.unwrap();
-        assert_eq!(attributes["state"], Datum::Text(state.to_owned()));
-    }
+async fn a_will_is_ignored() {
+    let server = Server::start(Config::default()).await.unwrap();
+    let token = server.create_device("bench", None).await.unwrap().unwrap();
+    let greeting = Greeting {
+        token: Some(&token),
+        will: Some((ATTRIBUTES, r#"{"state":"lost"}"#)),
+        ..Greeting::default()
+    };
+    let mut events = server.events();
+    drop(Client::connect_as(server.mqtt_addr(), greeting).await);
+    event(&mut events, |e| matches!(e, Event::Disconnected { .. })).await;
+    server.create_device("another", None).await.unwrap();
+    let next = event(&mut events, |e| e.device().is_some()).await;
+    assert!(matches!(next, Event::Created { .. }), "{next:?}");
+    assert!(server.client_attributes("bench").await.unwrap().is_empty());
     server.stop().await;
 }

@@ -79,7 +79,7 @@ async fn the_page_shows_devices_live_and_calls_them() {
     );
     assert_eq!(client.message().await.1, r#"{"telemetryIntervalMs":250}"#);
 
-    // A call, and its answer; and one that the device does not listen to.
+    // A call, and its answer; and one that the device does not listen to in its time.
     browser.click("#rpc-presets button");
     browser.click("#rpc-send");
     browser.until("document.querySelector('#rpc-answers li').dataset.state === 'failed'");
@@ -90,7 +90,7 @@ async fn the_page_shows_devices_live_and_calls_them() {
     );
     let complaints = browser.complaints();
     assert!(
-        complaints.len() == 1 && complaints[0].contains("409"),
+        complaints.len() == 1 && complaints[0].contains("504"),
         "{complaints:?}"
     );
     client.subscribe("v1/devices/me/rpc/request/+").await;

@@ -9,7 +9,9 @@ use std::pin::pin;
 use anyhow::{Result, bail};
 use clap::Args;
 use device::clock::Date;
-use devserver::{Config, ConfigError, Database, Error, Event, Profile, Server, Tls};
+use devserver::{
+    Config, ConfigError, Database, Error, Event, Limits, Profile, RateLimit, Server, Tls,
+};
 use x509_parser::pem::Pem;
 
 use super::pki::show::alternative_names;
@@ -56,12 +58,45 @@ pub(crate) struct Cmd {
     /// Print telemetry too
     #[arg(long)]
     telemetry: bool,
+    #[command(flatten)]
+    limits: LimitArgs,
+}
+
+/// What each device may send, as a tenant profile of ThingsBoard says it. A device that sends more
+/// is cut off with DISCONNECT 0x83.
+#[derive(Args)]
+#[command(next_help_heading = "Limits for each device, as COUNT:SECONDS,… (10:1,300:60)")]
+struct LimitArgs {
+    /// Messages without values: connects, subscriptions, requests, answers
+    #[arg(long, value_name = "LIMIT")]
+    limit_messages: Option<RateLimit>,
+    /// Messages with telemetry or attributes
+    #[arg(long, value_name = "LIMIT")]
+    limit_telemetry_messages: Option<RateLimit>,
+    /// Values in them; ThingsBoard's public cloud has 15000:3600
+    #[arg(long, value_name = "LIMIT")]
+    limit_data_points: Option<RateLimit>,
+    /// The largest packet, in bytes behind its length
+    #[arg(long, default_value_t = Limits::default().max_payload, value_name = "BYTES")]
+    limit_payload: u32,
+}
+
+impl LimitArgs {
+    fn limits(&self) -> Limits {
+        Limits {
+            messages: self.limit_messages.clone(),
+            telemetry_messages: self.limit_telemetry_messages.clone(),
+            telemetry_data_points: self.limit_data_points.clone(),
+            max_payload: self.limit_payload,
+        }
+    }
 }
 
 const AFTER_HELP: &str = "\
 Examples:
   esptb pki init && esptb pki server 192.168.1.20 && esptb serve
   esptb serve --mqtt 0.0.0.0:0 --http 127.0.0.1:0    on free ports, which are printed
+  esptb serve --limit-data-points 15000:3600         as strict as ThingsBoard's public cloud
 
 Devices find it by their settings.json: {\"broker\": \"mqtts://192.168.1.20\"}.
 Ctrl-C ends it; the data is kept.";
@@ -126,6 +161,7 @@ impl Cmd {
             http: self.http,
             http_names: self.http_name.clone(),
             database: Database::File(self.database.clone()),
+            limits: self.limits.limits(),
         })
     }
 
