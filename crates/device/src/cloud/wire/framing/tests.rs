@@ -8,10 +8,16 @@ const MOST: u32 = 200;
 
 /// Gives a stream to a library that takes `at_once` bytes at a time, read `at_once` at a time.
 fn run(stream: &[u8], at_once: usize) -> (Vec<u8>, Vec<Noticed>) {
+    run_in_pieces(stream, || at_once)
+}
+
+/// The same with pieces of any size.
+fn run_in_pieces(stream: &[u8], mut size: impl FnMut() -> usize) -> (Vec<u8>, Vec<Noticed>) {
     let mut framing = Framing::new(MOST);
     let (mut out, mut noticed) = (Vec::new(), Vec::new());
     let mut rest = stream;
     loop {
+        let at_once = size();
         let take = |most: u32, rest: &mut &[u8]| {
             let (taken, left) = rest.split_at(at_once.min(most as usize).min(rest.len()));
             *rest = left;
@@ -192,5 +198,44 @@ fn no_bytes_panic() {
         run(&[byte; 64], 3);
         run(&[0x30, 0xff, 0x01, byte, byte, byte, byte, byte], 1);
         run(&[0xe0, 0xff, 0xff, 0xff, byte, 1, 2, 3], 2);
+    }
+}
+
+#[test]
+fn any_packets_in_any_pieces_are_those_of_a_reader_of_whole_packets() {
+    // Numerical Recipes' generator: no more is needed.
+    let mut seed: u32 = 7;
+    let mut dice = |sides: u32| {
+        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (seed >> 8) % sides
+    };
+    for _ in 0..500 {
+        let (mut stream, mut expected) = (Vec::new(), Vec::new());
+        for _ in 0..dice(12) {
+            let qos = dice(3) as u8;
+            let id: &[u8] = if qos > 0 { &[1, 2] } else { &[] };
+            let topic = "t".repeat(dice(90) as usize);
+            let rest = if dice(2) == 0 { dice(40) } else { dice(700) };
+            let whole = match dice(3) {
+                0 => packet(0x40, &vec![0; dice(9) as usize]),
+                _ => publish(0x30 | qos << 1, &topic, id, rest as usize),
+            };
+            stream.extend(&whole);
+            expected.extend(if whole.len() <= MOST as usize {
+                whole
+            } else {
+                let topic = if topic.len() > MOST_TOPIC {
+                    "?"
+                } else {
+                    &topic
+                };
+                let mut short = publish(0x30 | qos << 1, topic, id, 0);
+                short[1] += 1;
+                short.push(0);
+                short
+            });
+        }
+        let (out, _) = run_in_pieces(&stream, || 1 + dice(80) as usize);
+        assert_eq!(out, expected);
     }
 }
