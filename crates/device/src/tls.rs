@@ -18,6 +18,7 @@ mod buffers;
 mod clock;
 mod error;
 mod guard;
+#[cfg(feature = "p256")]
 mod p256;
 mod random;
 mod session;
@@ -63,6 +64,7 @@ impl Library<'static> {
     pub fn install(random: &'static mut (dyn CryptoRng + Send)) -> Result<Self, AlreadyInstalled> {
         random::install(random)?;
         clock::install();
+        #[cfg(feature = "p256")]
         p256::install();
         Ok(Self {
             _installed: PhantomData,

@@ -18,9 +18,15 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("crates/spiffs", &[]),
     ("crates/protocomm", &[]),
     ("crates/thingsboard", &[]),
+    ("crates/secp256r1", &[]),
     (
         "crates/device",
-        &["crates/spiffs", "crates/protocomm", "crates/thingsboard"],
+        &[
+            "crates/spiffs",
+            "crates/protocomm",
+            "crates/thingsboard",
+            "crates/secp256r1",
+        ],
     ),
     ("crates/sockets", &["crates/device"]),
     ("host/hosttime", &[]),

@@ -1,155 +1,172 @@
-//! Multiplication on the curve secp256r1 (P-256) for cores of 32 bits without hardware for it, in
-//! place of MbedTLS's, which takes more than four times as many instructions there.
+//! The curve P-256 by [`secp256r1`], in place of MbedTLS's own arithmetic, which takes more than four times
+//! as many instructions on a core of 32 bits.
 //!
-//! [`install`] hooks it, and the check whether a point is on the curve. Time and memory accesses
-//! depend on neither scalar nor point, but for scalars that nobody meets. What does not belong to it,
-//! among it all that is invalid, goes to MbedTLS's own functions.
+//! [`install`] hooks MbedTLS's multiplication, and its check whether a point is on the curve. What
+//! does not belong to the curve, among it all that is invalid, goes to MbedTLS's own functions. Left
+//! out without the feature `p256`: then MbedTLS does it all, or a body's hardware.
 //!
 //! It is our own because nothing that fits was found. Counted for RV32IMC with
 //! `opt-level = "s"`: a product of `p256` 0.13 takes 6.2 million instructions, one of MbedTLS 11,
-//! this one 2.45, with the base point 0.78. A product of numbers takes 1480 with `fiat-crypto` 0.3,
-//! and 806 in [`field`]. `crrl` 0.9 does not build without `std`.
+//! this one 2.45, with the base point 0.78. `crrl` 0.9 does not build without `std`; p256-m is
+//! compared in docs/performance.md.
 
-mod field;
-mod hook;
-mod inverse;
-mod point;
-mod table;
+#![allow(unsafe_code)]
+
 #[cfg(test)]
-mod tests;
+mod against_mbedtls;
 #[cfg(test)]
 mod wycheproof;
 
-use field::{Element, Mask};
-pub(super) use hook::install;
-use point::{Affine, Coordinates, Jacobian, Multiples, half_az4};
+use core::ffi::c_void;
+use core::ptr;
+
+use mbedtls_rs_sys::hook::ecp::{
+    MbedtlsEcpMul, MbedtlsEcpRestartCtx, MbedtlsEcpVerify, MbedtlsFRng, ecp_check_pubkey_soft,
+    ecp_mul_soft, hook_ecp_mul, hook_ecp_verify,
+};
+use mbedtls_rs_sys::{
+    MbedtlsError, mbedtls_ecp_group, mbedtls_ecp_group_id_MBEDTLS_ECP_DP_SECP256R1 as SECP256R1,
+    mbedtls_ecp_point, mbedtls_mpi, mbedtls_mpi_cmp_int, mbedtls_mpi_lset, mbedtls_mpi_read_binary,
+    mbedtls_mpi_write_binary, merr,
+};
+use secp256r1::{Blind, Coordinates, Point, Scalar, multiply, multiply_base, wipe_stack};
 use zeroize::Zeroizing;
 
-/// The order of the base point, its least significant word first.
-const ORDER: [u32; 8] = [
-    0xfc63_2551,
-    0xf3b9_cac2,
-    0xa717_9e84,
-    0xbce6_faad,
-    0xffff_ffff,
-    0xffff_ffff,
-    0,
-    0xffff_ffff,
-];
-
-/// The entry of a table, or the opposite of it, with all of them read.
-#[inline(never)]
-fn look_up(table: &[Affine; 16], (index, opposite): (u32, Mask)) -> Affine {
-    let mut found = Affine {
-        x: Element::ZERO,
-        y: Element::ZERO,
-    };
-    // One after the other, so that each stays in registers.
-    for (i, entry) in (0..).zip(table) {
-        found.x.take_if(Mask::equal(i, index), &entry.x);
-    }
-    for (i, entry) in (0..).zip(table) {
-        found.y.take_if(Mask::equal(i, index), &entry.y);
-    }
-    found.y.negate_if(opposite);
-    found
-}
-
-/// An odd number from 1 to the order, as signs: number = sum of s(i) 2^i for i from 0 to 259, each
-/// s(i) being 1 or -1. So no digit is ever 0, and all go the same way.
-struct Signs {
-    /// Bit i is set where s(i) is 1, as far as there are bits: from s(256) to s(258) they are -1.
-    halved: Zeroizing<[u32; 8]>,
-}
-
-/// How many signs there are: windows of 5 for any point, 5 teeth of 52 for the base point.
-const SIGNS: usize = 260;
-
-impl Signs {
-    /// Of a scalar from 1 to the order less 1, or of the order less it, which is the other that is
-    /// odd; with whether it is that.
-    fn of(scalar: &[u32; 8]) -> (Self, Mask) {
-        let even = Mask::from_bit(1 ^ (scalar[0] & 1));
-        let (negative, _) = field::subtract_words(&ORDER, scalar);
-        let odd = Zeroizing::new(field::choose_words(even, scalar, &negative));
-        // With s(i) = 2 bit(i + 1) - 1 and the last sign 1 the sum is the number.
-        let halved = core::array::from_fn(|i| {
-            let above = odd.get(i + 1).copied().unwrap_or(0);
-            odd[i] >> 1 | above << 31
-        });
-        let halved = Zeroizing::new(halved);
-        (Self { halved }, even)
-    }
-
-    /// 1 if s(i) is 1, or 0.
-    fn bit(&self, i: usize) -> u32 {
-        match self.halved.get(i / 32) {
-            Some(word) => word >> (i % 32) & 1,
-            None => u32::from(i == SIGNS - 1),
-        }
-    }
-
-    /// Five signs `step` apart, the lowest first, as index into a table of the multiples with the
-    /// last sign 1, and whether it is the opposite of that.
-    fn five(&self, first: usize, step: usize) -> (u32, Mask) {
-        let bits = (0..5).fold(0, |bits, i| bits | self.bit(first + i * step) << i);
-        let negative = 1 ^ (bits >> 4);
-        let opposite = 0_u32.wrapping_sub(negative);
-        ((bits ^ opposite) & 15, Mask::from_bit(negative))
+/// Installs the hooks, for good. A body with hardware for the curve installs its own afterwards.
+pub(super) fn install() {
+    // SAFETY: called before any session exists, as MbedTLS wants; the hooks are a static that is
+    // never taken away.
+    unsafe {
+        hook_ecp_mul(Some(&Curve));
+        hook_ecp_verify(Some(&Curve));
     }
 }
 
-/// The scalar times a point; `blind` is random, and not 0.
-///
-/// None if an addition came about with which the formulas cannot deal, but none does: with K times
-/// the point summed up, K odd, it is to 32 K that a digit d, odd and of 31 at most, is added. 32 K
-/// is d or -d modulo the order only if it is the order and 15, for no other odd K comes so close.
-/// Then 15 or -15 is the digit, and the scalar no less than the order.
-fn multiply(scalar: &[u32; 8], point: &Affine, blind: &Element) -> Option<Coordinates> {
-    let (signs, negated) = Signs::of(scalar);
-    // All coordinates are over this z until the end, so that those in the table have none of their
-    // own. For the formulas that is a curve with another a.
-    let Multiples { table, z } = Multiples::of(point, blind);
-    let half_a = half_az4(&z);
-    // The topmost five signs are +---- for all scalars: 16 - 15 = 1.
-    let mut sum = Jacobian {
-        affine: table[0],
-        z: Element::ONE,
-    };
-    for window in (0..SIGNS / 5 - 1).rev() {
-        let mut half_az4 = sum.z.square().square().multiply(&half_a);
-        for left in (0..5).rev() {
-            let same = sum.double(&half_az4);
-            if left > 0 {
-                half_az4 = half_az4.multiply(&same.y);
+/// The curve, as MbedTLS calls it.
+struct Curve;
+
+impl MbedtlsEcpMul for Curve {
+    unsafe fn mul(
+        &self,
+        group: &mut mbedtls_ecp_group,
+        result: &mut mbedtls_ecp_point,
+        scalar: &mbedtls_mpi,
+        point: &mbedtls_ecp_point,
+        random: MbedtlsFRng,
+        random_context: *mut c_void,
+        restart: *mut MbedtlsEcpRestartCtx,
+    ) -> Result<(), MbedtlsError> {
+        if group.id == SECP256R1 {
+            // SAFETY: randomness and its context belong together, and are valid as long as the
+            // call takes: the caller promises it.
+            let blind = || unsafe { blind(random, random_context) };
+            let done = product(result, scalar, point, blind);
+            wipe_stack();
+            if done? {
+                return Ok(());
             }
         }
-        sum.add(&look_up(&table, signs.five(5 * window, 1)));
+        // SAFETY: as the caller promises for its arguments, which are handed on.
+        unsafe {
+            ecp_mul_soft(
+                group,
+                result,
+                scalar,
+                point,
+                random,
+                random_context,
+                restart,
+            )
+        }
     }
-    sum.z = sum.z.multiply(&z);
-    sum.affine.y.negate_if(negated);
-    sum.coordinates()
 }
 
-/// The scalar times the base point; `blind` is random, and not 0.
-///
-/// None if an addition came about with which the formulas cannot deal. One in 2^240 scalars, if any,
-/// leads there.
-fn multiply_base(scalar: &[u32; 8], blind: &Element) -> Option<Coordinates> {
-    const TEETH: usize = SIGNS / 5;
-    const HALF: usize = TEETH / 2;
-    let (signs, negated) = Signs::of(scalar);
-    let entry = |row: usize, column: usize| {
-        look_up(&table::BASE[row], signs.five(row * HALF + column, TEETH))
-    };
-    let first = entry(0, HALF - 1);
-    let mut sum = Jacobian::blinded(&first, blind);
-    sum.add(&entry(1, HALF - 1));
-    for column in (0..HALF - 1).rev() {
-        sum.double(&half_az4(&sum.z));
-        sum.add(&entry(0, column));
-        sum.add(&entry(1, column));
+impl MbedtlsEcpVerify for Curve {
+    fn check_pubkey(
+        &self,
+        group: &mbedtls_ecp_group,
+        point: &mbedtls_ecp_point,
+    ) -> Result<(), MbedtlsError> {
+        if group.id == SECP256R1 && coordinates(point).and_then(|at| Point::new(&at)).is_some() {
+            return Ok(());
+        }
+        // It says what is wrong.
+        ecp_check_pubkey_soft(group, point)
     }
-    sum.affine.y.negate_if(negated);
-    sum.coordinates()
+}
+
+/// Multiplies; false if it is MbedTLS's to say what is wrong.
+///
+/// Never inlined, so that what it leaves on the stack can be wiped.
+#[inline(never)]
+fn product(
+    result: &mut mbedtls_ecp_point,
+    scalar: &mbedtls_mpi,
+    point: &mbedtls_ecp_point,
+    blind: impl FnOnce() -> Result<Blind, MbedtlsError>,
+) -> Result<bool, MbedtlsError> {
+    let (Some(scalar), Some(at)) = (to_bytes(scalar), coordinates(point)) else {
+        return Ok(false);
+    };
+    let Some(scalar) = Scalar::new(&scalar) else {
+        return Ok(false);
+    };
+    let mut product = Zeroizing::new(Coordinates {
+        x: [0; 32],
+        y: [0; 32],
+    });
+    if at == Coordinates::BASE {
+        multiply_base(&scalar, &blind()?, &mut product);
+    } else if let Some(point) = Point::new(&at) {
+        multiply(&scalar, &point, &blind()?, &mut product);
+    } else {
+        return Ok(false);
+    }
+    write_point(result, &product)?;
+    Ok(true)
+}
+
+/// What coordinates are blinded with; nothing where MbedTLS brings no randomness, as it does where
+/// nothing is secret (library/ecp.c, mbedtls_ecp_muladd_restartable, v3.6.5).
+///
+/// # Safety
+///
+/// The function can be called with the context.
+unsafe fn blind(random: MbedtlsFRng, context: *mut c_void) -> Result<Blind, MbedtlsError> {
+    let Some(random) = random else {
+        return Ok(Blind::NONE);
+    };
+    let mut bytes = Zeroizing::new([0; 32]);
+    // SAFETY: the bytes are writable for their length; the rest is the caller's promise.
+    merr!(unsafe { random(context, bytes.as_mut_ptr(), bytes.len()) })?;
+    Ok(Blind::new(&bytes))
+}
+
+/// A point's coordinates; none if it has a z but 1, or coordinates of more than 32 bytes.
+fn coordinates(point: &mbedtls_ecp_point) -> Option<Coordinates> {
+    // SAFETY: the number is initialised.
+    let affine = unsafe { mbedtls_mpi_cmp_int(&point.private_Z, 1) == 0 };
+    let (x, y) = (to_bytes(&point.private_X)?, to_bytes(&point.private_Y)?);
+    affine.then_some(Coordinates { x: *x, y: *y })
+}
+
+/// A number's bytes, the most significant first; none if it is below 0 or has more than 32.
+fn to_bytes(number: &mbedtls_mpi) -> Option<Zeroizing<[u8; 32]>> {
+    let mut bytes = Zeroizing::new([0; 32]);
+    // SAFETY: the number is initialised; the bytes are writable for their length.
+    let written = unsafe { mbedtls_mpi_write_binary(number, bytes.as_mut_ptr(), bytes.len()) };
+    (written == 0 && number.private_s >= 0).then_some(bytes)
+}
+
+fn write_point(
+    point: &mut mbedtls_ecp_point,
+    Coordinates { x, y }: &Coordinates,
+) -> Result<(), MbedtlsError> {
+    for (number, bytes) in [(&mut point.private_X, x), (&mut point.private_Y, y)] {
+        // SAFETY: the number is initialised; the bytes are readable for their length.
+        merr!(unsafe { mbedtls_mpi_read_binary(number, bytes.as_ptr(), bytes.len()) })?;
+    }
+    // SAFETY: the number is initialised.
+    merr!(unsafe { mbedtls_mpi_lset(ptr::from_mut(&mut point.private_Z), 1) })?;
+    Ok(())
 }

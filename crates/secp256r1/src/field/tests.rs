@@ -3,8 +3,7 @@
 use alloc::vec::Vec;
 
 use super::*;
-use crate::tls::tests::Counter;
-use rand_core::Rng as _;
+use crate::tests::Random;
 
 /// What a carry is likely to get wrong.
 const EXTREMES: [u32; 5] = [0, 1, 2, u32::MAX - 1, u32::MAX];
@@ -18,11 +17,11 @@ fn remainder(words: &[u32]) -> [u32; 8] {
     let mut rest = [0; 8];
     for word in words.iter().rev() {
         for bit in (0..32).rev() {
-            let (twice, carry) = add_words(&rest, &rest);
+            let (twice, carry) = add(&rest, &rest);
             rest = twice;
             rest[0] |= word >> bit & 1;
             if carry == 1 || !is_below_p(&rest) {
-                rest = subtract_words(&rest, &P).0;
+                rest = subtract(&rest, &P).0;
             }
         }
     }
@@ -50,7 +49,7 @@ fn numbers() -> Vec<[u32; 8]> {
         words[0] = small;
         numbers.push(words);
         words[0] = small + 1;
-        numbers.push(subtract_words(&P, &words).0);
+        numbers.push(subtract(&P, &words).0);
     }
     for many in EXTREMES {
         for one in EXTREMES {
@@ -61,12 +60,12 @@ fn numbers() -> Vec<[u32; 8]> {
             }
         }
     }
-    let mut counter = Counter::default();
+    let mut random = Random::default();
     for _ in 0..100 {
         numbers.push(core::array::from_fn(|_| {
-            let random = counter.next_u32();
-            let extreme = EXTREMES.get(random as usize % 8);
-            extreme.copied().unwrap_or(random)
+            let word = random.word();
+            let extreme = EXTREMES.get(word as usize % 8);
+            extreme.copied().unwrap_or(word)
         }));
     }
     numbers.retain(is_below_p);
@@ -101,7 +100,7 @@ fn sums_and_differences_are_below_p() {
         assert!(is_below_p(&half.0), "{a:x?}");
         assert_eq!(half.add(&half).0, *a, "{a:x?}");
         for b in &numbers {
-            let (sum, carry) = add_words(a, b);
+            let (sum, carry) = add(a, b);
             let mut longer = [0; 9];
             longer[..8].copy_from_slice(&sum);
             longer[8] = carry;
@@ -146,7 +145,7 @@ fn what_is_not_below_p_is_made_so() {
             *word = EXTREMES[digits % EXTREMES.len()];
             digits /= EXTREMES.len();
         }
-        let (less, _) = subtract_words(&words, &P);
+        let (less, _) = subtract(&words, &P);
         let expected = if is_below_p(&words) { words } else { less };
         assert_eq!(below_p(words, 0).0, expected, "{words:x?}");
         // With 2^256 above them, they are below 2p if they are below 2p - 2^256.

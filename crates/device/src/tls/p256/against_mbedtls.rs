@@ -1,11 +1,8 @@
-use core::ptr;
+//! The hook against what it takes the place of: the same products, and the same errors.
 
 use mbedtls_rs_sys as sys;
-use mbedtls_rs_sys::hook::ecp::{MbedtlsEcpMul, ecp_mul_soft};
 use rand_core::TryRng;
 
-use super::field::{subtract_words, words};
-use super::hook::{BASE, Curve};
 use super::*;
 use crate::mbedtls::Owned;
 use crate::tls::tests::{Counter, alone};
@@ -25,128 +22,6 @@ fn random(counter: &mut Counter) -> [u8; 32] {
     let mut bytes = [0; 32];
     counter.try_fill_bytes(&mut bytes).unwrap();
     bytes
-}
-
-/// Below p, since below 2^255.
-fn element(counter: &mut Counter) -> Element {
-    let mut bytes = random(counter);
-    bytes[0] &= 0x7f;
-    Element::from_bytes(&bytes).unwrap()
-}
-
-fn small(scalar: u32) -> [u32; 8] {
-    [scalar, 0, 0, 0, 0, 0, 0, 0]
-}
-
-/// With a blind that shows where it is forgotten.
-fn times(scalar: &[u32; 8], point: &Coordinates) -> Coordinates {
-    let point = Affine::of(point).unwrap();
-    multiply(scalar, &point, &Element::ONE.double()).unwrap()
-}
-
-fn times_base(scalar: &[u32; 8]) -> Coordinates {
-    multiply_base(scalar, &Element::ONE.double()).unwrap()
-}
-
-/// RFC 5903, 8.1: two keys, and what they agree upon; and the point of RFC 6979, A.2.5, SHA-256,
-/// "sample", whose x is the signature's r.
-#[test]
-fn keys_of_the_rfcs() {
-    let i = words(&bytes(
-        "c88f01f510d9ac3f70a292daa2316de544e9aab8afe84049c62a9c57862d1433",
-    ));
-    let gi = point(
-        "dad0b65394221cf9b051e1feca5787d098dfe637fc90b9ef945d0c3772581180",
-        "5271a0461cdb8252d61f1c456fa3e59ab1f45b33accf5f58389e0577b8990bb3",
-    );
-    let r = words(&bytes(
-        "c6ef9c5d78ae012a011164acb397ce2088685d8f06bf9be0b283ab46476bee53",
-    ));
-    let gr = point(
-        "d12dfb5289c8d4f81208b70270398c342296970a0bccb74c736fc7554494bf63",
-        "56fbf3ca366cc23e8157854c13c58d6aac23f046ada30f8353e74f33039872ab",
-    );
-    let shared = bytes("d6840f6b42f6edafd13116e0e12565202fef8e9ece7dce03812464d04b9442de");
-    for product in [times_base(&i), times(&i, &BASE)] {
-        assert_eq!(product, gi);
-    }
-    for product in [times_base(&r), times(&r, &BASE)] {
-        assert_eq!(product, gr);
-    }
-    assert_eq!(times(&i, &gr).x, shared);
-    assert_eq!(times(&r, &gi).x, shared);
-    let k = bytes("a6e3c57dd01abe90086538398355dd4c3b17aa873382b0f24d6129493d8aad60");
-    let r = bytes("efd48b2aacb6a8fd1140dd9cd45e81d69d2c877b56aaf991c34d0ea84eaf3716");
-    assert_eq!(times_base(&words(&k)).x, r);
-}
-
-#[test]
-fn the_table_has_what_it_says() {
-    // 2^bit, added or subtracted.
-    fn with(sum: [u32; 8], bit: usize, add: bool) -> [u32; 8] {
-        let mut power = [0; 8];
-        power[bit / 32] = 1 << (bit % 32);
-        if add {
-            power = subtract_words(&[0; 8], &power).0;
-        }
-        subtract_words(&sum, &power).0
-    }
-    for (row, entries) in table::BASE.iter().enumerate() {
-        for (i, entry) in entries.iter().enumerate() {
-            let top = with([0; 8], 208 + 26 * row, true);
-            let scalar = (0..4).fold(top, |sum, j| with(sum, 52 * j + 26 * row, i >> j & 1 == 1));
-            let expected = times(&scalar, &BASE);
-            let found = Coordinates {
-                x: entry.x.to_bytes(),
-                y: entry.y.to_bytes(),
-            };
-            assert_eq!(found, expected, "row {row}, entry {i}");
-        }
-    }
-}
-
-#[test]
-fn rules_of_arithmetic() {
-    let minus_one = Element::ZERO.subtract(&Element::ONE);
-    let p = "ffffffff00000001000000000000000000000000ffffffffffffffffffffffff";
-    assert!(Element::from_bytes(&bytes(p)).is_none());
-    assert!(Element::from_bytes(&[0xff; 32]).is_none());
-    assert_eq!(
-        minus_one.to_bytes(),
-        bytes("ffffffff00000001000000000000000000000000fffffffffffffffffffffffe")
-    );
-    assert!(Element::ZERO.invert().is_zero());
-    let mut counter = Counter::default();
-    let mut numbers = [Element::ZERO; 24];
-    for (i, number) in numbers.iter_mut().enumerate() {
-        *number = match i {
-            0 => Element::ZERO,
-            1 => Element::ONE,
-            2 => minus_one,
-            3 => minus_one.double(),
-            4 => Element::from_montgomery([1, 0, 0, 0, 0, 0, 0, 0]),
-            5 => Element::ZERO.subtract(&Element::from_montgomery([1, 0, 0, 0, 0, 0, 0, 0])),
-            _ => element(&mut counter),
-        };
-    }
-    let same = |a: Element, b: Element| assert_eq!(a.to_bytes(), b.to_bytes());
-    for a in &numbers {
-        same(Element::from_bytes(&a.to_bytes()).unwrap(), *a);
-        same(a.multiply(&Element::ONE), *a);
-        same(a.square(), a.multiply(a));
-        same(a.halve().double(), *a);
-        if !a.is_zero() {
-            same(a.multiply(&a.invert()), Element::ONE);
-        }
-        for b in &numbers {
-            same(a.add(b), b.add(a));
-            same(a.add(b).subtract(b), *a);
-            same(a.multiply(b), b.multiply(a));
-            for c in &numbers[..8] {
-                same(a.add(b).multiply(c), a.multiply(c).add(&b.multiply(c)));
-            }
-        }
-    }
 }
 
 /// MbedTLS's structures, filled.
@@ -247,6 +122,8 @@ fn agreed(scalar: &[u8], point: &Coordinates) -> Result<Coordinates, i32> {
 
 const ORDER_BYTES: &str = "ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551";
 
+const BASE: Coordinates = Coordinates::BASE;
+
 #[test]
 fn the_same_as_mbedtls() {
     let _alone = alone();
@@ -257,7 +134,6 @@ fn the_same_as_mbedtls() {
         scalar[0] &= 0x7f;
         assert!(agreed(&scalar, &BASE).is_ok());
         point = agreed(&scalar, &point).unwrap();
-        assert_eq!(times(&words(&scalar), &BASE), times_base(&words(&scalar)));
     }
     // Scalars at the ends, and those next to where the windows end.
     for small in [
@@ -273,38 +149,6 @@ fn the_same_as_mbedtls() {
             let negative = agreed(&opposite, point).unwrap();
             assert_eq!(product.x, negative.x);
             assert_ne!(product.y, negative.y);
-        }
-    }
-    for bit in 0..255 {
-        let mut scalar = [0; 32];
-        scalar[31 - bit / 8] = 1 << (bit % 8);
-        assert_eq!(times(&words(&scalar), &BASE), times_base(&words(&scalar)));
-    }
-    assert_eq!(times(&small(1), &point), point);
-}
-
-/// Every digit in every window: any point's product against the base point's, which has no windows.
-#[test]
-fn all_digits_of_all_windows() {
-    let mut counter = Counter::default();
-    let mut rest = words(&random(&mut counter));
-    rest[7] &= 0x7fff_ffff;
-    for window in 0..51 {
-        for digit in 0..32 {
-            for odd in [0, 1] {
-                let mut scalar = rest;
-                // The signs of a window are the bits above its lowest.
-                for bit in 0..5 {
-                    let at = 5 * window + 1 + bit;
-                    if at < 255 {
-                        scalar[at / 32] &= !(1 << (at % 32));
-                        scalar[at / 32] |= (digit >> bit & 1) << (at % 32);
-                    }
-                }
-                scalar[0] = scalar[0] & !1 | odd;
-                let expected = times_base(&scalar);
-                assert_eq!(times(&scalar, &BASE), expected, "{window} {digit}");
-            }
         }
     }
 }
@@ -325,15 +169,15 @@ fn points_with_small_coordinates() {
             "459243b9aa581806fe913bce99817ade11ca503c64d9a3c533415c083248fbcc",
         ),
     ];
-    let p = words(&bytes(
-        "ffffffff00000001000000000000000000000000ffffffffffffffffffffffff",
-    ));
+    let p = bytes("ffffffff00000001000000000000000000000000ffffffffffffffffffffffff");
     let mut counter = Counter::default();
     for at in points {
-        let opposite = subtract_words(&p, &words(&at.y)).0;
-        let mut y = [0; 32];
-        for (bytes, word) in y.chunks_exact_mut(4).zip(opposite.iter().rev()) {
-            bytes.copy_from_slice(&word.to_be_bytes());
+        // p - y, byte by byte.
+        let (mut y, mut borrow) = ([0; 32], 0);
+        for i in (0..32).rev() {
+            let difference = i16::from(p[i]) - i16::from(at.y[i]) - borrow;
+            y[i] = difference as u8;
+            borrow = i16::from(difference < 0);
         }
         for at in [at, Coordinates { y, ..at }] {
             for _ in 0..4 {

@@ -3,7 +3,10 @@
 #[cfg(test)]
 mod tests;
 
-use super::field::Element;
+use zeroize::Zeroize;
+
+use crate::Coordinates;
+use crate::field::Element;
 
 /// b.
 const B: Element = Element::from_montgomery([
@@ -29,23 +32,40 @@ const HALF_A: Element = Element::from_montgomery([
     0x7fff_fffe,
 ]);
 
-/// A point, each coordinate with its most significant byte first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Coordinates {
-    pub(super) x: [u8; 32],
-    pub(super) y: [u8; 32],
-}
-
 /// A point (x, y) of the curve.
-#[derive(Clone, Copy)]
-pub(super) struct Affine {
-    pub(super) x: Element,
-    pub(super) y: Element,
+#[derive(Clone, Copy, Zeroize)]
+pub(crate) struct Affine {
+    pub(crate) x: Element,
+    pub(crate) y: Element,
 }
 
 impl Affine {
+    /// The base point.
+    pub(crate) const BASE: Self = Self {
+        x: Element::from_montgomery([
+            0x18a9_143c,
+            0x79e7_30d4,
+            0x5fed_b601,
+            0x75ba_95fc,
+            0x7762_2510,
+            0x79fb_732b,
+            0xa537_55c6,
+            0x1890_5f76,
+        ]),
+        y: Element::from_montgomery([
+            0xce95_560a,
+            0xddf2_5357,
+            0xba19_e45c,
+            0x8b4a_b8e4,
+            0xdd21_f325,
+            0xd2e8_8688,
+            0x2588_5d85,
+            0x8571_ff18,
+        ]),
+    };
+
     /// None if that is no point of the curve.
-    pub(super) fn of(point: &Coordinates) -> Option<Self> {
+    pub(crate) fn of(point: &Coordinates) -> Option<Self> {
         let (x, y) = (
             Element::from_bytes(&point.x)?,
             Element::from_bytes(&point.y)?,
@@ -87,16 +107,16 @@ impl Affine {
 /// The point (x / z^2, y / z^3); with z = 0, no point that is known.
 ///
 /// Additions with which the formulas cannot deal give z = 0, and from then on it stays.
-#[derive(Clone, Copy)]
-pub(super) struct Jacobian {
-    pub(super) affine: Affine,
-    pub(super) z: Element,
+#[derive(Clone, Copy, Zeroize)]
+pub(crate) struct Jacobian {
+    pub(crate) affine: Affine,
+    pub(crate) z: Element,
 }
 
 impl Jacobian {
     /// A point of the curve, with coordinates that nobody can foresee if `blind` is random. It must
     /// not be 0.
-    pub(super) fn blinded(point: &Affine, blind: &Element) -> Self {
+    pub(crate) fn blinded(point: &Affine, blind: &Element) -> Self {
         Self {
             affine: point.scaled(blind),
             z: *blind,
@@ -109,7 +129,7 @@ impl Jacobian {
     /// Menezes, Vanstone: Guide to Elliptic Curve Cryptography, algorithm 3.23), with z halved. For
     /// the next time `half_az4` must be multiplied by the y that is returned, the fourth power of
     /// the one that was.
-    pub(super) fn double(&mut self, half_az4: &Element) -> Affine {
+    pub(crate) fn double(&mut self, half_az4: &Element) -> Affine {
         let Affine { x, y } = &mut self.affine;
         let x_square = x.square();
         let slope = x_square.halve().add(&x_square).add(half_az4);
@@ -126,34 +146,30 @@ impl Jacobian {
     }
 
     /// Adds a point; z = 0 if they are the same, or opposite, or z was 0.
-    pub(super) fn add(&mut self, other: &Affine) {
+    pub(crate) fn add(&mut self, other: &Affine) {
         let mut other = other.scaled(&self.z);
         let factor = self.affine.add(&mut other);
         self.z.set(&self.z.multiply(&factor));
     }
 
-    /// None for z = 0.
-    pub(super) fn coordinates(self) -> Option<Coordinates> {
-        if self.z.is_zero() {
-            return None;
-        }
+    /// Writes the coordinates; false for z = 0, which has none.
+    pub(crate) fn write(&self, coordinates: &mut Coordinates) -> bool {
         let Affine { x, y } = self.affine.scaled(&self.z.invert());
-        Some(Coordinates {
-            x: x.to_bytes(),
-            y: y.to_bytes(),
-        })
+        x.write(&mut coordinates.x);
+        y.write(&mut coordinates.y);
+        !self.z.is_zero()
     }
 }
 
 /// The odd multiples of a point up to 31: entry `i` is 2 i + 1 times the point, over `z`.
-pub(super) struct Multiples {
-    pub(super) table: [Affine; 16],
-    pub(super) z: Element,
+pub(crate) struct Multiples {
+    pub(crate) table: [Affine; 16],
+    pub(crate) z: Element,
 }
 
 impl Multiples {
     /// Of any point but infinity.
-    pub(super) fn of(point: &Affine, blind: &Element) -> Self {
+    pub(crate) fn of(point: &Affine, blind: &Element) -> Self {
         let mut twice = Jacobian::blinded(point, blind);
         let once = twice.double(&half_az4(blind));
         let mut table = [once; 16];
@@ -178,6 +194,6 @@ impl Multiples {
 }
 
 /// a z^4 / 2, which [`Jacobian::double`] needs.
-pub(super) fn half_az4(z: &Element) -> Element {
+pub(crate) fn half_az4(z: &Element) -> Element {
     z.square().square().multiply(&HALF_A)
 }

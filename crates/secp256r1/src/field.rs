@@ -11,10 +11,16 @@ mod tests;
 
 use core::hint::black_box;
 
-use super::inverse;
+use zeroize::Zeroize;
+
+use crate::inverse;
+use crate::words::{
+    self, Mask, Sum, Words, add, add_word, choose, eight, is_not_zero, multiply_add, subtract,
+    subtract_word,
+};
 
 /// p, its least significant word first.
-const P: [u32; 8] = [
+const P: Words = [
     0xffff_ffff,
     0xffff_ffff,
     0xffff_ffff,
@@ -37,98 +43,13 @@ const R_SQUARED: Element = Element([
     4,
 ]);
 
-/// An array of eight words, each from an expression with its index.
-macro_rules! eight {
-    ($i:ident => $word:expr) => {
-        [
-            eight!($i 0 $word), eight!($i 1 $word), eight!($i 2 $word), eight!($i 3 $word),
-            eight!($i 4 $word), eight!($i 5 $word), eight!($i 6 $word), eight!($i 7 $word),
-        ]
-    };
-    ($i:ident $index:literal $word:expr) => {{
-        const $i: usize = $index;
-        $word
-    }};
-}
-
-/// All ones or all zeros: a choice that is made without a branch.
-#[derive(Clone, Copy)]
-pub(super) struct Mask(u32);
-
-impl Mask {
-    /// All ones for 1, none for 0.
-    #[inline(always)]
-    pub(super) fn from_bit(bit: u32) -> Self {
-        // Hidden from the compiler, which would otherwise be free to branch.
-        Self(black_box(0_u32.wrapping_sub(bit)))
-    }
-
-    /// Whether the numbers are the same.
-    #[inline(always)]
-    pub(super) fn equal(a: u32, b: u32) -> Self {
-        let difference = a ^ b;
-        Self::from_bit(1 ^ ((difference | difference.wrapping_neg()) >> 31))
-    }
-
-    #[inline(always)]
-    fn word(self, no: u32, yes: u32) -> u32 {
-        no ^ (self.0 & (no ^ yes))
-    }
-}
-
-/// `yes` where the mask is set, otherwise `no`.
-#[inline(always)]
-pub(super) fn choose_words(mask: Mask, no: &[u32; 8], yes: &[u32; 8]) -> [u32; 8] {
-    eight!(I => mask.word(no[I], yes[I]))
-}
-
-/// a + b + carry, and the carry of it.
-#[inline(always)]
-fn add_word(a: u32, b: u32, carry: u32) -> (u32, u32) {
-    let (sum, first) = a.overflowing_add(b);
-    let (sum, second) = sum.overflowing_add(carry);
-    (sum, u32::from(first) | u32::from(second))
-}
-
-/// a - b - borrow, and the borrow of it.
-#[inline(always)]
-fn subtract_word(a: u32, b: u32, borrow: u32) -> (u32, u32) {
-    let (difference, first) = a.overflowing_sub(b);
-    let (difference, second) = difference.overflowing_sub(borrow);
-    (difference, u32::from(first) | u32::from(second))
-}
-
-/// a + b modulo 2^256, and bit 256 of it.
-#[inline(always)]
-fn add_words(a: &[u32; 8], b: &[u32; 8]) -> ([u32; 8], u32) {
-    let mut carry = 0;
-    let sum = eight!(I => {
-        let (word, next) = add_word(a[I], b[I], carry);
-        carry = next;
-        word
-    });
-    (sum, carry)
-}
-
-/// a - b modulo 2^256, and whether it was negative.
-#[inline(always)]
-pub(super) fn subtract_words(a: &[u32; 8], b: &[u32; 8]) -> ([u32; 8], u32) {
-    let mut borrow = 0;
-    let difference = eight!(I => {
-        let (word, next) = subtract_word(a[I], b[I], borrow);
-        borrow = next;
-        word
-    });
-    (difference, borrow)
-}
-
 /// A number modulo p.
-#[derive(Clone, Copy)]
-pub(super) struct Element([u32; 8]);
+#[derive(Clone, Copy, Zeroize)]
+pub(crate) struct Element(Words);
 
 impl Element {
-    pub(super) const ZERO: Self = Self([0; 8]);
-    pub(super) const ONE: Self = Self::from_montgomery([
+    pub(crate) const ZERO: Self = Self([0; 8]);
+    pub(crate) const ONE: Self = Self::from_montgomery([
         1,
         0,
         0,
@@ -140,61 +61,64 @@ impl Element {
     ]);
 
     /// Of words that are in Montgomery's form already, and below p.
-    pub(super) const fn from_montgomery(words: [u32; 8]) -> Self {
+    pub(crate) const fn from_montgomery(words: Words) -> Self {
         Self(words)
     }
 
     /// Of a number, most significant byte first; none if it is not below p.
-    pub(super) fn from_bytes(bytes: &[u8; 32]) -> Option<Self> {
-        let words = words(bytes);
-        let (_, below) = subtract_words(&words, &P);
+    pub(crate) fn from_bytes(bytes: &[u8; 32]) -> Option<Self> {
+        let words = words::from_bytes(bytes);
+        let (_, below) = subtract(&words, &P);
         (below == 1).then(|| Self(words).multiply(&R_SQUARED))
     }
 
-    /// The number, most significant byte first.
-    pub(super) fn to_bytes(self) -> [u8; 32] {
+    /// Writes the number, most significant byte first.
+    pub(crate) fn write(&self, bytes: &mut [u8; 32]) {
         // The product with 1 that is not in Montgomery's form leaves it.
         let words = self.multiply(&Self([1, 0, 0, 0, 0, 0, 0, 0])).0;
-        let mut bytes = [0; 32];
         for (bytes, word) in bytes.chunks_exact_mut(4).zip(words.iter().rev()) {
             bytes.copy_from_slice(&word.to_be_bytes());
         }
-        bytes
+    }
+
+    #[cfg(test)]
+    pub(crate) fn words(&self) -> &Words {
+        &self.0
     }
 
     /// Takes over a value, word by word: for 32 bytes the compiler would call a function, which takes
     /// three times as long.
     #[inline(always)]
-    pub(super) fn set(&mut self, value: &Self) {
+    pub(crate) fn set(&mut self, value: &Self) {
         eight!(I => self.0[I] = value.0[I]);
     }
 
     #[inline(never)]
-    pub(super) fn add(&self, other: &Self) -> Self {
-        let (sum, carry) = add_words(&self.0, &other.0);
+    pub(crate) fn add(&self, other: &Self) -> Self {
+        let (sum, carry) = add(&self.0, &other.0);
         below_p(sum, carry)
     }
 
     #[inline(never)]
-    pub(super) fn subtract(&self, other: &Self) -> Self {
-        let (difference, borrow) = subtract_words(&self.0, &other.0);
+    pub(crate) fn subtract(&self, other: &Self) -> Self {
+        let (difference, borrow) = subtract(&self.0, &other.0);
         Self(add_p_if(Mask::from_bit(borrow), &difference).0)
     }
 
-    pub(super) fn double(&self) -> Self {
+    pub(crate) fn double(&self) -> Self {
         self.add(self)
     }
 
     /// The number of which this is the double.
     #[inline(never)]
-    pub(super) fn halve(&self) -> Self {
+    pub(crate) fn halve(&self) -> Self {
         let odd = Mask::from_bit(self.0[0] & 1);
         let (even, carry) = add_p_if(odd, &self.0);
         Self(eight!(I => even[I] >> 1 | if I < 7 { even[(I + 1) % 8] } else { carry } << 31))
     }
 
     #[inline(never)]
-    pub(super) fn multiply(&self, other: &Self) -> Self {
+    pub(crate) fn multiply(&self, other: &Self) -> Self {
         let (a, b) = (&self.0, &other.0);
         let mut t = [0; 8];
         let mut carry = 0;
@@ -221,7 +145,7 @@ impl Element {
     }
 
     #[inline(never)]
-    pub(super) fn square(&self) -> Self {
+    pub(crate) fn square(&self) -> Self {
         let a = &self.0;
         let mut t = [0; 16];
         macro_rules! row { ($i:literal: $($j:literal)+) => {{
@@ -255,73 +179,55 @@ impl Element {
     }
 
     /// 1 / x; 0 for 0.
-    pub(super) fn invert(&self) -> Self {
+    pub(crate) fn invert(&self) -> Self {
         // Of x 2^256, so that two factors of 2^256 are missing.
         let inverse = Self(inverse::invert(&self.0));
         inverse.multiply(&R_SQUARED).multiply(&R_SQUARED)
     }
 
     /// -x where the mask is set, otherwise x.
-    pub(super) fn negate_if(&mut self, mask: Mask) {
+    pub(crate) fn negate_if(&mut self, mask: Mask) {
         let negative = Self::ZERO.subtract(self);
-        self.set(&Self(choose_words(mask, &self.0, &negative.0)));
+        self.set(&Self(choose(mask, &self.0, &negative.0)));
     }
 
     /// Takes over a number where the mask is set; it must be 0 yet.
     #[inline(always)]
-    pub(super) fn take_if(&mut self, mask: Mask, number: &Self) {
+    pub(crate) fn take_if(&mut self, mask: Mask, number: &Self) {
         eight!(I => self.0[I] |= mask.0 & number.0[I]);
     }
 
-    /// Whether it is 0.
-    pub(super) fn is_zero(&self) -> bool {
+    /// Whether it is 0. All words are looked at, but what is done with the answer may be seen.
+    pub(crate) fn is_zero(&self) -> bool {
         self.0.iter().fold(0, |all, word| all | word) == 0
     }
 }
 
-/// a * b + c + d, which two words hold: the lower and the upper one.
-#[inline(always)]
-fn multiply_add(a: u32, b: u32, c: u32, d: u32) -> (u32, u32) {
-    let sum = u64::from(a) * u64::from(b) + u64::from(c) + u64::from(d);
-    (sum as u32, (sum >> 32) as u32)
-}
-
-/// The words of a number, the least significant first.
-pub(super) fn words(bytes: &[u8; 32]) -> [u32; 8] {
-    let mut words = [0; 8];
-    for (word, chunk) in words.iter_mut().rev().zip(bytes.chunks_exact(4)) {
-        *word = chunk
-            .iter()
-            .fold(0, |word, &byte| word << 8 | u32::from(byte));
-    }
-    words
-}
-
 /// p where the mask is set, otherwise 0.
 #[inline(always)]
-fn p_if(mask: Mask) -> [u32; 8] {
+fn p_if(mask: Mask) -> Words {
     eight!(I => P[I] & mask.0)
 }
 
 /// The number, with p added where the mask is set, and bit 256 of it.
 #[inline(always)]
-fn add_p_if(mask: Mask, number: &[u32; 8]) -> ([u32; 8], u32) {
-    add_words(number, &p_if(mask))
+fn add_p_if(mask: Mask, number: &Words) -> (Words, u32) {
+    add(number, &p_if(mask))
 }
 
 /// A number below 2p, made one below p; `carry` is its bit 256.
 #[inline(always)]
-fn below_p(number: [u32; 8], carry: u32) -> Element {
+fn below_p(number: Words, carry: u32) -> Element {
     let [n0, n1, n2, n3, n4, n5, n6, n7] = number;
     // The borrow if p is subtracted, from word to word: there are three that are all ones, three 0,
     // a 1, and all ones again.
-    let borrow = u32::from(n0 & n1 & n2 != u32::MAX);
-    let borrow = borrow & u32::from(n3 | n4 | n5 == 0);
-    let borrow = u32::from(n6 < 1 + borrow);
-    let borrow = borrow | u32::from(n7 != u32::MAX);
+    let borrow = is_not_zero(!(n0 & n1 & n2));
+    let borrow = borrow & (1 ^ is_not_zero(n3 | n4 | n5));
+    let (_, borrow) = subtract_word(n6, 1, borrow);
+    let borrow = borrow | is_not_zero(!n7);
     // It was below p if p cannot be subtracted.
     let p = p_if(Mask::from_bit((borrow ^ 1) | carry));
-    Element(subtract_words(&number, &p).0)
+    Element(subtract(&number, &p).0)
 }
 
 /// A product below p^2, divided by 2^256 modulo p.
@@ -346,17 +252,15 @@ fn divide(product: &[u32; 16]) -> Element {
 /// With p = 2^256 - 2^224 + 2^192 + 2^96 - 1 the multiple is m p with m = t (1 + 2^96) modulo 2^128:
 /// its -m cancels three words, and with its 2^96 m the fourth.
 #[inline(always)]
-fn divide_by_four_words(t: &[u32; 12]) -> ([u32; 8], u32) {
+fn divide_by_four_words(t: &[u32; 12]) -> (Words, u32) {
     let [m0, m1, m2, t3, ..] = *t;
     let (m3, carry) = add_word(t3, m0, 0);
     let (t4, carry) = add_word(t[4], m1, carry);
     let (t5, carry) = add_word(t[5], m2, carry);
-    let mut carry = i64::from(carry);
+    let mut sum = Sum::of(carry);
     macro_rules! word { ($i:literal $(+ $plus:ident)+ $(- $minus:ident)*) => {{
-        carry += i64::from(t[$i]) $(+ i64::from($plus))+ $(- i64::from($minus))*;
-        let word = carry as u32;
-        carry >>= 32;
-        word
+        sum = sum.plus(t[$i]) $(.plus($plus))+ $(.minus($minus))*;
+        sum.take_word()
     }} }
     let t6 = word!(6 + m0 + m3);
     let t7 = word!(7 + m1 - m0);
@@ -364,5 +268,5 @@ fn divide_by_four_words(t: &[u32; 12]) -> ([u32; 8], u32) {
     let t9 = word!(9 + m1 + m3 - m2);
     let t10 = word!(10 + m2 - m3);
     let t11 = word!(11 + m3);
-    ([t4, t5, t6, t7, t8, t9, t10, t11], carry as u32)
+    ([t4, t5, t6, t7, t8, t9, t10, t11], sum.take_word())
 }

@@ -1,9 +1,10 @@
-//! Multiples of the base point of secp256r1, for [`super::multiply_base`]. The tests work them out.
+//! Multiples of the base point of secp256r1, for [`multiply_base`](crate::multiply_base). The tests work them out.
 //!
 //! Entry `i` of row `r` is 2^(26 r) (2^208 ± 2^156 ± 2^104 ± 2^52 ± 1) times the base point; bit `j` of
 //! `i` says whether 2^(52 j) is added.
 
-use super::{Affine, field::Element};
+use crate::field::Element;
+use crate::point::Affine;
 
 const fn affine(x: [u32; 8], y: [u32; 8]) -> Affine {
     Affine {
@@ -13,7 +14,7 @@ const fn affine(x: [u32; 8], y: [u32; 8]) -> Affine {
 }
 
 #[rustfmt::skip]
-pub(super) static BASE: [[Affine; 16]; 2] = [
+pub(crate) static BASE: [[Affine; 16]; 2] = [
     [
         affine(
             [0x3700debb, 0x1da0be8b, 0x67a8494c, 0x085ec135, 0x700f6310, 0xdf349926, 0x8d99e2f7, 0x0fd9de72],

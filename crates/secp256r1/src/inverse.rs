@@ -6,6 +6,8 @@
 
 use core::hint::black_box;
 
+use crate::words::Words;
+
 /// Bits of a limb.
 const BITS: u32 = 30;
 const MASK: i32 = (1 << BITS) - 1;
@@ -40,7 +42,7 @@ struct Matrix {
 }
 
 /// 1 / x modulo p, or 0 for 0; x is below p. Words with the least significant first.
-pub(super) fn invert(x: &[u32; 8]) -> [u32; 8] {
+pub(crate) fn invert(x: &Words) -> Words {
     // f = d x and g = e x modulo p, at all times.
     let mut d = Signed([0; 9]);
     let mut e = Signed([1, 0, 0, 0, 0, 0, 0, 0, 0]);
@@ -144,7 +146,7 @@ impl Matrix {
 }
 
 impl Signed {
-    fn of(words: &[u32; 8]) -> Self {
+    fn of(words: &Words) -> Self {
         let mut limbs = [0; 9];
         let (mut bits, mut known) = (0_u64, 0);
         let mut words = words.iter();
@@ -161,7 +163,7 @@ impl Signed {
     }
 
     /// Of a number from 0 to 2^256 - 1.
-    fn words(&self) -> [u32; 8] {
+    fn words(&self) -> Words {
         let mut words = [0; 8];
         let (mut bits, mut known) = (0_u64, 0);
         let mut limbs = self.0.iter();
