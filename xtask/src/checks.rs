@@ -101,8 +101,21 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "memory",
-        about: "Valgrind finds no fault where MbedTLS is called",
+        about: "Valgrind finds no fault where MbedTLS is called, and nothing that depends on a key of P-256",
         run: |_| memory::check().map(Outcome::Noted),
+    },
+    Step {
+        name: "features",
+        about: "TLS works without a P-256 of our own, too",
+        run: |_| {
+            let mut test = process::cargo();
+            test.args(["test", "--locked", "--package", "device"]);
+            done(process::run(test.args([
+                "--no-default-features",
+                "--lib",
+                "tls::",
+            ])))
+        },
     },
     Step {
         name: "emulated",
