@@ -1,11 +1,16 @@
 //! What all activities of one life share, from boot to restart: parts of the body, clocks, queue,
 //! settings.
 
-use core::cell::Cell;
+use alloc::boxed::Box;
+use alloc::string::String;
+use core::cell::{Cell, RefCell};
 
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 use embassy_sync::signal::Signal;
 use embassy_time::Instant;
+use protocomm::device::History;
+use protocomm::security::SrpVerifier;
+use zeroize::Zeroizing;
 
 use crate::clock::Clock;
 use crate::event::Event;
@@ -36,6 +41,10 @@ pub struct Context<'a, P: Platform> {
     pub queue: SampleQueue,
     /// What `settings.json` says.
     pub settings: Settings,
+    /// What clients of provisioning did, whenever it was open in this life.
+    pub clients: Cell<History>,
+    /// The verifier of security 2, with its proof, once it was needed.
+    pub verifier: RefCell<Option<Box<(Zeroizing<String>, SrpVerifier)>>>,
     interval_ms: Cell<u32>,
     interval_changed: Signal<NoopRawMutex, ()>,
     next_sample: Cell<Instant>,
@@ -69,6 +78,8 @@ impl<'a, P: Platform> Context<'a, P> {
             clock,
             queue: SampleQueue::new(QUEUE_SAMPLES),
             settings,
+            clients: Cell::default(),
+            verifier: RefCell::default(),
             interval_ms: Cell::new(interval),
             interval_changed: Signal::new(),
             next_sample: Cell::new(Instant::now()),

@@ -141,6 +141,9 @@ impl<F: NorFlash> Storage<F> {
 
     /// Keeps the network to join, in one write.
     ///
+    /// What it replaces, ESP-IDF's too, is wiped from flash. Should the power fail just then, the next
+    /// network that is kept or forgotten takes it along.
+    ///
     /// # Errors
     ///
     /// [`StorageError`] if it is kept in memory only.
@@ -152,7 +155,12 @@ impl<F: NorFlash> Storage<F> {
         blob.extend_from_slice(network.passphrase.as_bytes());
         let kept = self.with_nvs(|nvs| nvs.set_blob(&keys::NAMESPACE, &keys::WIFI, &blob));
         self.memory.borrow_mut().wifi = kept.is_err().then(|| Network::Kept(network.clone()));
-        kept
+        kept?;
+        self.with_nvs(|nvs| {
+            // Ours holds now, so that ESP-IDF's is not needed any more.
+            nvs.wipe(&idf::NAMESPACE, &idf::SSID)?;
+            nvs.wipe(&idf::NAMESPACE, &idf::PASSWORD)
+        })
     }
 
     /// Forgets the network, ours and ESP-IDF's, wiping their bytes from flash.

@@ -46,12 +46,16 @@
 //! for [`Limits::session`], or takes over at once, see [`SecondSession`]. Only requests that the
 //! session decrypts count as activity, so a client has that long to finish its handshake, too. A new
 //! handshake on the same connection starts over. After [`Limits::failed_proofs`] wrong proofs in a
-//! row, by whomever, no handshake is taken for [`Limits::cool_down`].
+//! row, by whomever, no handshake is taken for [`Limits::cool_down`]. Of the first steps of security 2,
+//! which cost the device much, [`Limits::handshakes`] are taken at once and then one for each
+//! [`Limits::handshake_pace`], until a client proves itself. Both outlive the device end, with its
+//! [`History`].
 //!
 //! Source: ESP-IDF v5.4.1 (4c2820d), `components/protocomm/src/common/protocomm.c`,
 //! `components/wifi_provisioning/src/{manager,handlers,wifi_config,wifi_scan,wifi_ctrl}.c`.
 
 mod config;
+mod history;
 mod provisioning;
 mod scan;
 mod session;
@@ -72,10 +76,11 @@ use crate::wifi::{AccessPoint, Connected, Credentials, FailReason};
 use crate::wire::version;
 use crate::wire::{self, scan::MAX_ENTRY_LEN};
 pub use config::{Config, Limits, SecondSession};
+pub use history::History;
 use provisioning::Provisioning;
 pub use scan::MAX_SCAN_RESULTS;
 use scan::Scan;
-use session::{Owed, ProofLimit, Session};
+use session::{Owed, Session};
 
 /// Room for every request of the protocol, in bytes: the longest is the first of security 2.
 /// Requests to custom endpoints are as long as the application lets them be.
@@ -189,7 +194,7 @@ struct Commands {
 pub struct Device {
     config: Config,
     session: Option<Session>,
-    proofs: ProofLimit,
+    history: History,
     scan: Scan,
     provisioning: Provisioning,
     commands: Commands,
@@ -199,15 +204,25 @@ pub struct Device {
 impl Device {
     /// A device that is not provisioned, and nobody is connected.
     pub fn new(config: Config) -> Self {
+        Self::resume(config, History::default())
+    }
+
+    /// As [`new`](Self::new), after another one with this history.
+    pub fn resume(config: Config, history: History) -> Self {
         Self {
             config,
             session: None,
-            proofs: ProofLimit::default(),
+            history,
             scan: Scan::default(),
             provisioning: Provisioning::default(),
             commands: Commands::default(),
             events: Deque::new(),
         }
+    }
+
+    /// What the next device end is to know of what clients did.
+    pub fn history(&self) -> History {
+        self.history
     }
 
     /// Handles a request to `endpoint` that came over the connection `session`.

@@ -43,7 +43,7 @@ pub enum Refusal {
         /// How many more attempts there are before the device refuses for a while.
         attempts_left: u8,
     },
-    /// The user has to wait: there were too many wrong proofs.
+    /// The user has to wait: there were too many wrong proofs, or handshakes that nobody finished.
     CoolingDown {
         /// For how long.
         remaining: Duration,
@@ -163,7 +163,7 @@ impl fmt::Display for Refusal {
             ),
             Self::CoolingDown { remaining } => write!(
                 f,
-                "too many wrong proofs: wait {} seconds",
+                "too many wrong proofs or unfinished sessions: wait {} seconds",
                 whole_secs(*remaining)
             ),
             Self::Busy => f.write_str("another client has the session: wait until it leaves"),

@@ -136,7 +136,15 @@ fn run(test: impl AsyncFn(&SharedAir)) {
         let events = RefCell::new(Vec::new());
         let tell = |event: &Event| events.borrow_mut().push(event.name());
         let keep = |_: &Proven| {};
-        let service = Service::new(Security::Security0, &Nothing, rand::rng(), &tell, &keep);
+        let history = Default::default();
+        let service = Service::new(
+            Security::Security0,
+            &history,
+            &Nothing,
+            rand::rng(),
+            &tell,
+            &keep,
+        );
         let device = provision(transport, "PROV_1A2B3C", &service, None, None);
         tokio::select! {
             end = device => panic!("the device's Bluetooth ended: {:?} after {:?}", end.is_ok(), events.borrow()),

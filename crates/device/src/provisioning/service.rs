@@ -10,7 +10,8 @@ use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 use embassy_sync::signal::Signal;
 use embassy_time::{Duration, Timer};
 use protocomm::device::{
-    Command, Config, Device, Event as Report, MAX_SCAN_RESULTS, Outcome, SessionId, Station,
+    Command, Config, Device, Event as Report, History, MAX_SCAN_RESULTS, Outcome, SessionId,
+    Station,
 };
 use protocomm::endpoint::Endpoint;
 use protocomm::refusal::Refusal;
@@ -36,6 +37,7 @@ const EXTENSION_S: u32 = 300;
 /// [`disconnected`](Self::disconnected); somebody has to await [`run`](Self::run) meanwhile.
 pub struct Service<'a, W, R> {
     device: RefCell<Device>,
+    history: &'a Cell<History>,
     rng: RefCell<R>,
     scheme: u8,
     wifi: &'a W,
@@ -58,10 +60,12 @@ pub struct Service<'a, W, R> {
 impl<'a, W: Wifi, R: CryptoRng> Service<'a, W, R> {
     /// A service with this security for which nobody has connected yet.
     ///
+    /// `history` is what clients did to services before this one in the same life, and is kept up.
     /// `tell` is told what happens. `keep` gets a network at the moment at which it has proven to
     /// work, which is the time to store it: the client may never come back.
     pub fn new(
         security: Security,
+        history: &'a Cell<History>,
         wifi: &'a W,
         rng: R,
         tell: &'a dyn Fn(&Event),
@@ -69,7 +73,8 @@ impl<'a, W: Wifi, R: CryptoRng> Service<'a, W, R> {
     ) -> Self {
         Self {
             scheme: security.scheme(),
-            device: RefCell::new(Device::new(Config::new(security))),
+            device: RefCell::new(Device::resume(Config::new(security), history.get())),
+            history,
             rng: RefCell::new(rng),
             wifi,
             tell,
@@ -218,7 +223,10 @@ impl<'a, W: Wifi, R: CryptoRng> Service<'a, W, R> {
 
     /// Does something with the device, and sees to what follows from it.
     fn with<T>(&self, act: impl FnOnce(&mut Device) -> T) -> T {
-        let result = act(&mut self.device.borrow_mut());
+        let mut device = self.device.borrow_mut();
+        let result = act(&mut device);
+        self.history.set(device.history());
+        drop(device);
         self.work.signal(());
         self.moved.signal(());
         self.late.signal(());

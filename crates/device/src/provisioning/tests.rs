@@ -78,7 +78,15 @@ type Open<'a> = Service<'a, Radio, Zeros>;
 
 /// Runs `test` with a service that asks for no proof.
 fn serving(radio: Radio, test: impl AsyncFn(&Open<'_>)) {
-    let service = Service::new(Security::Security0, &radio, Zeros, &|_: &Event| {}, &|_| {});
+    let history = Default::default();
+    let service = Service::new(
+        Security::Security0,
+        &history,
+        &radio,
+        Zeros,
+        &|_: &Event| {},
+        &|_| {},
+    );
     run(test(&service));
 }
 

@@ -1,5 +1,6 @@
 //! The activity of being provisioned: which proof to ask for, which code to show, what to keep.
 
+use alloc::boxed::Box;
 use alloc::rc::Rc;
 use alloc::string::String;
 use embassy_time::{Duration, Timer, with_timeout};
@@ -58,7 +59,14 @@ async fn serve<P: Platform>(
             ssid: proven.credentials.ssid.clone(),
         });
     };
-    let service = Service::new(security, context.wifi, context.entropy(), &tell, &keep);
+    let service = Service::new(
+        security,
+        &context.clients,
+        context.wifi,
+        context.entropy(),
+        &tell,
+        &keep,
+    );
     let transport = match with_timeout(START, bluetooth.start()).await {
         Ok(Ok(transport)) => transport,
         Err(_) => {
@@ -121,13 +129,26 @@ fn security<P: Platform>(context: &Context<'_, P>, proof: &str) -> protocomm::se
             protocomm::security::Security::Security1(ProofDigest::new(proof.as_bytes()))
         }
         Security::Srp6a => protocomm::security::Security::Security2 {
-            verifier: SrpVerifier::generate(
-                settings.username.as_bytes(),
-                proof.as_bytes(),
-                Salt::random(&mut context.entropy()),
-            ),
+            verifier: verifier(context, proof),
             iv_mode: IvMode::Counter,
         },
+    }
+}
+
+/// The verifier of this proof, worked out once in a life: it takes a chip a second.
+fn verifier<P: Platform>(context: &Context<'_, P>, proof: &str) -> SrpVerifier {
+    let mut kept = context.verifier.borrow_mut();
+    match kept.as_deref() {
+        Some((of, verifier)) if of.as_str() == proof => verifier.clone(),
+        _ => {
+            let verifier = SrpVerifier::generate(
+                context.settings.provisioning.username.as_bytes(),
+                proof.as_bytes(),
+                Salt::random(&mut context.entropy()),
+            );
+            *kept = Some(Box::new((Zeroizing::new(proof.into()), verifier.clone())));
+            verifier
+        }
     }
 }
 

@@ -65,6 +65,27 @@ fn a_network_is_kept_replaced_and_forgotten() {
     );
 }
 
+/// Another network, or the same with another passphrase: what was before is not left in flash.
+#[test]
+fn a_network_that_is_replaced_is_wiped() {
+    let storage = storage();
+    storage
+        .with_nvs(|nvs| {
+            nvs.set_blob(&idf::NAMESPACE, &idf::SSID, b"\x05\0\0\0plant")?;
+            nvs.set_blob(&idf::NAMESPACE, &idf::PASSWORD, b"the driver's secret")
+        })
+        .unwrap();
+    for secret in [&b"first secret"[..], b"second secret", b"third secret"] {
+        storage.keep_wifi(&home(secret)).unwrap();
+    }
+    assert_eq!(kept(&storage), pair(b"home", b"third secret"));
+    let bytes = storage.release().into_inner();
+    for secret in [&b"first secret"[..], b"second secret", b"driver's secret"] {
+        let left = bytes.windows(secret.len()).any(|window| window == secret);
+        assert!(!left, "{}", secret.escape_ascii());
+    }
+}
+
 #[test]
 fn the_network_of_an_esp_idf_firmware_is_found_and_forgotten_too() {
     let storage = storage();

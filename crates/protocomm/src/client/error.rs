@@ -53,7 +53,8 @@ impl fmt::Display for Error {
             ),
             Self::CoolingDown(duration) => write!(
                 f,
-                "too many wrong proofs: the device refuses for about {} seconds",
+                "too many wrong proofs or unfinished sessions: the device refuses for about {} \
+                 seconds",
                 duration.as_secs()
             ),
             Self::Busy => f.write_str("the device is busy with another client: wait, or close it"),

@@ -23,6 +23,11 @@ pub struct Limits {
     pub failed_proofs: u8,
     /// How long a cool-down lasts.
     pub cool_down: Duration,
+    /// First steps of security 2 that are taken one after the other, while no client proves itself.
+    /// Each takes a chip two seconds. At least 1.
+    pub handshakes: u8,
+    /// How long it takes until another one is taken after these.
+    pub handshake_pace: Duration,
     /// How long a session may be silent, and how long a handshake may take.
     pub idle: Duration,
     /// How long a session may last, however busy: a client that asks for the status again and again
@@ -33,12 +38,14 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// 5 proofs, 60 seconds of cool-down, 5 minutes of silence (somebody may be typing a
+    /// 5 proofs, 60 seconds of cool-down, 10 first steps and then one in 10 seconds, 5 minutes of silence (somebody may be typing a
     /// passphrase), 30 minutes of a session, 25 seconds of scanning.
     fn default() -> Self {
         Self {
             failed_proofs: 5,
             cool_down: Duration::from_secs(60),
+            handshakes: 10,
+            handshake_pace: Duration::from_secs(10),
             idle: Duration::from_secs(300),
             session: Duration::from_secs(1800),
             scan: Duration::from_secs(25),

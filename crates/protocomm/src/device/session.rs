@@ -47,13 +47,6 @@ pub(super) struct Session {
     pub(super) telling: bool,
 }
 
-/// Wrong proofs in a row, across all sessions.
-#[derive(Default)]
-pub(super) struct ProofLimit {
-    failed: u8,
-    cool_until: Option<Instant>,
-}
-
 impl Session {
     pub(super) fn ends_at(&self, limits: &Limits) -> Instant {
         (self.last_activity + limits.idle).min(self.began + limits.session)
@@ -234,7 +227,7 @@ impl Device {
         response: &mut [u8],
         rng: &mut R,
     ) -> Result<usize, Refusal> {
-        self.check_cool_down(now)?;
+        self.history.check_cool_down(now)?;
         let message = Handshake::decode(request)?;
         let expected = self.config.security.scheme();
         if message.scheme() != expected {
@@ -283,6 +276,7 @@ impl Device {
                     client_key,
                 },
             ) => {
+                self.history.begin_handshake(now, &self.config.limits)?;
                 restart(session);
                 let mut device_key = [0; VERIFIER_LEN];
                 let handshake = sec2::DeviceHandshake::new(
@@ -326,20 +320,10 @@ impl Device {
         let id = session.id;
         if established {
             session.last_activity = now;
-            self.proofs.failed = 0;
+            self.history.proven();
             self.report(Event::SessionEstablished(id));
         }
         Ok(len)
-    }
-
-    fn check_cool_down(&mut self, now: Instant) -> Result<(), Refusal> {
-        let over = self.proofs.cool_until.take_if(|until| *until <= now);
-        match self.proofs.cool_until {
-            Some(until) if over.is_none() => Err(Refusal::CoolingDown {
-                remaining: until.saturating_duration_since(now),
-            }),
-            _ => Ok(()),
-        }
     }
 
     /// Counts a wrong proof.
@@ -348,12 +332,9 @@ impl Device {
             return unusable(rejected);
         }
         let limits = self.config.limits;
-        self.proofs.failed = self.proofs.failed.saturating_add(1);
-        let attempts_left = limits.failed_proofs.saturating_sub(self.proofs.failed);
+        let attempts_left = self.history.failed(now, &limits);
         self.report(Event::ProofFailed { attempts_left });
         if attempts_left == 0 {
-            self.proofs.failed = 0;
-            self.proofs.cool_until = Some(now + limits.cool_down);
             self.report(Event::CoolDown(limits.cool_down));
         }
         Refusal::ProofMismatch { attempts_left }

@@ -4,6 +4,7 @@
 
 use embedded_storage::nor_flash::NorFlash;
 use esp_nvs::platform::software_crc32;
+use zeroize::Zeroizing;
 
 use super::entry::{self, Entry};
 use crate::storage::StorageError;
@@ -307,11 +308,16 @@ impl<F: NorFlash> Page<'_, F> {
         Ok(())
     }
 
-    /// Overwrites the bytes of all entries that are erased.
+    /// Overwrites the bytes of all entries that are erased, unless they are zero already.
     pub(super) fn wipe_erased(&mut self) -> Result<(), StorageError> {
         let states = self.states()?;
         for index in 0..ENTRIES {
-            if states.of(index) == State::Erased {
+            if states.of(index) != State::Erased {
+                continue;
+            }
+            let mut bytes = Zeroizing::new([0xff; entry::SIZE]);
+            self.read(place(index), &mut *bytes)?;
+            if *bytes != [0; entry::SIZE] {
                 self.write(place(index), &[0; entry::SIZE])?;
             }
         }

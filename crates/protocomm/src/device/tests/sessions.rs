@@ -240,6 +240,87 @@ fn wrong_proofs_run_out() {
 }
 
 #[test]
+fn a_service_that_opens_again_goes_on_counting() {
+    let security = Security::Security1(ProofDigest::new(b"abcd1234"));
+    let config = Config::new(security);
+    let mut message = [0; 64];
+    let mut guess = |device: Device, now: Instant| {
+        let mut bench = Bench::new(device);
+        let first = Handshake::Sec1Command0 {
+            client_key: &[9; 32],
+        };
+        let len = first.encode(&mut message).unwrap();
+        let begun = bench
+            .send(now, PHONE, Endpoint::Session, &message[..len])
+            .map(|_| ());
+        let second = Handshake::Sec1Command1 {
+            client_verify: &[0; 32],
+        };
+        let len = second.encode(&mut message).unwrap();
+        let guessed = bench
+            .send(now, PHONE, Endpoint::Session, &message[..len])
+            .map(|_| ());
+        (begun.and(guessed), bench.device.history())
+    };
+    let mut history = History::default();
+    for attempts_left in (0..5).rev() {
+        let device = Device::resume(config.clone(), history);
+        let guessed;
+        (guessed, history) = guess(device, at(0));
+        assert_eq!(guessed, Err(Refusal::ProofMismatch { attempts_left }));
+    }
+    let (guessed, _) = guess(Device::resume(config.clone(), history), at(59));
+    let remaining = Duration::from_secs(1);
+    assert_eq!(guessed, Err(Refusal::CoolingDown { remaining }));
+    let (guessed, _) = guess(Device::resume(config, history), at(60));
+    assert_eq!(guessed, Err(Refusal::ProofMismatch { attempts_left: 4 }));
+}
+
+/// A first message of security 2 costs much, so that they are paced, over whatever connections they
+/// come and however often the service opens.
+#[test]
+fn handshakes_that_nobody_finishes_are_paced() {
+    let salt = Salt::new(&[1; 16]).unwrap();
+    let config = Config::new(Security::Security2 {
+        verifier: SrpVerifier::generate(b"wifiprov", b"abcd1234", salt),
+        iv_mode: IvMode::Counter,
+    });
+    let mut message = [0; 512];
+    let first = Handshake::Sec2Command0 {
+        username: b"wifiprov",
+        client_key: &[9; 384],
+    };
+    let len = first.encode(&mut message).unwrap();
+    let message = &message[..len];
+    let mut bench = Bench::new(Device::new(config.clone()));
+    let begin = |bench: &mut Bench, now: Instant, session: u32| {
+        let session = SessionId(session);
+        let begun = bench.send(now, session, Endpoint::Session, message);
+        let begun = begun.map(|_| ());
+        bench.device.disconnected(session);
+        begun
+    };
+    for session in 0..10 {
+        assert_eq!(begin(&mut bench, at(1), session), Ok(()));
+    }
+    let wait = |secs| {
+        Err(Refusal::CoolingDown {
+            remaining: Duration::from_secs(secs),
+        })
+    };
+    assert_eq!(begin(&mut bench, at(4), 10), wait(7));
+    let mut bench = Bench::new(Device::resume(config.clone(), bench.device.history()));
+    assert_eq!(begin(&mut bench, at(10), 1), wait(1));
+    assert_eq!(begin(&mut bench, at(11), 2), Ok(()));
+    assert_eq!(begin(&mut bench, at(11), 3), wait(10));
+    // After a quiet time there are as many as before.
+    for session in 0..10 {
+        assert_eq!(begin(&mut bench, at(500), session), Ok(()));
+    }
+    assert_eq!(begin(&mut bench, at(500), 10), wait(10));
+}
+
+#[test]
 fn custom_requests_are_the_applications() {
     let mut bench = Bench::new(Device::new(Config {
         custom_endpoints: 1,
