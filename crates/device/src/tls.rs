@@ -14,6 +14,7 @@
 //! MbedTLS is not built for threads: all devices of a process live on one.
 
 mod alert;
+mod authority;
 mod buffers;
 mod clock;
 mod error;

@@ -29,6 +29,8 @@ pub enum Step {
     Subscribe,
     /// The first PUBLISH of telemetry.
     Publish,
+    /// The one of this number, from 1.
+    PublishNumber(u32),
 }
 
 /// What it does then.
@@ -48,6 +50,8 @@ pub enum Answer {
     Disconnect(u8),
     /// It answers, and then sends these packets.
     Then(Vec<Vec<u8>>),
+    /// It answers, and then changes its keys. In TLS 1.3 only.
+    ChangesKeys,
     /// It answers this and everything else byte by byte, each in a TLS record of its own.
     ByteByByte,
 }
@@ -181,12 +185,19 @@ fn step(first: u8, rest: &[u8]) -> Option<Step> {
 
 async fn serve(mut stream: Stream, mut misbehaviour: Option<Misbehaviour>) -> io::Result<()> {
     let mut byte_by_byte = false;
+    let mut published = 0;
     loop {
         let (first, rest) = packet(&mut stream).await?;
-        let due = misbehaviour.take_if(|(at, _)| step(first, &rest) == Some(*at));
+        let step = step(first, &rest);
+        published += u32::from(step == Some(Step::Publish));
+        let due = misbehaviour.take_if(|(at, _)| match at {
+            Step::PublishNumber(number) => step == Some(Step::Publish) && published == *number,
+            at => step == Some(*at),
+        });
+        let changes_keys = matches!(due, Some((_, Answer::ChangesKeys)));
         let good = reply(first, &rest, None).unwrap_or_default();
         let answers = match due.map(|(_, answer)| answer) {
-            None => vec![good],
+            None | Some(Answer::ChangesKeys) => vec![good],
             Some(Answer::HangUp) => return stream.shutdown().await,
             Some(Answer::Nothing) => return std::future::pending().await,
             Some(Answer::Bytes(bytes)) => vec![bytes],
@@ -207,6 +218,13 @@ async fn serve(mut stream: Stream, mut misbehaviour: Option<Misbehaviour>) -> io
                 stream.write_all(piece).await?;
                 stream.flush().await?;
             }
+        }
+        if changes_keys {
+            let changed = stream.get_mut().1.refresh_traffic_keys();
+            changed.map_err(io::Error::other)?;
+            // It goes out with what is said next.
+            stream.write_all(&[0xd0, 0]).await?;
+            stream.flush().await?;
         }
     }
 }

@@ -28,7 +28,7 @@ use mbedtls_rs_sys as sys;
 
 use super::buffers::{Buffers, OutOfMemory, Used};
 use super::guard::{Guard, Refusal, Violation};
-use super::{Alert, CertificateFault, TlsError};
+use super::{Alert, CertificateFault, TlsError, authority};
 use crate::credentials::{Certificate, Key};
 use crate::event::TlsVersion;
 use crate::mbedtls::{Owned, random};
@@ -141,6 +141,7 @@ impl<'a> Config<'a> {
             ))?;
             (*conf).private_min_tls_version =
                 sys::mbedtls_ssl_protocol_version_MBEDTLS_SSL_VERSION_TLS1_2;
+            sys::mbedtls_ssl_conf_verify(conf, Some(authority::verify), ptr::null_mut());
             sys::mbedtls_ssl_conf_authmode(conf, sys::MBEDTLS_SSL_VERIFY_REQUIRED as c_int);
             sys::mbedtls_ssl_conf_rng(conf, Some(random), ptr::null_mut());
             sys::mbedtls_ssl_conf_ciphersuites(conf, CIPHER_SUITES.as_ptr());

@@ -109,6 +109,45 @@ fn what_is_no_tls_server_is_told_apart() {
     });
 }
 
+/// KeyUpdate of TLS 1.3, which MbedTLS does not know.
+#[test]
+fn a_server_that_changes_its_keys_is_come_back_to_at_once_and_no_sample_is_lost() {
+    scenario(async {
+        let desk = Desk::set().await;
+        let late = (Step::PublishNumber(15), Answer::ChangesKeys);
+        let plan = [late.clone(), late, (Step::Publish, Answer::ChangesKeys)];
+        let broker = MisbehavingBroker::start(&desk, plan).await;
+        let board = desk.board(desk.flash("SN-76", broker.port, ""), 76);
+        play(&desk, &board, 76, async |diary| {
+            let changed = CloudError::Tls(TlsError::KeyUpdate);
+            for _ in 0..2 {
+                assert_eq!(failure(diary).await, (changed, 0));
+                let tls = diary.until_named("cloud.tls").await;
+                assert!(matches!(tls, Event::TlsEstablished { resumed: true, .. }));
+            }
+            // Too soon after the one before.
+            let (error, retry_ms) = failure(diary).await;
+            assert_eq!(error, changed);
+            assert!(retry_ms >= 250);
+            diary.until_named("cloud.online").await;
+            let caught_up = |event: &Event| matches!(event, Event::Acknowledged { backlog: 0, .. });
+            diary.until(caught_up).await;
+            let mut taken = 0;
+            let mut delivered = 0;
+            for (_, event) in &diary.read {
+                match event {
+                    Event::Sampled(_) => taken += 1,
+                    Event::Acknowledged { samples, .. } => delivered += samples,
+                    Event::SamplesDropped { .. } => panic!("samples were dropped"),
+                    _ => {}
+                }
+            }
+            assert_eq!(taken, delivered);
+        })
+        .await;
+    });
+}
+
 /// What became of a connection that was tampered with, in the words of its test.
 fn kind(error: CloudError) -> &'static str {
     match error {

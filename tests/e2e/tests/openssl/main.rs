@@ -1,5 +1,9 @@
-//! TLS sessions resumed with a server that we did not write: OpenSSL's, which tells on a page
-//! whether it resumed the session over which it is asked.
+//! The device's TLS with a server that we did not write: OpenSSL's, which tells on a page whether
+//! it resumed the session over which it is asked.
+
+mod keys;
+mod resumption;
+mod retry;
 
 use std::io;
 use std::process::Stdio;
@@ -8,7 +12,6 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use device::credentials::{Bundle, Files};
 use device::event::TlsVersion;
 use device::tls::{Client, Library, Resumption, Stream};
-use e2e::scenario;
 use embedded_io_async::{ErrorType, Read, Write};
 use pki::{KeyAlgorithm, Options, Pki, Profile};
 use rand::rngs::SysRng;
@@ -44,19 +47,24 @@ impl Write for Socket {
 /// `openssl s_server`, which demands client certificates; it stops when dropped.
 struct OpenSsl {
     port: u16,
-    _process: Child,
+    process: Child,
 }
 
 impl OpenSsl {
+    /// One that answers with a page.
     async fn start(folder: &TempDir, options: &[&str]) -> Self {
+        Self::start_with(folder, &[&["-www"], options].concat()).await
+    }
+
+    async fn start_with(folder: &TempDir, options: &[&str]) -> Self {
         let mut process = Command::new("openssl")
             .current_dir(folder.path())
-            .args(["s_server", "-accept", "127.0.0.1:0", "-www"])
+            .args(["s_server", "-accept", "127.0.0.1:0"])
             .args(["-cert", "server.pem", "-cert_chain", "server.pem"])
             .args(["-key", "server.key", "-CAfile", "ca.pem"])
             .args(["-Verify", "3", "-verify_return_error"])
             .args(options)
-            .stdin(Stdio::null())
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .kill_on_drop(true)
@@ -74,10 +82,7 @@ impl OpenSsl {
                 break port.parse().expect("a port");
             }
         };
-        Self {
-            port,
-            _process: process,
-        }
+        Self { port, process }
     }
 }
 
@@ -108,9 +113,11 @@ impl Device {
         }
     }
 
-    /// Connects, asks for the page, hangs up, and returns the version and whether the session was
-    /// resumed: both ends must be of one opinion.
-    async fn visit(&mut self, server: &OpenSsl, server_name: &str) -> (TlsVersion, bool) {
+    async fn connect<'a>(
+        &'a mut self,
+        server: &OpenSsl,
+        server_name: &'a str,
+    ) -> Stream<'a, Socket> {
         let socket = TcpStream::connect(("127.0.0.1", server.port)).await;
         let client = Client {
             library: self.library,
@@ -119,9 +126,15 @@ impl Device {
             unix_s: self.unix_s,
         };
         let socket = Socket(socket.expect("a connection"));
-        let mut stream = Stream::connect(socket, client, &mut self.resumption)
+        Stream::connect(socket, client, &mut self.resumption)
             .await
-            .expect("a handshake");
+            .expect("a handshake")
+    }
+
+    /// Connects, asks for the page, hangs up, and returns the version and whether the session was
+    /// resumed: both ends must be of one opinion.
+    async fn visit(&mut self, server: &OpenSsl, server_name: &str) -> (TlsVersion, bool) {
+        let mut stream = self.connect(server, server_name).await;
         stream
             .write_all(b"GET / HTTP/1.0\r\n\r\n")
             .await
@@ -156,7 +169,8 @@ fn library() -> Library<'static> {
     })
 }
 
-async fn resumes(options: &[&str], version: TlsVersion, algorithm: KeyAlgorithm) {
+/// Certificates for a server, in a folder, and a device that trusts it.
+fn prepare(algorithm: KeyAlgorithm) -> (TempDir, Device) {
     let pki = Pki::new(&Options {
         algorithm,
         ..Options::default()
@@ -176,56 +190,6 @@ async fn resumes(options: &[&str], version: TlsVersion, algorithm: KeyAlgorithm)
     ] {
         std::fs::write(folder.path().join(name), text).expect("a file for openssl");
     }
-    let server = OpenSsl::start(&folder, options).await;
-    let mut device = Device::new(&pki, &profile);
-    let full = (version, false);
-    let resumed = (version, true);
-    assert_eq!(device.visit(&server, "localhost").await, full);
-    // Whoever resumes gets what it takes to do so again.
-    assert_eq!(device.visit(&server, "localhost").await, resumed);
-    assert_eq!(device.visit(&server, "localhost").await, resumed);
-    // What was agreed upon with one name is not for another, though the certificate has both.
-    assert_eq!(device.visit(&server, "127.0.0.1").await, full);
-    assert_eq!(device.visit(&server, "127.0.0.1").await, resumed);
-    // A server that has forgotten all about it.
-    drop(server);
-    let server = OpenSsl::start(&folder, options).await;
-    assert_eq!(device.visit(&server, "127.0.0.1").await, full);
-    assert_eq!(device.visit(&server, "127.0.0.1").await, resumed);
-}
-
-#[test]
-fn tls_1_2_by_ticket() {
-    let keys = KeyAlgorithm::P256;
-    scenario(resumes(&["-tls1_2"], TlsVersion::Tls12, keys));
-}
-
-#[test]
-fn tls_1_2_by_number() {
-    let keys = KeyAlgorithm::P256;
-    scenario(resumes(&["-tls1_2", "-no_ticket"], TlsVersion::Tls12, keys));
-}
-
-#[test]
-fn tls_1_3_by_ticket() {
-    let keys = KeyAlgorithm::P256;
-    scenario(resumes(&["-tls1_3"], TlsVersion::Tls13, keys));
-}
-
-#[test]
-fn tls_1_3_by_number() {
-    let keys = KeyAlgorithm::P256;
-    scenario(resumes(&["-tls1_3", "-no_ticket"], TlsVersion::Tls13, keys));
-}
-
-#[test]
-fn tls_1_2_with_rsa() {
-    let keys = KeyAlgorithm::Rsa2048;
-    scenario(resumes(&["-tls1_2"], TlsVersion::Tls12, keys));
-}
-
-#[test]
-fn tls_1_3_with_rsa() {
-    let keys = KeyAlgorithm::Rsa2048;
-    scenario(resumes(&["-tls1_3"], TlsVersion::Tls13, keys));
+    let device = Device::new(&pki, &profile);
+    (folder, device)
 }
