@@ -79,7 +79,7 @@ impl<'a> Der<'a> {
     /// The value that comes next, if it has this tag.
     fn value(&mut self, tag: u8) -> Option<&'a [u8]> {
         let (header, length) = match *self.0 {
-            [is, length @ 0..0x80, ..] if is == tag => (2, usize::from(length)),
+            [is, length @ 0..=0x7f, ..] if is == tag => (2, usize::from(length)),
             [is, 0x81, length, ..] if is == tag => (3, usize::from(length)),
             [is, 0x82, high, low, ..] if is == tag => (4, u16::from_be_bytes([high, low]).into()),
             _ => return None,
