@@ -1,6 +1,6 @@
 //! The desk: what surrounds the devices.
 
-use devserver::{Config, Profile, Server, Tls};
+use devserver::{Config, Limits, Profile, Server, Tls};
 use flashimage::FlashImage;
 use pki::{Identity, KeyAlgorithm, Options, Pki, Profile as CertificateProfile};
 use simulator::flash::Flash;
@@ -83,6 +83,11 @@ impl Desk {
 
     /// Starts the project's own server, which creates devices from certificates.
     pub async fn server(&self) -> Server {
+        self.server_with(Limits::default()).await
+    }
+
+    /// The same, with limits of what a device may send.
+    pub async fn server_with(&self, limits: Limits) -> Server {
         let identity = self.server_identity();
         let chain = identity.chain_pem();
         let tls = Tls::from_pem(chain.as_bytes(), identity.key_pem().as_bytes()).expect("TLS");
@@ -90,6 +95,7 @@ impl Desk {
         let config = Config {
             tls: Some(tls),
             profile: Some(profile.expect("a profile")),
+            limits,
             ..Config::default()
         };
         Server::start(config).await.expect("a server")

@@ -1,6 +1,7 @@
 //! What the device says on its own: client attributes and telemetry, as ThingsBoard's payloads.
 
 use core::fmt::Write;
+use core::ops::Range;
 
 use heapless::{String, Vec};
 use thingsboard::json::BufferTooSmall;
@@ -28,12 +29,14 @@ const REFUSED: &str = "refused";
 /// The client attribute that tells which limit the device keeps to, and what that costs.
 const LIMIT: &str = "telemetry_limit";
 
-/// Writes the client attributes, published once per connection. Returns the length.
+/// Writes those in `range` of the client attributes, which are published once per connection. Returns
+/// the length, and where to go on if there are more.
 pub(super) fn write_attributes<D: Device>(
     device: &D,
     name: &str,
+    range: Range<usize>,
     buffer: &mut [u8],
-) -> Result<usize, BufferTooSmall> {
+) -> Result<(usize, Option<usize>), BufferTooSmall> {
     let identity = device.identity();
     let mut mac = String::<17>::new();
     for (index, byte) in device.mac().iter().enumerate() {
@@ -58,8 +61,14 @@ pub(super) fn write_attributes<D: Device>(
     .into_iter()
     .filter_map(|(name, value)| Some((name, value?)))
     .collect();
-    attributes::write_values(buffer, &values).map(<[u8]>::len)
+    let end = range.end.min(values.len());
+    let some = values.get(range.start..end).unwrap_or_default();
+    let length = attributes::write_values(buffer, some)?.len();
+    Ok((length, (end < values.len()).then_some(end)))
 }
+
+/// How many attributes there are of those that may change.
+pub(super) const MOST_CHANGES: u32 = 3;
 
 /// Client attributes that may change while a connection lasts.
 #[derive(Debug, Clone, Copy, PartialEq)]

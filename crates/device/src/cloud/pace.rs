@@ -15,14 +15,15 @@
 //!
 //! A server that refuses a batch says nothing but that, and refuses it as a whole. So after each
 //! refusal the next batch is half as large, down to one sample, and at last one sample without
-//! vitals. What works is kept for the connection; each later one that begins after a good one may
-//! try half as much again.
+//! vitals; if that is refused, too, messages come half as often. What works is kept for the
+//! connection; each later one that begins after a good one tries a little more: twice as often, and
+//! once that is what it was, half as many again.
 
 mod bucket;
 #[cfg(test)]
 mod tests;
 
-use embassy_time::Instant;
+use embassy_time::{Duration, Instant};
 use thingsboard::limits::{SessionLimits, Window};
 
 use crate::event::{KeptLimit, LimitOf};
@@ -30,12 +31,19 @@ use bucket::Buckets;
 
 /// More samples than a payload takes.
 const MOST_SAMPLES: u16 = 64;
+/// More client attributes than there are.
+const MOST_ATTRIBUTES: u32 = 16;
 /// Values of a sample that has no vitals: temperature and humidity.
 const READINGS: u32 = 2;
 /// Samples for which a message of telemetry has room in any case.
 const SAMPLES_OF_A_MESSAGE: u32 = 25;
 /// Values of the vitals.
 const VITALS: u32 = 6;
+
+/// Between two telemetry messages: a live sample every second is never late.
+const PAUSE: Duration = Duration::from_millis(900);
+/// The longest pause; a connection is kept alive in any case.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// How much may be sent.
 pub(super) struct Pace {
@@ -47,8 +55,12 @@ pub(super) struct Pace {
     data_points: Buckets,
     /// The most samples of a batch; 0 is one without its vitals.
     most_samples: u16,
+    /// Between two messages of telemetry.
+    pause: Duration,
     /// Whether a batch of so many was taken on this connection.
     proven: bool,
+    /// The most attributes of a message.
+    most_attributes: u32,
 }
 
 /// How much one message of telemetry may have.
@@ -72,13 +84,20 @@ impl Pace {
             telemetry_messages: Buckets::new(),
             data_points: Buckets::new(),
             most_samples: MOST_SAMPLES,
+            pause: PAUSE,
             proven: false,
+            most_attributes: MOST_ATTRIBUTES,
         }
     }
 
     /// A connection begins.
     pub(super) fn begin(&mut self) {
-        if core::mem::take(&mut self.proven) {
+        if !core::mem::take(&mut self.proven) {
+            return;
+        }
+        if self.pause > PAUSE {
+            self.pause = (self.pause / 2).max(PAUSE);
+        } else {
             let more = (self.most_samples / 2).max(1);
             self.most_samples = self.most_samples.saturating_add(more).min(MOST_SAMPLES);
         }
@@ -104,14 +123,41 @@ impl Pace {
         told.map_or(most, |told: usize| told.min(most))
     }
 
-    /// When `count` messages may be sent that are no telemetry.
+    /// When `count` messages may be sent that have no values.
     pub(super) fn messages_due(&self, count: u32, now: Instant) -> Instant {
         self.messages.due(count, now)
     }
 
-    /// So many messages were sent that are no telemetry.
+    /// So many messages were sent that have no values.
     pub(super) fn sent_messages(&mut self, count: u32, now: Instant) {
         self.messages.take(count, now);
+    }
+
+    fn slow_down(&mut self) {
+        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+    }
+
+    /// How long to pause between two messages of telemetry.
+    pub(super) fn pause(&self) -> Duration {
+        self.pause
+    }
+
+    /// Whether a server refused what should have been little enough.
+    pub(super) fn is_slow(&self) -> bool {
+        self.pause > PAUSE
+    }
+
+    /// How many client attributes go together at most: each is a data point, too.
+    pub(super) fn attributes(&self) -> u32 {
+        self.most_attributes.min(self.data_points.capacity()).max(1)
+    }
+
+    /// The server refused to take more, with client attributes under way.
+    pub(super) fn refused_attributes(&mut self) {
+        if self.attributes() == 1 {
+            self.slow_down();
+        }
+        self.most_attributes = (self.attributes() / 2).max(1);
     }
 
     /// What a message of telemetry may have now.
@@ -123,13 +169,13 @@ impl Pace {
         }
     }
 
-    /// When a message of telemetry may be sent that has so many values.
+    /// When a message of telemetry or attributes may be sent that has so many values.
     pub(super) fn telemetry_due(&self, data_points: u32, now: Instant) -> Instant {
         let message = self.telemetry_messages.due(1, now);
         message.max(self.data_points.due(data_points, now))
     }
 
-    /// A message of telemetry was sent that has so many values.
+    /// A message of telemetry or attributes was sent that has so many values.
     pub(super) fn sent_telemetry(&mut self, data_points: u32, now: Instant) {
         self.telemetry_messages.take(1, now);
         self.data_points.take(data_points, now);
@@ -152,6 +198,9 @@ impl Pace {
             buckets.drain(now);
         }
         if samples > 0 {
+            if self.most_samples == 0 {
+                self.slow_down();
+            }
             self.most_samples = (samples / 2).min(self.most_samples);
         }
         self.most_samples.max(1)

@@ -117,6 +117,7 @@ pub(super) async fn serve<D: Device, IO: Read + Write>(
         pace,
         subscribing: None,
         introduction: None,
+        introducing: None,
         to_ask: Asking::default(),
         wanted: Wanted::default(),
         told: None,
@@ -154,8 +155,10 @@ struct Serving<'a, 's, 'b, 'l, 'p, D, IO> {
     state: &'l WireState,
     pace: &'p mut Pace,
     subscribing: Option<Sent>,
-    /// The client attributes, with which the last panic is reported.
+    /// Client attributes under way, with which the last panic is reported.
     introduction: Option<Sent>,
+    /// Which of them are yet to be sent, if not all have been.
+    introducing: Option<usize>,
     /// What is yet to be asked for.
     to_ask: Asking,
     /// What the server wants.
@@ -194,11 +197,12 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, '_, D, IO> {
     async fn run(&mut self) -> Result<Command, Failure<IO::Error>> {
         self.subscribe().await?;
         loop {
-            self.note_acknowledgements().await?;
+            self.note_acknowledgements();
             if let Some(command) = self.command() {
                 return Ok(command);
             }
             self.held_back = None;
+            self.introduce().await?;
             self.ask().await?;
             self.send_answers().await?;
             self.tell_changes().await?;
@@ -223,8 +227,15 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, '_, D, IO> {
         if !error::is_limit(reason) {
             return failure;
         }
+        // The server takes one message after the other, so it is the oldest.
         let under_way = self.batches.iter().map(|(_, batch)| batch.samples);
-        let samples = under_way.fold(0, u16::saturating_add);
+        let samples = match self.introduction {
+            Some(_) => 0,
+            None => under_way.fold(0, u16::saturating_add),
+        };
+        if self.introduction.is_some() {
+            self.pace.refused_attributes();
+        }
         let next = self.pace.refused(samples, Instant::now());
         Failure::Known(CloudError::OverLimit {
             reason,
@@ -233,12 +244,10 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, '_, D, IO> {
         })
     }
 
-    /// Whether so many messages that are no telemetry have to wait for the server's limit; then
-    /// they are thought of again in time.
-    fn is_held_back(&mut self, count: u32) -> bool {
-        let now = Instant::now();
-        let due = self.pace.messages_due(count, now);
-        if due <= now {
+    /// Whether something has to wait for the server's limits until `due`; then it is thought of
+    /// again.
+    fn is_held_back(&mut self, due: Instant) -> bool {
+        if due <= Instant::now() {
             return false;
         }
         self.held_back = Some(self.held_back.map_or(due, |before| before.min(due)));
@@ -256,10 +265,12 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, '_, D, IO> {
         Failure::from_minimq(error, self.state, self.stage())
     }
 
-    /// Publishes what `write` writes into at most `limit` bytes, with QoS 1.
+    /// Publishes what `write` writes into at most `limit` bytes, with QoS 1. It is charged to the
+    /// server's limits with so many data points, which telemetry and attributes have.
     async fn publish(
         &mut self,
         to: FromDevice,
+        data_points: u32,
         limit: usize,
         write: impl FnOnce(&mut [u8]) -> Result<usize, BufferTooSmall>,
     ) -> Result<Outcome, Failure<IO::Error>> {
@@ -274,8 +285,12 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, '_, D, IO> {
             .map_err(|_| Failure::Known(CloudError::Silent))?;
         match published {
             Ok(Some(op)) => {
-                if to != FromDevice::Telemetry {
-                    self.pace.sent_messages(1, Instant::now());
+                let now = Instant::now();
+                match to {
+                    // Telemetry knows better when it has been written.
+                    FromDevice::Telemetry => {}
+                    FromDevice::Attributes => self.pace.sent_telemetry(data_points, now),
+                    _ => self.pace.sent_messages(1, now),
                 }
                 Ok(Outcome::Sent(op))
             }
@@ -294,22 +309,23 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, '_, D, IO> {
         }
     }
 
-    /// Lets go of acknowledged samples, and introduces the device once it is subscribed.
-    async fn note_acknowledgements(&mut self) -> Result<(), Failure<IO::Error>> {
+    /// Lets go of acknowledged samples, and goes on with the introduction.
+    fn note_acknowledgements(&mut self) {
         self.note_telemetry();
         if let Some(sent) = &self.introduction
             && self.connection.is_complete(&sent.op)
         {
             self.introduction = None;
-            self.device.forget_panic();
+            if self.introducing.is_none() {
+                self.device.forget_panic();
+            }
         }
         if let Some(sent) = &self.subscribing
             && self.connection.is_complete(&sent.op)
         {
             self.subscribing = None;
-            self.introduce().await?;
+            self.introducing = Some(0);
         }
-        Ok(())
     }
 
     /// What the server commanded, once it knows that it will come, and has what waited until then.

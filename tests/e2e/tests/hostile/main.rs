@@ -6,6 +6,7 @@ mod clients;
 mod crashes;
 mod credentials;
 mod flash;
+mod limits;
 mod network;
 mod server;
 mod time;

@@ -94,6 +94,17 @@ fn batches_halve_to_one_sample_without_vitals_and_grow_again() {
     // Nothing was taken: no reason to try more.
     pace.begin();
     assert!(pace.allowance(now).bare);
+    // Less than that is less often, and the first thing to be tried again.
+    for expected in [1_800, 3_600] {
+        pace.refused(1, now);
+        assert_eq!(pace.pause(), Duration::from_millis(expected));
+    }
+    for expected in [1_800, 900] {
+        pace.taken(1);
+        pace.begin();
+        assert_eq!(pace.pause(), Duration::from_millis(expected));
+        assert!(pace.allowance(now).bare);
+    }
     for expected in [1, 2, 3, 4, 6, 9, 13, 19, 28, 42, 63, 64, 64] {
         pace.taken(pace.allowance(now).samples);
         pace.begin();

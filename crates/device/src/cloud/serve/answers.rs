@@ -34,7 +34,7 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, '_, D, IO> {
     /// Sends the answers that wait, as far as there is room.
     pub(super) async fn send_answers(&mut self) -> Result<(), Failure<IO::Error>> {
         while let Some(answer) = self.answers.pop_front() {
-            if self.is_held_back(1) {
+            if self.is_held_back(self.pace.messages_due(1, Instant::now())) {
                 // It has just been taken from there.
                 let _ = self.answers.push_front(answer);
                 break;
@@ -48,7 +48,7 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, '_, D, IO> {
                 Ok(length)
             };
             match self
-                .publish(FromDevice::RpcResponse(answer.id), length, write)
+                .publish(FromDevice::RpcResponse(answer.id), 0, length, write)
                 .await?
             {
                 Outcome::Sent(op) => {

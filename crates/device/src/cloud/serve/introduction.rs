@@ -29,31 +29,51 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, '_, D, IO> {
             .map_err(|_| Failure::Known(CloudError::Silent))?
             .map_err(|error| Failure::from_minimq(error, self.state, Stage::Subscribe))?;
         self.subscribing = Some(Sent::now(op));
-        self.pace
-            .sent_messages(filters.len() as u32, Instant::now());
+        // And the connection itself.
+        let messages = filters.len() as u32 + 1;
+        self.pace.sent_messages(messages, Instant::now());
         Ok(())
     }
 
-    /// Publishes the client attributes.
+    /// Publishes the client attributes, or as many of them as the server takes at once.
     pub(super) async fn introduce(&mut self) -> Result<(), Failure<IO::Error>> {
+        let Some(from) = self.introducing.filter(|_| self.introduction.is_none()) else {
+            return Ok(());
+        };
+        let (most, now) = (self.pace.attributes(), Instant::now());
+        let due = self.pace.telemetry_due(most, now);
+        if self.is_held_back(due.max(self.next_message)) {
+            return Ok(());
+        }
         let (device, name) = (self.device, self.name);
-        let write = |buffer: &mut [u8]| outbound::write_attributes(device, name, buffer);
-        match self
-            .publish(FromDevice::Attributes, MOST_PAYLOAD, write)
-            .await?
-        {
+        let mut next = None;
+        let write = |buffer: &mut [u8]| {
+            let from = from..from + most as usize;
+            let (length, rest) = outbound::write_attributes(device, name, from, buffer)?;
+            next = rest;
+            Ok(length)
+        };
+        let to = FromDevice::Attributes;
+        match self.publish(to, most, MOST_PAYLOAD, write).await? {
             Outcome::Sent(op) => self.introduction = Some(Sent::now(op)),
             _ => log::warn!("the broker's packet limit leaves no room for the client attributes"),
         }
-        self.to_ask = Asking {
-            limits: true,
-            attributes: true,
-        };
-        self.told = Some(Changing {
-            interval_ms: device.interval_ms(),
-            refused: None,
-            limit: None,
-        });
+        self.introducing = next;
+        if from > 0 || next.is_some() || self.pace.is_slow() {
+            // For a server that takes little at a time.
+            self.next_message = now + self.pace.pause();
+        }
+        if self.told.is_none() {
+            self.to_ask = Asking {
+                limits: true,
+                attributes: true,
+            };
+            self.told = Some(Changing {
+                interval_ms: device.interval_ms(),
+                refused: None,
+                limit: None,
+            });
+        }
         Ok(())
     }
 
@@ -68,13 +88,13 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, '_, D, IO> {
         let Some(told) = self.told.filter(|told| *told != now) else {
             return Ok(());
         };
-        if self.is_held_back(1) {
+        let most = outbound::MOST_CHANGES;
+        if self.is_held_back(self.pace.telemetry_due(most, Instant::now())) {
             return Ok(());
         }
         let write = |buffer: &mut [u8]| outbound::write_changes(told, now, buffer);
-        let outcome = self
-            .publish(FromDevice::Attributes, MOST_PAYLOAD, write)
-            .await?;
+        let to = FromDevice::Attributes;
+        let outcome = self.publish(to, most, MOST_PAYLOAD, write).await?;
         // Without room it is told another time.
         if !matches!(outcome, Outcome::NoRoom) {
             self.told = Some(now);
@@ -105,10 +125,10 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, '_, D, IO> {
         question: FromDevice,
         write: impl FnOnce(&mut [u8]) -> Result<usize, BufferTooSmall>,
     ) -> Result<bool, Failure<IO::Error>> {
-        if self.is_held_back(1) {
+        if self.is_held_back(self.pace.messages_due(1, Instant::now())) {
             return Ok(false);
         }
-        match self.publish(question, MOST_PAYLOAD, write).await? {
+        match self.publish(question, 0, MOST_PAYLOAD, write).await? {
             Outcome::Sent(_) => return Ok(true),
             // A broker may take one message at a time.
             Outcome::NoRoom if !self.connection.session().is_publish_quiescent() => {

@@ -9,8 +9,6 @@ use crate::cloud::device::Device;
 use crate::cloud::{CloudError, outbound};
 use crate::event::Event;
 
-/// Between two telemetry messages: a live sample every second is never late.
-const MESSAGE_PAUSE: Duration = Duration::from_millis(900);
 /// The smallest payload that takes one sample.
 const LEAST_PAYLOAD: usize = 256;
 
@@ -28,7 +26,9 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, '_, D, IO> {
 
     /// Whether samples wait for nothing but their time.
     pub(super) fn may_send(&self) -> bool {
-        if self.subscribing.is_some() || self.batches.is_full() {
+        // Who the device is comes first: its data points would never be enough otherwise.
+        let introduced = self.subscribing.is_none() && self.introducing.is_none();
+        if !introduced || self.batches.is_full() {
             return false;
         }
         // With time stamps they wait for each other, and go together.
@@ -44,12 +44,13 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, '_, D, IO> {
     /// How long to wait after a message. The server stamps what has no stamp when it arrives, so
     /// that goes as it was taken.
     fn message_pause(&self, batch: &outbound::Batch) -> Duration {
+        let pause = self.pace.pause();
         match batch.boot_unix_ms {
-            Some(_) => MESSAGE_PAUSE,
-            None => {
+            None if !self.pace.is_slow() => {
                 let interval = Duration::from_millis(self.device.interval_ms().into());
-                MESSAGE_PAUSE.min(interval * 9 / 10)
+                pause.min(interval * 9 / 10)
             }
+            _ => pause,
         }
     }
 
@@ -97,7 +98,7 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, '_, D, IO> {
             Ok(length)
         };
         let most = self.pace.payload(self.payload_limit);
-        match self.publish(FromDevice::Telemetry, most, write).await? {
+        match self.publish(FromDevice::Telemetry, 0, most, write).await? {
             Outcome::Sent(op) => {
                 if let Some(boot_unix_ms) = batch.boot_unix_ms {
                     device.queue().note_sent(batch.end, boot_unix_ms);
@@ -113,7 +114,7 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, '_, D, IO> {
             Outcome::TooLarge => return Err(Failure::Known(CloudError::PacketLimit)),
             // Replies are in the way, whose acknowledgements make room.
             Outcome::NoRoom if !self.connection.session().is_publish_quiescent() => {
-                self.next_message = now + MESSAGE_PAUSE;
+                self.next_message = now + self.pace.pause();
                 self.stalled.get_or_insert(now);
             }
             Outcome::NoRoom => return Err(Failure::Known(CloudError::PacketLimit)),

@@ -44,12 +44,14 @@ impl Limited {
         while let Ok(Some(message)) =
             with_timeout(Duration::from_secs(30), broker.published()).await
         {
-            if message.topic == topic::TELEMETRY {
+            if [topic::TELEMETRY, topic::ATTRIBUTES].contains(&message.topic.as_str()) {
                 let points = values(&message.payload);
                 if !self.takes(points) {
                     broker.send(0xe0, &[0x83, 0]).await;
                     return (taken, true);
                 }
+            }
+            if message.topic == topic::TELEMETRY {
                 taken.push(message.payload.clone());
             }
             broker.acknowledge(&message, SUCCESS).await;
@@ -69,9 +71,9 @@ impl Limited {
     }
 }
 
-/// How many values a message of telemetry has.
+/// How many values a message of telemetry or attributes has.
 fn values(payload: &str) -> usize {
-    payload.matches(':').count() - 2 * payload.matches("\"ts\"").count()
+    payload.matches("\":").count() - 2 * payload.matches("\"ts\"").count()
 }
 
 fn number_of_samples(payload: &str) -> usize {
@@ -148,6 +150,7 @@ fn a_server_that_tells_no_limit_gets_smaller_batches_until_one_is_taken() {
         (20, 1, Vitals::ALL),
         (4, 1, Vitals::NONE),
         (7, 2, Vitals::ALL),
+        (7, 10, Vitals::ALL),
     ] {
         let device = Fake::with_samples(0);
         device.vitals.set(vitals);
@@ -184,7 +187,7 @@ fn a_server_that_tells_no_limit_gets_smaller_batches_until_one_is_taken() {
             device.queue.len()
         );
         assert_eq!(sizes.iter().sum::<usize>(), 120, "each once");
-        assert!(cuts <= 8, "{points}: cut off {cuts} times, {sizes:?}");
+        assert!(cuts <= 16, "{points}: cut off {cuts} times, {sizes:?}");
     }
 }
 
@@ -308,5 +311,26 @@ fn ten_samples_a_second_without_a_time_all_arrive() {
             pair[1] - pair[0] >= Duration::from_millis(50),
             "no two at once"
         );
+    }
+}
+
+#[test]
+fn client_attributes_count_too_and_go_in_pieces_where_they_must() {
+    for tells in [true, false] {
+        let device = Fake::with_samples(20);
+        let mut limited = Limited::new(3, 1, tells);
+        let (mut pace, mut cuts) = (Pace::new(), 0);
+        for _ in 0..20 {
+            let (_, (_, cut)) = connection_at(&mut pace, &device, 65_536, async |mut broker| {
+                limited.serve(&mut broker, || device.queue.is_empty()).await
+            });
+            cuts += usize::from(cut);
+            if device.queue.is_empty() {
+                break;
+            }
+            run(Timer::after_secs(2));
+        }
+        assert!(device.queue.is_empty(), "{} left", device.queue.len());
+        assert!(cuts <= 12, "{tells}: {cuts}");
     }
 }
