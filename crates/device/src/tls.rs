@@ -16,6 +16,7 @@
 mod alert;
 mod authority;
 mod buffers;
+mod bytes;
 mod clock;
 mod error;
 mod guard;

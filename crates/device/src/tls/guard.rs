@@ -6,32 +6,24 @@
 //! judges, too; docs/mbedtls.md says which advisory is answered by which rule here. What comes
 //! encrypted it cannot see; the one rule about that is in [`super::session`].
 
+mod messages;
+
 use alloc::vec::Vec;
 use core::fmt;
 
 use super::Alert;
+use messages::{EXTENDED_MASTER_SECRET, Hello, KeyExchange, Offer, RENEGOTIATION_INFO};
 
-// Types of records and of messages, extensions, and versions (RFC 8446, 4, 4.2 and 5.1).
+// Types of records and of messages, and a version (RFC 8446, 4 and 5.1).
 const CHANGE_CIPHER_SPEC: u8 = 20;
 const ALERT: u8 = 21;
 const HANDSHAKE: u8 = 22;
+const APPLICATION_DATA: u8 = 23;
 const CLIENT_HELLO: u8 = 1;
 const SERVER_HELLO: u8 = 2;
+const CERTIFICATE: u8 = 11;
 const SERVER_KEY_EXCHANGE: u8 = 12;
-const SUPPORTED_GROUPS: u16 = 10;
-const SIGNATURE_ALGORITHMS: u16 = 13;
-const SUPPORTED_VERSIONS: u16 = 43;
-const COOKIE: u16 = 44;
-const KEY_SHARE: u16 = 51;
 const TLS_1_2: u16 = 0x0303;
-/// The curve of a ServerKeyExchange is told by its number (RFC 8422, 5.4).
-const NAMED_CURVE: u8 = 3;
-
-/// The random number that makes a ServerHello a HelloRetryRequest (RFC 8446, 4.1.3).
-const RETRY: [u8; 32] = [
-    0xcf, 0x21, 0xad, 0x74, 0xe5, 0x9a, 0x61, 0x11, 0xbe, 0x1d, 0x8c, 0x02, 0x1e, 0x65, 0xb8, 0x91,
-    0xc2, 0xa2, 0x11, 0x16, 0x7a, 0xbb, 0x8c, 0x5e, 0x07, 0x9e, 0x09, 0xe2, 0xc8, 0xa8, 0x33, 0x9c,
-];
 
 /// The longest ServerHello that is read. What the device asks for is answered in 200 bytes.
 const MOST_HELLO: usize = 1024;
@@ -39,6 +31,9 @@ const MOST_HELLO: usize = 1024;
 const MOST_KEY_EXCHANGE: usize = HEADER + 1 + 2 + 1 + 255 + 2;
 /// Type and length of a message.
 const HEADER: usize = 4;
+/// How many records of type change_cipher_spec, which mean nothing in TLS 1.3, there may be in a
+/// handshake. Servers send one.
+const MOST_CHANGES: u8 = 8;
 
 /// A rule of TLS that a server did not keep, so that the device hung up on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +46,12 @@ pub enum Violation {
     NotOffered,
     /// A version that does not go with what else was chosen.
     VersionConfused,
+    /// An extension that the device did not send.
+    NotAsked,
+    /// A resumed session that is not as it was (extended_master_secret).
+    ResumedOtherwise,
+    /// A record in the clear where all are encrypted.
+    InTheClear,
     /// Something follows in a record after which the keys change, or a message is cut by it.
     AcrossKeyChange,
     /// A message or a record that is not made as it must be.
@@ -61,7 +62,9 @@ impl Violation {
     fn alert(self) -> Alert {
         Alert(match self {
             Self::RetryForNothing | Self::NotOffered | Self::VersionConfused => 47,
-            Self::SecondRetry | Self::AcrossKeyChange => 10,
+            Self::SecondRetry | Self::AcrossKeyChange | Self::InTheClear => 10,
+            Self::ResumedOtherwise => 40,
+            Self::NotAsked => 110,
             Self::Malformed => 50,
         })
     }
@@ -75,6 +78,9 @@ impl fmt::Display for Violation {
             Self::SecondRetry => "asks to retry a second time",
             Self::NotOffered => "chooses what the device did not offer",
             Self::VersionConfused => "chooses a version that does not go with its other choices",
+            Self::NotAsked => "answers what the device did not ask (extension)",
+            Self::ResumedOtherwise => "resumes a session that was another (extended_master_secret)",
+            Self::InTheClear => "sends in the clear what it must encrypt",
             Self::AcrossKeyChange => "sends something across a change of keys",
             Self::Malformed => "sends a message that is not well formed",
         })
@@ -108,16 +114,6 @@ impl From<Violation> for Refusal {
     }
 }
 
-/// What the device's last ClientHello offers.
-#[derive(Default)]
-struct Offer {
-    suites: Vec<u16>,
-    groups: Vec<u16>,
-    /// The groups for which there was a key.
-    shares: Vec<u16>,
-    signatures: Vec<u16>,
-}
-
 /// Where a handshake is.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Phase {
@@ -125,8 +121,12 @@ enum Phase {
     Hello,
     /// After that of TLS 1.2.
     Tls12,
-    /// All that comes is encrypted.
+    /// All that comes is encrypted, in records of any type.
     Encrypted,
+    /// All that comes is encrypted, in records of application data.
+    Tls13,
+    /// As before, after the handshake.
+    Tls13Over,
 }
 
 /// A reader of the records of one connection.
@@ -134,6 +134,15 @@ pub(super) struct Guard {
     phase: Phase,
     offer: Offer,
     retried: bool,
+    /// Whether the session to be resumed has an extended master secret; none, if there is none
+    /// whose server could forget it.
+    extended_before: Option<bool>,
+    /// Whether this one has.
+    extended: bool,
+    /// Whether the server showed its certificate, as none does that resumes.
+    certificate: bool,
+    /// How many records of type change_cipher_spec came in TLS 1.3.
+    changes: u8,
     /// What there is of the header of a record.
     header: Vec<u8>,
     /// The type of the record that is coming in, and what is missing of it.
@@ -146,16 +155,34 @@ pub(super) struct Guard {
 }
 
 impl Guard {
-    pub(super) fn new() -> Self {
+    /// For a connection that may resume a session of TLS 1.2, with an extended master secret or
+    /// without.
+    pub(super) fn new(extended_before: Option<bool>) -> Self {
         Self {
             phase: Phase::Hello,
             offer: Offer::default(),
             retried: false,
+            extended_before,
+            extended: false,
+            certificate: false,
+            changes: 0,
             header: Vec::new(),
             record: 0,
             record_left: 0,
             message: Vec::new(),
             message_left: 0,
+        }
+    }
+
+    /// Whether the session, of TLS 1.2, has an extended master secret.
+    pub(super) fn extended(&self) -> bool {
+        self.extended
+    }
+
+    /// The handshake is over.
+    pub(super) fn over(&mut self) {
+        if self.phase == Phase::Tls13 {
+            self.phase = Phase::Tls13Over;
         }
     }
 
@@ -189,30 +216,52 @@ impl Guard {
             }
             let (body, rest) = bytes.split_at(self.record_left.min(bytes.len()));
             bytes = rest;
-            if self.record == HANDSHAKE {
+            if self.record == HANDSHAKE && self.reads_messages() {
                 self.read_messages(body)?;
             } else {
                 self.record_left -= body.len();
             }
         }
-        if self.phase == Phase::Encrypted {
+        if !self.reads_messages() {
             // Some memory less.
-            (self.offer, self.message, self.header) = Default::default();
+            (self.offer, self.message) = Default::default();
         }
         Ok(())
     }
 
+    /// Whether messages come in the clear.
+    fn reads_messages(&self) -> bool {
+        matches!(self.phase, Phase::Hello | Phase::Tls12)
+    }
+
     fn begin_record(&mut self, kind: u8, length: usize) -> Result<(), Violation> {
         (self.record, self.record_left) = (kind, length);
+        if matches!(self.phase, Phase::Tls13 | Phase::Tls13Over) {
+            return match kind {
+                APPLICATION_DATA => Ok(()),
+                // Those of a handshake mean nothing (RFC 8446, 5).
+                CHANGE_CIPHER_SPEC if self.phase == Phase::Tls13 && self.changes < MOST_CHANGES => {
+                    self.changes += 1;
+                    Ok(())
+                }
+                // By a server that has no keys, say; MbedTLS takes none for what it says.
+                ALERT => Ok(()),
+                _ => Err(Violation::InTheClear),
+            };
+        }
         match kind {
             HANDSHAKE if length == 0 => Err(Violation::Malformed),
             // Keys change by it in TLS 1.2; in TLS 1.3 it means nothing.
             CHANGE_CIPHER_SPEC if self.phase == Phase::Tls12 => {
                 self.phase = Phase::Encrypted;
-                if self.message.is_empty() {
-                    Ok(())
-                } else {
-                    Err(Violation::AcrossKeyChange)
+                if !self.message.is_empty() {
+                    return Err(Violation::AcrossKeyChange);
+                }
+                match self.extended_before {
+                    Some(before) if !self.certificate && before != self.extended => {
+                        Err(Violation::ResumedOtherwise)
+                    }
+                    _ => Ok(()),
                 }
             }
             HANDSHAKE | ALERT => Ok(()),
@@ -222,7 +271,7 @@ impl Guard {
     }
 
     fn read_messages(&mut self, mut bytes: &[u8]) -> Result<(), Refusal> {
-        while self.phase != Phase::Encrypted && !bytes.is_empty() {
+        while self.reads_messages() && !bytes.is_empty() {
             let in_header = self.message.len() < HEADER;
             let wanted = if in_header {
                 HEADER - self.message.len()
@@ -264,13 +313,20 @@ impl Guard {
                 self.judge_hello(&hello)
             }
             (Phase::Tls12, SERVER_KEY_EXCHANGE) => {
-                let signature = signature_algorithm(body).ok_or(Violation::Malformed)?;
-                match signature {
-                    Some(signature) if !self.offer.signatures.contains(&signature) => {
+                let exchange = KeyExchange::read(body).ok_or(Violation::Malformed)?;
+                match exchange {
+                    Some(KeyExchange {
+                        uncompressed,
+                        signature,
+                    }) if !uncompressed || !self.offer.signatures.contains(&signature) => {
                         Err(Violation::NotOffered.into())
                     }
                     _ => Ok(()),
                 }
+            }
+            (Phase::Tls12, CERTIFICATE) => {
+                self.certificate = true;
+                Ok(())
             }
             _ => Ok(()),
         }
@@ -291,17 +347,23 @@ impl Guard {
         if hello.is_retry {
             self.judge_retry(hello)?;
         } else {
-            self.phase = if tls13 {
-                Phase::Encrypted
-            } else {
-                Phase::Tls12
-            };
+            if hello.extensions.iter().any(|kind| !self.asked(*kind)) {
+                return Err(Violation::NotAsked.into());
+            }
+            self.extended = hello.extensions.contains(&EXTENDED_MASTER_SECRET);
+            self.phase = if tls13 { Phase::Tls13 } else { Phase::Tls12 };
         }
         // After a HelloRetryRequest MbedTLS would forget it, after a ServerHello believe it.
         if tls13 && self.record_left > 0 {
             return Err(Violation::AcrossKeyChange.into());
         }
         Ok(())
+    }
+
+    /// Whether an extension of a ServerHello answers one of the device's. One is asked for by a
+    /// suite (RFC 5746, 3.4).
+    fn asked(&self, extension: u16) -> bool {
+        extension == RENEGOTIATION_INFO || self.offer.extensions.contains(&extension)
     }
 
     fn judge_retry(&mut self, hello: &Hello) -> Result<(), Refusal> {
@@ -311,6 +373,9 @@ impl Guard {
         if hello.has_cookie {
             return Err(Refusal::Cookie);
         }
+        if hello.extensions.iter().any(|kind| !self.asked(*kind)) {
+            return Err(Violation::NotAsked.into());
+        }
         match hello.group {
             None => Err(Violation::RetryForNothing.into()),
             Some(group) if self.offer.shares.contains(&group) => {
@@ -319,142 +384,6 @@ impl Guard {
             Some(group) if !self.offer.groups.contains(&group) => Err(Violation::NotOffered.into()),
             Some(_) => Ok(()),
         }
-    }
-}
-
-impl Offer {
-    /// Reads the body of a ClientHello (RFC 8446, 4.1.2).
-    fn read(hello: &[u8]) -> Option<Self> {
-        let mut hello = Reader(hello);
-        // Version and random number, and the number of a session.
-        hello.take(2 + 32)?;
-        hello.short_vector()?;
-        let mut this = Self {
-            suites: hello.vector()?.numbers(),
-            ..Self::default()
-        };
-        // Methods of compression.
-        hello.short_vector()?;
-        let mut extensions = hello.vector()?;
-        while !extensions.0.is_empty() {
-            let (kind, mut data) = (extensions.number()?, extensions.vector()?);
-            match kind {
-                SUPPORTED_GROUPS => this.groups = data.vector()?.numbers(),
-                SIGNATURE_ALGORITHMS => this.signatures = data.vector()?.numbers(),
-                KEY_SHARE => {
-                    let mut shares = data.vector()?;
-                    while !shares.0.is_empty() {
-                        this.shares.push(shares.number()?);
-                        shares.vector()?;
-                    }
-                }
-                _ => {}
-            }
-        }
-        Some(this)
-    }
-}
-
-/// What matters of a ServerHello, which may be a HelloRetryRequest.
-struct Hello {
-    legacy_version: u16,
-    is_retry: bool,
-    suite: u16,
-    /// Whether it has the extension by which TLS 1.3 is chosen, or a version after it.
-    tls13: bool,
-    has_cookie: bool,
-    /// The group that a HelloRetryRequest asks for.
-    group: Option<u16>,
-}
-
-impl Hello {
-    /// Reads a body (RFC 8446, 4.1.3; RFC 5246, 7.4.1.3).
-    fn read(body: &[u8]) -> Option<Self> {
-        let mut body = Reader(body);
-        let legacy_version = body.number()?;
-        let is_retry = body.take(32)? == RETRY;
-        body.short_vector()?;
-        let suite = body.number()?;
-        // The method of compression.
-        body.take(1)?;
-        let mut this = Self {
-            legacy_version,
-            is_retry,
-            suite,
-            tls13: false,
-            has_cookie: false,
-            group: None,
-        };
-        if body.0.is_empty() {
-            return Some(this);
-        }
-        let mut extensions = body.vector()?;
-        while !extensions.0.is_empty() {
-            let (kind, mut data) = (extensions.number()?, extensions.vector()?);
-            match kind {
-                SUPPORTED_VERSIONS => this.tls13 = true,
-                COOKIE => this.has_cookie = true,
-                KEY_SHARE if is_retry && this.group.is_none() => {
-                    this.group = Some(data.number()?);
-                    data.end()?;
-                }
-                KEY_SHARE if is_retry => return None,
-                _ => {}
-            }
-        }
-        body.end()?;
-        Some(this)
-    }
-}
-
-/// The algorithm of a ServerKeyExchange's signature (RFC 8422, 5.4), if it is of the kind that the
-/// device's suites have. The end may be missing.
-fn signature_algorithm(body: &[u8]) -> Option<Option<u16>> {
-    let mut body = Reader(body);
-    if body.take(1)? != [NAMED_CURVE] {
-        // MbedTLS knows no other, and says so.
-        return Some(None);
-    }
-    body.take(2)?;
-    body.short_vector()?;
-    body.number().map(Some)
-}
-
-/// What is yet to be read.
-struct Reader<'a>(&'a [u8]);
-
-impl<'a> Reader<'a> {
-    fn take(&mut self, length: usize) -> Option<&'a [u8]> {
-        let (taken, rest) = self.0.split_at_checked(length)?;
-        self.0 = rest;
-        Some(taken)
-    }
-
-    fn number(&mut self) -> Option<u16> {
-        let number = self.take(2)?;
-        Some(u16::from_be_bytes([number[0], number[1]]))
-    }
-
-    /// With its length in one byte.
-    fn short_vector(&mut self) -> Option<Self> {
-        let length = self.take(1)?[0];
-        self.take(length.into()).map(Self)
-    }
-
-    /// With its length in two bytes.
-    fn vector(&mut self) -> Option<Self> {
-        let length = self.number()?;
-        self.take(length.into()).map(Self)
-    }
-
-    /// All as numbers of two bytes.
-    fn numbers(mut self) -> Vec<u16> {
-        core::iter::from_fn(|| self.number()).collect()
-    }
-
-    /// Nothing more follows.
-    fn end(&self) -> Option<()> {
-        self.0.is_empty().then_some(())
     }
 }
 

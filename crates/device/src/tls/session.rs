@@ -15,29 +15,27 @@
 
 #![allow(unsafe_code)]
 
-use alloc::boxed::Box;
-use alloc::vec;
-use alloc::vec::Vec;
-use core::ffi::{CStr, c_int, c_uchar, c_void};
+use core::ffi::{CStr, c_int, c_uchar};
 use core::marker::PhantomData;
 use core::mem;
-use core::ops::Range;
 use core::ptr;
 
 use mbedtls_rs_sys as sys;
 
 use super::buffers::{Buffers, OutOfMemory, Used};
-use super::guard::{Guard, Refusal, Violation};
+use super::bytes::{self, Bytes};
+use super::guard::{Refusal, Violation};
 use super::{Alert, CertificateFault, TlsError, authority};
 use crate::credentials::{Certificate, Key};
 use crate::event::TlsVersion;
 use crate::mbedtls::{Owned, random};
 
 /// What a session leaves behind, to be resumed.
-pub(super) struct Saved(Owned<sys::mbedtls_ssl_session>);
-
-/// How much is read from the stream at once.
-const CHUNK: usize = 1024;
+pub(super) struct Saved {
+    session: Owned<sys::mbedtls_ssl_session>,
+    /// Whether it has an extended master secret, as only TLS 1.2 has it or has not.
+    extended: Option<bool>,
+}
 
 /// The longest text of an outgoing record: how much waits on the heap to be sent.
 const MOST_TEXT: usize = 1024;
@@ -57,51 +55,6 @@ static CIPHER_SUITES: [c_int; 4] = [
     sys::MBEDTLS_TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256 as c_int,
     0, // the end
 ];
-
-/// The bytes between MbedTLS and the stream.
-pub(super) struct Bytes {
-    /// Room for what comes in.
-    incoming: Box<[u8]>,
-    /// Which part of it MbedTLS has yet to take.
-    untaken: Range<usize>,
-    /// Whether MbedTLS asked for more than there is.
-    starved: bool,
-    /// How far MbedTLS's buffers were used.
-    used: Used,
-    /// Whether nothing more will come in.
-    ended: bool,
-    /// What is to go out.
-    pub(super) outgoing: Vec<u8>,
-    /// Who looks at what comes in before MbedTLS does, and what it had against it.
-    guard: Guard,
-    refusal: Option<Refusal>,
-}
-
-impl Bytes {
-    fn new() -> Self {
-        Self {
-            incoming: vec![0; CHUNK].into_boxed_slice(),
-            untaken: 0..0,
-            starved: false,
-            used: Used::default(),
-            ended: false,
-            outgoing: Vec::new(),
-            guard: Guard::new(),
-            refusal: None,
-        }
-    }
-
-    /// Where to put what comes in, once MbedTLS needs more.
-    pub(super) fn room(&mut self) -> &mut [u8] {
-        &mut self.incoming
-    }
-
-    /// So much came in; nothing, if the stream is at its end.
-    pub(super) fn came_in(&mut self, length: usize) {
-        self.untaken = 0..length.min(self.incoming.len());
-        self.ended = length == 0;
-    }
-}
 
 /// What MbedTLS made of a call.
 pub(super) enum Step<T> {
@@ -192,8 +145,11 @@ impl<'a> Session<'a> {
         let buffers = unsafe {
             check(sys::mbedtls_ssl_setup(context, config.config.as_ptr()))?;
             check(sys::mbedtls_ssl_set_hostname(context, server_name.as_ptr()))?;
-            if let Some(Saved(session)) = resume {
-                check(sys::mbedtls_ssl_set_session(context, session.as_ptr()))?;
+            if let Some(saved) = resume {
+                check(sys::mbedtls_ssl_set_session(
+                    context,
+                    saved.session.as_ptr(),
+                ))?;
             }
             Buffers::new(&mut *context)
         };
@@ -201,7 +157,7 @@ impl<'a> Session<'a> {
             ssl,
             _config: config,
             buffers,
-            bytes: Bytes::new(),
+            bytes: Bytes::new(resume.and_then(|saved| saved.extended)),
             resumable: false,
         })
     }
@@ -223,6 +179,7 @@ impl<'a> Session<'a> {
                 }
                 let over = self.is_in(sys::mbedtls_ssl_states_MBEDTLS_SSL_HANDSHAKE_OVER);
                 if over {
+                    self.bytes.guard.over();
                     // With TLS 1.3, what can be resumed comes later.
                     self.resumable |= self.version() == TlsVersion::Tls12;
                     self.forget_certificates();
@@ -308,7 +265,11 @@ impl<'a> Session<'a> {
         // SAFETY: the context was set up, the session is initialised.
         let result =
             unsafe { sys::mbedtls_ssl_get_session(self.ssl.as_ptr(), session.as_mut_ptr()) };
-        (result == 0).then_some(Saved(session))
+        let tls12 = self.version() == TlsVersion::Tls12;
+        (result == 0).then(|| Saved {
+            session,
+            extended: tls12.then(|| self.bytes.guard.extended()),
+        })
     }
 
     /// Frees the other end's chain, some KiB that MbedTLS keeps for callers who ask for it, and
@@ -376,7 +337,7 @@ impl<'a> Session<'a> {
         // bytes, but uses it only within the call that follows, while nothing else does.
         unsafe {
             self.buffers.lend(&mut *ssl)?;
-            sys::mbedtls_ssl_set_bio(ssl, bytes, Some(send), Some(receive), None);
+            sys::mbedtls_ssl_set_bio(ssl, bytes, Some(bytes::send), Some(bytes::receive), None);
         }
         Ok(ssl)
     }
@@ -440,53 +401,6 @@ impl From<OutOfMemory> for TlsError {
     fn from(OutOfMemory: OutOfMemory) -> Self {
         Self::OutOfMemory
     }
-}
-
-/// MbedTLS's way to send: everything is collected.
-unsafe extern "C" fn send(bytes: *mut c_void, data: *const c_uchar, length: usize) -> c_int {
-    // SAFETY: `call` passes a pointer to `Bytes` that is not used elsewhere meanwhile; MbedTLS
-    // passes readable memory of that length.
-    let (bytes, data) = unsafe {
-        (
-            &mut *bytes.cast::<Bytes>(),
-            core::slice::from_raw_parts(data, length),
-        )
-    };
-    bytes.guard.sent(data);
-    bytes.outgoing.extend_from_slice(data);
-    bytes.used.went_out(data.as_ptr_range().end);
-    // A record is at most 16 KiB and some.
-    c_int::try_from(length).unwrap_or(c_int::MAX)
-}
-
-/// MbedTLS's way to receive.
-unsafe extern "C" fn receive(bytes: *mut c_void, data: *mut c_uchar, length: usize) -> c_int {
-    // SAFETY: as in `send`; the memory is writable.
-    let bytes = unsafe { &mut *bytes.cast::<Bytes>() };
-    let rest = bytes
-        .incoming
-        .get(bytes.untaken.clone())
-        .unwrap_or_default();
-    let length = length.min(rest.len());
-    if length == 0 {
-        return if bytes.ended {
-            sys::MBEDTLS_ERR_SSL_CONN_EOF
-        } else {
-            bytes.starved = true;
-            sys::MBEDTLS_ERR_SSL_WANT_READ
-        };
-    }
-    if let Err(refusal) = bytes.guard.received(&rest[..length]) {
-        bytes.refusal = Some(refusal);
-    }
-    if bytes.refusal.is_some() {
-        return sys::MBEDTLS_ERR_SSL_ILLEGAL_PARAMETER;
-    }
-    // SAFETY: both are as long as that, and apart from each other.
-    unsafe { ptr::copy_nonoverlapping(rest.as_ptr(), data, length) };
-    bytes.untaken.start += length;
-    bytes.used.came_in(data.wrapping_add(length));
-    c_int::try_from(length).unwrap_or(c_int::MAX)
 }
 
 fn check(code: c_int) -> Result<(), TlsError> {

@@ -3,6 +3,10 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
+use super::messages::{
+    COOKIE, EXTENDED_MASTER_SECRET, KEY_SHARE, NAMED_CURVE, RETRY, SIGNATURE_ALGORITHMS,
+    SUPPORTED_GROUPS, SUPPORTED_VERSIONS,
+};
 use super::*;
 
 const P256: u16 = 23;
@@ -12,7 +16,6 @@ const TLS13_SUITE: u16 = 0x1301;
 const TLS12_SUITE: u16 = 0xc02b;
 const ECDSA_SHA256: u16 = 0x0403;
 const ECDSA_SHA1: u16 = 0x0203;
-const CERTIFICATE: u8 = 11;
 
 fn vector(bytes: &[u8]) -> Vec<u8> {
     let length = (bytes.len() as u16).to_be_bytes();
@@ -47,6 +50,8 @@ fn client_hello() -> Vec<u8> {
         extension(SUPPORTED_GROUPS, &numbers(&[P256, P384])),
         extension(SIGNATURE_ALGORITHMS, &numbers(&[ECDSA_SHA256, 0x0804])),
         extension(KEY_SHARE, &vector(&share)),
+        extension(SUPPORTED_VERSIONS, &[4, 3, 4, 3, 3]),
+        extension(EXTENDED_MASTER_SECRET, &[]),
     ]
     .concat();
     let body = [
@@ -112,7 +117,7 @@ fn key_exchange(signature: u16) -> Vec<u8> {
 /// What a guard says of an answer, in pieces of any length.
 fn judge(answer: &[u8]) -> Result<(), Refusal> {
     let judge = |piece| {
-        let mut guard = Guard::new();
+        let mut guard = Guard::new(None);
         guard.sent(&client_hello());
         answer
             .chunks(piece)
@@ -293,9 +298,93 @@ fn what_is_not_well_formed_is_refused() {
 
 #[test]
 fn nothing_passes_without_a_hello_of_the_device() {
-    let mut guard = Guard::new();
+    let mut guard = Guard::new(None);
     let result = guard.received(&record(HANDSHAKE, &tls13_hello()));
     assert_eq!(result, refused(Violation::NotOffered));
     let unused: Vec<u8> = vec![0; 3];
     assert!(Offer::read(&unused).is_none());
+}
+
+#[test]
+fn an_extension_answers_one_of_the_devices_and_comes_once() {
+    let asked = extension(SUPPORTED_GROUPS, &[]);
+    let tls12 = |extensions: &[Vec<u8>]| {
+        let hello = hello(TLS_1_2, &[9; 32], TLS12_SUITE, extensions);
+        judge_message(&hello)
+    };
+    assert_eq!(tls12(core::slice::from_ref(&asked)), Ok(()));
+    assert_eq!(tls12(&[extension(RENEGOTIATION_INFO, &[0])]), Ok(()));
+    assert_eq!(
+        tls12(&[asked.clone(), asked]),
+        refused(Violation::Malformed)
+    );
+    let never = extension(1234, &[]);
+    assert_eq!(
+        tls12(core::slice::from_ref(&never)),
+        refused(Violation::NotAsked)
+    );
+    let tls13 = hello(TLS_1_2, &[9; 32], TLS13_SUITE, &[versions(), never.clone()]);
+    assert_eq!(judge_message(&tls13), refused(Violation::NotAsked));
+    let again = retry(&[wants(P384), never]);
+    assert_eq!(judge_message(&again), refused(Violation::NotAsked));
+}
+
+#[test]
+fn a_point_is_not_compressed() {
+    let mut exchange = key_exchange(ECDSA_SHA256);
+    exchange[HEADER + 4] = 2;
+    let messages = [tls12_hello(), exchange].concat();
+    assert_eq!(judge_message(&messages), refused(Violation::NotOffered));
+}
+
+#[test]
+fn a_session_is_resumed_with_the_master_secret_that_it_had() {
+    let with = hello(
+        TLS_1_2,
+        &[9; 32],
+        TLS12_SUITE,
+        &[extension(EXTENDED_MASTER_SECRET, &[])],
+    );
+    let certificate = message(CERTIFICATE, &[0; 3]);
+    let change = record(CHANGE_CIPHER_SPEC, &[1]);
+    let judge = |before, messages: &[u8]| {
+        let mut guard = Guard::new(before);
+        guard.sent(&client_hello());
+        guard.received(&[record(HANDSHAKE, messages), change.clone()].concat())
+    };
+    let otherwise = refused(Violation::ResumedOtherwise);
+    for (before, hello, expected) in [
+        (Some(true), &with, Ok(())),
+        (Some(false), &tls12_hello(), Ok(())),
+        (Some(true), &tls12_hello(), otherwise),
+        (Some(false), &with, otherwise),
+        // The server cannot resume what there is not.
+        (None, &with, Ok(())),
+    ] {
+        assert_eq!(judge(before, hello), expected, "{before:?}");
+        // A handshake anew may be otherwise.
+        let anew = [&hello[..], &certificate].concat();
+        assert_eq!(judge(before, &anew), Ok(()), "{before:?}");
+    }
+}
+
+#[test]
+fn after_the_hello_of_tls_1_3_nothing_comes_in_the_clear() {
+    let hello = record(HANDSHAKE, &tls13_hello());
+    let encrypted = record(APPLICATION_DATA, &[7; 40]);
+    let change = record(CHANGE_CIPHER_SPEC, &[1]);
+    let good = [hello.clone(), change.clone(), encrypted.clone()].concat();
+    assert_eq!(judge(&[&good[..], &encrypted].concat()), Ok(()));
+    let clear = record(HANDSHAKE, &[8; 40]);
+    let in_the_clear = refused(Violation::InTheClear);
+    assert_eq!(judge(&[&good[..], &clear].concat()), in_the_clear);
+    let many = change.repeat(usize::from(MOST_CHANGES));
+    assert_eq!(judge(&[&good[..], &many].concat()), in_the_clear);
+
+    let mut guard = Guard::new(None);
+    guard.sent(&client_hello());
+    assert_eq!(guard.received(&good), Ok(()));
+    guard.over();
+    assert_eq!(guard.received(&encrypted), Ok(()));
+    assert_eq!(guard.received(&change), in_the_clear);
 }
