@@ -188,7 +188,12 @@ fn play(runner: &Path, options: &Options) -> Result<Ran> {
         command.args(["-test", filter]);
     }
     if options.valgrind {
-        command.args(["-valgrind", "-idle-timeout", "60s", "-test.timeout", "12h"]);
+        command.args(["-valgrind", "-idle-timeout", "90s", "-test.timeout", "12h"]);
+        // The thread of the time driver is there until the end.
+        command.env(
+            "VALGRIND_OPTS",
+            "--errors-for-leak-kinds=definite --show-leak-kinds=definite",
+        );
     }
     terminal::remark(process::shown(&command));
     // It prints a line for each test, and fails if one does: what that means is decided here.

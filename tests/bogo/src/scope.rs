@@ -149,6 +149,10 @@ const REASONS: &[Reason] = &[
         ],
     ),
     (
+        "the device sends no KeyUpdate of its own",
+        &["key-update", "key-update-before-read"],
+    ),
+    (
         "BoringSSL's own ways to be called",
         &[
             "false-start",
@@ -159,8 +163,6 @@ const REASONS: &[Reason] = &[
             "reverify-on-resume",
             "resumption-delay",
             "send-alert",
-            "key-update",
-            "key-update-before-read",
             "expect-peer-cert-file",
             "expect-peer-verify-pref",
             "expect-resumable-across-names",
