@@ -1,5 +1,7 @@
 //! The server from outside: Mosquitto's clients as devices, and its page in a real browser.
 
+mod answers;
+mod bare;
 mod bench;
 mod browser;
 mod client;

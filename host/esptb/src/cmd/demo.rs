@@ -1,5 +1,6 @@
 //! `esptb demo`: the whole life of a device on this computer.
 
+use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -95,22 +96,22 @@ async fn new_desk(cmd: &Cmd) -> Result<Desk> {
     Ok(Desk::new(folder, record, server, time))
 }
 
-/// The device and the world of the last demo.
+/// The device and the world of the last demo. Where another program has a port that its flash names,
+/// a free one is taken, and the flash is told.
 async fn same_desk(cmd: &Cmd) -> Result<Desk> {
-    let (folder, record) = Folder::existing(&cmd.dir)?;
-    let remedy = "its flash names this port: end the program that has it, or run `esptb demo` without --reboot";
-    let time = TimeServer::start_at(local(record.sntp_port))
-        .await
-        .with_context(|| {
-            format!(
-                "no time server for the device on UDP port {} ({remedy})",
-                record.sntp_port
-            )
-        })?;
+    let (folder, mut record) = Folder::existing(&cmd.dir)?;
+    let time = match TimeServer::start_at(local(record.sntp_port)).await {
+        Err(error) if error.kind() == ErrorKind::AddrInUse => TimeServer::start().await,
+        other => other,
+    };
+    let time = time.context("no port for the time server")?;
     let seat = seat(&folder, record.mqtt_port, cmd.page_port);
-    let server = server::start(&seat, &folder.certificates()?)
-        .await
-        .with_context(|| format!("no server for the device ({remedy})"))?;
+    let server = server::start_somewhere(&seat, &folder.certificates()?).await?;
+    let ports = (server.mqtt_addr().port(), time.address().port());
+    if ports != (record.mqtt_port, record.sntp_port) {
+        (record.mqtt_port, record.sntp_port) = ports;
+        folder.tell_ports(&record)?;
+    }
     Ok(Desk::new(folder, record, server, time))
 }
 

@@ -14,6 +14,7 @@
 
 use std::fs::{self, File, TryLockError};
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -271,14 +272,38 @@ impl Folder {
             .write_to(&files, Existing::Replace)?;
         self.write("spiffs_root/settings.json", record.settings().as_bytes())?;
         let flash = FlashImage::builder().folder(&files)?.build()?;
-        let spiffs = PartitionTable::default()
-            .find("spiffs")
-            .and_then(|partition| {
-                let start = partition.offset as usize;
-                flash.get(start..start + partition.size as usize)
-            })
-            .context("the partition table has no partition `spiffs`")?;
+        let spiffs = flash
+            .get(spiffs_range()?)
+            .context("the flash ends before its partition `spiffs`")?;
         self.write("spiffs.bin", spiffs)?;
+        self.write("flash.bin", &flash)?;
+        self.keep(record)
+    }
+
+    /// Tells the device of other ports, as one would by writing its partition `spiffs` anew: all else
+    /// that it has in flash stays.
+    ///
+    /// # Errors
+    ///
+    /// If a file cannot be read or written.
+    pub(crate) fn tell_ports(&self, record: &Record) -> Result<()> {
+        self.write("spiffs_root/settings.json", record.settings().as_bytes())?;
+        let path = self.path("flash.bin");
+        let mut flash = fs::read(&path).with_context(|| path.display().to_string())?;
+        let files = self.path("spiffs_root");
+        let made = FlashImage::builder().folder(&files)?.build()?;
+        let range = spiffs_range()?;
+        let (new, old) = made
+            .get(range.clone())
+            .zip(flash.get_mut(range))
+            .with_context(|| {
+                format!(
+                    "{} has no partition `spiffs`: run `esptb demo` without --reboot",
+                    path.display()
+                )
+            })?;
+        old.copy_from_slice(new);
+        self.write("spiffs.bin", new)?;
         self.write("flash.bin", &flash)?;
         self.keep(record)
     }
@@ -286,6 +311,16 @@ impl Folder {
     fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
         files::write_private(&self.path(name), bytes)
     }
+}
+
+/// Where the device's files are in its flash.
+fn spiffs_range() -> Result<Range<usize>> {
+    let table = PartitionTable::default();
+    let partition = table
+        .find("spiffs")
+        .context("the partition table has no partition `spiffs`")?;
+    let start = partition.offset as usize;
+    Ok(start..start + partition.size as usize)
 }
 
 #[cfg(test)]
@@ -340,6 +375,34 @@ mod tests {
         assert!(Folder::existing(&path).is_err(), "locked");
         drop(folder);
         assert!(Folder::existing(&path).is_ok());
+    }
+
+    #[test]
+    fn the_flash_is_told_of_other_ports_and_keeps_all_else() {
+        let root = tempfile::tempdir().unwrap();
+        made(root.path());
+        let flash = root.path().join("flash.bin");
+        let mut before = fs::read(&flash).unwrap();
+        // What the device's first life left in its NVS.
+        before[0x9000..0xa000].fill(0x5a);
+        fs::write(&flash, &before).unwrap();
+        let (folder, mut record) = Folder::existing(root.path()).unwrap();
+        (record.mqtt_port, record.sntp_port) = (40_001, 40_002);
+        folder.tell_ports(&record).unwrap();
+        drop(folder);
+        let after = fs::read(&flash).unwrap();
+        let range = spiffs_range().unwrap();
+        assert!(before[..range.start] == after[..range.start]);
+        assert!(before[range.end..] == after[range.end..]);
+        let spiffs = fs::read(root.path().join("spiffs.bin")).unwrap();
+        assert!(after[range] == spiffs);
+        let storage = device::storage::Storage::open(simulator::flash::Flash::from_bytes(after)).0;
+        let settings = storage.read_file("settings.json", 8192).unwrap();
+        let settings = Settings::parse(&settings).unwrap();
+        let ports = (settings.broker.port, settings.sntp_server.port);
+        assert_eq!(ports, (40_001, 40_002));
+        let (_, kept) = Folder::existing(root.path()).unwrap();
+        assert_eq!((kept.mqtt_port, kept.sntp_port), (40_001, 40_002));
     }
 
     #[test]

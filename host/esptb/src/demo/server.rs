@@ -49,7 +49,7 @@ pub(crate) async fn start(seat: &Seat, certificates: &Certificates) -> Result<Se
     Ok(Server::start(config).await?)
 }
 
-/// The same on the registered port or, if that is taken, on a free one.
+/// The same on this port or, if that is taken, on a free one.
 ///
 /// # Errors
 ///

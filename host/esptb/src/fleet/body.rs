@@ -18,7 +18,7 @@ use rand::rngs::SysRng;
 use vhci::HciTransport;
 
 use super::flash::Flash;
-use super::network::{Sockets, Stopwatch};
+use super::network::{Sockets, Stopwatch, Turn, Turnstile};
 use super::tally::{Counts, Times};
 use crate::demo::board::BUILT_AT_UNIX_S;
 use crate::demo::now_ms;
@@ -33,6 +33,7 @@ pub(super) struct Common {
     pub(super) trouble: RefCell<Option<String>>,
     /// No samples are taken any more.
     pub(super) draining: Cell<bool>,
+    pub(super) turnstile: Turnstile,
 }
 
 /// One device, with what survives its restart.
@@ -60,12 +61,20 @@ impl Member {
     /// A body for its next life.
     pub(super) fn body(self: &Rc<Self>) -> Body<Desk> {
         let stopwatch = Stopwatch::default();
+        let turnstile = &self.common.turnstile;
+        let turn = Turn::default();
         Body {
             bluetooth: NoRadio,
             mailbox: None,
-            wifi: Cable(self.number),
+            wifi: Cable {
+                number: self.number,
+                turnstile: turnstile.clone(),
+                turn: turn.clone(),
+            },
             network: Sockets {
                 stopwatch: stopwatch.clone(),
+                turnstile: turnstile.clone(),
+                turn,
             },
             flash: self.flash.clone(),
             sensor: Room(self.clone()),
@@ -96,13 +105,17 @@ impl Bluetooth for NoRadio {
     }
 }
 
-/// A station that has its network at once and never loses it. Holds the device's number, which
-/// becomes its address.
-pub(super) struct Cable(u32);
+/// A station that has its network as soon as it is its turn, and never loses it.
+pub(super) struct Cable {
+    /// The device's number, which becomes its address.
+    number: u32,
+    turnstile: Turnstile,
+    turn: Turn,
+}
 
 impl Wifi for Cable {
     fn mac(&self) -> [u8; 6] {
-        let [_, a, b, c] = self.0.to_be_bytes();
+        let [_, a, b, c] = self.number.to_be_bytes();
         [0x24, 0x0a, 0xc4, a, b, c]
     }
 
@@ -111,6 +124,7 @@ impl Wifi for Cable {
     }
 
     async fn join(&self, _: &WifiCredentials) -> Result<Ipv4Addr, JoinError> {
+        self.turn.set_out(&self.turnstile).await;
         Ok(Ipv4Addr::LOCALHOST)
     }
 

@@ -1,6 +1,7 @@
 //! The command line from outside: what it prints, where, and with which exit code.
 
 use std::fs;
+use std::net::{TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -230,6 +231,39 @@ fn the_demo_goes_from_blank_flash_to_telemetry_and_again_after_a_reboot() {
         "{second}"
     );
     assert!(!second.contains("provisioning.started"), "{second}");
+
+    // Other programs have its ports by now: the world moves, and the flash is told.
+    let record: serde_json::Value = serde_json::from_str(&record).expect("JSON");
+    let port = |name: &str| u16::try_from(record[name].as_u64().expect(name)).expect(name);
+    let _tcp = TcpListener::bind(("127.0.0.1", port("mqtt_port"))).expect("the server's port");
+    let _udp = UdpSocket::bind(("127.0.0.1", port("sntp_port"))).expect("the time server's");
+    let third = done(&esptb(
+        path,
+        &["demo", "--headless", "--for", "2s", "--reboot"],
+    ));
+    assert!(third.contains("one every second"), "{third}");
+    assert!(!third.contains("provisioning.started"), "{third}");
+}
+
+/// A fleet that is switched on at once: more handshakes than MbedTLS has key slots.
+#[test]
+fn a_fleet_that_is_switched_on_at_once_has_no_failure() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let fleet = [
+        "simulate",
+        "--count",
+        "100",
+        "--ramp",
+        "100000",
+        "--workers",
+        "1",
+    ];
+    let output = esptb(
+        folder.path(),
+        &[&fleet[..], &["--for", "1s", "--json"]].concat(),
+    );
+    let summary: serde_json::Value = serde_json::from_str(&done(&output)).expect("a summary");
+    assert_eq!(summary["failures"], 0, "{summary}");
 }
 
 /// A broker that is not there: the run ends all the same, and says who did not come.
