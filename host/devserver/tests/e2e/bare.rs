@@ -104,7 +104,7 @@ impl Bare {
         let answer = bare.next().await;
         bare.heard.push(answer.clone());
         if answer.starts_with("CONNACK") && !answer.contains("rc=0x00") {
-            bare.to_the_end().await;
+            bare.until_closed().await;
         }
         bare
     }
@@ -169,7 +169,7 @@ impl Bare {
         }
     }
 
-    async fn to_the_end(&mut self) {
+    async fn until_closed(&mut self) {
         while self.heard.last().is_none_or(|last| last != "closed") {
             let next = self.next().await;
             self.heard.push(next);

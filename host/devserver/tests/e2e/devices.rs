@@ -350,7 +350,6 @@ async fn nothing_is_left_of_a_deleted_device() {
     let greeting = Greeting {
         token: Some(&token),
         will: Some((ATTRIBUTES, r#"{"state":"lost"}"#)),
-        ..Greeting::default()
     };
     let mut client = Client::connect_as(server.mqtt_addr(), greeting).await;
     client.subscribe("v1/devices/me/rpc/request/+").await;

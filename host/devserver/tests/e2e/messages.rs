@@ -477,7 +477,6 @@ async fn a_will_is_ignored() {
     let greeting = Greeting {
         token: Some(&token),
         will: Some((ATTRIBUTES, r#"{"state":"lost"}"#)),
-        ..Greeting::default()
     };
     let mut events = server.events();
     drop(Client::connect_as(server.mqtt_addr(), greeting).await);
