@@ -29,6 +29,24 @@ pub struct Clock {
     proven: Cell<Option<u64>>,
 }
 
+/// A time by which certificates are judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moment {
+    /// Seconds since 1970 UTC.
+    pub unix_s: u64,
+    /// Whether it is a lower bound and nothing more: what has expired by then has expired, but what
+    /// is not valid yet may be by now.
+    pub is_floor: bool,
+}
+
+impl From<u64> for Moment {
+    /// A time that is known.
+    fn from(unix_s: u64) -> Self {
+        let is_floor = false;
+        Self { unix_s, is_floor }
+    }
+}
+
 /// How far a clock may have been moved since a certificate was found valid, and still be proven.
 const PROVEN_WITHIN_MS: u64 = 3_600_000;
 
@@ -113,6 +131,24 @@ impl Clock {
         Some(boot.saturating_add(self.uptime_ms()))
     }
 
+    /// The time by which to judge certificates; 1970 where none is known, by which none is valid.
+    #[must_use]
+    pub fn moment(&self) -> Moment {
+        Moment {
+            unix_s: self.now_unix_ms().unwrap_or(0) / 1_000,
+            is_floor: self.source() == Some(ClockSource::Floor),
+        }
+    }
+
+    /// It is at least this late, as the date says from which a certificate is valid that was found
+    /// good otherwise: a clock that is a lower bound is set to it, if that is later.
+    pub fn raise(&self, unix_s: u64) {
+        let moment = self.moment();
+        if moment.is_floor && moment.unix_s < unix_s {
+            self.set(unix_s.saturating_mul(1_000), ClockSource::Floor);
+        }
+    }
+
     /// The time stamp of something that happened `uptime_ms` after boot; none unless the time is
     /// known for certain.
     #[must_use]
@@ -153,6 +189,28 @@ mod tests {
         let boot = clock.stamp(0).unwrap();
         assert!(boot <= 2_000_000_000_000);
         assert_eq!(clock.stamp(1_500), Some(boot + 1_500));
+    }
+
+    #[test]
+    fn a_lower_bound_is_raised_and_a_time_is_not() {
+        let clock = Clock::boot();
+        clock.raise(5);
+        assert_eq!(clock.moment(), Moment::from(0));
+        clock.set(2_000_000_000_000, ClockSource::Floor);
+        clock.raise(1_999_999_999);
+        let floor = |unix_s| Moment {
+            unix_s,
+            is_floor: true,
+        };
+        assert_eq!(clock.moment(), floor(2_000_000_000));
+        clock.raise(2_000_000_777);
+        assert_eq!(clock.moment(), floor(2_000_000_777));
+        assert_eq!(clock.stamp(0), None);
+        for source in [ClockSource::Kept, ClockSource::Sntp] {
+            clock.set(2_000_000_000_000, source);
+            clock.raise(2_000_000_777);
+            assert_eq!(clock.moment(), Moment::from(2_000_000_000));
+        }
     }
 
     #[test]

@@ -195,6 +195,7 @@ impl CloudSession {
             .map_err(|_| CloudError::TimedOut(Phase::Tls))?
             .map_err(CloudError::Tls)?;
         if !stream.resumed() {
+            context.clock.raise(stream.valid_from_unix_s());
             context.clock.prove();
         }
         context.tell(&Event::TlsEstablished {

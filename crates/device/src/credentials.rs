@@ -29,9 +29,10 @@ use heapless::String;
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
+use crate::clock::Moment;
 pub use error::{CredentialsError, Fault, File};
 use x509::KeyKind;
-pub(crate) use x509::{Certificate, Key};
+pub(crate) use x509::{Certificate, Key, unix_s};
 
 /// The most certificates that a file may hold.
 pub const MOST_CERTIFICATES: usize = 10;
@@ -69,6 +70,7 @@ pub struct Bundle {
 #[derive(Clone, Copy)]
 pub struct Credentials<'a> {
     bundle: &'a Bundle,
+    forgives_future: bool,
 }
 
 /// From when to when a certificate is good, in seconds since 1970; both ends included.
@@ -155,20 +157,27 @@ impl Bundle {
         })
     }
 
-    /// Checks the dates for `now_unix_s`, in seconds since 1970.
+    /// Checks the dates for a moment: seconds since 1970, or [`Moment`] where they are only a lower
+    /// bound, by which nothing can be told to be not valid yet.
     ///
     /// # Errors
     ///
     /// [`Fault::Expired`] or [`Fault::NotYetValid`], for any certificate of `device.crt`, or for
     /// `server_chain.pem` if none of its certificates is good.
-    pub fn at(&self, now_unix_s: u64) -> Result<Credentials<'_>, CredentialsError> {
+    pub fn at(&self, now: impl Into<Moment>) -> Result<Credentials<'_>, CredentialsError> {
+        let now = now.into();
         for (number, validity) in (1..).zip(&self.own) {
-            validity.check(File::Certificate, number, now_unix_s)?;
+            validity.check(File::Certificate, number, now)?;
         }
         let mut bad = None;
         for (number, validity) in (1..).zip(&self.trusted) {
-            match validity.check(File::ServerChain, number, now_unix_s) {
-                Ok(()) => return Ok(Credentials { bundle: self }),
+            match validity.check(File::ServerChain, number, now) {
+                Ok(()) => {
+                    return Ok(Credentials {
+                        bundle: self,
+                        forgives_future: now.is_floor,
+                    });
+                }
                 Err(error) => bad = bad.or(Some(error)),
             }
         }
@@ -180,6 +189,13 @@ impl Bundle {
     #[must_use]
     pub fn common_name(&self) -> &String<64> {
         &self.common_name
+    }
+
+    /// The first second, counted since 1970, at which all certificates of `device.crt` are valid. They
+    /// were made before they were flashed: it is at least this late.
+    #[must_use]
+    pub fn valid_from_unix_s(&self) -> u64 {
+        self.own.iter().map(|v| v.from_unix_s).max().unwrap_or(0)
     }
 
     /// The first second, counted since 1970, at which a certificate of `device.crt` has expired.
@@ -195,6 +211,12 @@ impl<'a> Credentials<'a> {
     #[must_use]
     pub fn bundle(self) -> &'a Bundle {
         self.bundle
+    }
+
+    /// Whether the moment was only a lower bound, so that the server's certificates, too, cannot be
+    /// told to be not valid yet.
+    pub(crate) fn forgives_future(self) -> bool {
+        self.forgives_future
     }
 
     /// What the device shows to the server.
@@ -214,8 +236,9 @@ impl<'a> Credentials<'a> {
 }
 
 impl Validity {
-    fn check(self, file: File, number: u8, now_unix_s: u64) -> Result<(), CredentialsError> {
-        if now_unix_s < self.from_unix_s {
+    fn check(self, file: File, number: u8, now: Moment) -> Result<(), CredentialsError> {
+        let now_unix_s = now.unix_s;
+        if now_unix_s < self.from_unix_s && !now.is_floor {
             let from_unix_s = self.from_unix_s;
             Err(file.has(Fault::NotYetValid {
                 number,

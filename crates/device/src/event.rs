@@ -247,8 +247,9 @@ pub enum ClockSource {
     Kept,
     /// A time server.
     Sntp,
-    /// Nobody told the time: the later of build time and last good time, which at least is not
-    /// too late. Certificates are checked against it; samples carry no time stamp.
+    /// Nobody told the time: the latest of build time, last good time and the dates from which
+    /// certificates are valid that proved good. It is that late at least: a certificate can be found
+    /// expired by it, and not be found not valid yet; samples carry no time stamp.
     Floor,
 }
 

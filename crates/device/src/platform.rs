@@ -25,8 +25,8 @@ use crate::provisioning::Mailbox;
 pub use protocomm::qr;
 pub use system::{Entropy, Heap, Identity, Observer, ResetReason, System};
 pub use wifi::{
-    ANYWHERE, AccessPoint, AuthMode, Bssid, JoinError, Passphrase, ScanRequest, Shown, Ssid, Wifi,
-    WifiCredentials, join,
+    ANYWHERE, AccessPoint, AuthMode, Bssid, JoinError, Passphrase, Place, ScanRequest, Shown, Ssid,
+    Wifi, WifiCredentials, join,
 };
 
 /// The parts of a body, by type.

@@ -5,6 +5,7 @@
 //! which brings the next action; an action that comes while an activity is under way ends it.
 
 mod activities;
+mod joining;
 mod provision;
 mod sampling;
 mod timekeeping;

@@ -6,9 +6,9 @@
 //!
 //! | key | value | default |
 //! |---|---|---|
-//! | `broker` | `mqtts://host[:port]`; an IPv6 address stands in brackets | [`DEFAULT_BROKER`], port 8883 |
+//! | `broker` | `mqtts://host[:port]`; a name, or an IPv4 address | [`DEFAULT_BROKER`], port 8883 |
 //! | `server_name` | the name that the broker's certificate must carry | the host of `broker` |
-//! | `sntp_server` | `host[:port]` | `pool.ntp.org`, port 123 |
+//! | `sntp_server` | `host[:port]` | [`DEFAULT_TIME_SERVER`], port 123 |
 //! | `telemetry_interval_ms` | 100 to 3,600,000 | 1000 |
 //! | `vitals_interval_s` | 0 to 86,400: how often what the device measures of itself is sent, beside when it changes; 0 with each sample | 60 |
 //! | `keep_alive_s` | 5 to 3,600: how soon a dead connection is noticed | 30 |
@@ -49,12 +49,17 @@ pub use error::{Fault, SettingsError};
 pub use pop::{Proof, ProofOfPossession};
 
 /// The broker where `settings.json` names none: the value of `DEVICE_BROKER` when this was built,
-/// or `mqtts://thingsboard.local`. A chip asks the DNS servers that DHCP brings, and does not speak
-/// mDNS: a name that ends in `.local` is found only where one of them knows it.
+/// or `mqtts://thingsboard.local`. A name that ends in `.local` is asked for by mDNS (RFC 6762), which
+/// computers with Avahi or Bonjour answer for themselves.
 pub const DEFAULT_BROKER: &str = match option_env!("DEVICE_BROKER") {
     Some(uri) => uri,
     None => "mqtts://thingsboard.local",
 };
+
+/// The time server where `settings.json` names none. Not the NTP pool, which products may not have as
+/// their default without a zone of their own (<https://www.ntppool.org/en/vendors.html>); this one is
+/// offered to everybody (<https://developers.cloudflare.com/time-services/ntp/usage/>).
+pub const DEFAULT_TIME_SERVER: &str = "time.cloudflare.com";
 
 // A build with a bad default must fail, not the device.
 const DEFAULT_BROKER_PARTS: uri::HostPort<'static> = match uri::broker(DEFAULT_BROKER) {
@@ -84,7 +89,7 @@ pub const PROVISIONING_KEYS: [&str; 4] = ["security", "username", "pop", "name_p
 /// A host and a port.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint {
-    /// A name, or an address without brackets.
+    /// A name, or an IPv4 address.
     pub host: String<128>,
     /// The port, never 0.
     pub port: u16,
@@ -158,7 +163,7 @@ impl Default for Settings {
             server_name: broker.host.clone(),
             broker,
             sntp_server: Endpoint {
-                host: text("pool.ntp.org"),
+                host: text(DEFAULT_TIME_SERVER),
                 port: uri::SNTP_PORT,
             },
             telemetry_interval_ms: 1_000,

@@ -12,6 +12,7 @@ mod error;
 mod memory;
 mod nvs;
 mod partitions;
+mod place;
 
 use core::cell::{Cell, RefCell};
 
@@ -21,7 +22,7 @@ use embedded_storage::nor_flash::NorFlash;
 use esp_nvs::Key;
 use zeroize::Zeroizing;
 
-use crate::platform::{Passphrase, Ssid, WifiCredentials};
+use crate::platform::{Passphrase, Place, Ssid, WifiCredentials};
 pub use error::{FileError, StorageError};
 use memory::{Memory, Network};
 pub use partitions::{Partition, Partitions, TABLE_OFFSET, TABLE_SIZE};
@@ -34,6 +35,8 @@ pub mod keys {
     pub const NAMESPACE: Key = Key::from_array(b"esptb");
     /// Blob: one byte of length, the network's name, then its passphrase.
     pub const WIFI: Key = Key::from_array(b"wifi");
+    /// Unsigned 64-bit: where the network was, in the bytes that `storage/place.rs` draws; 0 for nowhere.
+    pub const PLACE: Key = Key::from_array(b"place");
     /// Unsigned 64-bit: the last time known to be right, in seconds since 1970 UTC.
     pub const LAST_GOOD_TIME: Key = Key::from_array(b"last_good_time");
     /// Unsigned 32-bit: the telemetry interval that the server asked for, in milliseconds.
@@ -174,11 +177,31 @@ impl<F: NorFlash> Storage<F> {
             // next try begins where this one ended.
             nvs.wipe(&idf::NAMESPACE, &idf::SSID)?;
             nvs.wipe(&idf::NAMESPACE, &idf::PASSWORD)?;
+            nvs.wipe(&keys::NAMESPACE, &keys::PLACE)?;
             nvs.wipe(&keys::NAMESPACE, &keys::WIFI)?;
             Ok(None::<()>)
         });
         self.memory.borrow_mut().wifi = erased.is_err().then_some(Network::Forgotten);
         erased.map(|_| ())
+    }
+
+    /// Where the network of this name was, if that is known. A flash that does not answer knows nothing.
+    pub fn place(&self, ssid: &Ssid) -> Option<Place> {
+        let packed = self.look_up(|nvs| nvs.number(&keys::NAMESPACE, &keys::PLACE));
+        place::unpack(packed.ok().flatten()?, ssid)
+    }
+
+    /// Keeps where the network of this name is; nothing is written if it is known, and none forgets it.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError`] if it is not kept: the next start looks for it.
+    pub fn keep_place(&self, ssid: &Ssid, place: Option<Place>) -> Result<(), StorageError> {
+        if self.place(ssid) == place {
+            return Ok(());
+        }
+        let packed = place.map_or(0, |place| place::pack(place, ssid));
+        self.with_nvs(|nvs| nvs.set_number(&keys::NAMESPACE, &keys::PLACE, packed))
     }
 
     /// The last time known to be right, in seconds since 1970 UTC.

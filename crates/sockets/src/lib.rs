@@ -10,14 +10,16 @@
 
 use core::{
     cell::{RefCell, RefMut},
+    fmt::Write,
     net::{IpAddr, Ipv4Addr, SocketAddr},
 };
 
 use device::platform::Network;
+use embassy_futures::select::select;
 use embassy_net::{
     DhcpConfig, Runner, Stack, StackResources,
     dns::DnsSocket,
-    driver::Driver,
+    driver::{Driver, HardwareAddress},
     tcp::{
         self,
         client::{TcpClient, TcpClientState, TcpConnection},
@@ -61,6 +63,7 @@ type Client = TcpClient<'static, CONNECTIONS, TRANSMIT, RECEIVE>;
 pub fn stack<D: Driver>(interface: D, seed: u64) -> (Stack<'static>, Runner<'static, D>) {
     static RESOURCES: StaticCell<StackResources<SOCKETS>> = StaticCell::new();
     let mut dhcp = DhcpConfig::default();
+    dhcp.hostname = Some(host_name(interface.hardware_address()));
     dhcp.retry_config.discover_timeout = DISCOVER.into();
     embassy_net::new(
         interface,
@@ -68,6 +71,24 @@ pub fn stack<D: Driver>(interface: D, seed: u64) -> (Stack<'static>, Runner<'sta
         RESOURCES.init(StackResources::new()),
         seed,
     )
+}
+
+/// What the device calls itself towards DHCP, so that whoever looks at a router's list finds it: with
+/// the end of its address, as its Bluetooth name has it.
+fn host_name(address: HardwareAddress) -> heapless::String<32> {
+    let mut name = heapless::String::new();
+    let HardwareAddress::Ethernet([.., a, b, c]) = address else {
+        return name;
+    };
+    // It has room.
+    let _ = write!(name, "esptb-{a:02x}{b:02x}{c:02x}");
+    name
+}
+
+/// Returns once the network is lost: the link is down, or the address is gone, for its lease ended and
+/// nobody renewed it.
+pub async fn lost(stack: Stack<'_>) {
+    select(stack.wait_link_down(), stack.wait_config_down()).await;
 }
 
 /// The address that DHCP gives, once the link is up; `None` if none comes in time.

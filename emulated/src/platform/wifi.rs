@@ -5,7 +5,7 @@ use alloc::{string::String, vec::Vec};
 use core::net::Ipv4Addr;
 
 use device::platform::{
-    AccessPoint, AuthMode, Bssid, JoinError, ScanRequest, Ssid, Wifi, WifiCredentials,
+    AccessPoint, AuthMode, Bssid, JoinError, Place, ScanRequest, Ssid, Wifi, WifiCredentials,
 };
 use embassy_net::Stack;
 use embassy_time::{Duration, Timer};
@@ -101,28 +101,28 @@ impl Wifi for Station {
 
     async fn join(&self, credentials: &WifiCredentials) -> Result<Ipv4Addr, JoinError> {
         self.leave().await;
-        Timer::after(Duration::from_millis(300)).await;
-        let network = self
-            .air
-            .iter()
-            .find(|network| network.seen.ssid == credentials.ssid);
-        let Some(network) = network else {
-            Timer::after(Duration::from_secs(2)).await;
-            return Err(JoinError::NetworkNotFound);
-        };
-        if network.passphrase.as_bytes() != credentials.passphrase.as_bytes() {
-            Timer::after(Duration::from_secs(1)).await;
-            return Err(JoinError::WrongPassphrase);
-        }
-        ethernet::plug(true);
-        if let Some(address) = sockets::address(self.stack).await {
-            self.joined.replace(Some(network.seen.clone()));
-            return Ok(address);
-        }
-        self.leave().await;
-        Err(JoinError::NoAddress)
+        probe(CHANNELS).await;
+        let name = |network: &&Network| network.seen.ssid == credentials.ssid;
+        self.associate(credentials, self.air.iter().find(name))
+            .await
     }
 
+    async fn join_at(
+        &self,
+        credentials: &WifiCredentials,
+        place: Place,
+    ) -> Result<Ipv4Addr, JoinError> {
+        self.leave().await;
+        probe(1).await;
+        let there = |network: &&Network| {
+            let seen = &network.seen;
+            seen.ssid == credentials.ssid
+                && seen.bssid == place.bssid
+                && seen.channel == place.channel
+        };
+        self.associate(credentials, self.air.iter().find(there))
+            .await
+    }
     async fn leave(&self) {
         self.joined.take();
         ethernet::plug(false);
@@ -133,7 +133,7 @@ impl Wifi for Station {
     }
 
     async fn lost(&self) {
-        self.stack.wait_link_down().await;
+        sockets::lost(self.stack).await;
         self.joined.take();
     }
 
@@ -147,5 +147,32 @@ impl Wifi for Station {
         } else {
             None
         }
+    }
+}
+
+/// Listens on so many channels.
+async fn probe(channels: u32) {
+    Timer::after(Duration::from_millis((channels * PROBING_MS).into())).await;
+}
+
+impl Station {
+    /// Joins the access point that was found.
+    async fn associate(
+        &self,
+        credentials: &WifiCredentials,
+        found: Option<&Network>,
+    ) -> Result<Ipv4Addr, JoinError> {
+        let network = found.ok_or(JoinError::NetworkNotFound)?;
+        if network.passphrase.as_bytes() != credentials.passphrase.as_bytes() {
+            Timer::after(Duration::from_secs(1)).await;
+            return Err(JoinError::WrongPassphrase);
+        }
+        ethernet::plug(true);
+        if let Some(address) = sockets::address(self.stack).await {
+            self.joined.replace(Some(network.seen.clone()));
+            return Ok(address);
+        }
+        self.leave().await;
+        Err(JoinError::NoAddress)
     }
 }

@@ -68,13 +68,13 @@ pub(crate) fn bring_up(
 ) -> (Body<Chip>, Library<'static>) {
     let chip = board.chip;
     let mut clock = Rtc::new(chip.clock);
-    system::watch(&mut clock);
     let timers = TimerGroup::new(chip.timers);
+    let watchdog = system::watch(&mut clock, timers.wdt);
     esp_rtos::start(timers.timer0, chip.context_switch);
     light::start(board.light, spawner);
     // Wi-Fi comes up before anything asks for randomness: the radio is the source of it.
     let (controller, interface) = wifi::power_up(chip.wifi);
-    let system = system::Soc::new(clock, chip.thermometer, board.button, reset);
+    let system = system::Soc::new(clock, watchdog, chip.thermometer, board.button, reset);
     let stack = network::start(interface, &system, spawner);
     let body = Body {
         bluetooth: bluetooth::Controller::new(board.bluetooth),

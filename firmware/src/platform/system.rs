@@ -8,8 +8,10 @@ use embassy_sync::{blocking_mutex::raw::NoopRawMutex, mutex::Mutex};
 use embassy_time::{Duration, Instant, with_timeout};
 use esp_hal::{
     gpio::Level,
+    peripherals::TIMG0,
     rtc_cntl::{Rtc, RwdtStage, RwdtStageAction},
     system::{reset_reason, software_reset},
+    timer::timg::{MwdtStage, Wdt},
 };
 
 use super::panic::Retained;
@@ -24,10 +26,22 @@ const HELD: Duration = Duration::from_secs(5);
 /// stretch is a handshake with RSA-4096, in software on most chips.
 const PATIENCE: esp_hal::time::Duration = esp_hal::time::Duration::from_secs(60);
 
+/// The watchdog of a timer group, which counts by the chip's own crystal.
+type Spare = Wdt<TIMG0<'static>>;
+
+/// The watchdog that was started.
+pub(crate) enum Watchdog {
+    /// The RTC's, by its own clock.
+    Rtc,
+    /// The other, where the RTC's clock stands still.
+    Spare(RefCell<Spare>),
+}
+
 /// The system on the chip.
 pub(crate) struct Soc {
     /// Runs on through a restart, but not through a loss of power.
     clock: RefCell<Rtc<'static>>,
+    watchdog: Watchdog,
     random: Random,
     thermometer: Thermometer,
     button: Mutex<NoopRawMutex, Button>,
@@ -49,12 +63,14 @@ impl Soc {
     /// the source of randomness.
     pub(crate) fn new(
         clock: Rtc<'static>,
+        watchdog: Watchdog,
         thermometer: thermometer::Port,
         button: Button,
         reset: ResetReason,
     ) -> Self {
         Self {
             clock: RefCell::new(clock),
+            watchdog,
             random: random::source(),
             thermometer: Thermometer::new(thermometer),
             button: Mutex::new(button),
@@ -69,16 +85,21 @@ fn runs(clock: &Rtc<'static>) -> bool {
     clock.time_since_power_up() > esp_hal::time::Duration::ZERO
 }
 
-/// Starts the watchdog. It resets the core, not the memory that a panic leaves its record in.
-pub(crate) fn watch(clock: &mut Rtc<'static>) {
+/// Starts the watchdog: the RTC's, or, for that counts by a clock which may stand still, another. Both
+/// reset the core, not the memory that a panic leaves its record in.
+pub(crate) fn watch(clock: &mut Rtc<'static>, mut spare: Spare) -> Watchdog {
     if !runs(clock) {
-        log::error!("the RTC's clock stands still: there is no watchdog until the next start");
-        return;
+        log::error!("the RTC's clock stands still: the time is lost at each restart");
+        spare.set_timeout(MwdtStage::Stage0, PATIENCE);
+        // Its first stage resets the system, and there are no others.
+        spare.enable();
+        return Watchdog::Spare(RefCell::new(spare));
     }
     clock.rwdt.set_timeout(RwdtStage::Stage0, PATIENCE);
     clock.rwdt.enable();
     let reset = RwdtStageAction::ResetCore;
     clock.rwdt.set_stage_action(RwdtStage::Stage0, reset);
+    Watchdog::Rtc
 }
 
 /// Why the chip started, as it says itself: the numbers are those of all Espressif's chips
@@ -119,7 +140,10 @@ impl System for Soc {
     }
 
     fn feed_watchdog(&self) {
-        self.clock.borrow_mut().rwdt.feed();
+        match &self.watchdog {
+            Watchdog::Rtc => self.clock.borrow_mut().rwdt.feed(),
+            Watchdog::Spare(spare) => spare.borrow_mut().feed(),
+        }
     }
 
     fn unix_ms(&self) -> Option<u64> {

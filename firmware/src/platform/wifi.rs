@@ -6,7 +6,7 @@ use core::net::Ipv4Addr;
 
 use crate::board;
 use device::platform::{
-    AccessPoint, AuthMode, Bssid, JoinError, ScanRequest, Ssid, Wifi, WifiCredentials,
+    AccessPoint, AuthMode, Bssid, JoinError, Place, ScanRequest, Ssid, Wifi, WifiCredentials,
 };
 use embassy_net::Stack;
 use embassy_sync::{blocking_mutex::raw::NoopRawMutex, mutex::Mutex};
@@ -30,6 +30,9 @@ const PROBING_MS: u32 = 120;
 const LISTENING_MS: u32 = 360;
 /// How long the driver may take to join; it gives up by itself before.
 const ASSOCIATION: Duration = Duration::from_secs(20);
+/// The same for one access point on one channel: probing it takes [`PROBING_MS`], and what follows some
+/// hundred milliseconds. The driver itself would go on to look at all the other channels.
+const ASSOCIATION_AT: Duration = Duration::from_millis(1_500);
 /// ESP-IDF's number of opportunistic wireless encryption (`WIFI_AUTH_OWE`).
 const OWE: u32 = 9;
 /// How long leaving may take.
@@ -133,9 +136,56 @@ impl Wifi for Station {
     }
 
     async fn join(&self, network: &WifiCredentials) -> Result<Ipv4Addr, JoinError> {
+        let config = station(network).ok_or(JoinError::WrongPassphrase)?;
+        self.join_as(network, config, ASSOCIATION).await
+    }
+
+    async fn join_at(
+        &self,
+        network: &WifiCredentials,
+        place: Place,
+    ) -> Result<Ipv4Addr, JoinError> {
+        let config = station(network).ok_or(JoinError::WrongPassphrase)?;
+        // The channel is where a fast scan begins, and it ends with the first that is heard.
+        let config = config
+            .with_scan_method(ScanMethod::Fast)
+            .with_channel(place.channel)
+            .with_bssid(place.bssid.0);
+        self.join_as(network, config, ASSOCIATION_AT).await
+    }
+
+    async fn leave(&self) {
         let mut controller = self.controller.lock().await;
         self.disconnect(&mut controller).await;
-        let config = station(network).ok_or(JoinError::WrongPassphrase)?;
+    }
+
+    async fn lost(&self) {
+        sockets::lost(self.stack).await;
+    }
+
+    fn rssi_dbm(&self) -> Option<i8> {
+        let controller = self.controller.try_lock().ok()?;
+        if !controller.is_connected() {
+            return None;
+        }
+        controller.rssi().ok()?.try_into().ok()
+    }
+
+    fn access_point(&self) -> Option<AccessPoint> {
+        self.joined().as_ref().map(access_point)
+    }
+}
+
+impl Station {
+    /// Joins a network with these settings of the driver, which may take so long to associate.
+    async fn join_as(
+        &self,
+        network: &WifiCredentials,
+        config: StationConfig,
+        association: Duration,
+    ) -> Result<Ipv4Addr, JoinError> {
+        let mut controller = self.controller.lock().await;
+        self.disconnect(&mut controller).await;
         if let Err(error) = controller.set_config(&Config::Station(config)) {
             log::warn!("join: {error}");
             // The driver is off now, and with it scans and randomness.
@@ -148,7 +198,7 @@ impl Wifi for Station {
                 _ => JoinError::Other(code(DisconnectReason::ConnectionFailed)),
             });
         }
-        match with_timeout(ASSOCIATION, controller.connect_async()).await {
+        match with_timeout(association, controller.connect_async()).await {
             Ok(Ok(_)) => {}
             Ok(Err(error)) => return Err(self.explain(&mut controller, network, error).await),
             Err(TimeoutError) => {
@@ -168,29 +218,6 @@ impl Wifi for Station {
         })
     }
 
-    async fn leave(&self) {
-        let mut controller = self.controller.lock().await;
-        self.disconnect(&mut controller).await;
-    }
-
-    async fn lost(&self) {
-        self.stack.wait_link_down().await;
-    }
-
-    fn rssi_dbm(&self) -> Option<i8> {
-        let controller = self.controller.try_lock().ok()?;
-        if !controller.is_connected() {
-            return None;
-        }
-        controller.rssi().ok()?.try_into().ok()
-    }
-
-    fn access_point(&self) -> Option<AccessPoint> {
-        self.joined().as_ref().map(access_point)
-    }
-}
-
-impl Station {
     /// Leaves the network, or gives up joining it, and waits until the stack has noticed, so that
     /// the address of the old network is not taken for one of the new.
     async fn disconnect(&self, controller: &mut WifiController<'static>) {
@@ -287,8 +314,9 @@ async fn look(
 /// The driver's settings for a network; none if it takes no such passphrase.
 ///
 /// The access point that the client named is not insisted on: the network may have others, and it
-/// may be replaced. The strongest is joined, which takes a look at all channels, of some two seconds;
-/// ESP-IDF's default is the first that is heard. WPA2 is the least that is accepted with a passphrase, as in ESP-IDF.
+/// may be replaced. The strongest is joined, which takes a look at all channels, of some two seconds, and
+/// is done only where the network is not where it was last time; ESP-IDF's default is the first that is
+/// heard. WPA2 is the least that is accepted with a passphrase, as in ESP-IDF.
 fn station(network: &WifiCredentials) -> Option<StationConfig> {
     let authentication = if network.passphrase.is_empty() {
         AuthenticationMethodConfig::Open

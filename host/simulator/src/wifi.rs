@@ -8,7 +8,7 @@ use std::net::Ipv4Addr;
 use std::rc::Rc;
 
 use device::platform::{
-    AccessPoint, AuthMode, Bssid, JoinError, ScanRequest, Ssid, Wifi, WifiCredentials,
+    AccessPoint, AuthMode, Bssid, JoinError, Place, ScanRequest, Ssid, Wifi, WifiCredentials,
 };
 use embassy_time::{Duration, Timer};
 use tokio::sync::watch;
@@ -84,6 +84,19 @@ impl WifiAir {
             .iter()
             .filter(|network| network.seen.ssid == wanted.ssid)
             .max_by_key(|network| network.seen.rssi)
+            .cloned()
+    }
+}
+
+impl WifiAir {
+    fn find_at(&self, wanted: &WifiCredentials, place: Place) -> Option<Network> {
+        let networks = self.0.borrow();
+        let there = |seen: &AccessPoint| {
+            seen.ssid == wanted.ssid && seen.bssid == place.bssid && seen.channel == place.channel
+        };
+        networks
+            .iter()
+            .find(|network| there(&network.seen))
             .cloned()
     }
 }
@@ -166,11 +179,59 @@ impl Wifi for Station {
 
     async fn join(&self, credentials: &WifiCredentials) -> Result<Ipv4Addr, JoinError> {
         self.leave().await;
-        Timer::after(Duration::from_millis(300)).await;
-        let Some(network) = self.air.find(credentials) else {
-            Timer::after(Duration::from_secs(2)).await;
-            return Err(JoinError::NetworkNotFound);
-        };
+        probe(CHANNELS).await;
+        let found = self.air.find(credentials);
+        self.associate(credentials, found).await
+    }
+
+    async fn join_at(
+        &self,
+        credentials: &WifiCredentials,
+        place: Place,
+    ) -> Result<Ipv4Addr, JoinError> {
+        self.leave().await;
+        probe(1).await;
+        let found = self.air.find_at(credentials, place);
+        self.associate(credentials, found).await
+    }
+
+    async fn leave(&self) {
+        self.cut();
+    }
+
+    async fn lost(&self) {
+        while self.still_there() {
+            // The air has no events of its own; a driver notices missing beacons in seconds too.
+            Timer::after(Duration::from_millis(200)).await;
+        }
+        self.cut();
+    }
+
+    fn rssi_dbm(&self) -> Option<i8> {
+        self.joined.borrow().as_ref().map(|joined| joined.seen.rssi)
+    }
+
+    fn access_point(&self) -> Option<AccessPoint> {
+        self.joined
+            .borrow()
+            .as_ref()
+            .map(|joined| joined.seen.clone())
+    }
+}
+
+/// Listens on so many channels.
+async fn probe(channels: u32) {
+    Timer::after(Duration::from_millis((channels * PROBING_MS).into())).await;
+}
+
+impl Station {
+    /// Joins the access point that was found.
+    async fn associate(
+        &self,
+        credentials: &WifiCredentials,
+        found: Option<Network>,
+    ) -> Result<Ipv4Addr, JoinError> {
+        let network = found.ok_or(JoinError::NetworkNotFound)?;
         match network.seen.auth {
             AuthMode::Open | AuthMode::WpaPsk | AuthMode::Wpa2Psk | AuthMode::WpaWpa2Psk => {}
             AuthMode::Wpa2Wpa3Psk => {}
@@ -195,28 +256,5 @@ impl Wifi for Station {
         }));
         self.link.send_replace(true);
         Ok(Ipv4Addr::new(192, 168, 4, 2 + self.mac[5] % 250))
-    }
-
-    async fn leave(&self) {
-        self.cut();
-    }
-
-    async fn lost(&self) {
-        while self.still_there() {
-            // The air has no events of its own; a driver notices missing beacons in seconds too.
-            Timer::after(Duration::from_millis(200)).await;
-        }
-        self.cut();
-    }
-
-    fn rssi_dbm(&self) -> Option<i8> {
-        self.joined.borrow().as_ref().map(|joined| joined.seen.rssi)
-    }
-
-    fn access_point(&self) -> Option<AccessPoint> {
-        self.joined
-            .borrow()
-            .as_ref()
-            .map(|joined| joined.seen.clone())
     }
 }

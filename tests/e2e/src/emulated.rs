@@ -127,8 +127,11 @@ pub struct EmulatedBoard {
     keys: ChildStdin,
     lines: Lines<BufReader<ChildStdout>>,
     controller: JoinHandle<()>,
-    /// The names of all events so far, without the samples.
+    /// The names of all events so far, without the samples and what a server says of its limits, if it
+    /// does.
     pub names: Vec<String>,
+    /// When an event of each name was last told, in milliseconds since boot.
+    times: HashMap<String, u64>,
     /// The lines of the QR code so far.
     pub code: Vec<String>,
     /// The QR code's payload.
@@ -162,6 +165,7 @@ impl EmulatedBoard {
             lines,
             controller,
             names: Vec::new(),
+            times: HashMap::new(),
             code: Vec::new(),
             payload: None,
             may_panic: false,
@@ -191,12 +195,11 @@ impl EmulatedBoard {
                 continue;
             }
             let mut words = line.split_whitespace();
-            if words
-                .next()
-                .is_some_and(|uptime| uptime.parse::<u64>().is_ok())
+            if let Some(uptime_ms) = words.next().and_then(|uptime| uptime.parse().ok())
                 && let Some(event) = words.next()
             {
-                if !event.starts_with("telemetry.") {
+                self.times.insert(event.to_owned(), uptime_ms);
+                if !event.starts_with("telemetry.") && event != "cloud.limit" {
                     self.names.push(event.to_owned());
                 }
                 if names.contains(&event) {
@@ -204,6 +207,19 @@ impl EmulatedBoard {
                 }
             }
         }
+    }
+
+    /// When the event of this name was last told, in milliseconds since boot.
+    ///
+    /// # Panics
+    ///
+    /// If there was none.
+    #[must_use]
+    pub fn at_ms(&self, name: &str) -> u64 {
+        *self
+            .times
+            .get(name)
+            .unwrap_or_else(|| panic!("{name} was not told"))
     }
 
     /// The next line of the console but the code's payload, none after the last. It may show no

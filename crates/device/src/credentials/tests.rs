@@ -61,6 +61,27 @@ fn dated(leaf: &str, server_chain: &str, now_unix_s: u64) -> Option<CredentialsE
 }
 
 #[test]
+fn by_a_lower_bound_on_the_time_nothing_is_too_early_and_what_expired_did() {
+    let chain = format!("{P256}{INTERMEDIATE}");
+    let bundle = prove(&chain, P256_KEY, ROOT).unwrap();
+    let floor = |unix_s| Moment {
+        unix_s,
+        is_floor: true,
+    };
+    assert!(matches!(
+        bundle.at(0).err().unwrap().fault,
+        Fault::NotYetValid { .. }
+    ));
+    assert!(bundle.at(floor(0)).is_ok());
+    assert!(bundle.at(floor(bundle.valid_from_unix_s())).is_ok());
+    let expired = bundle.at(floor(bundle.expires_unix_s())).err().unwrap();
+    assert!(matches!(expired.fault, Fault::Expired { .. }));
+    // It is the latest date, and all are good from then on.
+    assert!(bundle.at(bundle.valid_from_unix_s()).is_ok());
+    assert!(bundle.at(bundle.valid_from_unix_s() - 1).is_err());
+}
+
+#[test]
 fn every_kind_of_key_and_encoding_is_proven() {
     for (name, leaf, issuer, key) in [
         ("SN-0001", P256, INTERMEDIATE, P256_KEY),

@@ -235,7 +235,7 @@ fn kind(pk: &sys::mbedtls_pk_context) -> KeyKind {
 }
 
 /// Seconds since 1970; 0 for dates before that, and for none.
-fn unix_s(time: &sys::mbedtls_x509_time) -> u64 {
+pub(crate) fn unix_s(time: &sys::mbedtls_x509_time) -> u64 {
     let field = |value: c_int| i64::from(value);
     // Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", days_from_civil. MbedTLS
     // checked the fields; a year has four digits.

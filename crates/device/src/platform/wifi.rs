@@ -68,6 +68,15 @@ pub async fn join<W: Wifi>(wifi: &W, network: &WifiCredentials) -> Result<Ipv4Ad
     wifi.join(network).await
 }
 
+/// Where a network was: an access point of it, and the channel that it was on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// The access point's address.
+    pub bssid: Bssid,
+    /// Its channel, 1 to 14.
+    pub channel: u8,
+}
+
 /// Why joining did not work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JoinError {
@@ -118,6 +127,21 @@ pub trait Wifi {
     ///
     /// See [`JoinError`]. The station is then not joined.
     async fn join(&self, network: &WifiCredentials) -> Result<Ipv4Addr, JoinError>;
+
+    /// The same by one access point alone, on the channel where it was: a radio needs a twelfth of the
+    /// time for that, and gives it up as soon if it is not there any more. The default knows no such way.
+    ///
+    /// # Errors
+    ///
+    /// See [`JoinError`]. The station is then not joined; [`join`](Self::join) may well work.
+    async fn join_at(
+        &self,
+        network: &WifiCredentials,
+        place: Place,
+    ) -> Result<Ipv4Addr, JoinError> {
+        let _ = place;
+        self.join(network).await
+    }
 
     /// Leaves the network, if joined.
     async fn leave(&self);

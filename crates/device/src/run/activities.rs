@@ -8,13 +8,13 @@ use embassy_futures::select::{Either, select};
 use embassy_time::{Duration, Instant, Timer};
 use rand_core::CryptoRng;
 
-use super::{provision, timekeeping};
+use super::{joining, provision, timekeeping};
 use crate::cloud::{CloudSession, Command};
 use crate::context::Context;
 use crate::credentials::{Bundle, CredentialsError, Fault, File, Files};
 use crate::event::{Event, RestartReason};
 use crate::lifecycle::{self, Action, STEADY, State};
-use crate::platform::{self, Platform, Wifi};
+use crate::platform::{Platform, Wifi};
 use crate::provisioning::Mailbox;
 use crate::storage::FileError;
 use crate::tls;
@@ -68,8 +68,8 @@ impl<'a, 'b, P: Platform> Activities<'a, 'b, P> {
             }
             Action::Join { after } => {
                 Timer::after(after.max(self.short_joins.pause(self.context))).await;
-                if join(self.context).await {
-                    self.short_joins.last = Some(Instant::now());
+                if let Some(joined) = joining::join(self.context).await {
+                    self.short_joins.last = Some(joined);
                 }
             }
             Action::SetClock { after, floor } => {
@@ -106,9 +106,11 @@ impl<'a, 'b, P: Platform> Activities<'a, 'b, P> {
             // Somebody may have flashed others, and a flash may read better another time.
             self.bundle = read_bundle(context, &mut context.entropy());
         }
-        let now_unix_s = context.clock.now_unix_ms().unwrap_or(0) / 1_000;
         let credentials = self.bundle.as_ref().map_err(|error| *error);
-        let credentials = match credentials.and_then(|bundle| bundle.at(now_unix_s)) {
+        let credentials = match credentials.and_then(|bundle| {
+            context.clock.raise(bundle.valid_from_unix_s());
+            bundle.at(context.clock.moment())
+        }) {
             Ok(credentials) => credentials,
             Err(error) => {
                 if error.doubts_clock() {
@@ -160,43 +162,6 @@ impl ShortJoins {
             short => Duration::from_millis(lifecycle::pause_ms(short, context.random()).into()),
         }
     }
-}
-
-/// Joins the network that is kept in flash. Returns whether it did.
-async fn join<P: Platform>(context: &Context<'_, P>) -> bool {
-    let network = match context.storage.wifi() {
-        Ok(Some(network)) => network,
-        // It was there at boot: somebody erased it.
-        Ok(None) => {
-            context.tell(&Event::FactoryReset);
-            return false;
-        }
-        // A flash that fails may answer again, and a network forgotten is gone.
-        Err(error) => {
-            let retry_ms = context.retry_ms();
-            context.tell(&Event::NetworkUnreadable { error, retry_ms });
-            return false;
-        }
-    };
-    let attempt = context.state().attempt();
-    context.tell(&Event::Joining {
-        ssid: network.ssid.clone(),
-        attempt,
-    });
-    let joined = platform::join(context.wifi, &network).await;
-    match joined {
-        Ok(address) => {
-            context.tell(&Event::Joined {
-                address,
-                rssi_dbm: context.wifi.rssi_dbm(),
-            });
-        }
-        Err(error) => {
-            let retry_ms = context.retry_ms();
-            context.tell(&Event::JoinFailed { error, retry_ms });
-        }
-    }
-    joined.is_ok()
 }
 
 /// Does `activity` unless the network is lost, which is then told.

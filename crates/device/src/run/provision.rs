@@ -9,6 +9,7 @@ use protocomm::qr::{Payload, Transport};
 use protocomm::security::{IvMode, ProofDigest, Salt, SrpVerifier};
 use zeroize::Zeroizing;
 
+use super::joining;
 use crate::context::Context;
 use crate::event::Event;
 use crate::platform::{Bluetooth, Observer, Platform, System, Wifi};
@@ -55,6 +56,7 @@ async fn serve<P: Platform>(
         if let Err(error) = context.storage.keep_wifi(&proven.credentials) {
             context.tell(&Event::KeptInMemory(error));
         }
+        joining::keep_place(context, &proven.credentials.ssid);
         context.tell(&Event::Provisioned {
             ssid: proven.credentials.ssid.clone(),
         });

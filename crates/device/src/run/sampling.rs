@@ -11,7 +11,10 @@ use crate::lifecycle::State;
 use crate::platform::{Platform, Reading, Sensor, SensorError, System, Wifi};
 use crate::telemetry::VitalsSchedule;
 
-/// Takes a sample at every interval since the device was provisioned, for ever.
+/// How long a sensor may take after power-on to have something to say (DHT22: two seconds).
+const SETTLING_MS: u64 = 2_000;
+
+/// Takes a sample at once, and at every interval since the device was provisioned, for ever.
 ///
 /// The grid does not drift: a late sample does not delay the next, and carries the time at which
 /// it was due. Where more than an interval was missed, the slots in between stay empty.
@@ -23,26 +26,24 @@ pub(super) async fn sample_steadily<P: Platform>(
     let mut schedule = VitalsSchedule::new();
     let mut next = Instant::now();
     loop {
-        let interval = Duration::from_millis(context.interval_ms().into());
-        next += interval;
-        while next + interval <= Instant::now() {
-            next += interval;
-        }
         context.plan_sample(next);
-        if let Either::First(()) = select(context.interval_change(), Timer::at(next)).await {
-            next = Instant::now();
+        let due = next;
+        if let Either::First(()) = select(context.interval_change(), Timer::at(due)).await {
+            next = Instant::now() + interval(context);
             continue;
         }
+        next = after(due, interval(context));
         if matches!(
             context.state(),
             State::Starting | State::Provisioning { rescue: false, .. }
         ) {
             continue;
         }
-        let late_ms = next.elapsed().as_millis();
+        let late_ms = due.elapsed().as_millis();
         let uptime_ms = context.clock.uptime_ms().saturating_sub(late_ms);
         let reading = sensor.read().await;
-        if let Some(error) = failures.news(reading.err()) {
+        let settled = reading.is_ok() || context.clock.uptime_ms() >= SETTLING_MS;
+        if settled && let Some(error) = failures.news(reading.err()) {
             context.tell(&Event::SensorFailed(error));
         }
         let mut sample = sample(context, uptime_ms, reading.ok());
@@ -55,6 +56,19 @@ pub(super) async fn sample_steadily<P: Platform>(
             });
         }
     }
+}
+
+fn interval<P: Platform>(context: &Context<'_, P>) -> Duration {
+    Duration::from_millis(context.interval_ms().into())
+}
+
+/// The next slot of the grid after `due`, of those that have passed the last.
+fn after(due: Instant, interval: Duration) -> Instant {
+    let mut next = due + interval;
+    while next + interval <= Instant::now() {
+        next += interval;
+    }
+    next
 }
 
 /// What was told of the sensor since it last gave a reading.

@@ -64,6 +64,8 @@ pub enum Fault {
     NoTls,
     /// No host, or one longer than 128 bytes, or with a character that no host has.
     BadHost,
+    /// An IPv6 address, which the device's network stack does not have.
+    Ipv6,
     /// Not a port from 1 to 65535.
     BadPort,
 }
@@ -116,8 +118,10 @@ impl fmt::Display for Fault {
             Self::NoTls => {
                 f.write_str("has no TLS: write mqtts:// in place of mqtt://, port 8883 by default")
             }
-            Self::BadHost => f.write_str(
-                "has no usable host: write a name or an address, IPv6 in brackets before a port",
+            Self::BadHost => f
+                .write_str("has no usable host: write a name or an IPv4 address, and its port if any"),
+            Self::Ipv6 => f.write_str(
+                "is an IPv6 address, and the device speaks IPv4 alone: write a name or an IPv4 address",
             ),
             Self::BadPort => f.write_str("has a bad port: write one from 1 to 65535"),
         }

@@ -1,4 +1,5 @@
-//! Hosts and ports as people write them.
+//! Hosts and ports as people write them. IPv6 addresses are known and refused: a chip's network stack
+//! does without IPv6 for its size, and what fails later says less.
 //!
 //! Everything is `const`, so that the broker that is built in is checked when it is built in.
 
@@ -13,7 +14,7 @@ pub(super) const SNTP_PORT: u16 = 123;
 /// The longest host, in bytes: what [`Endpoint`] holds.
 const LONGEST_HOST: usize = 128;
 
-/// A checked host, without brackets, and a port.
+/// A checked host and a port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct HostPort<'a> {
     host: &'a str,
@@ -50,7 +51,7 @@ pub(super) const fn time_server(text: &str) -> Result<HostPort<'_>, Fault> {
     host_port(text, SNTP_PORT)
 }
 
-/// A name or an address, without brackets.
+/// A name or an address, without brackets: what a certificate may carry.
 pub(super) const fn host(text: &str) -> Result<&str, Fault> {
     let bytes = text.as_bytes();
     if bytes.is_empty() || bytes.len() > LONGEST_HOST {
@@ -68,18 +69,19 @@ pub(super) const fn host(text: &str) -> Result<&str, Fault> {
 }
 
 const fn host_port(text: &str, default_port: u16) -> Result<HostPort<'_>, Fault> {
-    let (name, after) = if let Some(rest) = strip_prefix(text, "[") {
-        let Some(end) = find(rest, b']') else {
-            return Err(Fault::BadHost);
-        };
-        let (address, after) = rest.split_at(end);
-        (address, after.split_at(1).1)
-    } else {
-        match find(text, b':') {
-            Some(at) => text.split_at(at),
-            None => (text, ""),
-        }
+    // In brackets, or with a second colon.
+    if strip_prefix(text, "[").is_some() {
+        return Err(Fault::Ipv6);
+    }
+    let (name, after) = match find(text, b':') {
+        Some(at) => text.split_at(at),
+        None => (text, ""),
     };
+    if let Some(after) = strip_prefix(after, ":")
+        && find(after, b':').is_some()
+    {
+        return Err(Fault::Ipv6);
+    }
     let name = match host(name) {
         Ok(name) => name,
         Err(fault) => return Err(fault),
@@ -93,10 +95,6 @@ const fn host_port(text: &str, default_port: u16) -> Result<HostPort<'_>, Fault>
     let Some(digits) = strip_prefix(after, ":") else {
         return Err(Fault::BadHost);
     };
-    // An IPv6 address without brackets has a second colon.
-    if find(digits, b':').is_some() {
-        return Err(Fault::BadHost);
-    }
     match port(digits) {
         Some(port) => Ok(HostPort { host: name, port }),
         None => Err(Fault::BadPort),

@@ -1,31 +1,57 @@
-//! The hooks by which MbedTLS asks for the time.
+//! The hooks by which MbedTLS asks for the time, and what is made of its judgement.
 //!
-//! The date is there only within [`Date::during`], so that each handshake is judged by the clock
+//! The date is there only within [`during`], so that each handshake is judged by the clock
 //! of its own device.
 
 use core::cell::Cell;
+use core::ffi::{c_int, c_void};
 
 use embassy_sync::blocking_mutex::CriticalSectionMutex;
 use embassy_time::Instant;
 use mbedtls_rs_sys::hook::timer::{MbedtlsTimer, hook_timer};
 use mbedtls_rs_sys::hook::wall_clock::{MbedtlsWallClock, hook_wall_clock};
-use mbedtls_rs_sys::{mbedtls_ms_time_t, tm};
+use mbedtls_rs_sys::{self as sys, mbedtls_ms_time_t, tm};
 
-use crate::clock;
+use crate::clock::{self, Moment};
+use crate::credentials;
 
 /// What the hook knows.
 #[derive(Clone, Copy)]
 struct Lent {
     /// Seconds since 1970; none outside of handshakes.
-    unix_s: Option<u64>,
-    /// Whether MbedTLS asked.
-    asked: bool,
+    now: Option<Moment>,
+    seen: Seen,
+}
+
+/// What MbedTLS did with a date.
+#[derive(Clone, Copy)]
+pub(super) struct Seen {
+    /// Whether it asked for it, which it does to verify certificates.
+    pub(super) asked: bool,
+    /// From when all certificates are valid that it verified, in seconds since 1970; 0 if none.
+    pub(super) valid_from_unix_s: u64,
+}
+
+impl Seen {
+    /// It did nothing yet.
+    pub(super) const NOTHING: Self = Self {
+        asked: false,
+        valid_from_unix_s: 0,
+    };
+
+    /// What was seen in two pieces of work.
+    pub(super) fn and(self, other: Self) -> Self {
+        Self {
+            asked: self.asked | other.asked,
+            valid_from_unix_s: self.valid_from_unix_s.max(other.valid_from_unix_s),
+        }
+    }
 }
 
 /// Locked rather than atomic: the chips have no atomics of 64 bits.
 static LENT: CriticalSectionMutex<Cell<Lent>> = CriticalSectionMutex::new(Cell::new(Lent {
-    unix_s: None,
-    asked: false,
+    now: None,
+    seen: Seen::NOTHING,
 }));
 
 /// Installs the hooks, for good.
@@ -39,20 +65,46 @@ pub(super) fn install() {
     }
 }
 
-/// Runs a piece of MbedTLS's work with a date. Returns whether it asked for it, too.
-pub(super) fn during<T>(unix_s: u64, work: impl FnOnce() -> T) -> (T, bool) {
-    let lend = Lent {
-        unix_s: Some(unix_s),
-        asked: false,
+/// Runs a piece of MbedTLS's work with a date. Returns what it did with it, too.
+pub(super) fn during<T>(now: Moment, work: impl FnOnce() -> T) -> (T, Seen) {
+    let lend = |now| Lent {
+        now,
+        seen: Seen::NOTHING,
     };
-    LENT.lock(|lent| lent.set(lend));
+    LENT.lock(|lent| lent.set(lend(Some(now))));
     let result = work();
-    let none = Lent {
-        unix_s: None,
-        asked: false,
-    };
-    let lent = LENT.lock(|lent| lent.replace(none));
-    (result, lent.asked)
+    let lent = LENT.lock(|lent| lent.replace(lend(None)));
+    (result, lent.seen)
+}
+
+/// MbedTLS's question about each certificate of a chain that it verifies, with what it found wrong.
+/// That one is not valid yet, a lower bound on the time cannot tell; all else stands.
+///
+/// # Safety
+///
+/// `certificate` points to a certificate that was parsed, `flags` to a number.
+#[allow(unsafe_code)]
+pub(super) unsafe extern "C" fn verify(
+    _: *mut c_void,
+    certificate: *mut sys::mbedtls_x509_crt,
+    _: c_int,
+    flags: *mut u32,
+) -> c_int {
+    // SAFETY: the caller's promise.
+    let (certificate, flags) = unsafe { (&*certificate, &mut *flags) };
+    let valid_from_unix_s = credentials::unix_s(&certificate.valid_from);
+    LENT.lock(|lent| {
+        let Lent { now, seen } = lent.get();
+        if now.is_some_and(|now| now.is_floor) {
+            *flags &= !sys::MBEDTLS_X509_BADCERT_FUTURE;
+        }
+        let seen = seen.and(Seen {
+            valid_from_unix_s,
+            ..Seen::NOTHING
+        });
+        lent.set(Lent { now, seen });
+    });
+    0
 }
 
 /// Time since boot, which MbedTLS uses for the age of tickets.
@@ -69,12 +121,16 @@ struct Calendar;
 
 impl MbedtlsWallClock for Calendar {
     fn instant(&self) -> Option<tm> {
-        let unix_s = LENT.lock(|lent| {
-            let now = lent.get();
-            lent.set(Lent { asked: true, ..now });
-            now.unix_s
+        let now = LENT.lock(|lent| {
+            let Lent { now, seen } = lent.get();
+            let seen = Seen {
+                asked: true,
+                ..seen
+            };
+            lent.set(Lent { now, seen });
+            now
         })?;
-        let date = clock::Date::from_unix_s(unix_s);
+        let date = clock::Date::from_unix_s(now.unix_s);
         Some(tm {
             tm_year: i32::try_from(date.year).ok()?.checked_sub(1900)?,
             tm_mon: i32::from(date.month) - 1,
@@ -96,12 +152,12 @@ mod tests {
     fn there_is_a_date_only_while_it_is_lent() {
         let _alone = crate::tls::tests::alone();
         assert!(Calendar.instant().is_none());
-        let (date, asked) = during(1_795_377_313, || Calendar.instant().unwrap());
-        assert!(asked);
+        let (date, seen) = during(1_795_377_313.into(), || Calendar.instant().unwrap());
+        assert!(seen.asked);
         assert_eq!((date.tm_year, date.tm_mon, date.tm_mday), (126, 10, 22));
         assert_eq!((date.tm_hour, date.tm_min, date.tm_sec), (19, 55, 13));
-        let ((), asked) = during(0, || ());
-        assert!(!asked);
+        let ((), seen) = during(0.into(), || ());
+        assert!(!seen.asked);
         assert!(Calendar.instant().is_none());
     }
 }

@@ -15,7 +15,7 @@
 
 #![allow(unsafe_code)]
 
-use core::ffi::{CStr, c_int, c_uchar};
+use core::ffi::{CStr, c_int, c_uchar, c_void};
 use core::marker::PhantomData;
 use core::mem;
 use core::ptr;
@@ -25,7 +25,7 @@ use mbedtls_rs_sys as sys;
 use super::buffers::{Buffers, OutOfMemory, Used};
 use super::bytes::{self, Bytes};
 use super::guard::{Refusal, Violation};
-use super::{Alert, CertificateFault, TlsError, authority};
+use super::{Alert, CertificateFault, TlsError, authority, clock};
 use crate::credentials::{Certificate, Key};
 use crate::event::TlsVersion;
 use crate::mbedtls::{Owned, random};
@@ -94,7 +94,7 @@ impl<'a> Config<'a> {
             ))?;
             (*conf).private_min_tls_version =
                 sys::mbedtls_ssl_protocol_version_MBEDTLS_SSL_VERSION_TLS1_2;
-            sys::mbedtls_ssl_conf_verify(conf, Some(authority::verify), ptr::null_mut());
+            sys::mbedtls_ssl_conf_verify(conf, Some(judge), ptr::null_mut());
             sys::mbedtls_ssl_conf_authmode(conf, sys::MBEDTLS_SSL_VERIFY_REQUIRED as c_int);
             sys::mbedtls_ssl_conf_rng(conf, Some(random), ptr::null_mut());
             sys::mbedtls_ssl_conf_ciphersuites(conf, CIPHER_SUITES.as_ptr());
@@ -407,5 +407,20 @@ fn check(code: c_int) -> Result<(), TlsError> {
     match code {
         0 => Ok(()),
         code => Err(TlsError::from_code(code, CertificateFault::Other(0), None)),
+    }
+}
+
+/// What MbedTLS calls for each certificate of a chain that it verifies.
+unsafe extern "C" fn judge(
+    nothing: *mut c_void,
+    certificate: *mut sys::mbedtls_x509_crt,
+    depth: c_int,
+    flags: *mut u32,
+) -> c_int {
+    // SAFETY: MbedTLS passes a certificate that it parsed, and the flags that it found for it, which
+    // nobody else uses meanwhile (library/x509_crt.c, x509_crt_merge_flags_with_cb, v3.6.5).
+    unsafe {
+        authority::verify(nothing, certificate, depth, flags);
+        clock::verify(nothing, certificate, depth, flags)
     }
 }

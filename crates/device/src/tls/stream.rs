@@ -7,8 +7,10 @@ use embassy_futures::yield_now;
 use embassy_time::{Duration, Instant};
 use embedded_io_async::{ErrorType, Read, Write};
 
+use super::clock::{self, Seen};
 use super::session::{Config, Saved, Session, Step};
-use super::{Library, TlsError, clock};
+use super::{Library, TlsError};
+use crate::clock::Moment;
 use crate::credentials::Credentials;
 use crate::event::TlsVersion;
 
@@ -48,7 +50,8 @@ pub struct Client<'a> {
     pub credentials: Credentials<'a>,
     /// The name or address that the server's certificate must carry.
     pub server_name: &'a str,
-    /// The date by which the server's certificate is judged, in seconds since 1970.
+    /// The date by which the server's certificate is judged, in seconds since 1970; a lower bound if it
+    /// was one for the credentials.
     pub unix_s: u64,
 }
 
@@ -71,6 +74,7 @@ pub struct Stream<'a, IO: Read + Write> {
     server_name: CString,
     verified: Instant,
     resumed: bool,
+    valid_from_unix_s: u64,
 }
 
 impl<'a, IO: Read + Write> Stream<'a, IO> {
@@ -116,10 +120,16 @@ impl<'a, IO: Read + Write> Stream<'a, IO> {
             server_name,
             verified: Instant::now(),
             resumed: false,
+            valid_from_unix_s: 0,
         };
-        let verified_now = this.shake_hands(unix_s).await?;
+        let now = Moment {
+            unix_s,
+            is_floor: credentials.forgives_future(),
+        };
+        let seen = this.shake_hands(now).await?;
+        this.valid_from_unix_s = seen.valid_from_unix_s;
         if let Some(last) = last
-            && !verified_now
+            && !seen.asked
         {
             this.verified = last.verified;
             this.resumed = true;
@@ -127,12 +137,12 @@ impl<'a, IO: Read + Write> Stream<'a, IO> {
         Ok(this)
     }
 
-    /// Returns whether the server's certificate was verified: MbedTLS asks for the date only then.
-    async fn shake_hands(&mut self, unix_s: u64) -> Result<bool, TlsError> {
-        let mut verified = false;
+    /// Returns whether the server's certificate was verified, and its dates.
+    async fn shake_hands(&mut self, now: Moment) -> Result<Seen, TlsError> {
+        let mut all_seen = Seen::NOTHING;
         loop {
-            let (step, asked) = clock::during(unix_s, || self.session.handshake());
-            verified |= asked;
+            let (step, seen) = clock::during(now, || self.session.handshake());
+            all_seen = all_seen.and(seen);
             if let Ok(Step::Done(false)) = step {
                 // Others want to get on, too. What is to go out is not complete.
                 yield_now().await;
@@ -143,7 +153,7 @@ impl<'a, IO: Read + Write> Stream<'a, IO> {
             match step? {
                 Step::Done(_) => {
                     sent?;
-                    return Ok(verified);
+                    return Ok(all_seen);
                 }
                 // What comes in matters more than what cannot be sent: it may say why.
                 Step::NeedsInput => self.receive().await?,
@@ -155,6 +165,13 @@ impl<'a, IO: Read + Write> Stream<'a, IO> {
     #[must_use]
     pub fn version(&self) -> TlsVersion {
         self.session.version()
+    }
+
+    /// From when all certificates of the server's chain are valid, in seconds since 1970; 0 where the
+    /// server showed none, for an earlier session was resumed.
+    #[must_use]
+    pub fn valid_from_unix_s(&self) -> u64 {
+        self.valid_from_unix_s
     }
 
     /// Whether an earlier session was resumed.

@@ -22,6 +22,7 @@ use embedded_io_async::{Read, Write};
 use rand_core::{TryCryptoRng, TryRng};
 
 use super::*;
+use crate::clock::Moment;
 use crate::credentials::{Bundle, Files};
 use crate::event::TlsVersion;
 use crate::testing::run;
@@ -92,6 +93,7 @@ struct Scene<'a> {
     server_name: &'a str,
     client_ca: &'a str,
     unix_s: u64,
+    is_floor: bool,
 }
 
 const GOOD: Scene<'static> = Scene {
@@ -99,16 +101,28 @@ const GOOD: Scene<'static> = Scene {
     server_name: "broker.test",
     client_ca: ROOT,
     unix_s: NOW,
+    is_floor: false,
 };
 
 /// Connects, sends "hello", reads until the end.
 fn talk(scene: &Scene<'_>, room: usize) -> (Result<String, TlsError>, bool) {
+    let (result, accepted) = talk_and_see(scene, room);
+    (result.map(|(text, _)| text), accepted)
+}
+
+/// The same, and from when the server's chain is valid.
+fn talk_and_see(scene: &Scene<'_>, room: usize) -> (Result<(String, u64), TlsError>, bool) {
     let _alone = alone();
     let (here, there) = pipe(room);
     let bundle = bundle(scene.server_chain);
     let client = Client {
         library: library(),
-        credentials: bundle.at(NOW).unwrap(),
+        credentials: bundle
+            .at(Moment {
+                unix_s: NOW,
+                is_floor: scene.is_floor,
+            })
+            .unwrap(),
         server_name: scene.server_name,
         unix_s: scene.unix_s,
     };
@@ -129,7 +143,7 @@ fn talk(scene: &Scene<'_>, room: usize) -> (Result<String, TlsError>, bool) {
                 }
             }
             stream.close().await;
-            Ok(text)
+            Ok((text, stream.valid_from_unix_s()))
         },
         async {
             let server = Server::with(Options {
@@ -190,6 +204,47 @@ fn a_server_that_cannot_be_trusted_is_refused_with_the_reason() {
             Scene {
                 unix_s: 1_577_836_799,
                 ..GOOD
+            },
+        ),
+    ] {
+        let (result, accepted) = talk(&scene, 4096);
+        assert_eq!(result, Err(TlsError::ServerCertificate(fault)));
+        assert!(!accepted);
+    }
+}
+
+/// A lower bound on the time says that a certificate has expired, and never that it is not valid yet.
+#[test]
+fn by_a_lower_bound_a_server_may_be_of_the_future_and_not_of_the_past() {
+    let before = Scene {
+        unix_s: 1_577_836_799,
+        is_floor: true,
+        ..GOOD
+    };
+    let (result, accepted) = talk_and_see(&before, 4096);
+    assert_eq!(result, Ok(("hello".into(), 1_577_836_800)));
+    assert!(accepted);
+    for (fault, scene) in [
+        (
+            CertificateFault::Expired,
+            Scene {
+                unix_s: 4_102_444_800,
+                ..before
+            },
+        ),
+        // What else is wrong with one that seems to be of the future, is.
+        (
+            CertificateFault::NotTrusted,
+            Scene {
+                server_chain: vector!("rsaca.crt"),
+                ..before
+            },
+        ),
+        (
+            CertificateFault::WrongName,
+            Scene {
+                server_name: "other.test",
+                ..before
             },
         ),
     ] {

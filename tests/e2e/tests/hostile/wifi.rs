@@ -4,6 +4,7 @@ use device::event::Event;
 use device::platform::{AuthMode, JoinError};
 use e2e::{Desk, Diary, NETWORK, PASSPHRASE, Phone, scenario};
 use provisioner::{FailReason, Outcome};
+use simulator::Simulator;
 use simulator::wifi::Network;
 
 /// The network that does not work.
@@ -79,4 +80,98 @@ fn a_network_without_dhcp_is_told_for_what_it_is() {
         JoinError::NoAddress,
         2,
     ));
+}
+
+/// How long joining took, in milliseconds, until the last event.
+fn took_ms(diary: &Diary) -> u64 {
+    let at = |name: &str| {
+        let mut read = diary.read.iter().rev();
+        read.find(|(_, event)| event.name() == name)
+            .expect("it happened")
+            .0
+    };
+    at("wifi.joined") - at("wifi.joining")
+}
+
+/// The bytes of NVS.
+fn nvs(board: &Simulator) -> Vec<u8> {
+    board.flash.to_bytes()[0x9000..0xd000].to_vec()
+}
+
+/// The access point of last time is found without a look at all channels, as long as it is where it was;
+/// flash is written when the network moved, and then alone.
+#[test]
+fn a_network_is_found_where_it_was_and_elsewhere_once_it_moved() {
+    /// A look at all channels takes 1,560 ms, one at a single channel 120 ms; both and more on a busy
+    /// computer.
+    const QUICK_MS: u64 = 1_000;
+    scenario(async {
+        let desk = Desk::set().await;
+        let server = desk.server().await;
+        let board = desk.board(desk.flash("SN-78", server.mqtt_addr().port(), ""), 78);
+        let mut diary = Diary::of(&board);
+        let online = async |diary: &mut Diary| {
+            tokio::select! {
+                _ = board.live() => panic!("the device restarted"),
+                _ = diary.until_named("cloud.online") => {}
+            }
+        };
+        // The first life keeps where the network was when the phone chose it.
+        let provisioned = async {
+            diary.until_named("provisioning.started").await;
+            let mut phone = Phone::paired_with(&desk, "PROV_1A2B4E").await;
+            phone.send(NETWORK, PASSPHRASE).await;
+            diary.until_named("cloud.online").await;
+        };
+        tokio::select! {
+            _ = board.live() => panic!("the device restarted"),
+            () = provisioned => {}
+        }
+        let kept = nvs(&board);
+        for _ in 0..3 {
+            online(&mut diary).await;
+            assert!(took_ms(&diary) < QUICK_MS, "{}", took_ms(&diary));
+        }
+        assert!(nvs(&board) == kept, "flash wears without need");
+
+        // The access point changes its channel, and then is replaced.
+        let changes: [fn(&mut Network); 2] = [
+            |network| network.seen.channel = network.seen.channel % 13 + 1,
+            |network| network.seen.bssid.0[5] ^= 1,
+        ];
+        for change in changes {
+            let kept = nvs(&board);
+            desk.world.wifi.change(|networks| {
+                let network = networks.iter_mut();
+                network
+                    .filter(|network| network.seen.ssid.as_bytes() == NETWORK.as_bytes())
+                    .for_each(change);
+            });
+            online(&mut diary).await;
+            assert!(took_ms(&diary) > QUICK_MS, "{}", took_ms(&diary));
+            assert!(nvs(&board) != kept);
+            online(&mut diary).await;
+            assert!(took_ms(&diary) < QUICK_MS, "{}", took_ms(&diary));
+        }
+
+        // One that is heard badly is not held on to, for there may be a better one.
+        let hear = |rssi| {
+            desk.world.wifi.change(|networks| {
+                let network = networks.iter_mut();
+                network
+                    .filter(|network| network.seen.ssid.as_bytes() == NETWORK.as_bytes())
+                    .for_each(|network| network.seen.rssi = rssi);
+            });
+        };
+        hear(-85);
+        online(&mut diary).await;
+        let forgotten = nvs(&board);
+        online(&mut diary).await;
+        assert!(took_ms(&diary) > QUICK_MS, "{}", took_ms(&diary));
+        assert!(nvs(&board) == forgotten, "flash wears without need");
+        hear(-50);
+        online(&mut diary).await;
+        online(&mut diary).await;
+        assert!(took_ms(&diary) < QUICK_MS, "{}", took_ms(&diary));
+    });
 }

@@ -103,7 +103,8 @@ fn settings() -> Vec<String> {
         E::NotACountry => E::NotACountry,
         E::NotABroker => E::NotABroker,
         E::NoTls => E::NoTls,
-        E::BadHost => E::BadHost,
+        E::BadHost => E::Ipv6,
+        E::Ipv6 => E::BadHost,
         E::BadPort => E::BadPort,
     );
     let not_json = settings::Settings::parse(b"[").unwrap_err();
