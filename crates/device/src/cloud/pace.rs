@@ -31,6 +31,8 @@ use bucket::Buckets;
 
 /// More samples than a payload takes.
 const MOST_SAMPLES: u16 = 64;
+/// What counts to a payload as ThingsBoard limits it: the topic, and what else a packet has.
+const AROUND_PAYLOAD: usize = 64;
 /// More client attributes than there are.
 const MOST_ATTRIBUTES: u32 = 16;
 /// Values of a sample that has no vitals: temperature and humidity.
@@ -119,8 +121,10 @@ impl Pace {
 
     /// The largest payload, if it is less than `most`.
     pub(super) fn payload(&self, most: usize) -> usize {
-        let told = self.most_payload.and_then(|size| size.try_into().ok());
-        told.map_or(most, |told: usize| told.min(most))
+        let told = self
+            .most_payload
+            .and_then(|size| usize::try_from(size).ok());
+        told.map_or(most, |told| told.saturating_sub(AROUND_PAYLOAD).min(most))
     }
 
     /// When `count` messages may be sent that have no values.

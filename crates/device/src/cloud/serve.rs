@@ -275,6 +275,7 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, '_, D, IO> {
         write: impl FnOnce(&mut [u8]) -> Result<usize, BufferTooSmall>,
     ) -> Result<Outcome, Failure<IO::Error>> {
         let topic = to.topic();
+        let limit = self.pace.payload(limit);
         let payload = |buffer: &mut [u8]| {
             let room = buffer.len().min(limit);
             write(buffer.get_mut(..room).unwrap_or_default())

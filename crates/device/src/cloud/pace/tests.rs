@@ -60,6 +60,20 @@ fn over_an_hour_no_more_is_sent_than_the_limit_allows() {
 }
 
 #[test]
+fn a_payload_has_room_for_its_topic() {
+    let mut pace = Pace::new();
+    assert_eq!(pace.payload(2_048), 2_048);
+    for (told, most) in [(65_536, 2_048), (1_000, 936), (10, 0)] {
+        let limits = SessionLimits {
+            max_payload_size: Some(told),
+            ..SessionLimits::default()
+        };
+        pace.learn(limits, Instant::from_millis(0));
+        assert_eq!(pace.payload(2_048), most);
+    }
+}
+
+#[test]
 fn extreme_limits_do_no_harm() {
     let now = Instant::from_millis(1);
     for limit in [

@@ -97,7 +97,7 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, '_, D, IO> {
             batch = written;
             Ok(length)
         };
-        let most = self.pace.payload(self.payload_limit);
+        let most = self.payload_limit;
         match self.publish(FromDevice::Telemetry, 0, most, write).await? {
             Outcome::Sent(op) => {
                 if let Some(boot_unix_ms) = batch.boot_unix_ms {
