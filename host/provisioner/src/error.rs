@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use protocomm::client;
 use protocomm::refusal::Refused;
+use protocomm::wifi::Ssid;
 use protocomm::wire::Status;
 
 use crate::link::LinkError;
@@ -50,6 +51,12 @@ pub enum Error {
         /// Its own word for it.
         status: Status,
     },
+    /// The device says that it joined another network than it was told.
+    #[error(
+        "the device joined {:?}, which is not the network that it was told: the name was changed on its way. Reset the device, and provision it with security 2",
+        String::from_utf8_lossy(.0.as_bytes())
+    )]
+    OtherNetwork(Ssid),
     /// The device answered something else than was asked.
     #[error(
         "the device's answer does not fit the question: is its firmware an ESP-IDF provisioning service?"

@@ -216,7 +216,8 @@ impl Provisioner {
         })
         .await?;
         self.tell(&Progress::CredentialsSent);
-        self.follow().await
+        let outcome = self.follow().await?;
+        as_told(ssid.as_bytes(), outcome)
     }
 
     /// Asks how joining goes until it is over.
@@ -336,5 +337,40 @@ fn done(status: Status, step: &'static str) -> Result<(), Error> {
     match status {
         Status::Success => Ok(()),
         status => Err(Error::Device { step, status }),
+    }
+}
+
+/// With security 1 a name can be changed on its way without anybody noticing; what the device says
+/// that it joined is then another.
+fn as_told(ssid: &[u8], outcome: Outcome) -> Result<Outcome, Error> {
+    match outcome {
+        Outcome::Joined(connected) if connected.ssid.as_bytes() != ssid => {
+            Err(Error::OtherNetwork(connected.ssid))
+        }
+        outcome => Ok(outcome),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use protocomm::wifi::{AuthMode, Bssid, Ssid};
+
+    use super::*;
+
+    #[test]
+    fn a_device_that_joined_another_network_is_told_of() {
+        let joined = |name: &str| {
+            Outcome::Joined(Connected {
+                ssid: Ssid::new(name.as_bytes()).unwrap(),
+                bssid: Bssid([0; 6]),
+                channel: 1,
+                auth: AuthMode::Wpa2Psk,
+                ip4: [10, 0, 0, 2].into(),
+            })
+        };
+        assert!(as_told(b"home", joined("home")).is_ok());
+        assert!(as_told(b"home", Outcome::Refused(FailReason::NetworkNotFound)).is_ok());
+        let told = as_told(b"home", joined("hole")).unwrap_err();
+        assert!(told.to_string().contains("hole"), "{told}");
     }
 }

@@ -2,11 +2,13 @@
 //! was not asked for by a client that has proven itself.
 
 use crate::bench::{self, Bench, PHONE, USERNAME, securities};
-use protocomm::client::{Client, Reply, Request};
-use protocomm::device::{Command, Config, SessionId};
+use protocomm::client::{Client, Login, Reply, Request};
+use protocomm::device::{Command, Config, SessionId, Station};
 use protocomm::endpoint::Endpoint;
 use protocomm::qr::Payload;
 use protocomm::refusal::Refusal;
+use protocomm::security::Security;
+use protocomm::wifi::{AuthMode, Bssid, Connected};
 use protocomm::wire::session::Handshake;
 use protocomm::wire::version::Version;
 use protocomm::wire::{Status, config, control, scan};
@@ -209,6 +211,76 @@ fn a_changed_message_is_never_taken_by_security_2() {
         .send(PHONE, Endpoint::Config, &message[..len])
         .unwrap();
     assert!(client.reply(&mut reply).is_ok());
+}
+
+/// Security 1 has no integrity: whoever is on the way may flip bits. What that can come to is what
+/// the threat model says: a refusal, another passphrase, with which joining fails, or another name,
+/// which the client is told when it asks what the device has joined.
+#[test]
+fn a_changed_message_of_security_1_is_refused_or_seen_by_the_client() {
+    let is_1 = |(security, _): &(Security, Login)| security.scheme() == 1;
+    let (security, login) = securities().into_iter().rfind(is_1).unwrap();
+    let (ssid, passphrase) = (b"home", b"correct horse");
+    let set = Request::Config(config::Request::Set(config::SetConfig {
+        ssid,
+        passphrase,
+        ..Default::default()
+    }));
+    let apply = Request::Config(config::Request::Apply);
+    let (mut refused, mut names, mut passphrases) = (0, 0, 0);
+    let mut bits = 0..;
+    loop {
+        let bit: usize = bits.next().unwrap();
+        let mut bench = Bench::new(Config::new(security.clone()));
+        let mut client = bench.login(PHONE, login.clone()).unwrap();
+        let mut message = [0; 512];
+        let len = client.request(&set, &mut message).unwrap();
+        if bit == len * 8 {
+            break;
+        }
+        message[bit / 8] ^= 1 << (bit % 8);
+        let taken = bench.send(PHONE, Endpoint::Config, &message[..len]);
+        let taken = taken.map(|mut reply| {
+            let taken = client.reply(&mut reply).map(|reply| {
+                matches!(reply, Reply::Config(config::Response::Set(Status::Success)))
+            });
+            taken.unwrap_or(false)
+        });
+        if taken != Ok(true) {
+            refused += 1;
+            continue;
+        }
+        let _ = bench.request(&mut client, &apply, |_| ());
+        let Some(Command::Join(joined)) = bench.commands().pop() else {
+            refused += 1;
+            continue;
+        };
+        if joined.passphrase.as_bytes() != passphrase {
+            passphrases += 1;
+        }
+        if joined.ssid.as_bytes() != ssid {
+            names += 1;
+            let connected = Connected {
+                ssid: joined.ssid.clone(),
+                bssid: Bssid([1; 6]),
+                channel: 1,
+                auth: AuthMode::Wpa2Psk,
+                ip4: [10, 0, 0, 2].into(),
+            };
+            let now = bench.now;
+            bench.device.station(now, Station::Connected(connected));
+            let status = Request::Config(config::Request::Status);
+            let told = bench.request(&mut client, &status, |reply| match reply {
+                Reply::Config(config::Response::Status {
+                    station: config::StationState::Connected(connected),
+                    ..
+                }) => connected.ssid,
+                other => panic!("{other:?}"),
+            });
+            assert_ne!(told.unwrap().as_bytes(), ssid, "bit {bit}");
+        }
+    }
+    assert!(refused > 0 && names > 0 && passphrases > 0);
 }
 
 #[test]
