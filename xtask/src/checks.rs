@@ -6,6 +6,7 @@ mod licences;
 mod mbedtls;
 mod memory;
 mod rules;
+mod threats;
 
 use std::{
     process::Command,
@@ -73,7 +74,7 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "rules",
-        about: "short files, no_std and no unsafe in crates/, chips named in one place, no leftovers",
+        about: "short files, no_std and no unsafe in crates/, chips named in one place, no leftovers; the threat model names its tests",
         run: |_| rules::check().map(Outcome::Noted),
     },
     Step {

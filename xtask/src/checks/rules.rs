@@ -40,10 +40,12 @@ pub(super) fn check() -> Result<String> {
         );
     }
     faults.extend(unsafe_allowed()?);
+    let (untested, threats) = super::threats::check()?;
+    faults.extend(untested);
     if !faults.is_empty() {
         bail!("against the rules of the house:\n  {}", faults.join("\n  "));
     }
-    Ok(format!("{} files", sources.len()))
+    Ok(format!("{} files, {threats} threats", sources.len()))
 }
 
 /// The crates whose manifest does not take over the lints of the workspace, which deny unsafe code.
