@@ -1,6 +1,7 @@
 //! `cargo xtask firmware`: builds the firmware and accounts for its bytes.
 
 pub(crate) mod account;
+pub(crate) mod branches;
 pub(crate) mod chips;
 mod image;
 mod map;
@@ -49,6 +50,7 @@ pub(crate) fn build(chip: &Chip) -> Result<Account> {
         .with_context(|| format!("{} cannot be read", artifacts.map.display()))?;
     let image = image::length(&elf, chip)?;
     terminal::remark(format!("ELF file: {}", artifacts.elf.display()));
+    terminal::remark(branches::check(&elf)?);
     let no_bytes = image::sections_without_bytes(&elf)?;
     Ok(Account::new(chip, image, &map::parse(&map), &no_bytes))
 }
