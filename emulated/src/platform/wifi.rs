@@ -34,8 +34,7 @@ pub(crate) struct Station {
     air: Vec<Network>,
     joined: core::cell::RefCell<Option<AccessPoint>>,
     /// Up as long as the station is there.
-    #[expect(dead_code, reason = "it is there to be dropped, see `radio`")]
-    radio: radio::Power,
+    _radio: radio::Power,
 }
 
 impl Station {
@@ -50,7 +49,7 @@ impl Station {
             stack,
             air,
             joined: core::cell::RefCell::new(None),
-            radio,
+            _radio: radio,
         }
     }
 }
