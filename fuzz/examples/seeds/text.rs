@@ -22,6 +22,9 @@ const PAYLOADS: [&str; 9] = [
     r#"[{"ts":1700000000000,"values":{"temperature":21.5,"a\u0041\n":"\ud800"}}]"#,
 ];
 
+/// What a server answers that has limits.
+const LIMITS: &str = r#"{"maxPayloadSize":65536,"rateLimits":{"messages":"20:1,300:60","telemetryMessages":"5:1","telemetryDataPoints":"60:1,15000:3600"}}"#;
+
 const TOPICS: [&str; 6] = [
     "v1/devices/me/rpc/request/7",
     "v1/devices/me/rpc/response/2147483647",
@@ -80,6 +83,17 @@ fn broker(corpus: &Corpus) {
             .short(30_000);
         corpus.add("cloud", &format!("message_{index}"), &script.0);
     }
+    let mut learned = Writer::default();
+    learned.byte(1).byte(3).byte(3).byte(3);
+    learned.byte(0x16).byte(3).string(LIMITS.as_bytes());
+    learned.byte(0x2C).byte(13).short(2_000).byte(3).byte(3);
+    corpus.add("cloud", "limits_learned", &learned.0);
+    // Blanks after a call make it larger than the device takes.
+    let mut large = Writer::default();
+    large.byte(1).byte(3).byte(3).byte(3);
+    large.byte(0x56).byte(0).string(PAYLOADS[2].as_bytes());
+    large.byte(0).short(5_000).byte(3).byte(10);
+    corpus.add("cloud", "large", &large.0);
     let mut refused = Writer::default();
     refused
         .byte(0)
