@@ -161,7 +161,11 @@ impl fmt::Display for TlsError {
                  which may hang up without a word"
             ),
             Self::OutOfMemory => {
-                f.write_str("not enough memory for TLS: this is a fault of the firmware")
+                // MbedTLS says the same where its table of keys (32 slots for PSA) is full.
+                f.write_str(
+                    "not enough memory for TLS, or more handshakes at once in one process than \
+                     MbedTLS has key slots for: this is a fault of the firmware",
+                )
             }
             Self::Other(code) => {
                 let magnitude = code.unsigned_abs();
