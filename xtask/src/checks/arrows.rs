@@ -46,6 +46,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("xtask", &[]),
     ("firmware", &["crates/device", "crates/sockets"]),
     ("emulated", &["crates/device", "crates/sockets"]),
+    ("emulated/scalars", &["crates/secp256r1"]),
     ("fuzz", &["crates/", "host/"]),
 ];
 
