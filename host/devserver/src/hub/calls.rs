@@ -168,11 +168,14 @@ impl Hub {
         let id = RequestId::wrapping(number);
         let topic = FromServer::RpcRequest(id).topic();
         let call = Call { topic, payload };
-        let sent = match live.sessions.get(&device) {
-            Some(session) => session.rpc.is_some_and(|qos| {
-                let command = call.clone().command(qos);
-                session.commands.try_send(command).is_ok()
-            }),
+        let session = live.sessions.get(&device);
+        let sent = match session.and_then(|session| Some((session, session.rpc?))) {
+            // If its queue is full the device is as good as gone.
+            Some((session, qos)) => {
+                let queued = session.commands.try_send(call.clone().command(qos));
+                queued.map_err(|_| CallError::Offline)?;
+                true
+            }
             None => false,
         };
         if sent && one_way {

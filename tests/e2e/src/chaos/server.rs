@@ -215,7 +215,14 @@ async fn obey(server: &Server, device: &str, command: &str) {
     match (verb, name, value) {
         (Some("cut"), _, _) => drop(server.cut(device).await),
         (Some("rpc"), Some(method), Some(params)) => {
-            drop(server.send_one_way_rpc(device, method, params).await);
+            // The server would wait for it.
+            if server
+                .device(device)
+                .await
+                .is_ok_and(|device| device.online)
+            {
+                drop(server.send_one_way_rpc(device, method, params).await);
+            }
         }
         (Some("attribute"), Some(key), Some(value)) => {
             drop(server.set_shared_attribute(device, key, value).await);
