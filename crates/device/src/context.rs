@@ -23,6 +23,14 @@ use crate::telemetry::SampleQueue;
 /// How many samples wait through an outage: ten minutes of them, at one a second.
 pub const QUEUE_SAMPLES: usize = 600;
 
+/// A verifier of security 2, and what it was worked out from.
+pub struct KeptVerifier {
+    /// The proof of possession.
+    pub proof: Zeroizing<String>,
+    /// What is left of it for a session.
+    pub verifier: SrpVerifier,
+}
+
 /// The shared part of one life. Activities borrow it; nothing in it is held across an await.
 pub struct Context<'a, P: Platform> {
     /// The Wi-Fi station.
@@ -44,7 +52,7 @@ pub struct Context<'a, P: Platform> {
     /// What clients of provisioning did, whenever it was open in this life.
     pub clients: Cell<History>,
     /// The verifier of security 2, with its proof, once it was needed.
-    pub verifier: RefCell<Option<Box<(Zeroizing<String>, SrpVerifier)>>>,
+    pub verifier: RefCell<Option<Box<KeptVerifier>>>,
     interval_ms: Cell<u32>,
     interval_changed: Signal<NoopRawMutex, ()>,
     next_sample: Cell<Instant>,

@@ -10,7 +10,7 @@ use protocomm::security::{IvMode, ProofDigest, Salt, SrpVerifier};
 use zeroize::Zeroizing;
 
 use super::joining;
-use crate::context::Context;
+use crate::context::{Context, KeptVerifier};
 use crate::event::Event;
 use crate::platform::{Bluetooth, Observer, Platform, System, Wifi};
 use crate::provisioning::{self, Mailbox, Proven, Service};
@@ -141,14 +141,17 @@ fn security<P: Platform>(context: &Context<'_, P>, proof: &str) -> protocomm::se
 fn verifier<P: Platform>(context: &Context<'_, P>, proof: &str) -> SrpVerifier {
     let mut kept = context.verifier.borrow_mut();
     match kept.as_deref() {
-        Some((of, verifier)) if of.as_str() == proof => verifier.clone(),
+        Some(kept) if kept.proof.as_str() == proof => kept.verifier.clone(),
         _ => {
             let verifier = SrpVerifier::generate(
                 context.settings.provisioning.username.as_bytes(),
                 proof.as_bytes(),
                 Salt::random(&mut context.entropy()),
             );
-            *kept = Some(Box::new((Zeroizing::new(proof.into()), verifier.clone())));
+            *kept = Some(Box::new(KeptVerifier {
+                proof: Zeroizing::new(proof.into()),
+                verifier: verifier.clone(),
+            }));
             verifier
         }
     }
