@@ -391,7 +391,7 @@ impl Event {
             Self::RpcAnswered { .. } => "rpc.answered",
             Self::RpcDropped { .. } => "rpc.dropped",
             Self::MessageSkipped { .. } => "cloud.skipped",
-            Self::LimitKept(_) => "cloud.limit",
+            Self::LimitKept(_) => "telemetry.limit",
             Self::IntervalChanged { .. } => "telemetry.interval",
             Self::IntervalRefused => "telemetry.refused",
             Self::FactoryReset => "factory.reset",

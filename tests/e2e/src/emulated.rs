@@ -199,7 +199,7 @@ impl EmulatedBoard {
                 && let Some(event) = words.next()
             {
                 self.times.insert(event.to_owned(), uptime_ms);
-                if !event.starts_with("telemetry.") && event != "cloud.limit" {
+                if !event.starts_with("telemetry.") {
                     self.names.push(event.to_owned());
                 }
                 if names.contains(&event) {

@@ -31,7 +31,7 @@ fn a_backlog_is_sent_within_the_limit_without_being_cut_off() {
         let more = r#","telemetry_interval_ms":100"#;
         let board = desk.board(desk.flash("SN-76", server.mqtt_addr().port(), more), 76);
         play(&desk, &board, 76, async |diary| {
-            diary.until_named("cloud.limit").await;
+            diary.until_named("telemetry.limit").await;
             // Ten samples a second for ten seconds.
             let mut acknowledged = 0;
             while acknowledged < 100 {
@@ -61,7 +61,7 @@ fn the_default_keeps_to_what_a_public_cloud_allows() {
         let server = desk.server_with(limits).await;
         let board = desk.board(desk.flash("SN-77", server.mqtt_addr().port(), ""), 77);
         play(&desk, &board, 77, async |diary| {
-            match diary.until_named("cloud.limit").await {
+            match diary.until_named("telemetry.limit").await {
                 Event::LimitKept(limit) => assert!(!limit.costs_samples(), "{limit}"),
                 other => unreachable!("{other:?}"),
             }
@@ -104,7 +104,7 @@ fn an_interval_that_the_limit_does_not_allow_is_told_with_its_cost() {
         let server = desk.server_with(limits).await;
         let board = desk.board(desk.flash("SN-78", server.mqtt_addr().port(), ""), 78);
         play(&desk, &board, 78, async |diary| {
-            match diary.until_named("cloud.limit").await {
+            match diary.until_named("telemetry.limit").await {
                 Event::LimitKept(limit) => assert!(limit.costs_samples(), "{limit}"),
                 other => unreachable!("{other:?}"),
             }
@@ -113,7 +113,7 @@ fn an_interval_that_the_limit_does_not_allow_is_told_with_its_cost() {
                 .set_shared_attribute("SN-78", "telemetryIntervalMs", json!(2000))
                 .await
                 .expect("a device");
-            match diary.until_named("cloud.limit").await {
+            match diary.until_named("telemetry.limit").await {
                 Event::LimitKept(limit) => assert!(!limit.costs_samples(), "{limit}"),
                 other => unreachable!("{other:?}"),
             }
