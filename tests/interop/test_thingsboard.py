@@ -370,7 +370,7 @@ class RealThingsBoard(unittest.TestCase):
         begun = now_ms()
         self.online(board)
         # It asked, and says which limit it keeps to.
-        board.wait_for(r'cloud\.limit')
+        board.wait_for(r' telemetry\.limit')
         time.sleep(45)
         stamps = [ts for ts, _ in self.samples(board, begun)]
         self.assertGreater(len(stamps), 10, 'it is not cut off for ever')
