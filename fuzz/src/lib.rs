@@ -15,6 +15,7 @@ pub mod server;
 pub mod sparse;
 pub mod stranger;
 pub mod time;
+pub mod tls;
 
 pub use noise::Noise;
 pub use script::Script;

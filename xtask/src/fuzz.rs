@@ -17,7 +17,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-use crate::{process, setup, terminal, workspace};
+use crate::{process, sanitizer, setup, terminal, workspace};
 pub(crate) use build::{INSTRUMENTED, rustc};
 use report::Outcome;
 
@@ -277,8 +277,10 @@ fn committed(name: &str) -> PathBuf {
 
 fn command(binaries: &Path, name: &str) -> Command {
     let mut command = Command::new(binaries.join(name));
+    let (variable, options) = sanitizer::OPTIONS;
     command
         .current_dir(folder())
+        .env(variable, options)
         .stdin(Stdio::null())
         .arg(format!("-max_len={LONGEST_INPUT}"))
         .arg(format!("-timeout={TIMEOUT_S}"))

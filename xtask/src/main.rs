@@ -14,6 +14,7 @@ mod fuzz;
 mod hil;
 mod interop;
 mod process;
+mod sanitizer;
 mod setup;
 mod size;
 mod terminal;

@@ -3,10 +3,13 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 use anyhow::{Context, Result};
 use cargo_metadata::{Metadata, MetadataCommand};
+
+use crate::process;
 
 /// The folder of the project: the parent of this package.
 pub(crate) fn root() -> &'static Path {
@@ -72,4 +75,18 @@ pub(crate) fn sources() -> Result<Vec<PathBuf>> {
     }
     found.sort();
     Ok(found)
+}
+
+/// The target that rustc compiles for by itself.
+///
+/// # Errors
+///
+/// rustc does not say.
+pub(crate) fn host() -> Result<String> {
+    let about = process::capture(Command::new("rustc").arg("-vV"))?;
+    about
+        .lines()
+        .find_map(|line| line.strip_prefix("host: "))
+        .map(str::to_owned)
+        .context("`rustc -vV` does not say for which host it is")
 }

@@ -1,10 +1,10 @@
 //! Building with coverage instrumentation, by stable Rust.
 //!
-//! The flags are those of `cargo fuzz --sanitizer none`; an address sanitizer would need nightly,
-//! and has little to find in code without `unsafe`. They go to the code in question only: what
-//! this project wrote, and the parsers of others that fuzz/Cargo.toml names. The rest, such as
-//! the arithmetic of SRP-6a, would be three times as slow and tell nothing. So this program stands
-//! in for rustc, and leaves the flags out where they do not belong.
+//! The flags are those of `cargo fuzz`, with the address sanitizer where Rust's installation has its
+//! runtime. They go to the code in question only: what this project wrote, the parsers of others
+//! that fuzz/Cargo.toml names, and MbedTLS's C. The rest, such as the arithmetic of SRP-6a, would be
+//! three times as slow and tell nothing. So this program stands in for rustc, and leaves the flags
+//! out where they do not belong.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -14,19 +14,23 @@ use std::{
 
 use anyhow::{Context, Result};
 
-use crate::{process, terminal, workspace};
+use crate::{process, sanitizer, terminal, workspace};
 
 /// Set where this program stands in for rustc: the foreign crates to instrument, with commas.
 pub(crate) const INSTRUMENTED: &str = "XTASK_FUZZ_INSTRUMENTED";
 
 /// libFuzzer's coverage: counters, the table of places, and the operands of comparisons.
-const FLAGS: [&str; 5] = [
+const FLAGS: [&str; 6] = [
+    sanitizer::FLAG,
     "-Cpasses=sancov-module",
     "-Cllvm-args=-sanitizer-coverage-level=4",
     "-Cllvm-args=-sanitizer-coverage-inline-8bit-counters",
     "-Cllvm-args=-sanitizer-coverage-pc-table",
     "-Cllvm-args=-sanitizer-coverage-trace-compares",
 ];
+
+/// The same coverage in C.
+const COVERAGE_IN_C: &str = "-fsanitize-coverage=inline-8bit-counters,pc-table,trace-cmp";
 
 /// Builds what cargo's arguments say; returns the folder of the binaries.
 pub(super) fn build(folder: &Path, what: &[&str]) -> Result<PathBuf> {
@@ -37,21 +41,23 @@ pub(super) fn build(folder: &Path, what: &[&str]) -> Result<PathBuf> {
         .context("fuzz/Cargo.toml has no package")?;
     let foreign: Vec<String> = serde_json::from_value(package.metadata["instrumented"].clone())
         .context("fuzz/Cargo.toml: [package.metadata] instrumented must be a list of crates")?;
-    let about = process::capture(Command::new("rustc").arg("-vV"))?;
-    let host = about
-        .lines()
-        .find_map(|line| line.strip_prefix("host: "))
-        .context("`rustc -vV` does not say for which host it is")?;
-    let target = folder.join("target");
+    let host = workspace::host()?;
+    let mut target = folder.join("target");
+    let mut flags = &FLAGS[1..];
     let mut cargo = process::cargo();
+    if sanitizer::is_there()? {
+        target.push("sanitized");
+        flags = &FLAGS;
+        sanitizer::prepare(&mut cargo, &target, COVERAGE_IN_C)?;
+    }
     cargo
         .current_dir(folder)
-        .env("RUSTFLAGS", format!("{} --cfg fuzzing", FLAGS.join(" ")))
+        .env("RUSTFLAGS", format!("{} --cfg fuzzing", flags.join(" ")))
         .env("RUSTC_WRAPPER", std::env::current_exe()?)
         .env(INSTRUMENTED, foreign.join(","))
         .env("CARGO_TARGET_DIR", &target)
         // A target of its own, so that build scripts are not instrumented.
-        .args(["build", "--release", "--locked", "--target", host])
+        .args(["build", "--release", "--locked", "--target", &host])
         .args(what);
     process::run(&mut cargo)?;
     Ok(target.join(host).join("release"))
