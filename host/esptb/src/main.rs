@@ -13,6 +13,7 @@ mod files;
 mod fleet;
 mod prompt;
 mod serial;
+mod watchdog;
 
 use std::process::ExitCode;
 

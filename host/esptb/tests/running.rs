@@ -155,3 +155,36 @@ fn a_demo_that_is_interrupted_says_so() {
     let err = std::io::read_to_string(err).expect("text");
     assert!(err.ends_with("error: interrupted\n"), "{err}");
 }
+
+/// A pipe that nobody reads, and that is full: the first line that is printed into it never returns.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_device_that_hangs_ends_soon_after_its_time() {
+    use std::io::Write as _;
+    use std::time::{Duration, Instant};
+
+    let folder = with_flash();
+    let (_reader, mut full) = std::io::pipe().expect("a pipe");
+    // As much as Linux has room for (pipe(7)).
+    full.write_all(&[b'\n'; 65_536]).expect("there is room");
+    let arguments = [
+        "simulate",
+        "--flash",
+        "flash.bin",
+        "--headless",
+        "--for",
+        "1s",
+    ];
+    let mut command = esptb(folder.path(), &arguments);
+    command.stdout(full).stderr(Stdio::piped());
+    let began = Instant::now();
+    let output = command.output().expect("the program starts");
+    let told = String::from_utf8(output.stderr).expect("text");
+    assert_eq!(output.status.code(), Some(4), "{told}");
+    assert!(told.contains("the device hangs"), "{told}");
+    assert!(
+        began.elapsed() < Duration::from_secs(20),
+        "{:?}",
+        began.elapsed()
+    );
+}

@@ -25,6 +25,7 @@ use crate::demo::show::Show;
 use crate::demo::view::Command;
 use crate::demo::{interrupted, on_one_thread};
 use crate::fleet;
+use crate::watchdog::Watchdog;
 
 /// Run a simulated device from a flash file, or a fleet of them
 ///
@@ -91,7 +92,8 @@ Examples:
 
 Keys: q quit, r reboot, n no network for 10 s, f factory reset, c QR code.
 With plain lines, Ctrl-C ends it. The QR code holds the device's proof of possession.
-A fleet ends with a summary, and fails if a sample was lost.";
+A fleet ends with a summary, and fails if a sample was lost.
+A device that hangs ends the program with exit code 4: two seconds after --for, or after a minute.";
 
 /// Lets the device live.
 pub(crate) fn run(cmd: Cmd) -> Result<()> {
@@ -102,6 +104,7 @@ pub(crate) fn run(cmd: Cmd) -> Result<()> {
 }
 
 async fn simulate(cmd: &Cmd, path: &Path) -> Result<()> {
+    let watchdog = Watchdog::start("the device", cmd.duration);
     let flash = board::open_flash(path)?;
     let _time = cmd
         .overrides
@@ -136,18 +139,29 @@ async fn simulate(cmd: &Cmd, path: &Path) -> Result<()> {
         show.tell(Happening::Demo(note))?;
     }
     let board = Board::power_on(simulator, world, 0);
-    let lived = live(board, cmd.duration, &mut show).await;
+    let lived = live(board, cmd.duration, &mut show, &watchdog).await;
     let ended = show.end();
     lived?;
     ended
 }
 
-async fn live(mut board: Board, duration: Option<Duration>, show: &mut Show) -> Result<()> {
+async fn live(
+    mut board: Board,
+    duration: Option<Duration>,
+    show: &mut Show,
+    watchdog: &Watchdog,
+) -> Result<()> {
     let end = duration.map(|duration| Instant::now() + duration);
     let mut interrupted = pin!(interrupted());
     loop {
         tokio::select! {
-            happening = board.next() => show.tell(happening?)?,
+            happening = board.next() => {
+                let happening = happening?;
+                if let Happening::Device(_, event) = &happening {
+                    watchdog.note(event.name());
+                }
+                show.tell(happening)?;
+            }
             command = show.command() => match board.grant(command).await {
                 Some(note) => show.tell(Happening::Demo(note))?,
                 None if command == Command::Quit => return Ok(()),

@@ -24,6 +24,7 @@ use super::flash::{Base, Flash};
 use super::protocol::{Order, Progress, Share, Told};
 use super::tally::{self, Usage};
 use crate::demo::on_one_thread;
+use crate::watchdog::Watchdog;
 
 /// How often it tells how it goes.
 const REPORT: Duration = Duration::from_secs(1);
@@ -48,6 +49,7 @@ async fn work() -> Result<()> {
     let common = Rc::new(Common::default());
     let members = make(&share, &common)?;
     tell(&Told::Made { before })?;
+    let _watchdog = Watchdog::start("a worker of the fleet", None);
     let random = Box::leak(Box::new(UnwrapErr(SysRng)));
     let library = Library::install(random).map_err(|error| anyhow::anyhow!("{error}"))?;
     let mut reports = interval(REPORT);
