@@ -71,7 +71,7 @@ use crate::context::Context;
 use crate::credentials::Credentials;
 use crate::event::Event;
 use crate::platform::{Network, Platform};
-use crate::tls::{self, Resumption, Stream, TlsError};
+use crate::tls::{self, Misbehaviour, Resumption, Stream, TlsError};
 use device::Device;
 pub use error::{CloudError, Phase};
 pub(crate) use outbound::INTERVAL_ATTRIBUTE;
@@ -308,8 +308,9 @@ async fn explain<IO: Read<Error = TlsError>>(
     match (error, online) {
         (TlsError::Broken(_), false) => CloudError::HungUp,
         (TlsError::Broken(kind), true) => CloudError::Lost(kind),
-        // It did speak TLS before.
-        (TlsError::NotTls, true) => CloudError::Lost(ErrorKind::InvalidData),
+        (TlsError::Misbehaves(Misbehaviour::Record), true) => {
+            CloudError::Lost(ErrorKind::InvalidData)
+        }
         (error, _) => CloudError::Tls(error),
     }
 }

@@ -4,10 +4,12 @@
 //! |---|---|
 //! | `device.crt` | PEM: the device's certificate, then the CA that signed it, and so on upwards |
 //! | `device.key` | PEM: the device's private key, in PKCS#1, PKCS#8 or SEC1, not encrypted |
-//! | `server_chain.pem` | PEM: the CAs that the broker's certificate may come from |
+//! | `server_chain.pem` | PEM: the CAs that the broker's certificate may come from, the anchors of trust |
 //!
 //! A [`Bundle`] exists only if the three parse, each certificate of `device.crt` is signed by the
-//! next, the key is that of the first, and the first has a common name. Dates cannot be checked
+//! next, the key is that of the first, and the first has a common name. Of `server_chain.pem` one
+//! usable anchor is enough; the others are named by [`Bundle::unused_anchors`]. An anchor's own
+//! signature proves nothing, and is not looked at. Dates cannot be checked
 //! before there is a clock: [`Bundle::at`] checks them for one moment and gives the
 //! [`Credentials`] that TLS asks for. It is cheap, so that every connection asks anew and a
 //! certificate that expires while the device runs is named as such.
@@ -16,21 +18,19 @@
 //! server's business, and told by [`crate::cloud`].
 
 mod error;
-mod pem;
+mod read;
 #[cfg(test)]
 mod tests;
 #[allow(unsafe_code)] // MbedTLS's X.509, which TLS brings along; each call is argued for there.
 mod x509;
 
-use core::ffi::CStr;
-
 use alloc::vec::Vec;
 use heapless::String;
 use rand_core::CryptoRng;
-use zeroize::Zeroizing;
 
 use crate::clock::Moment;
-pub use error::{CredentialsError, Fault, File};
+pub use error::{CredentialsError, Fault, File, Form};
+pub(crate) use read::server_fault;
 use x509::KeyKind;
 pub(crate) use x509::{Certificate, Key, unix_s};
 
@@ -41,6 +41,11 @@ pub const MOST_CERTIFICATES: usize = 10;
 /// record, for which there are 8 KiB (`ssl-out-content-len-8192` in Cargo.toml), with a few bytes
 /// around each.
 pub const MOST_CHAIN_BYTES: usize = 8192 - 16 * (MOST_CERTIFICATES + 1);
+
+/// RSA keys of fewer bits are too weak.
+const LEAST_RSA_BITS: usize = 2048;
+/// Signing with more bits takes a chip many seconds.
+const MOST_RSA_BITS: usize = 4096;
 
 /// The three files, as they are in flash.
 #[derive(Clone, Copy)]
@@ -60,7 +65,8 @@ pub struct Files<'a> {
 pub struct Bundle {
     common_name: String<64>,
     own: Vec<Validity>,
-    trusted: Vec<Validity>,
+    trusted: Vec<Anchor>,
+    unused: Vec<CredentialsError>,
     certificate: Certificate,
     key: Key,
     server_chain: Certificate,
@@ -78,6 +84,14 @@ pub struct Credentials<'a> {
 struct Validity {
     from_unix_s: u64,
     to_unix_s: u64,
+}
+
+/// An anchor that can be used.
+#[derive(Debug, Clone, Copy)]
+struct Anchor {
+    /// Which certificate of the file.
+    number: u8,
+    validity: Validity,
 }
 
 impl Bundle {
@@ -111,8 +125,7 @@ impl Bundle {
         random: &mut dyn CryptoRng,
         name: impl Fn(&Certificate) -> Result<String<64>, CredentialsError>,
     ) -> Result<Self, CredentialsError> {
-        let own = certificates(File::Certificate, files.certificate)?;
-        let trusted = certificates(File::ServerChain, files.server_chain)?;
+        let own = read::own_chain(files.certificate)?;
         let leaf = own.first().ok_or(File::Certificate.has(Fault::Empty))?;
 
         for (number, pair) in (1..).zip(own.windows(2)) {
@@ -132,28 +145,32 @@ impl Bundle {
         if !leaf.is_for_clients() {
             return Err(File::Certificate.has(Fault::NotForClients));
         }
+        if !leaf.may_sign() {
+            return Err(File::Certificate.has(Fault::KeyUsage));
+        }
         let common_name = name(leaf)?;
 
-        let text = pem::terminated(File::Key, files.key)?;
-        if !pem::has_key(files.key) {
-            return Err(File::Key.has(Fault::NotPem));
-        }
-        if pem::is_encrypted(files.key) {
-            return Err(File::Key.has(Fault::Encrypted));
-        }
-        let key = Key::parse(&text, random).map_err(|fault| File::Key.has(fault))?;
+        let key = read::key(files.key, random)?;
         check_key(File::Key, key.kind())?;
         if !key.belongs_to(leaf, random) {
             return Err(File::Key.has(Fault::Mismatch));
         }
 
+        let anchors = read::anchors(files.server_chain)?;
+        let mut certificate = Certificate::none();
+        for one in &own {
+            // Each parsed alone, so what can fail is the memory.
+            let added = certificate.add(one.der());
+            added.map_err(|_| File::Certificate.has(Fault::OutOfMemory))?;
+        }
         Ok(Self {
             common_name,
             own: own.iter().map(Certificate::validity).collect(),
-            trusted: trusted.iter().map(Certificate::validity).collect(),
-            certificate: all(File::Certificate, files.certificate)?,
+            trusted: anchors.usable,
+            unused: anchors.unused,
+            certificate,
             key,
-            server_chain: all(File::ServerChain, files.server_chain)?,
+            server_chain: anchors.list,
         })
     }
 
@@ -170,7 +187,8 @@ impl Bundle {
             validity.check(File::Certificate, number, now)?;
         }
         let mut bad = None;
-        for (number, validity) in (1..).zip(&self.trusted) {
+        for anchor in &self.trusted {
+            let Anchor { number, validity } = *anchor;
             match validity.check(File::ServerChain, number, now) {
                 Ok(()) => {
                     return Ok(Credentials {
@@ -196,6 +214,13 @@ impl Bundle {
     #[must_use]
     pub fn valid_from_unix_s(&self) -> u64 {
         self.own.iter().map(|v| v.from_unix_s).max().unwrap_or(0)
+    }
+
+    /// The certificates of `server_chain.pem` that no server can be trusted by, while others can:
+    /// what is wrong with each.
+    #[must_use]
+    pub fn unused_anchors(&self) -> &[CredentialsError] {
+        &self.unused
     }
 
     /// The first second, counted since 1970, at which a certificate of `device.crt` has expired.
@@ -258,63 +283,24 @@ impl Validity {
     }
 }
 
-fn certificates(file: File, bytes: &[u8]) -> Result<Vec<Certificate>, CredentialsError> {
-    let mut certificates = Vec::new();
-    for (number, block) in (1..).zip(pem::certificates(bytes)) {
-        if certificates.len() == MOST_CERTIFICATES {
-            return Err(file.has(Fault::TooMany));
-        }
-        let text = pem::terminated(file, block)?;
-        let certificate =
-            Certificate::parse(&text).map_err(|fault| file.has(fault.of_certificate(number)))?;
-        certificates.push(certificate);
-    }
-    if certificates.is_empty() {
-        let fault = if bytes.is_empty() {
-            Fault::Empty
-        } else {
-            Fault::NotPem
-        };
-        return Err(file.has(fault));
-    }
-    Ok(certificates)
-}
-
-/// All certificates of a file in one list, as TLS wants them.
-fn all(file: File, bytes: &[u8]) -> Result<Certificate, CredentialsError> {
-    let text = pem::terminated(file, bytes)?;
-    // Each certificate of the file parsed alone, so what can fail is the memory.
-    Certificate::parse(&text).map_err(|_| file.has(Fault::OutOfMemory))
-}
-
 fn check_key(file: File, kind: KeyKind) -> Result<(), CredentialsError> {
     match kind {
-        KeyKind::Rsa { bits: 2048..=4096 } | KeyKind::Ec { bits: 256 | 384 } => Ok(()),
-        KeyKind::Rsa { bits } => Err(file.has(Fault::RsaSize { bits })),
-        KeyKind::Ec { .. } | KeyKind::Other => Err(file.has(Fault::Unsupported { number: 1 })),
+        KeyKind::Rsa {
+            bits: LEAST_RSA_BITS..=MOST_RSA_BITS,
+        }
+        | KeyKind::Ec => Ok(()),
+        KeyKind::Rsa { bits } => Err(file.has(Fault::RsaSize { number: 1, bits })),
     }
 }
 
 fn common_name(leaf: &Certificate) -> Result<String<64>, CredentialsError> {
-    let name = leaf.common_name();
-    let name = name.ok_or(File::Certificate.has(Fault::NoCommonName))?;
+    let (tag, name) = leaf
+        .common_name()
+        .ok_or(File::Certificate.has(Fault::NoCommonName))?;
     // It becomes the MQTT client id, a name on screens and part of file names: no control
     // characters. 64 is X.520's bound on common names.
-    core::str::from_utf8(name)
-        .ok()
+    certfile::text::decode(tag, name)
         .filter(|name| !name.chars().any(char::is_control) && !name.trim().is_empty())
-        .and_then(|name| String::try_from(name).ok())
+        .and_then(|name| String::try_from(name.as_str()).ok())
         .ok_or(File::Certificate.has(Fault::CommonNameUnusable))
-}
-
-/// A file's text with a zero at its end, as MbedTLS wants PEM; wiped when dropped, for it may be
-/// a key.
-struct Terminated(Zeroizing<Vec<u8>>);
-
-impl core::ops::Deref for Terminated {
-    type Target = CStr;
-
-    fn deref(&self) -> &CStr {
-        CStr::from_bytes_until_nul(&self.0).unwrap_or_default()
-    }
 }

@@ -55,6 +55,8 @@ pub enum Event {
     },
     /// The three files cannot be used.
     CredentialsRefused(CredentialsError),
+    /// A certificate of `server_chain.pem` cannot be used; another one can.
+    AnchorUnused(CredentialsError),
 
     /// Advertising over Bluetooth, waiting for a provisioning client.
     ProvisioningStarted {
@@ -361,6 +363,7 @@ impl Event {
             Self::CountryRefused { .. } => "wifi.country",
             Self::CredentialsProven { .. } => "credentials.proven",
             Self::CredentialsRefused(_) => "credentials.refused",
+            Self::AnchorUnused(_) => "credentials.anchor",
             Self::ProvisioningStarted { .. } => "provisioning.started",
             Self::ClientConnected => "provisioning.connected",
             Self::ClientDisconnected => "provisioning.disconnected",

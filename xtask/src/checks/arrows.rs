@@ -15,6 +15,7 @@ use crate::workspace;
 
 /// What a package, by its folder, may use of the project's own packages.
 const ARROWS: &[(&str, &[&str])] = &[
+    ("crates/certfile", &[]),
     ("crates/spiffs", &[]),
     ("crates/protocomm", &[]),
     ("crates/thingsboard", &[]),
@@ -28,7 +29,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "crates/secp256r1",
         ],
     ),
-    ("crates/sockets", &["crates/device"]),
+    ("crates/sockets", &["crates/certfile", "crates/device"]),
     ("host/hosttime", &[]),
     ("host/vhci", &[]),
     ("host/pki", &[]),

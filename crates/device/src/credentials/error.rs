@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use certfile::Oid;
+
 use crate::clock::Date;
 use crate::storage::FileError;
 
@@ -52,6 +54,44 @@ pub struct CredentialsError {
     pub fault: Fault,
 }
 
+/// PEM of something else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// `TRUSTED CERTIFICATE`.
+    Trusted,
+    /// `PKCS7` or `CMS`.
+    Pkcs7,
+    /// A request that a certificate be made.
+    Request,
+    /// `OPENSSH PRIVATE KEY`.
+    OpenSsh,
+    /// `PUBLIC KEY`.
+    PublicKey,
+}
+
+/// Continues a sentence, and says what to do.
+impl fmt::Display for Form {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Trusted => {
+                "a TRUSTED CERTIFICATE, OpenSSL's own form: convert it with `openssl x509 -in … -out …`"
+            }
+            Self::Pkcs7 => {
+                "PKCS#7: take the certificates out with `openssl pkcs7 -print_certs -in … -out …`"
+            }
+            Self::Request => "a request: put the certificate there that the CA made of it",
+            Self::OpenSsh => {
+                "a key in OpenSSH's form: convert it with `ssh-keygen -p -m PKCS8 -f …`"
+            }
+            Self::PublicKey => "a public key: put the private key there",
+        })
+    }
+}
+
+/// What the certificates and keys of devices and servers may be.
+const TAKES: &str =
+    "this firmware does not take: have it made anew with P-256, P-384 or RSA of 2048 to 4096 bits";
+
 /// What is wrong with a file. Certificates are numbered from 1 in the order of the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
@@ -77,13 +117,54 @@ pub enum Fault {
         /// Which certificate; 1 for a key.
         number: u8,
     },
-    /// A key, curve or signature that this firmware cannot do.
-    Unsupported {
+    /// DER: what PEM is the text of.
+    Binary,
+    /// Text in UTF-16.
+    Utf16,
+    /// PEM, but of something that has to be converted, or is not what belongs here.
+    Form {
+        /// What it is.
+        form: Form,
+        /// The line in which it begins, counted from 1.
+        line: u16,
+    },
+    /// A kind of key that this firmware cannot do.
+    KeyKind {
+        /// Which certificate; 1 for a key.
+        number: u8,
+        /// The key's algorithm.
+        kind: Oid,
+    },
+    /// A curve that this firmware cannot do.
+    Curve {
+        /// Which certificate; 1 for a key.
+        number: u8,
+        /// The curve.
+        curve: Oid,
+    },
+    /// A curve that is told by its parameters.
+    ExplicitCurve {
         /// Which certificate; 1 for a key.
         number: u8,
     },
+    /// A signature that this firmware cannot verify, or that nobody should trust any more.
+    Signature {
+        /// Which certificate.
+        number: u8,
+        /// How it is signed.
+        algorithm: Oid,
+    },
+    /// An extension that must be understood, and is not.
+    Critical {
+        /// Which certificate.
+        number: u8,
+        /// The extension.
+        extension: Oid,
+    },
     /// An RSA key that is too weak or takes too long.
     RsaSize {
+        /// Which certificate; 1 for a key.
+        number: u8,
         /// Its size.
         bits: usize,
     },
@@ -101,8 +182,15 @@ pub enum Fault {
         /// Which certificate.
         number: u8,
     },
+    /// In `server_chain.pem`, but neither a CA's nor signed by itself.
+    NotAnAnchor {
+        /// Which certificate.
+        number: u8,
+    },
     /// The device's certificate is restricted to other uses.
     NotForClients,
+    /// The key usage of the device's certificate lacks signing.
+    KeyUsage,
     /// The device's certificate has no common name.
     NoCommonName,
     /// The common name is blank, longer than 64 bytes, or no printable text.
@@ -140,25 +228,21 @@ impl CredentialsError {
     }
 }
 
-impl Fault {
-    /// The parser knows no numbers.
-    pub(super) fn of_certificate(self, number: u8) -> Self {
-        match self {
-            Self::Damaged { .. } => Self::Damaged { number },
-            Self::Unsupported { .. } => Self::Unsupported { number },
-            other => other,
-        }
-    }
-}
-
 /// `file: what is wrong: what to do`.
 impl fmt::Display for CredentialsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let purpose = self.file.purpose();
         write!(f, "{}: ", self.file.name())?;
+        self.explain(f)
+    }
+}
+
+impl CredentialsError {
+    /// What is wrong, and what to do.
+    pub(crate) fn explain(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let purpose = self.file.purpose();
         match self.fault {
             Fault::Missing => write!(f, "missing: put {purpose} into SPIFFS"),
-            Fault::Unreadable(error) => error.fmt(f),
+            Fault::Unreadable(error) => fmt::Display::fmt(&error, f),
             Fault::Empty => write!(f, "empty: put {purpose} into it"),
             Fault::TooLarge { most } => {
                 write!(f, "more than {most} bytes: put {purpose} into it, no more")
@@ -182,17 +266,48 @@ impl fmt::Display for CredentialsError {
                 self.item(f, number)?;
                 f.write_str(" is damaged: copy it anew, whole")
             }
-            Fault::Unsupported { number } => {
+            Fault::Binary => f.write_str(
+                "binary (DER): convert it to PEM, as with `openssl x509 -inform der -in … -out …`, \
+                 or `openssl pkey` for a key",
+            ),
+            Fault::Utf16 => f.write_str("text in UTF-16: save it as ASCII or UTF-8"),
+            Fault::Form { form, line } => write!(f, "in line {line} begins {form}"),
+            Fault::KeyKind { number, kind } => {
+                self.item(f, number)?;
+                write!(f, " has a key of the kind {kind}, which {TAKES}")
+            }
+            Fault::Curve { number, curve } => {
+                self.item(f, number)?;
+                write!(f, " is on the curve {curve}, which {TAKES}")
+            }
+            Fault::ExplicitCurve { number } => {
                 self.item(f, number)?;
                 f.write_str(
-                    " is of a kind that this firmware cannot use: take P-256, P-384 or RSA of 2048 \
-                     to 4096 bits, signed with SHA-256 or SHA-384",
+                    " tells its curve by parameters: have it made anew with the curve's name \
+                     (OpenSSL's ec_param_enc:named_curve)",
                 )
             }
-            Fault::RsaSize { bits } => {
+            Fault::Signature { number, algorithm } => {
+                self.item(f, number)?;
                 write!(
                     f,
-                    "an RSA key of {bits} bits: take 2048 to 4096, or better P-256"
+                    " is signed with {algorithm}, which this firmware does not take: have it made \
+                     anew, signed with SHA-256, SHA-384 or SHA-512"
+                )
+            }
+            Fault::Critical { number, extension } => {
+                self.item(f, number)?;
+                write!(
+                    f,
+                    " has the critical extension {extension}, which this firmware does not know: \
+                     have it made anew without, or not as critical"
+                )
+            }
+            Fault::RsaSize { number, bits } => {
+                self.item(f, number)?;
+                write!(
+                    f,
+                    ": RSA of {bits} bits: take 2048 to 4096, or better P-256"
                 )
             }
             Fault::Encrypted => f.write_str(
@@ -211,6 +326,15 @@ impl fmt::Display for CredentialsError {
                 f,
                 "certificate {number} signed another, but is not a CA's (basicConstraints CA:TRUE, \
                  keyCertSign): have the CA certificate made anew"
+            ),
+            Fault::NotAnAnchor { number } => write!(
+                f,
+                "certificate {number} is not a CA's, so that no server can be trusted by it: put the \
+                 CA there that signed the server's"
+            ),
+            Fault::KeyUsage => f.write_str(
+                "the key usage of the device's certificate is without digitalSignature, so that no \
+                 server takes it: have it made anew with digitalSignature",
             ),
             Fault::NotForClients => f.write_str(
                 "the device's certificate is not for TLS clients: have it made anew with the \
@@ -254,9 +378,7 @@ impl fmt::Display for CredentialsError {
             }
         }
     }
-}
 
-impl CredentialsError {
     fn item(&self, f: &mut fmt::Formatter<'_>, number: u8) -> fmt::Result {
         match self.file {
             File::Key => f.write_str("the key"),

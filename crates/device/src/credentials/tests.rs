@@ -1,8 +1,11 @@
 //! Every kind of key, and everything that can be wrong, on certificates that OpenSSL made.
 
+mod field;
+
 use super::*;
 use alloc::format;
 use alloc::string::ToString;
+use certfile::Oid;
 use core::convert::Infallible;
 use rand_core::{TryCryptoRng, TryRng};
 
@@ -12,6 +15,7 @@ macro_rules! vector {
     };
 }
 
+const ED25519: &[u8] = b"\x2b\x65\x70";
 const NOW: u64 = 1_800_000_000;
 const ROOT: &str = vector!("root.crt");
 const INTERMEDIATE: &str = vector!("intermediate.crt");
@@ -143,7 +147,23 @@ fn a_key_that_cannot_be_used_is_told_apart() {
         (vector!("undernotca.key"), Fault::Mismatch),
         (vector!("p384.key"), Fault::Mismatch),
         (vector!("rsa2048.key"), Fault::Mismatch),
-        (vector!("ed25519.key"), Fault::Unsupported { number: 1 }),
+        (
+            vector!("ed25519.key"),
+            Fault::KeyKind {
+                number: 1,
+                kind: Oid::new(ED25519),
+            },
+        ),
+        ("\u{0}0\u{0}", Fault::NotPem),
+        ("-\0-\0-\0-\0", Fault::Utf16),
+        ("0\u{1}", Fault::NotPem),
+        (
+            "text\n-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END OPENSSH PRIVATE KEY-----",
+            Fault::Form {
+                form: Form::OpenSsh,
+                line: 2,
+            },
+        ),
         (vector!("p256.encrypted.key"), Fault::Encrypted),
         (vector!("p256.sec1-encrypted.key"), Fault::Encrypted),
     ] {
@@ -192,10 +212,19 @@ fn a_certificate_that_cannot_be_used_is_told_apart() {
             ),
             Fault::ChainTooLong,
         ),
-        (chain(vector!("rsa1024.crt")), Fault::RsaSize { bits: 1024 }),
+        (
+            chain(vector!("rsa1024.crt")),
+            Fault::RsaSize {
+                number: 1,
+                bits: 1024,
+            },
+        ),
         (
             chain(vector!("ed25519.crt")),
-            Fault::Unsupported { number: 1 },
+            Fault::KeyKind {
+                number: 1,
+                kind: Oid::new(ED25519),
+            },
         ),
         (chain(vector!("nocn.crt")), Fault::NoCommonName),
         (chain(vector!("blankcn.crt")), Fault::CommonNameUnusable),
@@ -210,11 +239,12 @@ fn a_certificate_that_cannot_be_used_is_told_apart() {
 
 #[test]
 fn a_server_chain_that_cannot_be_used_is_told_apart() {
-    let damaged = format!("{ROOT}{}", &INTERMEDIATE[..200]);
     for (server_chain, fault) in [
         ("", Fault::Empty),
         (P256_KEY, Fault::NotPem),
-        (damaged.as_str(), Fault::Damaged { number: 2 }),
+        (&INTERMEDIATE[..200], Fault::Damaged { number: 1 }),
+        // A device's certificate, which signs nothing.
+        (P256, Fault::NotAnAnchor { number: 1 }),
     ] {
         assert_eq!(
             refused(P256_CHAIN, P256_KEY, server_chain),

@@ -4,13 +4,13 @@
 //! The only part of the credentials with `unsafe`. What comes out of MbedTLS is copied or lent
 //! for as long as its owner lives.
 
-use core::ffi::{CStr, c_int};
+use core::ffi::c_int;
 use core::ptr;
 
 use mbedtls_rs_sys as sys;
 use rand_core::CryptoRng;
 
-use super::{Fault, Validity};
+use super::Validity;
 use crate::mbedtls::{Owned, random as random_numbers};
 
 /// A parsed certificate; or the first of several, which TLS takes along.
@@ -19,28 +19,53 @@ pub(crate) struct Certificate(Owned<sys::mbedtls_x509_crt>);
 /// A parsed private key, wiped when dropped.
 pub(crate) struct Key(Owned<sys::mbedtls_pk_context>);
 
-/// A key's algorithm and size.
+/// A key's algorithm and size. Those of other kinds, and of curves but P-256 and P-384, MbedTLS
+/// does not parse: it is built without.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum KeyKind {
     Rsa { bits: usize },
-    Ec { bits: usize },
-    Other,
+    Ec,
+}
+
+/// A parser refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// For lack of memory.
+    OutOfMemory,
+    /// For what is in it.
+    Contents,
 }
 
 impl Certificate {
-    /// Parses all certificates of a text in PEM, at least one.
-    pub(crate) fn parse(pem: &CStr) -> Result<Self, Fault> {
-        let text = pem.to_bytes_with_nul();
-        let mut this = Self(Owned::new());
-        // SAFETY: the text is readable for its length, which includes the zero that MbedTLS asks
-        // for, and is copied.
-        let result =
-            unsafe { sys::mbedtls_x509_crt_parse(this.0.as_mut_ptr(), text.as_ptr(), text.len()) };
-        // A positive result counts certificates that failed beside others that did not.
-        match result {
-            0 => Ok(this),
-            code => Err(fault(code)),
+    /// No certificate yet.
+    pub(crate) fn none() -> Self {
+        Self(Owned::new())
+    }
+
+    /// Parses a certificate in DER, as the last of the list.
+    pub(super) fn add(&mut self, der: &[u8]) -> Result<(), Refusal> {
+        // SAFETY: the bytes are readable for their length, and are copied. Where MbedTLS refuses
+        // them, the list is as it was (library/x509_crt.c, mbedtls_x509_crt_parse_der_internal,
+        // v3.6.5).
+        let result = unsafe {
+            sys::mbedtls_x509_crt_parse_der(self.0.as_mut_ptr(), der.as_ptr(), der.len())
+        };
+        refusal(result)
+    }
+
+    /// Parses all certificates of a text in PEM.
+    #[cfg(test)]
+    pub(crate) fn parse(pem: &core::ffi::CStr) -> Result<Self, Refusal> {
+        let mut list = Self::none();
+        for block in certfile::pem::blocks(pem.to_bytes()) {
+            list.add(&block.decode().map_err(|_| Refusal::Contents)?)?;
         }
+        Ok(list)
+    }
+
+    /// It, or the first of the list, in DER.
+    pub(super) fn der(&self) -> &[u8] {
+        self.bytes(&self.0.raw)
     }
 
     /// The structure, with those that follow it.
@@ -121,23 +146,33 @@ impl Certificate {
         usage == 0
     }
 
-    /// The first common name of the subject, if it is in a type of string that is UTF-8 or less.
-    pub(super) fn common_name(&self) -> Option<&[u8]> {
+    /// Whether it may authenticate by a signature, as a TLS client does: so it is if nothing is said
+    /// about its use.
+    pub(super) fn may_sign(&self) -> bool {
+        // SAFETY: the structure was parsed.
+        let usage = unsafe {
+            sys::mbedtls_x509_crt_check_key_usage(
+                self.0.as_ptr(),
+                sys::MBEDTLS_X509_KU_DIGITAL_SIGNATURE,
+            )
+        };
+        usage == 0
+    }
+
+    /// Whether servers can be trusted by it: it may sign others as a trust anchor (in versions
+    /// before 3 nothing says so), or is all that there is of a chain.
+    pub(super) fn is_anchor(&self) -> bool {
+        self.is_ca() || self.0.version < 3 || self.names_as_issuer(self)
+    }
+
+    /// The first common name of the subject: the tag of its string, and the bytes.
+    pub(super) fn common_name(&self) -> Option<(u8, &[u8])> {
         let [oid @ .., _] = sys::MBEDTLS_OID_AT_CN;
         let mut next = Some(&self.0.subject);
         while let Some(part) = next {
             if self.bytes(&part.oid) == oid {
-                let text = [
-                    sys::MBEDTLS_ASN1_UTF8_STRING,
-                    sys::MBEDTLS_ASN1_PRINTABLE_STRING,
-                    sys::MBEDTLS_ASN1_IA5_STRING,
-                ];
-                // Another type cannot be shown, which is for the caller to say.
-                return Some(if text.iter().any(|tag| *tag as c_int == part.val.tag) {
-                    self.bytes(&part.val)
-                } else {
-                    &[]
-                });
+                let tag = u8::try_from(part.val.tag).unwrap_or(0);
+                return Some((tag, self.bytes(&part.val)));
             }
             // SAFETY: null or the next entry of a list that the certificate owns and that lives
             // as long as it is not changed, which the borrow of `self` rules out.
@@ -172,28 +207,34 @@ impl Certificate {
 
 impl Key {
     /// Parses a private key in PEM.
-    pub(crate) fn parse(pem: &CStr, random: &mut dyn CryptoRng) -> Result<Self, Fault> {
-        let text = pem.to_bytes_with_nul();
+    #[cfg(test)]
+    pub(crate) fn parse(
+        pem: &core::ffi::CStr,
+        random: &mut dyn CryptoRng,
+    ) -> Result<Self, Refusal> {
+        let block = certfile::pem::blocks(pem.to_bytes()).find(certfile::pem::Block::is_key);
+        let der = block.and_then(|block| block.decode().ok());
+        Self::from_der(&der.ok_or(Refusal::Contents)?, random)
+    }
+
+    /// Parses a private key in DER: PKCS#8, SEC1 or PKCS#1, which MbedTLS tells apart.
+    pub(super) fn from_der(der: &[u8], random: &mut dyn CryptoRng) -> Result<Self, Refusal> {
         let mut this = Self(Owned::new());
         let mut random = random;
-        // SAFETY: the text is readable for its length, which
-        // includes the zero; there is no passphrase; the function for random numbers gets back the
-        // pointer to `random`, which outlives the call.
+        // SAFETY: the bytes are readable for their length; there is no passphrase; the function for
+        // random numbers gets back the pointer to `random`, which outlives the call.
         let result = unsafe {
             sys::mbedtls_pk_parse_key(
                 this.0.as_mut_ptr(),
-                text.as_ptr(),
-                text.len(),
+                der.as_ptr(),
+                der.len(),
                 ptr::null(),
                 0,
                 Some(random_numbers),
                 ptr::from_mut(&mut random).cast(),
             )
         };
-        match result {
-            0 => Ok(this),
-            code => Err(fault(code)),
-        }
+        refusal(result).map(|()| this)
     }
 
     /// The kind of the key.
@@ -227,10 +268,8 @@ fn kind(pk: &sys::mbedtls_pk_context) -> KeyKind {
     let (kind, bits) = unsafe { (sys::mbedtls_pk_get_type(pk), sys::mbedtls_pk_get_bitlen(pk)) };
     if kind == sys::mbedtls_pk_type_t_MBEDTLS_PK_RSA {
         KeyKind::Rsa { bits }
-    } else if kind == sys::mbedtls_pk_type_t_MBEDTLS_PK_ECKEY {
-        KeyKind::Ec { bits }
     } else {
-        KeyKind::Other
+        KeyKind::Ec
     }
 }
 
@@ -250,31 +289,17 @@ pub(crate) fn unix_s(time: &sys::mbedtls_x509_time) -> u64 {
     u64::try_from(days * 86_400 + seconds).unwrap_or(0)
 }
 
-/// What a parser's refusal means. MbedTLS adds a code of the outer layer, in steps of 128, to one
+/// What a parser's result means. MbedTLS adds a code of the outer layer, in steps of 128, to one
 /// of the inner layer (include/mbedtls/error.h).
-fn fault(code: c_int) -> Fault {
+fn refusal(code: c_int) -> Result<(), Refusal> {
     let inner = -(-code % 128);
     let outer = code - inner;
     match (outer, inner) {
-        (
-            sys::MBEDTLS_ERR_X509_ALLOC_FAILED
-            | sys::MBEDTLS_ERR_PK_ALLOC_FAILED
-            | sys::MBEDTLS_ERR_PEM_ALLOC_FAILED,
-            _,
-        )
+        (0, 0) => Ok(()),
+        (sys::MBEDTLS_ERR_X509_ALLOC_FAILED | sys::MBEDTLS_ERR_PK_ALLOC_FAILED, _)
         | (_, sys::MBEDTLS_ERR_ASN1_ALLOC_FAILED | sys::MBEDTLS_ERR_MPI_ALLOC_FAILED) => {
-            Fault::OutOfMemory
+            Err(Refusal::OutOfMemory)
         }
-        (
-            sys::MBEDTLS_ERR_X509_UNKNOWN_SIG_ALG
-            | sys::MBEDTLS_ERR_X509_FEATURE_UNAVAILABLE
-            | sys::MBEDTLS_ERR_X509_UNKNOWN_VERSION
-            | sys::MBEDTLS_ERR_PK_UNKNOWN_NAMED_CURVE
-            | sys::MBEDTLS_ERR_PK_UNKNOWN_PK_ALG
-            | sys::MBEDTLS_ERR_PK_FEATURE_UNAVAILABLE
-            | sys::MBEDTLS_ERR_ECP_FEATURE_UNAVAILABLE,
-            _,
-        ) => Fault::Unsupported { number: 1 },
-        _ => Fault::Damaged { number: 1 },
+        _ => Err(Refusal::Contents),
     }
 }

@@ -48,6 +48,7 @@ impl fmt::Display for Event {
                 crate::clock::Date::from_unix_s(*expires_unix_s).fmt(f)
             }
             Self::CredentialsRefused(error) => error.fmt(f),
+            Self::AnchorUnused(error) => write!(f, "{error}; trusting the others"),
             Self::ProvisioningStarted { name, security } => {
                 write!(f, "advertising as {name}, security {security}")
             }

@@ -45,8 +45,9 @@ impl<'a, 'b, P: Platform> Activities<'a, 'b, P> {
         tls: tls::Library<'a>,
     ) -> Self {
         let bundle = read_bundle(context, &mut context.entropy());
-        if let Err(error) = &bundle {
-            context.tell(&Event::CredentialsRefused(*error));
+        match &bundle {
+            Ok(bundle) => tell_unused_anchors(context, bundle),
+            Err(error) => context.tell(&Event::CredentialsRefused(*error)),
         }
         Self {
             context,
@@ -105,6 +106,9 @@ impl<'a, 'b, P: Platform> Activities<'a, 'b, P> {
         if self.bundle.is_err() {
             // Somebody may have flashed others, and a flash may read better another time.
             self.bundle = read_bundle(context, &mut context.entropy());
+            if let Ok(bundle) = &self.bundle {
+                tell_unused_anchors(context, bundle);
+            }
         }
         let credentials = self.bundle.as_ref().map_err(|error| *error);
         let credentials = match credentials.and_then(|bundle| {
@@ -168,6 +172,12 @@ impl ShortJoins {
 async fn while_joined<P: Platform>(context: &Context<'_, P>, activity: impl Future<Output = ()>) {
     if let Either::First(()) = select(context.wifi.lost(), activity).await {
         context.tell(&Event::WifiLost);
+    }
+}
+
+fn tell_unused_anchors<P: Platform>(context: &Context<'_, P>, bundle: &Bundle) {
+    for error in bundle.unused_anchors() {
+        context.tell(&Event::AnchorUnused(*error));
     }
 }
 

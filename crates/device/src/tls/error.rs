@@ -6,6 +6,7 @@ use embedded_io_async::ErrorKind;
 use mbedtls_rs_sys as sys;
 
 use super::{Alert, Violation};
+use crate::credentials::{Fault, File};
 
 /// Why there is no TLS session, or no longer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,7 +17,8 @@ pub enum TlsError {
     DeviceCertificate(Alert),
     /// The server refused for another reason.
     Refused(Alert),
-    /// The two have no version, cipher or curve in common.
+    /// The two have no cipher suite, group or kind of certificate in common: a server does not say
+    /// which.
     NothingInCommon,
     /// The server does not keep a rule of TLS.
     Violation(Violation),
@@ -24,14 +26,39 @@ pub enum TlsError {
     RetryCookie,
     /// The server changed its keys amid the connection.
     KeyUpdate,
+    /// The two have no version in common.
+    NoVersion,
+    /// The server demands larger keys or other suites than the device has.
+    TooWeak,
     /// What answers does not speak TLS.
     NotTls,
+    /// The server speaks TLS, and breaks its rules; or somebody on the way spoils what it says.
+    Misbehaves(Misbehaviour),
     /// The connection broke, or was closed without a word.
     Broken(ErrorKind),
     /// The heap is too small.
     OutOfMemory,
-    /// Anything else, by MbedTLS's code.
+    /// Anything else, by MbedTLS's code: nothing that a server can bring about.
     Other(i32),
+}
+
+/// Which rule of TLS a server breaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Misbehaviour {
+    /// A record that is none, or longer than any may be.
+    Record,
+    /// A record that is not what the server encrypted.
+    Mac,
+    /// A message that cannot be decoded.
+    Message,
+    /// A message at the wrong time.
+    Order,
+    /// A value that was not offered, or that is none.
+    Parameter,
+    /// An extension that was not asked for.
+    Extension,
+    /// A signature that is not by the key of its certificate.
+    Signature,
 }
 
 /// What is wrong with the server's certificate.
@@ -45,20 +72,43 @@ pub enum CertificateFault {
     NotYetValid,
     /// It is for another name.
     WrongName,
-    /// Its key or its signature is too weak.
-    TooWeak,
-    /// It is not for servers.
+    /// Its signature, or that of one above it, is too weak.
+    WeakSignature,
+    /// Its key, or that of one above it, is too weak.
+    WeakKey,
+    /// Its extended key usage is without TLS servers.
     NotForServers,
-    /// Anything else, as MbedTLS's flags.
-    Other(u32),
+    /// Its key usage is without signing.
+    KeyUsage,
+    /// It comes with more than the device takes.
+    ChainTooLong,
+    /// It, or one above it, is damaged or of a kind that the device cannot do.
+    Unusable(Fault),
+    /// There is none.
+    Missing,
+}
+
+/// What is known when MbedTLS gives a code.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    /// The alert that came.
+    pub(super) alert: Option<Alert>,
+    /// What MbedTLS found wrong with the server's certificate.
+    pub(super) flags: u32,
+    /// Whether the server has answered as TLS does.
+    pub(super) answered: bool,
+    /// Whether the message under way has the server's certificates; then, which of them the device
+    /// cannot use, if there is one.
+    pub(super) certificates: Option<Option<Fault>>,
 }
 
 impl CertificateFault {
-    pub(super) fn from_flags(flags: u32) -> Self {
+    /// None if MbedTLS found nothing wrong.
+    fn from_flags(flags: u32) -> Option<Self> {
         let has = |flag| flags & flag != 0;
         // The one that matters most first: a certificate of another CA may have other dates.
-        if flags == u32::MAX {
-            Self::Other(flags)
+        Some(if has(sys::MBEDTLS_X509_BADCERT_MISSING) {
+            Self::Missing
         } else if has(sys::MBEDTLS_X509_BADCERT_NOT_TRUSTED) {
             Self::NotTrusted
         } else if has(sys::MBEDTLS_X509_BADCERT_EXPIRED) {
@@ -67,58 +117,112 @@ impl CertificateFault {
             Self::NotYetValid
         } else if has(sys::MBEDTLS_X509_BADCERT_CN_MISMATCH) {
             Self::WrongName
-        } else if has(sys::MBEDTLS_X509_BADCERT_BAD_MD
-            | sys::MBEDTLS_X509_BADCERT_BAD_PK
-            | sys::MBEDTLS_X509_BADCERT_BAD_KEY)
-        {
-            Self::TooWeak
-        } else if has(sys::MBEDTLS_X509_BADCERT_KEY_USAGE
-            | sys::MBEDTLS_X509_BADCERT_EXT_KEY_USAGE
-            | sys::MBEDTLS_X509_BADCERT_NS_CERT_TYPE)
-        {
+        } else if has(sys::MBEDTLS_X509_BADCERT_BAD_MD) {
+            Self::WeakSignature
+        } else if has(sys::MBEDTLS_X509_BADCERT_BAD_PK | sys::MBEDTLS_X509_BADCERT_BAD_KEY) {
+            Self::WeakKey
+        } else if has(
+            sys::MBEDTLS_X509_BADCERT_EXT_KEY_USAGE | sys::MBEDTLS_X509_BADCERT_NS_CERT_TYPE
+        ) {
             Self::NotForServers
+        } else if has(sys::MBEDTLS_X509_BADCERT_KEY_USAGE) {
+            Self::KeyUsage
         } else {
-            Self::Other(flags)
-        }
+            return None;
+        })
     }
 }
 
 impl TlsError {
-    /// `fault` is what MbedTLS found wrong with the server's certificate, `alert` the one that
-    /// came.
-    pub(super) fn from_code(code: i32, fault: CertificateFault, alert: Option<Alert>) -> Self {
+    pub(super) fn from_code(code: i32, seen: &Seen) -> Self {
+        use Misbehaviour as M;
         match code {
-            sys::MBEDTLS_ERR_X509_CERT_VERIFY_FAILED => Self::ServerCertificate(fault),
-            sys::MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE => match alert {
-                Some(Alert(40 | 70 | 71)) => Self::NothingInCommon,
-                Some(alert) if alert.is_about_certificate() => Self::DeviceCertificate(alert),
-                Some(alert) => Self::Refused(alert),
-                None => Self::Other(code),
-            },
-            sys::MBEDTLS_ERR_SSL_CONN_EOF => Self::Broken(ErrorKind::ConnectionReset),
-            sys::MBEDTLS_ERR_SSL_HANDSHAKE_FAILURE
-            | sys::MBEDTLS_ERR_SSL_BAD_PROTOCOL_VERSION
-            | sys::MBEDTLS_ERR_SSL_ILLEGAL_PARAMETER => Self::NothingInCommon,
-            // Bad input is what MbedTLS calls a record longer than any may be.
-            sys::MBEDTLS_ERR_SSL_INVALID_RECORD
-            | sys::MBEDTLS_ERR_SSL_UNEXPECTED_RECORD
-            | sys::MBEDTLS_ERR_SSL_BAD_INPUT_DATA => Self::NotTls,
+            sys::MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE => return Self::from_alert(code, seen.alert),
+            sys::MBEDTLS_ERR_SSL_CONN_EOF => return Self::Broken(ErrorKind::ConnectionReset),
             sys::MBEDTLS_ERR_SSL_ALLOC_FAILED
             | sys::MBEDTLS_ERR_X509_ALLOC_FAILED
             | sys::MBEDTLS_ERR_PK_ALLOC_FAILED
             | sys::MBEDTLS_ERR_MPI_ALLOC_FAILED
-            | sys::MBEDTLS_ERR_ASN1_ALLOC_FAILED => Self::OutOfMemory,
+            | sys::MBEDTLS_ERR_ASN1_ALLOC_FAILED => return Self::OutOfMemory,
+            _ => {}
+        }
+        if let Some(fault) = seen.certificates {
+            return Self::ServerCertificate(from_certificates(code, seen.flags, fault));
+        }
+        match code {
+            sys::MBEDTLS_ERR_SSL_HANDSHAKE_FAILURE => Self::NothingInCommon,
+            sys::MBEDTLS_ERR_SSL_BAD_PROTOCOL_VERSION => Self::NoVersion,
+            // Bad input is what MbedTLS calls a record longer than any may be.
+            sys::MBEDTLS_ERR_SSL_INVALID_RECORD
+            | sys::MBEDTLS_ERR_SSL_UNEXPECTED_RECORD
+            | sys::MBEDTLS_ERR_SSL_BAD_INPUT_DATA => {
+                if seen.answered {
+                    Self::Misbehaves(M::Record)
+                } else {
+                    Self::NotTls
+                }
+            }
+            sys::MBEDTLS_ERR_SSL_INVALID_MAC => Self::Misbehaves(M::Mac),
+            sys::MBEDTLS_ERR_SSL_DECODE_ERROR => Self::Misbehaves(M::Message),
+            sys::MBEDTLS_ERR_SSL_UNEXPECTED_MESSAGE => Self::Misbehaves(M::Order),
+            sys::MBEDTLS_ERR_SSL_ILLEGAL_PARAMETER => Self::Misbehaves(M::Parameter),
+            sys::MBEDTLS_ERR_SSL_UNSUPPORTED_EXTENSION => Self::Misbehaves(M::Extension),
+            sys::MBEDTLS_ERR_SSL_BAD_CERTIFICATE
+            | sys::MBEDTLS_ERR_SSL_PK_TYPE_MISMATCH
+            | sys::MBEDTLS_ERR_ECP_VERIFY_FAILED
+            | sys::MBEDTLS_ERR_RSA_VERIFY_FAILED
+            | sys::MBEDTLS_ERR_RSA_INVALID_PADDING
+            | sys::MBEDTLS_ERR_PK_SIG_LEN_MISMATCH => Self::Misbehaves(M::Signature),
             code => Self::Other(code),
+        }
+    }
+
+    fn from_alert(code: i32, alert: Option<Alert>) -> Self {
+        match alert {
+            Some(Alert(40)) => Self::NothingInCommon,
+            Some(Alert(70)) => Self::NoVersion,
+            Some(Alert(71)) => Self::TooWeak,
+            Some(alert) if alert.is_about_certificate() => Self::DeviceCertificate(alert),
+            Some(alert) => Self::Refused(alert),
+            None => Self::Other(code),
         }
     }
 }
 
+/// MBEDTLS_ERR_ERROR_CORRUPTION_DETECTED, which bindgen passes over: also said where parts of a
+/// message do not fit together into the buffer (library/ssl_msg.c,
+/// mbedtls_ssl_prepare_handshake_record, v3.6.5).
+const CORRUPTION_DETECTED: i32 = -0x6e;
+
+/// What is wrong with the certificates of the message under way.
+fn from_certificates(code: i32, flags: u32, unusable: Option<Fault>) -> CertificateFault {
+    let damaged = CertificateFault::Unusable(Fault::Damaged { number: 1 });
+    match code {
+        // The message, or the list in it, is too long.
+        sys::MBEDTLS_ERR_SSL_BAD_INPUT_DATA
+        | sys::MBEDTLS_ERR_SSL_INVALID_RECORD
+        | CORRUPTION_DETECTED
+        | sys::MBEDTLS_ERR_X509_FATAL_ERROR => CertificateFault::ChainTooLong,
+        sys::MBEDTLS_ERR_X509_CERT_VERIFY_FAILED | sys::MBEDTLS_ERR_SSL_BAD_CERTIFICATE => {
+            CertificateFault::from_flags(flags).unwrap_or(CertificateFault::Missing)
+        }
+        sys::MBEDTLS_ERR_SSL_NO_CLIENT_CERTIFICATE => CertificateFault::Missing,
+        _ => unusable.map_or(damaged, CertificateFault::Unusable),
+    }
+}
+
 /// What a server has to speak.
-const ALLOW: &str = "allow TLS 1.2 or 1.3 with ECDHE and AES-128-GCM there";
+const ALLOW: &str = "allow TLS 1.2 or 1.3 with ECDHE on P-256, P-384 or X25519, and AES-GCM or \
+     ChaCha20-Poly1305 there, and give it a certificate with P-256, P-384 or RSA (Ed25519 and P-521 \
+     are none of them)";
 
 impl fmt::Display for TlsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::ServerCertificate(CertificateFault::Unusable(fault)) => {
+                f.write_str("the server's ")?;
+                File::Certificate.has(*fault).explain(f)
+            }
             Self::ServerCertificate(fault) => write!(f, "the server's certificate {fault}"),
             Self::DeviceCertificate(alert) => {
                 write!(f, "the server refuses the device's certificate ({alert})")?;
@@ -128,15 +232,23 @@ impl fmt::Display for TlsError {
                 )
             }
             Self::Refused(alert) => {
-                write!(f, "the server hangs up ({alert}): look into its log")?;
-                if alert.may_be_about_ciphers() {
-                    f.write_str("; it may lack what the device speaks, so ")?;
-                    f.write_str(ALLOW)?;
-                }
-                Ok(())
+                write!(f, "the server hangs up ({alert}): look into its log")
             }
             Self::NothingInCommon => {
-                f.write_str("the server has no TLS version or cipher in common with the device: ")?;
+                f.write_str(
+                    "the server has no cipher suite, group or kind of certificate in common with \
+                     the device: ",
+                )?;
+                f.write_str(ALLOW)
+            }
+            Self::NoVersion => f.write_str(
+                "the server has no version of TLS in common with the device: allow TLS 1.2 or 1.3 \
+                 there",
+            ),
+            Self::TooWeak => {
+                f.write_str(
+                    "the server demands larger keys or other suites than the device has: ",
+                )?;
                 f.write_str(ALLOW)
             }
             Self::Violation(violation) => write!(
@@ -155,6 +267,11 @@ impl fmt::Display for TlsError {
             Self::NotTls => f.write_str(
                 "what answers does not speak TLS: check the port in broker, usually 8883",
             ),
+            Self::Misbehaves(rule) => write!(
+                f,
+                "the server breaks a rule of TLS by {rule}, or somebody on the way spoils what it \
+                 says: look into its log, and try it without proxies"
+            ),
             Self::Broken(kind) => write!(
                 f,
                 "the connection broke ({kind:?}): check the network, and the log of the server, \
@@ -171,10 +288,26 @@ impl fmt::Display for TlsError {
                 let magnitude = code.unsigned_abs();
                 write!(
                     f,
-                    "TLS failed with MbedTLS's code -0x{magnitude:04x}: look into the server's log"
+                    "TLS failed in the device (MbedTLS's -0x{magnitude:04x}): this is a fault of the \
+                     firmware"
                 )
             }
         }
+    }
+}
+
+/// Continues a sentence.
+impl fmt::Display for Misbehaviour {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Record => "a record that is none, or too long",
+            Self::Mac => "a record that does not decrypt",
+            Self::Message => "a message that cannot be decoded",
+            Self::Order => "a message at the wrong time",
+            Self::Parameter => "a value that was not offered",
+            Self::Extension => "an extension that was not asked for",
+            Self::Signature => "a signature that is not by the key of its certificate",
+        })
     }
 }
 
@@ -191,18 +324,25 @@ impl fmt::Display for CertificateFault {
             Self::WrongName => {
                 "is for another name: correct broker or server_name in settings.json"
             }
-            Self::TooWeak => {
-                "is too weak: have it made anew with P-256 or RSA of 2048 bits, and SHA-256"
+            Self::WeakSignature => {
+                "is signed with SHA-1 or weaker, or one above it is: have it made anew with SHA-256"
+            }
+            Self::WeakKey => {
+                "has a key that is too weak, or one above it has: have it made anew with P-256 or \
+                 RSA of 2048 bits"
             }
             Self::NotForServers => {
                 "is not for TLS servers: have it made anew with the extended key usage serverAuth"
             }
-            Self::Other(flags) => {
-                return write!(
-                    f,
-                    "is refused (flags 0x{flags:x}): check it with `openssl verify`"
-                );
+            Self::KeyUsage => {
+                "may not sign, as TLS wants: have it made anew with the key usage digitalSignature"
             }
+            Self::ChainTooLong => {
+                "comes with more than the device takes, 16 KiB and 8 CAs: leave out of the server's \
+                 chain what the device does not need"
+            }
+            Self::Missing => "is missing: give the server one",
+            Self::Unusable(fault) => return File::Certificate.has(*fault).explain(f),
         })
     }
 }
@@ -221,16 +361,69 @@ impl embedded_io_async::Error for TlsError {
 
 #[cfg(test)]
 mod tests {
-    use alloc::string::ToString;
+    use alloc::string::{String, ToString};
 
     use super::*;
 
+    fn text(code: i32, seen: &Seen) -> String {
+        TlsError::from_code(code, seen).to_string()
+    }
+
     #[test]
-    fn a_server_without_the_devices_cipher_is_told_which_one_to_allow() {
-        let refused = |alert| TlsError::Refused(Alert(alert)).to_string();
-        for alert in [40, 70, 71] {
-            assert!(refused(alert).contains("AES-128-GCM"), "{}", refused(alert));
+    fn a_server_without_what_the_device_has_is_told_what_to_allow() {
+        let seen = |alert| Seen {
+            alert: Some(Alert(alert)),
+            ..Seen::default()
+        };
+        const CODE: i32 = sys::MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE;
+        for (alert, named) in [
+            (40, ["X25519", "Ed25519"]),
+            (70, ["version", "1.2"]),
+            (71, ["larger keys", "AES-GCM"]),
+        ] {
+            let text = text(CODE, &seen(alert));
+            assert!(named.iter().all(|name| text.contains(name)), "{text}");
         }
-        assert!(!refused(80).contains("AES"), "{}", refused(80));
+        assert!(!text(CODE, &seen(80)).contains("AES"));
+    }
+
+    #[test]
+    fn no_alert_of_the_standards_is_a_number() {
+        for alert in [
+            0, 10, 20, 21, 22, 30, 40, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, 60, 70, 71, 80, 86,
+            90, 100, 109, 110, 111, 112, 113, 114, 115, 116, 120,
+        ] {
+            let text = Alert(alert).to_string();
+            assert!(!text.contains(char::is_numeric), "{text}");
+        }
+        assert_eq!(Alert(200).to_string(), "alert 200");
+    }
+
+    #[test]
+    fn usages_are_named() {
+        let seen = |flags| Seen {
+            flags,
+            answered: true,
+            certificates: Some(None),
+            ..Seen::default()
+        };
+        let code = sys::MBEDTLS_ERR_SSL_BAD_CERTIFICATE;
+        let usage = text(code, &seen(sys::MBEDTLS_X509_BADCERT_KEY_USAGE));
+        assert!(usage.contains("digitalSignature"), "{usage}");
+        let extended = text(code, &seen(sys::MBEDTLS_X509_BADCERT_EXT_KEY_USAGE));
+        assert!(extended.contains("serverAuth"), "{extended}");
+        assert!(text(code, &seen(0)).contains("missing"));
+    }
+
+    #[test]
+    fn what_is_too_long_depends_on_when_it_comes() {
+        let code = sys::MBEDTLS_ERR_SSL_BAD_INPUT_DATA;
+        let mut seen = Seen::default();
+        assert_eq!(TlsError::from_code(code, &seen), TlsError::NotTls);
+        seen.answered = true;
+        let record = TlsError::Misbehaves(Misbehaviour::Record);
+        assert_eq!(TlsError::from_code(code, &seen), record);
+        seen.certificates = Some(None);
+        assert!(text(code, &seen).contains("16 KiB"));
     }
 }

@@ -15,18 +15,21 @@
 
 #![allow(unsafe_code)]
 
+use alloc::ffi::CString;
 use core::ffi::{CStr, c_int, c_uchar, c_void};
 use core::marker::PhantomData;
 use core::mem;
+use core::net::IpAddr;
 use core::ptr;
 
 use mbedtls_rs_sys as sys;
 
 use super::buffers::{Buffers, OutOfMemory, Used};
 use super::bytes::{self, Bytes};
+use super::error::Seen;
 use super::guard::{Refusal, Violation};
-use super::{Alert, CertificateFault, TlsError, authority, clock};
-use crate::credentials::{Certificate, Key};
+use super::{Alert, TlsError, authority, clock};
+use crate::credentials::{Certificate, Fault, Key, server_fault};
 use crate::event::TlsVersion;
 use crate::mbedtls::{Owned, random};
 
@@ -43,16 +46,30 @@ const MOST_TEXT: usize = 1024;
 /// Nothing more will come (RFC 8446, 6.1).
 const CLOSE_NOTIFY: Alert = Alert(0);
 
-/// The suites that are offered, all of them AES-128 in GCM with SHA-256. Every server of TLS 1.3 must
-/// have it (RFC 8446, 9.1). For TLS 1.2 it is one of the four that are recommended (RFC 9325, 4.2),
-/// and on by default in what brokers are made of: Java (ThingsBoard, HiveMQ), OpenSSL (Mosquitto),
-/// Erlang (EMQX), and the endpoints of AWS IoT Core and Azure IoT Hub. The other two are AES-256 with
-/// SHA-384, which a server that has both may prefer (Mosquitto does): for devices without hardware
-/// for them a resumed handshake is dearer by a fifth, and these connections gain nothing.
-static CIPHER_SUITES: [c_int; 4] = [
+/// The suites that are offered, the device's favourite first: AES-128 in GCM, which hardware does
+/// and every server of TLS 1.3 must have (RFC 8446, 9.1); then AES-256, also in hardware, whose
+/// hash SHA-384 costs a little more; ChaCha20-Poly1305, in software on all chips, for servers that
+/// have been told to do without AES. All have forward secrecy. Many servers go by their own order
+/// (Mosquitto takes AES-256).
+static CIPHER_SUITES: [c_int; 10] = [
     sys::MBEDTLS_TLS1_3_AES_128_GCM_SHA256 as c_int,
+    sys::MBEDTLS_TLS1_3_AES_256_GCM_SHA384 as c_int,
+    sys::MBEDTLS_TLS1_3_CHACHA20_POLY1305_SHA256 as c_int,
     sys::MBEDTLS_TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256 as c_int,
     sys::MBEDTLS_TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256 as c_int,
+    sys::MBEDTLS_TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384 as c_int,
+    sys::MBEDTLS_TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384 as c_int,
+    sys::MBEDTLS_TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256 as c_int,
+    sys::MBEDTLS_TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256 as c_int,
+    0, // the end
+];
+
+/// The groups for the agreement of keys. The first is the one for which a key is sent along with the
+/// first message: P-256, which all servers have, and for which the device has its own arithmetic.
+static GROUPS: [u16; 4] = [
+    sys::MBEDTLS_SSL_IANA_TLS_GROUP_SECP256R1 as u16,
+    sys::MBEDTLS_SSL_IANA_TLS_GROUP_X25519 as u16,
+    sys::MBEDTLS_SSL_IANA_TLS_GROUP_SECP384R1 as u16,
     0, // the end
 ];
 
@@ -80,8 +97,8 @@ impl<'a> Config<'a> {
     ) -> Result<Self, TlsError> {
         let mut config = Owned::<sys::mbedtls_ssl_config>::new();
         let conf = config.as_mut_ptr();
-        // SAFETY: the structure is initialised. The suites are a static with a 0 at its end, as
-        // MbedTLS wants. The certificates and the key that it keeps
+        // SAFETY: the structure is initialised. The suites and the groups are statics with a 0 at
+        // their ends, as MbedTLS wants. The certificates and the key that it keeps
         // pointers to live for `'a`; they are read only (what MbedTLS changes in a key, the
         // blinding of RSA, lies behind a pointer of the key's own).
         unsafe {
@@ -98,6 +115,7 @@ impl<'a> Config<'a> {
             sys::mbedtls_ssl_conf_authmode(conf, sys::MBEDTLS_SSL_VERIFY_REQUIRED as c_int);
             sys::mbedtls_ssl_conf_rng(conf, Some(random), ptr::null_mut());
             sys::mbedtls_ssl_conf_ciphersuites(conf, CIPHER_SUITES.as_ptr());
+            sys::mbedtls_ssl_conf_groups(conf, GROUPS.as_ptr());
             // Off by default, for the sake of programs that do not know of it.
             sys::mbedtls_ssl_conf_tls13_enable_signal_new_session_tickets(
                 conf,
@@ -129,6 +147,8 @@ pub(super) struct Session<'a> {
     pub(super) bytes: Bytes,
     /// Whether there is something that a later session can resume.
     resumable: bool,
+    /// An address that the server's certificate must carry, and that must not be sent.
+    address: Option<CString>,
 }
 
 impl<'a> Session<'a> {
@@ -138,13 +158,19 @@ impl<'a> Session<'a> {
         server_name: &CStr,
         resume: Option<&Saved>,
     ) -> Result<Self, TlsError> {
+        let is_address = server_name
+            .to_str()
+            .is_ok_and(|name| name.parse::<IpAddr>().is_ok());
+        let address = is_address.then(|| server_name.into());
         let mut ssl = Owned::<sys::mbedtls_ssl_context>::new();
         let context = ssl.as_mut_ptr();
         // SAFETY: the structure is initialised. The configuration that it keeps a pointer to is
         // dropped after it. The name and the session are copied.
         let buffers = unsafe {
             check(sys::mbedtls_ssl_setup(context, config.config.as_ptr()))?;
-            check(sys::mbedtls_ssl_set_hostname(context, server_name.as_ptr()))?;
+            if address.is_none() {
+                check(sys::mbedtls_ssl_set_hostname(context, server_name.as_ptr()))?;
+            }
             if let Some(saved) = resume {
                 check(sys::mbedtls_ssl_set_session(
                     context,
@@ -159,12 +185,24 @@ impl<'a> Session<'a> {
             buffers,
             bytes: Bytes::new(resume.and_then(|saved| saved.extended)),
             resumable: false,
+            address,
         })
     }
 
     /// Takes the next step of the handshake, and returns whether it was the last. A step has one
     /// message, so at most the arithmetic of one chain of certificates.
     pub(super) fn handshake(&mut self) -> Result<Step<bool>, TlsError> {
+        if self.is_in(sys::mbedtls_ssl_states_MBEDTLS_SSL_SERVER_CERTIFICATE)
+            && let Some(address) = self.address.take()
+        {
+            // MbedTLS sends the name that it is to look for, but an address is none (RFC 6066, 3).
+            // So it is told when it is needed. Until then it takes no certificate at all
+            // (library/ssl_tls.c, get_hostname_for_verification, v3.6.5).
+            // SAFETY: the context was set up; the name is copied.
+            check(unsafe {
+                sys::mbedtls_ssl_set_hostname(self.ssl.as_mut_ptr(), address.as_ptr())
+            })?;
+        }
         let at_finished = self.is_in(sys::mbedtls_ssl_states_MBEDTLS_SSL_SERVER_FINISHED);
         // SAFETY: the context was set up.
         let step = self.call(|ssl| unsafe { sys::mbedtls_ssl_handshake_step(ssl) })?;
@@ -318,7 +356,7 @@ impl<'a> Session<'a> {
                         }
                         // Those that merely broke off can be resumed (RFC 5246, 7.2.1).
                         self.resumable &= code == sys::MBEDTLS_ERR_SSL_CONN_EOF;
-                        TlsError::from_code(code, self.fault(), self.came_alert(code))
+                        TlsError::from_code(code, &self.seen(code))
                     });
                 }
             }
@@ -342,11 +380,32 @@ impl<'a> Session<'a> {
         Ok(ssl)
     }
 
-    /// What is wrong with the server's certificate.
-    fn fault(&self) -> CertificateFault {
-        // SAFETY: the context was set up.
-        let flags = unsafe { sys::mbedtls_ssl_get_verify_result(self.ssl.as_ptr()) };
-        CertificateFault::from_flags(flags)
+    /// What is known beside the error `code`, while the message under way is still there.
+    fn seen(&self, code: c_int) -> Seen {
+        let hello = sys::mbedtls_ssl_states_MBEDTLS_SSL_SERVER_HELLO as c_int;
+        Seen {
+            alert: self.came_alert(code),
+            // SAFETY: the context was set up.
+            flags: unsafe { sys::mbedtls_ssl_get_verify_result(self.ssl.as_ptr()) },
+            answered: self.ssl.private_state > hello,
+            certificates: self.certificates(),
+        }
+    }
+
+    /// If the server's certificates are the message under way: which of them the device cannot use.
+    fn certificates(&self) -> Option<Option<Fault>> {
+        let there = self.is_in(sys::mbedtls_ssl_states_MBEDTLS_SSL_SERVER_CERTIFICATE);
+        if !there || self.ssl.private_in_msg.is_null() {
+            return None;
+        }
+        // SAFETY: in this state the message begins there and has this length (library/ssl_tls.c and
+        // ssl_tls13_generic.c, where it is parsed, v3.6.5), in a buffer that is lent as long as the
+        // call lasts.
+        let message = unsafe {
+            core::slice::from_raw_parts(self.ssl.private_in_msg, self.ssl.private_in_msglen)
+        };
+        let context = usize::from(self.version() == TlsVersion::Tls13);
+        Some(certificates_of(message, context).find_map(|(number, der)| server_fault(der, number)))
     }
 
     /// The alert that is the error `code`: level and description (library/ssl_msg.c,
@@ -403,10 +462,30 @@ impl From<OutOfMemory> for TlsError {
     }
 }
 
+/// The certificates in a message, numbered from 1, as far as it is whole: type, length, a context in
+/// TLS 1.3, then the list (RFC 5246, 7.4.2; RFC 8446, 4.4.2, with extensions after each).
+fn certificates_of(message: &[u8], context: usize) -> impl Iterator<Item = (u8, &[u8])> {
+    const LENGTH: usize = 3;
+    let mut rest = message.get(1 + LENGTH + context + LENGTH..).unwrap_or(&[]);
+    (1..=u8::MAX).map_while(move |number| {
+        let (length, after) = rest.split_first_chunk::<LENGTH>()?;
+        let length = length
+            .iter()
+            .fold(0, |sum, byte| sum << 8 | usize::from(*byte));
+        let (certificate, after) = after.split_at_checked(length)?;
+        rest = after;
+        if context > 0 {
+            let (length, after) = rest.split_first_chunk::<2>()?;
+            rest = after.get(usize::from(u16::from_be_bytes(*length))..)?;
+        }
+        Some((number, certificate))
+    })
+}
+
 fn check(code: c_int) -> Result<(), TlsError> {
     match code {
         0 => Ok(()),
-        code => Err(TlsError::from_code(code, CertificateFault::Other(0), None)),
+        code => Err(TlsError::from_code(code, &Seen::default())),
     }
 }
 

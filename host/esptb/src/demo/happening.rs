@@ -151,6 +151,7 @@ fn told(event: &Event) -> Option<Note> {
         | Event::SettingsRefused(_)
         | Event::CountryRefused { .. }
         | Event::CredentialsRefused(_)
+        | Event::AnchorUnused(_)
         | Event::ProofRefused { .. }
         | Event::ProofsLocked { .. }
         | Event::BluetoothFailed

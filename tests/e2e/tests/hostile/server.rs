@@ -154,6 +154,9 @@ fn kind(error: CloudError) -> &'static str {
         CloudError::Tls(TlsError::Broken(_)) => "TLS broken",
         CloudError::Tls(
             TlsError::NothingInCommon
+            | TlsError::NoVersion
+            | TlsError::TooWeak
+            | TlsError::Misbehaves(_)
             | TlsError::Refused(_)
             | TlsError::DeviceCertificate(_)
             | TlsError::ServerCertificate(_)

@@ -11,7 +11,7 @@ use crate::event::{ClockError, Event};
 use crate::platform::{AuthMode, JoinError, SensorError};
 use crate::settings;
 use crate::storage::{FileError, StorageError};
-use crate::tls::{Alert, CertificateFault, TlsError, Violation};
+use crate::tls::{Alert, CertificateFault, Misbehaviour, TlsError, Violation};
 
 /// What a text asks somebody to do.
 const IMPERATIVES: &[&str] = &[
@@ -21,6 +21,7 @@ const IMPERATIVES: &[&str] = &[
     "change",
     "check",
     "choose",
+    "convert",
     "copy",
     "correct",
     "create",
@@ -38,6 +39,7 @@ const IMPERATIVES: &[&str] = &[
     "remove",
     "renew",
     "replace",
+    "save",
     "set",
     "take",
     "write",
@@ -117,8 +119,9 @@ fn settings() -> Vec<String> {
 }
 
 fn credentials() -> Vec<String> {
-    use credentials::{CredentialsError, Fault as E};
+    use credentials::{CredentialsError, Fault as E, Form};
     let (number, now_unix_s) = (1, 5);
+    let oid = certfile::Oid::new(b"\x2b\x65\x70");
     let of = |fault| File::Certificate.has(fault);
     texts!(CredentialsError:
         CredentialsError { fault: E::Missing, .. } => of(E::Missing),
@@ -129,12 +132,21 @@ fn credentials() -> Vec<String> {
         CredentialsError { fault: E::ChainTooLong, .. } => of(E::ChainTooLong),
         CredentialsError { fault: E::NotPem, .. } => of(E::NotPem),
         CredentialsError { fault: E::Damaged { .. }, .. } => of(E::Damaged { number }),
-        CredentialsError { fault: E::Unsupported { .. }, .. } => of(E::Unsupported { number }),
-        CredentialsError { fault: E::RsaSize { .. }, .. } => of(E::RsaSize { bits: 512 }),
+        CredentialsError { fault: E::Binary, .. } => of(E::Binary),
+        CredentialsError { fault: E::Utf16, .. } => of(E::Utf16),
+        CredentialsError { fault: E::Form { .. }, .. } => of(E::Form { form: Form::Trusted, line: 1 }),
+        CredentialsError { fault: E::KeyKind { .. }, .. } => of(E::KeyKind { number, kind: oid }),
+        CredentialsError { fault: E::Curve { .. }, .. } => of(E::Curve { number, curve: oid }),
+        CredentialsError { fault: E::ExplicitCurve { .. }, .. } => of(E::ExplicitCurve { number }),
+        CredentialsError { fault: E::Signature { .. }, .. } => of(E::Signature { number, algorithm: oid }),
+        CredentialsError { fault: E::Critical { .. }, .. } => of(E::Critical { number, extension: oid }),
+        CredentialsError { fault: E::RsaSize { .. }, .. } => of(E::RsaSize { number, bits: 512 }),
         CredentialsError { fault: E::Encrypted, .. } => of(E::Encrypted),
         CredentialsError { fault: E::Mismatch, .. } => of(E::Mismatch),
         CredentialsError { fault: E::OutOfOrder { .. }, .. } => of(E::OutOfOrder { number }),
         CredentialsError { fault: E::NotACa { .. }, .. } => of(E::NotACa { number }),
+        CredentialsError { fault: E::NotAnAnchor { .. }, .. } => of(E::NotAnAnchor { number }),
+        CredentialsError { fault: E::KeyUsage, .. } => of(E::KeyUsage),
         CredentialsError { fault: E::NotForClients, .. } => of(E::NotForClients),
         CredentialsError { fault: E::NoCommonName, .. } => of(E::NoCommonName),
         CredentialsError { fault: E::CommonNameUnusable, .. } => of(E::CommonNameUnusable),
@@ -180,6 +192,9 @@ fn tls() -> Vec<String> {
         E::Violation(_) => E::Violation(Violation::Malformed),
         E::RetryCookie => E::RetryCookie,
         E::KeyUpdate => E::KeyUpdate,
+        E::NoVersion => E::NoVersion,
+        E::TooWeak => E::TooWeak,
+        E::Misbehaves(_) => E::Misbehaves(Misbehaviour::Mac),
         E::NotTls => E::NotTls,
         E::Broken(_) => E::Broken(ErrorKind::ConnectionReset),
         E::OutOfMemory => E::OutOfMemory,
@@ -190,9 +205,13 @@ fn tls() -> Vec<String> {
         F::Expired => F::Expired,
         F::NotYetValid => F::NotYetValid,
         F::WrongName => F::WrongName,
-        F::TooWeak => F::TooWeak,
+        F::WeakSignature => F::WeakSignature,
+        F::WeakKey => F::WeakKey,
         F::NotForServers => F::NotForServers,
-        F::Other(_) => F::Other(1),
+        F::KeyUsage => F::KeyUsage,
+        F::ChainTooLong => F::ChainTooLong,
+        F::Unusable(_) => F::Unusable(credentials::Fault::ExplicitCurve { number: 1 }),
+        F::Missing => F::Missing,
     ));
     texts
 }
