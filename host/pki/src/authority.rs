@@ -67,11 +67,18 @@ pub struct Profile {
 
 /// A root and an intermediate authority with their keys.
 pub struct Pki {
-    pub(crate) root: Authority,
+    pub(crate) root: Root,
     pub(crate) intermediate: Authority,
 }
 
-/// An authority: its certificate, and its key if this PKI still has it.
+/// The root: its certificate, and its key unless that is kept offline. It is needed for a new
+/// intermediate only.
+pub(crate) struct Root {
+    pub(crate) certificate: String,
+    pub(crate) key: Option<Key>,
+}
+
+/// An authority that issues.
 pub(crate) struct Authority {
     pub(crate) certificate: String,
     pub(crate) key: Key,
@@ -123,9 +130,9 @@ impl Pki {
         let intermediate = params.signed_by(key.pair(), &issuer)?;
 
         Ok(Self {
-            root: Authority {
+            root: Root {
                 certificate: root.pem(),
-                key: root_key,
+                key: Some(root_key),
             },
             intermediate: Authority {
                 certificate: intermediate.pem(),
@@ -241,13 +248,13 @@ impl Pki {
 
     /// The last moment of the intermediate, or of the root if that comes first.
     fn intermediate_ends(&self) -> Result<OffsetDateTime, Error> {
-        let ends = |authority: &Authority| {
-            let block = pem::parse(&authority.certificate).ok()?;
+        let ends = |certificate: &str| {
+            let block = pem::parse(certificate).ok()?;
             let (_, x509) = X509Certificate::from_der(block.contents()).ok()?;
             Some(x509.validity().not_after.to_datetime())
         };
-        ends(&self.root)
-            .zip(ends(&self.intermediate))
+        ends(&self.root.certificate)
+            .zip(ends(&self.intermediate.certificate))
             .map(|(root, intermediate)| root.min(intermediate))
             .ok_or_else(|| Error::Backend("a certificate of an authority is damaged".into()))
     }
@@ -262,11 +269,11 @@ impl Pki {
         Ok(issued.issuer().as_raw().to_vec())
     }
 
-    pub(crate) fn key_pems(&self) -> Result<[Zeroizing<String>; 2], Error> {
-        Ok([
-            self.root.key.pem(KeyEncoding::Pkcs8)?,
-            self.intermediate.key.pem(KeyEncoding::Pkcs8)?,
-        ])
+    /// The keys of the root, if it is here, and of the intermediate.
+    pub(crate) fn key_pems(&self) -> Result<(Option<Zeroizing<String>>, Zeroizing<String>), Error> {
+        let root = self.root.key.as_ref();
+        let root = root.map(|key| key.pem(KeyEncoding::Pkcs8)).transpose()?;
+        Ok((root, self.intermediate.key.pem(KeyEncoding::Pkcs8)?))
     }
 }
 

@@ -100,6 +100,24 @@ impl Key {
         Ok(Self(KeyPair::from_pem(pem)?))
     }
 
+    /// Reads the first key of a file, whatever stands around it, as the curve's parameters that
+    /// OpenSSL writes before a key. None if there is none that is in the clear.
+    pub(crate) fn from_file(file: &[u8]) -> Option<Self> {
+        let block = certfile::pem::blocks(file).find(certfile::pem::Block::is_key)?;
+        if block.is_encrypted() {
+            return None;
+        }
+        Self::from_pem(&pem(block.label, &block.decode().ok()?)).ok()
+    }
+
+    /// Whether devices verify what it signs.
+    pub(crate) fn is_for_devices(&self) -> bool {
+        let algorithm = self.0.algorithm();
+        algorithm == &rcgen::PKCS_ECDSA_P256_SHA256
+            || algorithm == &rcgen::PKCS_ECDSA_P384_SHA384
+            || algorithm == &rcgen::PKCS_RSA_SHA256
+    }
+
     pub(crate) fn pair(&self) -> &KeyPair {
         &self.0
     }

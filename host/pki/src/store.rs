@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     Error, Identity, Pki, Role,
-    authority::{Authority, check_serial_number},
+    authority::{Authority, Root, check_serial_number},
     file::{self, Draft},
     key::Key,
 };
@@ -62,18 +62,20 @@ impl Pki {
     ///
     /// [`Error::Exists`], [`Error::Io`].
     pub fn write_to(&self, folder: &Path, existing: Existing) -> Result<(), Error> {
-        let [root_key, intermediate_key] = self.key_pems()?;
-        let outputs = [
-            Output::secret(ROOT[1], &root_key),
+        let (root_key, intermediate_key) = self.key_pems()?;
+        let root_key = root_key.as_deref();
+        let root_key = root_key.map(|key| Output::secret(ROOT[1], key));
+        let mut outputs: Vec<_> = root_key.into_iter().collect();
+        outputs.extend([
             Output::public(ROOT[0], self.root_pem()),
             Output::secret(INTERMEDIATE[1], &intermediate_key),
             Output::public(INTERMEDIATE[0], self.intermediate_pem()),
-        ];
+        ]);
         write(folder, existing, &outputs)
     }
 
     /// Loads what [`write_to`](Self::write_to) wrote, or authorities from elsewhere under the same
-    /// names, to issue more certificates.
+    /// names, to issue more certificates. `root.key` may be elsewhere: it is not needed for that.
     ///
     /// # Errors
     ///
@@ -81,9 +83,9 @@ impl Pki {
     /// does not match its certificate, an intermediate that the root did not sign, or one that
     /// cannot issue what would be verified.
     pub fn load(folder: &Path) -> Result<Self, Error> {
-        let [root, intermediate] = [ROOT, INTERMEDIATE]
-            .map(|[certificate, key]| load(&folder.join(certificate), &folder.join(key)));
-        let (root, intermediate) = (root?, intermediate?);
+        let root = load_root(&folder.join(ROOT[0]), &folder.join(ROOT[1]))?;
+        let [certificate, key] = INTERMEDIATE.map(|name| folder.join(name));
+        let intermediate = load(&certificate, &key)?;
         let path = folder.join(INTERMEDIATE[0]);
         let root_der = der(&folder.join(ROOT[0]), &root.certificate)?;
         let intermediate_der = der(&path, &intermediate.certificate)?;
@@ -213,39 +215,60 @@ fn write(folder: &Path, existing: Existing, outputs: &[Output<'_>]) -> Result<()
 }
 
 fn load(certificate_path: &Path, key_path: &Path) -> Result<Authority, Error> {
-    let unusable = |path: &Path, reason| Error::Unusable {
+    let certificate = load_certificate(certificate_path)?;
+    let key = load_key(certificate_path, &certificate, key_path)?;
+    Ok(Authority { certificate, key })
+}
+
+/// Loads the root, whose key may be kept offline.
+fn load_root(certificate_path: &Path, key_path: &Path) -> Result<Root, Error> {
+    let certificate = load_certificate(certificate_path)?;
+    let is_here = key_path.try_exists().map_err(io(key_path))?;
+    let key = is_here.then(|| load_key(certificate_path, &certificate, key_path));
+    let key = key.transpose()?;
+    Ok(Root { certificate, key })
+}
+
+fn unusable(path: &Path, reason: &'static str) -> Error {
+    Error::Unusable {
         path: path.to_owned(),
         reason,
-    };
-    let certificate = fs::read_to_string(certificate_path).map_err(io(certificate_path))?;
-    let key = Zeroizing::new(fs::read_to_string(key_path).map_err(io(key_path))?);
-    let key = Key::from_pem(&key).map_err(|_| {
-        unusable(
-            key_path,
-            "no private key in PEM: PKCS#8, SEC1 or PKCS#1, without a password",
-        )
-    })?;
-    let der = der(certificate_path, &certificate)?;
-    let x509 = x509(certificate_path, &der)?;
+    }
+}
+
+fn load_certificate(path: &Path) -> Result<String, Error> {
+    let certificate = fs::read_to_string(path).map_err(io(path))?;
+    let der = der(path, &certificate)?;
+    let x509 = x509(path, &der)?;
     if !x509.is_ca() {
-        return Err(unusable(
-            certificate_path,
-            "not the certificate of an authority",
-        ));
+        return Err(unusable(path, "not the certificate of an authority"));
     }
     if let Ok(Some(usage)) = x509.key_usage()
         && !usage.value.key_cert_sign()
     {
         let reason = "may not sign certificates: its key usage is without keyCertSign";
-        return Err(unusable(certificate_path, reason));
+        return Err(unusable(path, reason));
     }
+    Ok(certificate)
+}
+
+fn load_key(certificate_path: &Path, certificate: &str, path: &Path) -> Result<Key, Error> {
+    let text = Zeroizing::new(fs::read(path).map_err(io(path))?);
+    let key = Key::from_file(&text).ok_or_else(|| {
+        let reason = "no private key in PEM: PKCS#8, SEC1 or PKCS#1, without a password";
+        unusable(path, reason)
+    })?;
+    if !key.is_for_devices() {
+        let reason = "of a kind whose signatures no device verifies (as Ed25519 and P-521): make a \
+                      CA with P-256, P-384 or RSA";
+        return Err(unusable(path, reason));
+    }
+    let der = der(certificate_path, certificate)?;
+    let x509 = x509(certificate_path, &der)?;
     if !is_pair(&x509, &key) {
-        return Err(unusable(
-            key_path,
-            "does not match the certificate beside it",
-        ));
+        return Err(unusable(path, "does not match the certificate beside it"));
     }
-    Ok(Authority { certificate, key })
+    Ok(key)
 }
 
 fn is_pair(x509: &X509Certificate<'_>, key: &Key) -> bool {

@@ -283,3 +283,26 @@ fn a_private_file_is_private_whatever_was_there() {
     assert_eq!(names(folder.path()), ["flash.bin"]);
     pki::write_private(Path::new("/dev/null"), b"new").expect("writes");
 }
+
+#[test]
+fn the_root_key_may_be_elsewhere_and_a_key_may_have_parameters_before_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path();
+    let pki = Pki::new(&Options::default()).expect("makes");
+    pki.write_to(path, Existing::Refuse).expect("writes");
+    fs::remove_file(path.join("root.key")).expect("removes");
+    let key = fs::read_to_string(path.join("intermediate.key")).expect("reads");
+    let parameters =
+        "-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n";
+    let key = format!("\u{feff}{parameters}{key}\0");
+    fs::write(path.join("intermediate.key"), key).expect("writes");
+    let loaded = Pki::load(path).expect("loads");
+    let device = loaded.device("SN-1").expect("issues");
+    assert_eq!(device.trust_pem(), pki.root_pem());
+    loaded.server(&["tb.example"]).expect("issues");
+    // Written elsewhere, it is without the root's key there, too.
+    let copy = path.join("copy");
+    loaded.write_to(&copy, Existing::Refuse).expect("writes");
+    assert!(!copy.join("root.key").exists());
+    Pki::load(&copy).expect("loads");
+}

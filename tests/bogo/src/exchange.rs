@@ -155,7 +155,9 @@ fn refused(error: CredentialsError) -> Failure {
         _ => "-cert-file",
     };
     match error.fault {
-        Fault::Unsupported { .. } | Fault::RsaSize { .. } => Failure::Unimplemented(flag),
+        Fault::KeyKind { .. } | Fault::Curve { .. } | Fault::RsaSize { .. } => {
+            Failure::Unimplemented(flag)
+        }
         _ => Failure::Unexpected(error.to_string()),
     }
 }

@@ -53,16 +53,6 @@ impl Certificate {
         refusal(result)
     }
 
-    /// Parses all certificates of a text in PEM.
-    #[cfg(test)]
-    pub(crate) fn parse(pem: &core::ffi::CStr) -> Result<Self, Refusal> {
-        let mut list = Self::none();
-        for block in certfile::pem::blocks(pem.to_bytes()) {
-            list.add(&block.decode().map_err(|_| Refusal::Contents)?)?;
-        }
-        Ok(list)
-    }
-
     /// It, or the first of the list, in DER.
     pub(super) fn der(&self) -> &[u8] {
         self.bytes(&self.0.raw)
@@ -206,17 +196,6 @@ impl Certificate {
 }
 
 impl Key {
-    /// Parses a private key in PEM.
-    #[cfg(test)]
-    pub(crate) fn parse(
-        pem: &core::ffi::CStr,
-        random: &mut dyn CryptoRng,
-    ) -> Result<Self, Refusal> {
-        let block = certfile::pem::blocks(pem.to_bytes()).find(certfile::pem::Block::is_key);
-        let der = block.and_then(|block| block.decode().ok());
-        Self::from_der(&der.ok_or(Refusal::Contents)?, random)
-    }
-
     /// Parses a private key in DER: PKCS#8, SEC1 or PKCS#1, which MbedTLS tells apart.
     pub(super) fn from_der(der: &[u8], random: &mut dyn CryptoRng) -> Result<Self, Refusal> {
         let mut this = Self(Owned::new());

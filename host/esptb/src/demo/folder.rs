@@ -29,9 +29,9 @@ use crate::files;
 /// The station addresses of the demo's devices begin with one of Espressif's prefixes.
 const MAC_PREFIX: [u8; 3] = [0x24, 0x0A, 0xC4];
 /// Characters of a proof of possession: none that look like others.
-const PROOF_ALPHABET: &[u8] = b"abcdefghjkmnpqrstuvwxyz23456789";
+const PROOF_ALPHABET: &[u8] = b"abcdefghijkmnpqrstuvwxyz23456789";
 /// So long a proof that guessing is hopeless, and so short that its QR code fits 24 lines.
-const PROOF_LENGTH: usize = 8;
+const PROOF_LENGTH: usize = 12;
 
 const RECORD: &str = "demo.json";
 const LOCK: &str = "demo.lock";

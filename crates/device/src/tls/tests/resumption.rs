@@ -10,7 +10,7 @@ use super::{NOW, ROOT, alone, bundle, library};
 use crate::credentials::Bundle;
 use crate::event::TlsVersion;
 use crate::testing::run;
-use crate::tls::{Client, Resumption, Stream, TlsError};
+use crate::tls::{Client, Misbehaviour, Resumption, Stream, TlsError};
 
 const BOTH: [TlsVersion; 2] = [TlsVersion::Tls12, TlsVersion::Tls13];
 
@@ -158,7 +158,10 @@ fn what_broke_off_is_resumed_but_not_what_went_wrong() {
             assert!(matches!(end, Err(TlsError::Broken(_))), "{end:?}");
             let (resumed, end) = device.visit(&server, "broker.test", Ending::Garbles).await;
             assert!(resumed);
-            assert!(matches!(end, Err(TlsError::Other(_))), "{end:?}");
+            assert!(
+                matches!(end, Err(TlsError::Misbehaves(Misbehaviour::Mac))),
+                "{end:?}"
+            );
             assert!(!device.resumes(&server, "broker.test").await);
         });
     }

@@ -180,7 +180,7 @@ mod tests {
     fn each_device_has_a_proof_of_its_own_unless_one_is_given() {
         let own = template(&json!({ "broker": "mqtts://tb.example" }));
         let (json, first) = own.of_one_device().unwrap();
-        assert!(first.len() == 8 && json.contains(&first) && json.contains("tb.example"));
+        assert!(first.len() == 12 && json.contains(&first) && json.contains("tb.example"));
         assert_ne!(own.of_one_device().unwrap().1, first);
         let given = template(&json!({ "provisioning": { "pop": "the same" } }));
         assert_eq!(given.of_one_device().unwrap().1, "the same");
