@@ -46,11 +46,9 @@ const MOST_TEXT: usize = 1024;
 /// Nothing more will come (RFC 8446, 6.1).
 const CLOSE_NOTIFY: Alert = Alert(0);
 
-/// The suites that are offered, the device's favourite first: AES-128 in GCM, which hardware does
-/// and every server of TLS 1.3 must have (RFC 8446, 9.1); then AES-256, also in hardware, whose
-/// hash SHA-384 costs a little more; ChaCha20-Poly1305, in software on all chips, for servers that
-/// have been told to do without AES. All have forward secrecy. Many servers go by their own order
-/// (Mosquitto takes AES-256).
+/// The suites that are offered, the device's favourite first: AES-128 in GCM, which hardware does and
+/// every server of TLS 1.3 has (RFC 8446, 9.1); AES-256, also in hardware; and ChaCha20-Poly1305, in
+/// software, for servers that do without AES. Many go by their own order (Mosquitto's AES-256).
 static CIPHER_SUITES: [c_int; 10] = [
     sys::MBEDTLS_TLS1_3_AES_128_GCM_SHA256 as c_int,
     sys::MBEDTLS_TLS1_3_AES_256_GCM_SHA384 as c_int,
@@ -64,8 +62,7 @@ static CIPHER_SUITES: [c_int; 10] = [
     0, // the end
 ];
 
-/// The groups for the agreement of keys. The first is the one for which a key is sent along with the
-/// first message: P-256, which all servers have, and for which the device has its own arithmetic.
+/// The groups for keys; of the first one is sent along with the first message.
 static GROUPS: [u16; 4] = [
     sys::MBEDTLS_SSL_IANA_TLS_GROUP_SECP256R1 as u16,
     sys::MBEDTLS_SSL_IANA_TLS_GROUP_X25519 as u16,
@@ -147,7 +144,7 @@ pub(super) struct Session<'a> {
     pub(super) bytes: Bytes,
     /// Whether there is something that a later session can resume.
     resumable: bool,
-    /// An address that the server's certificate must carry, and that must not be sent.
+    /// An address that the server's certificate must carry; it is not sent.
     address: Option<CString>,
 }
 
@@ -195,9 +192,8 @@ impl<'a> Session<'a> {
         if self.is_in(sys::mbedtls_ssl_states_MBEDTLS_SSL_SERVER_CERTIFICATE)
             && let Some(address) = self.address.take()
         {
-            // MbedTLS sends the name that it is to look for, but an address is none (RFC 6066, 3).
-            // So it is told when it is needed. Until then it takes no certificate at all
-            // (library/ssl_tls.c, get_hostname_for_verification, v3.6.5).
+            // Told before, MbedTLS would send it, as names are (RFC 6066, 3). Untold, it takes no
+            // certificate (library/ssl_tls.c, get_hostname_for_verification, v3.6.5).
             // SAFETY: the context was set up; the name is copied.
             check(unsafe {
                 sys::mbedtls_ssl_set_hostname(self.ssl.as_mut_ptr(), address.as_ptr())
