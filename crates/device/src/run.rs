@@ -5,6 +5,7 @@
 //! which brings the next action; an action that comes while an activity is under way ends it.
 
 mod activities;
+mod files;
 mod joining;
 mod provision;
 mod sampling;
@@ -19,13 +20,9 @@ use crate::context::Context;
 use crate::event::{Event, RestartReason};
 use crate::lifecycle::Action;
 use crate::platform::{ANYWHERE, Body, Platform, System, Wifi};
-use crate::settings::{Settings, SettingsError};
-use crate::storage::{FileError, Storage};
+use crate::storage::Storage;
 use crate::tls;
 use activities::Activities;
-
-/// The most that `settings.json` may have, in bytes.
-const SETTINGS_LIMIT: u32 = 4096;
 
 /// How long leaving the network may take before a restart.
 const LEAVING: Duration = Duration::from_secs(3);
@@ -48,17 +45,7 @@ pub async fn run<P: Platform>(body: Body<P>, tls: tls::Library<'_>) -> RestartRe
     } = body;
     let clock = Clock::since(system.started());
     let (storage, faults) = Storage::open(flash);
-    let (settings, refused) = match storage.read_file("settings.json", SETTINGS_LIMIT) {
-        Ok(file) => match Settings::parse(&file) {
-            Ok(settings) => (settings, None),
-            Err(error) => (Settings::default(), Some(error)),
-        },
-        // Without a volume there are no certificates either, which tell the same.
-        Err(FileError::Missing | FileError::NoVolume | FileError::NoPartition(_)) => {
-            (Settings::default(), None)
-        }
-        Err(error) => (Settings::default(), Some(SettingsError::Unreadable(error))),
-    };
+    let (settings, refused) = files::settings(&storage);
     let country = settings.country.unwrap_or(ANYWHERE);
     let country_known = wifi.set_country(country);
     let context = Context::<P>::begin(
@@ -79,7 +66,7 @@ pub async fn run<P: Platform>(body: Body<P>, tls: tls::Library<'_>) -> RestartRe
         reset: system.reset_reason(),
         provisioned,
     });
-    if let Some(error) = refused {
+    for error in refused {
         context.tell(&Event::SettingsRefused(error));
     }
     if !country_known {

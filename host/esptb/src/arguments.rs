@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
+use device::platform::Passphrase;
 use device::settings::{LEAST_INTERVAL_MS, MOST_INTERVAL_MS, Settings};
 use flashimage::Chip;
 use simulator::wifi::Network;
 
+use crate::cmd::image::wifi;
+
 /// The longest network name, in bytes (IEEE 802.11).
 const LONGEST_NAME: usize = 32;
-/// The shortest and longest passphrase, in bytes (IEEE 802.11, WPA2).
-const PASSPHRASE: std::ops::RangeInclusive<usize> = 8..=63;
 
 /// `4096`, `0x1000`, `4K`, `4M`.
 pub(crate) fn bytes(text: &str) -> Result<u32, String> {
@@ -50,17 +51,22 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// `SSID` or `SSID:PASSPHRASE`: a network of the simulated air.
+/// `SSID` or `SSID:PASSPHRASE`, a colon in the name written `\:`: a network of the simulated air.
 pub(crate) fn network(text: &str) -> Result<Network, String> {
-    // A name may have colons, a passphrase too; the first one parts them.
-    let (name, passphrase) = text.split_once(':').unwrap_or((text, ""));
+    let (name, passphrase) = wifi::split(text);
+    let (name, passphrase) = (name.as_str(), passphrase.unwrap_or_default());
     if name.is_empty() || name.len() > LONGEST_NAME {
         return Err(format!(
             "the name of a network has 1 to {LONGEST_NAME} bytes"
         ));
     }
-    if !passphrase.is_empty() && !PASSPHRASE.contains(&passphrase.len()) {
-        return Err("a passphrase has 8 to 63 bytes; leave it out for an open network".into());
+    let is_usable = |passphrase: Passphrase| !passphrase.is_too_short();
+    if !Passphrase::new(passphrase.as_bytes()).is_some_and(is_usable) {
+        return Err(
+            "a passphrase has 8 to 63 bytes, a key 64 hexadecimal digits; leave it out for an open \
+             network"
+                .into(),
+        );
     }
     Ok(Network::new(name, passphrase, -50))
 }
@@ -189,6 +195,12 @@ mod tests {
             "with:colons"
         );
         assert_eq!(network("open").unwrap().passphrase, "");
+        let colon = network(r"my\:net:correct horse").unwrap();
+        assert_eq!(colon.seen.ssid.as_bytes(), b"my:net");
+        assert_eq!(colon.passphrase, "correct horse");
+        let key = "0123456789abcdef".repeat(4);
+        assert_eq!(network(&format!("home:{key}")).unwrap().passphrase, key);
+        assert!(network(&format!("home:{}", "x".repeat(64))).is_err());
         let long = "x".repeat(33);
         for text in ["", ":passphrase", "home:short", long.as_str()] {
             assert!(network(text).is_err(), "{text}");

@@ -50,8 +50,8 @@ impl FlashImage {
         }
     }
 
-    /// Uses other partitions. What is put in is found a place by name: `nvs`, `spiffs`; the
-    /// app by its type.
+    /// Uses other partitions. What is put in is found a place by type; that of NVS must have the
+    /// name `nvs`, too.
     #[must_use]
     pub fn table(mut self, table: PartitionTable) -> Self {
         self.table = table;
@@ -142,23 +142,23 @@ impl FlashImage {
             put(&mut image, slot.offset as usize, app.image());
         }
         if !self.nvs.is_empty() {
-            let partition = self.partition(NVS, "the settings")?;
+            let partition = self.table.nvs().ok_or(Error::PartitionMissing {
+                name: NVS,
+                purpose: "the settings",
+            })?;
             let mut bytes = nvs::build(partition.size as usize, &self.nvs)?;
             put(&mut image, partition.offset as usize, &bytes);
             bytes.zeroize();
         }
         // Also without files: an empty volume can be mounted, blank flash cannot.
-        if let Some(partition) = self.table.find(SPIFFS) {
+        if let Some(partition) = self.table.spiffs() {
             put(
                 &mut image,
                 partition.offset as usize,
                 &self.spiffs(&partition)?,
             );
         } else if !self.files.is_empty() {
-            return Err(Error::PartitionMissing {
-                name: SPIFFS,
-                purpose: "the files",
-            });
+            return Err(self.no_spiffs());
         }
         Ok(image)
     }
@@ -170,7 +170,7 @@ impl FlashImage {
     /// As [`build`](Self::build), of what concerns the files.
     pub fn build_spiffs(&self) -> Result<Vec<u8>, Error> {
         self.table.check_within(self.flash_size)?;
-        let partition = self.partition(SPIFFS, "the files")?;
+        let partition = self.table.spiffs().ok_or_else(|| self.no_spiffs())?;
         self.spiffs(&partition)
     }
 
@@ -198,10 +198,14 @@ impl FlashImage {
         Ok(builder.build()?)
     }
 
-    fn partition(&self, name: &'static str, purpose: &'static str) -> Result<Partition, Error> {
-        self.table
-            .find(name)
-            .ok_or(Error::PartitionMissing { name, purpose })
+    fn no_spiffs(&self) -> Error {
+        match self.table.find(SPIFFS) {
+            Some(Partition { kind, .. }) => Error::OtherFiles(kind),
+            None => Error::PartitionMissing {
+                name: SPIFFS,
+                purpose: "the files",
+            },
+        }
     }
 }
 

@@ -19,6 +19,12 @@ pub enum Error {
         /// What it was to hold.
         purpose: &'static str,
     },
+    /// What is called `spiffs` is of another type.
+    #[error(
+        "the partition \"spiffs\" is of type {0}, which the device does not read: make it \
+         `data, spiffs` in the partition table"
+    )]
+    OtherFiles(String),
     /// There is no partition for an app.
     #[error("the partition table has no app/factory and no app/ota_0 to hold the app: add one")]
     NoSlot,
@@ -70,6 +76,9 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
+    /// A pipe, a socket or a device where a file belongs.
+    #[error("{}: it is no file: put a file in its place, or take it out of the folder", .0.display())]
+    NotAFile(PathBuf),
     /// A file's path is not UTF-8.
     #[error("{}: the name is not UTF-8: rename the file", .0.display())]
     FileName(PathBuf),

@@ -34,7 +34,12 @@ pub(crate) fn read_folder(folder: &Path) -> Result<Read, Error> {
             }
             let name = format!("{prefix}/{name}");
             let is_link = entry.file_type().map_err(io(&path))?.is_symlink();
-            let is_folder = fs::metadata(&path).map_err(io(&path))?.is_dir();
+            let kind = fs::metadata(&path).map_err(io(&path))?;
+            let is_folder = kind.is_dir();
+            // To read a pipe or a device is to wait, perhaps for ever.
+            if !is_folder && !kind.is_file() {
+                return Err(Error::NotAFile(path));
+            }
             if !is_folder {
                 let contents = fs::read(&path).map_err(io(&path))?;
                 files.push((name, contents));
@@ -64,6 +69,16 @@ fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_no_file_is_refused_and_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("device.key");
+        let _listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        let refused = read_folder(folder.path()).err().unwrap();
+        assert!(matches!(refused, Error::NotAFile(named) if named == path));
+    }
 
     #[test]
     fn what_no_device_reads_is_left_out_and_named() {

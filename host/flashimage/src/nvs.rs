@@ -2,6 +2,8 @@
 //!
 //! Which names there are is the firmware's affair; this module takes any.
 
+mod foreign;
+
 use std::{collections::HashSet, fmt};
 
 use esp_nvs::{ItemType, Key, MAX_KEY_LENGTH, Nvs, mem_flash::MemFlash};
@@ -125,6 +127,9 @@ pub(crate) fn build(size: usize, entries: &[NvsEntry]) -> Result<Vec<u8>, Error>
 ///
 /// Why it cannot be read.
 pub(crate) fn list(bytes: &[u8]) -> Result<Vec<NvsItem>, String> {
+    if let Some(why) = foreign::why(bytes) {
+        return Err(why.to_owned());
+    }
     // Opening repairs what it finds; that happens to a copy.
     let mut nvs = open(bytes.to_vec()).map_err(|error| error.to_string())?;
     let items: Result<Vec<_>, String> = nvs

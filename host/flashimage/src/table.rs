@@ -138,6 +138,19 @@ impl PartitionTable {
         self.partitions().find(|partition| partition.name == name)
     }
 
+    /// The partition with the device's files: the first of type `data/spiffs`, whatever its name,
+    /// as ESP-IDF and the device find it.
+    pub fn spiffs(&self) -> Option<Partition> {
+        self.partitions()
+            .find(|partition| partition.kind == "data/spiffs")
+    }
+
+    /// The partition with the key-value store: of type `data/nvs`, with the name `nvs`.
+    pub fn nvs(&self) -> Option<Partition> {
+        self.find("nvs")
+            .filter(|partition| partition.kind == "data/nvs")
+    }
+
     pub(crate) fn check_within(&self, flash_size: usize) -> Result<(), TableError> {
         match self
             .partitions()

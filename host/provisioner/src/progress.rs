@@ -34,6 +34,8 @@ pub enum Progress {
     CredentialsSent,
     /// The device is joining.
     Joining {
+        /// Which of its tries it is at, from 1, as far as the device tells.
+        attempt: u32,
         /// Tries that remain after this one, where the device tells.
         attempts_remaining: Option<u32>,
     },
@@ -65,15 +67,23 @@ impl fmt::Display for Progress {
             Self::NetworksListed { count: 1 } => f.write_str("the device hears one network"),
             Self::NetworksListed { count } => write!(f, "the device hears {count} networks"),
             Self::CredentialsSent => f.write_str("credentials sent"),
+            // What remains is news only once a try has failed.
+            Self::Joining { attempt: 0 | 1, .. } => f.write_str("the device is joining"),
             Self::Joining {
-                attempts_remaining: Some(1),
-            } => f.write_str("the device is joining (one more try)"),
+                attempts_remaining: Some(0),
+                ..
+            } => f.write_str("that try failed; the device makes its last one"),
             Self::Joining {
                 attempts_remaining: Some(n),
-            } => write!(f, "the device is joining ({n} more tries)"),
+                ..
+            } => write!(
+                f,
+                "that try failed; the device tries again, and may {n} times more"
+            ),
             Self::Joining {
                 attempts_remaining: None,
-            } => f.write_str("the device is joining"),
+                ..
+            } => f.write_str("that try failed; the device tries again"),
             Self::Joined { address } => write!(f, "the device has joined as {address}"),
             Self::Refused(FailReason::AuthError) => {
                 f.write_str("the network refused the device: wrong passphrase?")

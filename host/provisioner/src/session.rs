@@ -224,6 +224,7 @@ impl Provisioner {
     pub(crate) async fn follow(&mut self) -> Result<Outcome, Error> {
         let give_up = Instant::now() + embassy_time::Duration::from_secs(JOIN.as_secs());
         let mut told = None;
+        let mut attempt = 0;
         while Instant::now() < give_up {
             Timer::after(POLL).await;
             let station = self
@@ -249,7 +250,11 @@ impl Provisioner {
                 StationState::Connecting { attempts_remaining } => {
                     if told != Some(attempts_remaining) {
                         told = Some(attempts_remaining);
-                        self.tell(&Progress::Joining { attempts_remaining });
+                        attempt += 1;
+                        self.tell(&Progress::Joining {
+                            attempt,
+                            attempts_remaining,
+                        });
                     }
                 }
                 StationState::Disconnected | StationState::Unknown(_) => {}

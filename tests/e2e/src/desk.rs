@@ -152,7 +152,8 @@ impl Desk {
         Flash::from_bytes(self.image(files, settings))
     }
 
-    fn device_identity(&self, serial: &str) -> Identity {
+    /// A device's certificate and key.
+    pub fn device_identity(&self, serial: &str) -> Identity {
         let identity = self.pki.device_with(serial, &self.profile());
         identity.expect("a device certificate")
     }
@@ -163,7 +164,9 @@ impl Desk {
         Flash::from_bytes(self.image(files, &self.settings(broker_port, &given_proof(""))))
     }
 
-    fn settings(&self, broker_port: u16, more: &str) -> String {
+    /// A `settings.json` with broker and time server of this computer. `more` is further JSON,
+    /// beginning with a comma, or nothing.
+    pub fn settings(&self, broker_port: u16, more: &str) -> String {
         format!(
             r#"{{"broker":"mqtts://127.0.0.1:{broker_port}","server_name":"localhost",
                 "sntp_server":"{}"{more}}}"#,

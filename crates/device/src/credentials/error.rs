@@ -29,6 +29,17 @@ impl File {
         }
     }
 
+    /// All names that it may have, the first that is there counts: that of the C firmware on
+    /// ESP-IDF v5.4.1, and that of its successor on 6.1.
+    #[must_use]
+    pub fn names(self) -> &'static [&'static str] {
+        match self {
+            Self::Certificate => &["device.crt"],
+            Self::Key => &["device.key"],
+            Self::ServerChain => &["server_chain.pem", "root_ca.crt"],
+        }
+    }
+
     /// An error about this file.
     #[must_use]
     pub fn has(self, fault: Fault) -> CredentialsError {

@@ -6,21 +6,16 @@ use alloc::rc::Rc;
 
 use embassy_futures::select::{Either, select};
 use embassy_time::{Duration, Instant, Timer};
-use rand_core::CryptoRng;
 
-use super::{joining, provision, timekeeping};
+use super::{files, joining, provision, timekeeping};
 use crate::cloud::{CloudSession, Command};
 use crate::context::Context;
-use crate::credentials::{Bundle, CredentialsError, Fault, File, Files};
+use crate::credentials::{Bundle, CredentialsError};
 use crate::event::{Event, RestartReason};
 use crate::lifecycle::{self, Action, STEADY, State};
 use crate::platform::{Platform, Wifi};
 use crate::provisioning::Mailbox;
-use crate::storage::FileError;
 use crate::tls;
-
-/// The most that a credentials file may have, in bytes: ten certificates with RSA-4096 keys.
-const FILE_LIMIT: u32 = 24 * 1024;
 
 /// What the activities of one life own between them.
 pub(super) struct Activities<'a, 'b, P: Platform> {
@@ -44,7 +39,7 @@ impl<'a, 'b, P: Platform> Activities<'a, 'b, P> {
         mailbox: Option<Rc<Mailbox>>,
         tls: tls::Library<'a>,
     ) -> Self {
-        let bundle = read_bundle(context, &mut context.entropy());
+        let bundle = files::bundle(context.storage, &mut context.entropy());
         match &bundle {
             Ok(bundle) => tell_unused_anchors(context, bundle),
             Err(error) => context.tell(&Event::CredentialsRefused(*error)),
@@ -105,7 +100,7 @@ impl<'a, 'b, P: Platform> Activities<'a, 'b, P> {
         let context = self.context;
         if self.bundle.is_err() {
             // Somebody may have flashed others, and a flash may read better another time.
-            self.bundle = read_bundle(context, &mut context.entropy());
+            self.bundle = files::bundle(context.storage, &mut context.entropy());
             if let Ok(bundle) = &self.bundle {
                 tell_unused_anchors(context, bundle);
             }
@@ -179,32 +174,4 @@ fn tell_unused_anchors<P: Platform>(context: &Context<'_, P>, bundle: &Bundle) {
     for error in bundle.unused_anchors() {
         context.tell(&Event::AnchorUnused(*error));
     }
-}
-
-fn read_bundle<P: Platform>(
-    context: &Context<'_, P>,
-    random: &mut dyn CryptoRng,
-) -> Result<Bundle, CredentialsError> {
-    let read = |file: File| {
-        context
-            .storage
-            .read_file(file.name(), FILE_LIMIT)
-            .map_err(|error| {
-                file.has(match error {
-                    FileError::Missing => Fault::Missing,
-                    FileError::TooLarge { limit, .. } => Fault::TooLarge {
-                        most: limit as usize,
-                    },
-                    other => Fault::Unreadable(other),
-                })
-            })
-    };
-    Bundle::prove(
-        Files {
-            certificate: &read(File::Certificate)?,
-            key: &read(File::Key)?,
-            server_chain: &read(File::ServerChain)?,
-        },
-        random,
-    )
 }

@@ -6,7 +6,7 @@ use thingsboard::json::ParseError;
 
 use crate::storage::FileError;
 
-/// Why `settings.json` was refused. Whoever made the SPIFFS image must act.
+/// Why `settings.json`, or the proof of possession in a file of its own, was refused. Whoever made the SPIFFS image must act.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SettingsError {
     /// The file is there, but cannot be read.
@@ -20,6 +20,10 @@ pub enum SettingsError {
         /// What is wrong with its value.
         fault: Fault,
     },
+    /// `provisioning.pop` is there, but cannot be read.
+    ProofUnreadable(FileError),
+    /// `provisioning.pop` holds no proof of possession.
+    ProofFile,
 }
 
 /// What is wrong with a value.
@@ -68,6 +72,8 @@ pub enum Fault {
     Ipv6,
     /// Not a port from 1 to 65535.
     BadPort,
+    /// A user name or password before the host.
+    UserInBroker,
 }
 
 impl Fault {
@@ -85,6 +91,11 @@ impl fmt::Display for SettingsError {
                 write!(f, "settings.json: {error}: make it one JSON object")
             }
             Self::Value { key, fault } => write!(f, "settings.json: {key} {fault}"),
+            Self::ProofUnreadable(error) => write!(f, "provisioning.pop {error}"),
+            Self::ProofFile => f.write_str(
+                "provisioning.pop holds no proof of possession: write 1 to 64 bytes of text, or \
+                 leave the file out",
+            ),
         }
     }
 }
@@ -122,6 +133,10 @@ impl fmt::Display for Fault {
                 .write_str("has no usable host: write a name or an IPv4 address, and its port if any"),
             Self::Ipv6 => f.write_str(
                 "is an IPv6 address, and the device speaks IPv4 alone: write a name or an IPv4 address",
+            ),
+            Self::UserInBroker => f.write_str(
+                "has a user or password: leave out all up to the @, for the device proves itself \
+                 by its certificate",
             ),
             Self::BadPort => f.write_str("has a bad port: write one from 1 to 65535"),
         }

@@ -21,6 +21,20 @@ impl ProofOfPossession {
         (!secret.is_empty()).then_some(Self(secret))
     }
 
+    /// Takes a secret from a file of its own: text, in one line, which may end in a line feed, a
+    /// carriage return before it, or a zero as C leaves it. None if it is empty or too long.
+    #[must_use]
+    pub fn from_file(file: &[u8]) -> Option<Self> {
+        let file = file.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(file);
+        let end = file
+            .iter()
+            .rposition(|byte| !matches!(byte, b'\n' | b'\r' | 0));
+        let secret = &file[..end.map_or(0, |last| last + 1)];
+        let is_text =
+            core::str::from_utf8(secret).is_ok_and(|text| !text.chars().any(char::is_control));
+        is_text.then(|| Self::new(secret)).flatten()
+    }
+
     /// The secret itself, for the session and for NVS.
     #[must_use]
     pub fn expose(&self) -> &[u8] {
@@ -57,5 +71,28 @@ impl Proof {
 impl fmt::Debug for ProofOfPossession {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("ProofOfPossession(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_with_the_proof_alone_is_taken_as_editors_and_c_write_it() {
+        let proof = |file: &[u8]| ProofOfPossession::from_file(file).map(|p| p.expose().to_vec());
+        for file in [
+            &b"abcd1234"[..],
+            b"abcd1234\n",
+            b"abcd1234\r\n",
+            b"abcd1234\0",
+        ] {
+            assert_eq!(proof(file).as_deref(), Some(&b"abcd1234"[..]));
+        }
+        assert_eq!(proof(b"\xEF\xBB\xBFa b\n").as_deref(), Some(&b"a b"[..]));
+        assert_eq!(proof(&[b'x'; 64]).map(|proof| proof.len()), Some(64));
+        for file in [&b""[..], b"\n", b"a\nb", b"\xff\xfe", &[b'x'; 65]] {
+            assert_eq!(proof(file), None, "{file:?}");
+        }
     }
 }

@@ -43,6 +43,9 @@ pub(super) const fn broker(text: &str) -> Result<HostPort<'_>, Fault> {
         [.., b'/'] => rest.split_at(rest.len() - 1).0,
         _ => rest,
     };
+    if find(rest, b'@').is_some() {
+        return Err(Fault::UserInBroker);
+    }
     host_port(rest, MQTTS_PORT)
 }
 

@@ -9,6 +9,8 @@ pub enum StorageError {
     NoPartitionTable,
     /// The table has no partition of this name.
     NoPartition(&'static str),
+    /// What is labelled `spiffs` is of another type, FAT or LittleFS, and there is no SPIFFS.
+    OtherFiles,
     /// A partition lies outside the flash, across its sectors, or over the partition table.
     PartitionOutside(&'static str),
     /// NVS holds something else, or is damaged beyond its own repair.
@@ -31,6 +33,10 @@ impl fmt::Display for StorageError {
             Self::NoPartition(name) => write!(
                 f,
                 "the partition table has no partition \"{name}\": flash the table of this firmware"
+            ),
+            Self::OtherFiles => f.write_str(
+                "the partition labelled \"spiffs\" is of type fat or littlefs, which this firmware does not \
+                 read: flash a table in which it is of type data, subtype spiffs, and a SPIFFS image",
             ),
             Self::PartitionOutside(name) => write!(
                 f,

@@ -32,6 +32,10 @@ const ENTRY_SIZE: usize = 32;
 const MAGIC: [u8; 2] = [0xAA, 0x50];
 const MD5_MAGIC: [u8; 2] = [0xEB, 0xEB];
 const TYPE_DATA: u8 = 1;
+const SUBTYPE_NVS: u8 = 0x02;
+const SUBTYPE_SPIFFS: u8 = 0x82;
+/// One that is labelled `spiffs` and is not: what is in it cannot be read, and the label misleads.
+const SUBTYPES_OF_OTHER_FILES: [u8; 2] = [0x81, 0x83]; // fat, littlefs
 
 /// A stretch of the flash, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,9 +50,10 @@ pub struct Partition {
 /// as it can.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Partitions {
-    /// Label `nvs`: what the device keeps.
+    /// Of type nvs with the label `nvs`, as `nvs_flash_init` takes it: what the device keeps.
     pub nvs: Result<Partition, StorageError>,
-    /// Label `spiffs`: what it is given.
+    /// The first of type spiffs, whatever its label, as `esp_vfs_spiffs_register` takes it where
+    /// none is named (ESP-IDF v5.4.1, components/spiffs/esp_spiffs.c): what the device is given.
     pub spiffs: Result<Partition, StorageError>,
 }
 
@@ -63,7 +68,7 @@ impl Partitions {
 
     fn find<F: NorFlash>(flash: &mut F) -> Result<Self, StorageError> {
         let capacity = flash.capacity();
-        let (mut nvs, mut spiffs) = (None, None);
+        let (mut nvs, mut spiffs, mut other_files) = (None, None, None);
         for index in 0..TABLE_SIZE as usize / ENTRY_SIZE {
             let mut entry = [0; ENTRY_SIZE];
             flash
@@ -83,9 +88,12 @@ impl Partitions {
                 .iter()
                 .position(|&byte| byte == 0)
                 .unwrap_or(label.len());
-            let slot = match &label[..end] {
-                b"nvs" if entry[2] == TYPE_DATA => &mut nvs,
-                b"spiffs" if entry[2] == TYPE_DATA => &mut spiffs,
+            let slot = match ([entry[2], entry[3]], &label[..end]) {
+                ([TYPE_DATA, SUBTYPE_NVS], b"nvs") => &mut nvs,
+                ([TYPE_DATA, SUBTYPE_SPIFFS], _) => &mut spiffs,
+                ([TYPE_DATA, subtype], b"spiffs") if SUBTYPES_OF_OTHER_FILES.contains(&subtype) => {
+                    &mut other_files
+                }
                 _ => continue,
             };
             slot.get_or_insert(Partition {
@@ -95,7 +103,10 @@ impl Partitions {
         }
         Ok(Self {
             nvs: within::<F>(nvs, capacity, "nvs"),
-            spiffs: within::<F>(spiffs, capacity, "spiffs"),
+            spiffs: match (spiffs, other_files) {
+                (None, Some(_)) => Err(StorageError::OtherFiles),
+                (spiffs, _) => within::<F>(spiffs, capacity, "spiffs"),
+            },
         })
     }
 }

@@ -12,13 +12,24 @@ const SPIFFS: Partition = Partition {
     size: 0x3000,
 };
 
-/// A flash of 64 KiB with a partition table of these entries.
+/// A flash of 64 KiB with a partition table of these entries, each of the subtype that its label
+/// says.
 fn flash(entries: &[(&str, Partition)]) -> MemFlash {
+    let subtype = |label: &str| if label == "nvs" { 0x02 } else { 0x82 };
+    let typed: Vec<_> = entries
+        .iter()
+        .map(|&(label, partition)| (label, subtype(label), partition))
+        .collect();
+    flash_of(&typed)
+}
+
+/// A flash of 64 KiB with a partition table of these labels and subtypes, all of type data.
+fn flash_of(entries: &[(&str, u8, Partition)]) -> MemFlash {
     let mut bytes = vec![0xff; SECTORS * 4096];
-    for (index, (label, partition)) in entries.iter().enumerate() {
+    for (index, (label, subtype, partition)) in entries.iter().enumerate() {
         let entry = &mut bytes[TABLE_OFFSET as usize + index * 32..][..32];
         entry.fill(0);
-        entry[..4].copy_from_slice(&[0xAA, 0x50, 1, 2]);
+        entry[..4].copy_from_slice(&[0xAA, 0x50, 1, *subtype]);
         entry[4..8].copy_from_slice(&partition.offset.to_le_bytes());
         entry[8..12].copy_from_slice(&partition.size.to_le_bytes());
         entry[12..12 + label.len()].copy_from_slice(label.as_bytes());
@@ -241,13 +252,12 @@ fn a_flash_laid_out_wrongly_says_what_is_missing() {
     let faults = |entries: &[_]| Storage::open(flash(entries)).1;
     assert_eq!(faults(&[("nvs", NVS), ("spiffs", SPIFFS)]), []);
     assert_eq!(faults(&[]), [StorageError::NoPartitionTable]);
-    assert_eq!(
-        faults(&[("other", NVS)]),
-        [
-            StorageError::NoPartition("nvs"),
-            StorageError::NoPartition("spiffs")
-        ]
-    );
+    let coredump = Storage::open(flash_of(&[("nvs", 0x03, NVS)])).1;
+    let neither = [
+        StorageError::NoPartition("nvs"),
+        StorageError::NoPartition("spiffs"),
+    ];
+    assert_eq!(coredump, neither, "a label alone makes no partition");
     assert_eq!(
         faults(&[("nvs", NVS)]),
         [StorageError::NoPartition("spiffs")]
@@ -268,6 +278,25 @@ fn a_flash_laid_out_wrongly_says_what_is_missing() {
         faults(&[("nvs", askew), ("spiffs", SPIFFS)]),
         [StorageError::PartitionOutside("nvs")]
     );
+}
+
+#[test]
+fn spiffs_is_found_by_its_type_as_esp_idf_finds_it() {
+    let found = |entries: &[_]| Storage::open(flash_of(entries)).0.partitions().spiffs;
+    let elsewhere = Partition {
+        offset: 0xe000,
+        size: 0x1000,
+    };
+    let nvs = ("nvs", 0x02, NVS);
+    assert_eq!(found(&[nvs, ("storage", 0x82, SPIFFS)]), Ok(SPIFFS));
+    let two = [nvs, ("storage", 0x82, SPIFFS), ("spiffs", 0x82, elsewhere)];
+    assert_eq!(found(&two), Ok(SPIFFS), "the first");
+    for other in [0x81, 0x83] {
+        let table = [nvs, ("spiffs", other, SPIFFS)];
+        assert_eq!(found(&table), Err(StorageError::OtherFiles));
+        let both = [nvs, ("spiffs", other, elsewhere), ("x", 0x82, SPIFFS)];
+        assert_eq!(found(&both), Ok(SPIFFS));
+    }
 }
 
 #[test]

@@ -317,7 +317,7 @@ impl Folder {
 fn spiffs_range() -> Result<Range<usize>> {
     let table = PartitionTable::default();
     let partition = table
-        .find("spiffs")
+        .spiffs()
         .context("the partition table has no partition `spiffs`")?;
     let start = partition.offset as usize;
     Ok(start..start + partition.size as usize)

@@ -127,7 +127,7 @@ fn make(share: &Share, common: &Rc<Common>) -> Result<Vec<Rc<Member>>> {
     let image = FlashImage::builder().nvs(network).build()?;
     let base = Base::new(&image);
     let partition = PartitionTable::default()
-        .find("spiffs")
+        .spiffs()
         .context("the partition table has no SPIFFS: this is a bug")?;
     let numbers = (0..share.count).map(|n| share.first + n * share.step);
     numbers

@@ -70,6 +70,7 @@ fn storage() -> Vec<String> {
     texts!(StorageError:
         E::NoPartitionTable => E::NoPartitionTable,
         E::NoPartition(_) => E::NoPartition("nvs"),
+        E::OtherFiles => E::OtherFiles,
         E::PartitionOutside(_) => E::PartitionOutside("nvs"),
         E::NvsUnreadable => E::NvsUnreadable,
         E::NvsDamaged => E::NvsDamaged,
@@ -108,12 +109,15 @@ fn settings() -> Vec<String> {
         E::BadHost => E::Ipv6,
         E::Ipv6 => E::BadHost,
         E::BadPort => E::BadPort,
+        E::UserInBroker => E::UserInBroker,
     );
     let not_json = settings::Settings::parse(b"[").unwrap_err();
     texts.extend(texts!(settings::SettingsError:
         S::Unreadable(_) => S::Unreadable(FileError::Damaged),
         S::NotJson(_) => not_json,
         S::Value { .. } => S::Value { key: "broker", fault: E::BadHost },
+        S::ProofUnreadable(_) => S::ProofUnreadable(FileError::Damaged),
+        S::ProofFile => S::ProofFile,
     ));
     texts
 }

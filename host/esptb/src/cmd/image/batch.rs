@@ -32,6 +32,9 @@ struct Batch<'a> {
 pub(super) fn run(cmd: &Cmd, folder: &Path) -> Result<()> {
     let devices = folders(folder)?;
     let table = cmd.layout.table()?;
+    for warning in make::warnings_of(&table) {
+        make::warn(cmd.layout.partitions.as_deref().unwrap_or(folder), warning);
+    }
     if cmd.spiffs_out.is_some() {
         // Before the first device, not at each.
         make::spiffs_of(&table)?;

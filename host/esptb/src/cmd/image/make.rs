@@ -37,6 +37,9 @@ pub(super) fn run(cmd: &Cmd) -> Result<()> {
         }
     }
     let table = cmd.layout.table()?;
+    for warning in warnings_of(&table) {
+        warn(cmd.layout.partitions.as_deref().unwrap_or(folder), warning);
+    }
     let builder = builder(cmd, table.clone())?.folder(folder)?;
     tell_left_out(folder, &builder);
     if let Some(path) = &cmd.spiffs_out {
@@ -93,8 +96,20 @@ pub(super) fn whole(cmd: &Cmd, len: usize) -> String {
 
 pub(crate) fn spiffs_of(table: &PartitionTable) -> Result<Partition> {
     table
-        .find("spiffs")
-        .context("the partition table has no partition `spiffs`: add one")
+        .spiffs()
+        .context("the partition table has no partition of type `data, spiffs`: add one")
+}
+
+/// What somebody should look at in a table.
+pub(super) fn warnings_of(table: &PartitionTable) -> Vec<&'static str> {
+    let mut warnings = Vec::new();
+    if table.nvs().is_none() {
+        warnings.push(
+            "the partition table has no partition `nvs` of type `data, nvs`: the device will keep \
+             nothing over a restart, and is to be provisioned after each",
+        );
+    }
+    warnings
 }
 
 /// What the device would say of the files at its first start.

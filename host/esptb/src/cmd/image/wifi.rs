@@ -71,7 +71,7 @@ impl fmt::Display for Network {
 }
 
 /// The name, its `\:` resolved, and what follows the first other colon.
-fn split(text: &str) -> (String, Option<&str>) {
+pub(crate) fn split(text: &str) -> (String, Option<&str>) {
     let mut name = String::new();
     let mut rest = text;
     loop {

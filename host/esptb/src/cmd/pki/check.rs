@@ -58,7 +58,9 @@ pub(super) fn run(cmd: &Cmd) -> Result<()> {
 pub(crate) fn check(folder: &Path) -> Result<String> {
     let read = |name| files::read(&folder.join(name));
     let (certificate, key) = (read("device.crt")?, read("device.key")?);
-    let server_chain = read("server_chain.pem")?;
+    let names = device::credentials::File::ServerChain.names();
+    let there = names.iter().find(|name| folder.join(name).exists());
+    let server_chain = read(there.unwrap_or(&names[0]))?;
     let files = Files {
         certificate: &certificate,
         key: &key,

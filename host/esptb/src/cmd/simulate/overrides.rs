@@ -52,8 +52,8 @@ impl Overrides {
              files)",
         )?;
         let partition = table
-            .find("spiffs")
-            .context("the flash has no partition `spiffs`")?;
+            .spiffs()
+            .context("the flash has no partition of type `data, spiffs`")?;
         let start = partition.offset as usize;
         let bytes = image
             .get(start..start + partition.size as usize)
@@ -198,7 +198,7 @@ mod tests {
     }
 
     fn settings(flash: &Flash) -> Settings {
-        let partition = PartitionTable::default().find("spiffs").unwrap();
+        let partition = PartitionTable::default().spiffs().unwrap();
         let image = flash.to_bytes();
         let bytes = &image[partition.offset as usize..][..partition.size as usize];
         let mut volume =

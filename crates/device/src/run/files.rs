@@ -1,0 +1,113 @@
+//! The device's files, read from SPIFFS under the names that either generation of the C firmware
+//! gave them, so that a board of either moves over with its files as they are.
+//!
+//! | file | also as | holds |
+//! |---|---|---|
+//! | `device.crt` | | see [`crate::credentials`] |
+//! | `device.key` | | the same |
+//! | `server_chain.pem` | `root_ca.crt` | the same |
+//! | `settings.json` | | see [`crate::settings`] |
+//! | `provisioning.pop` | `provisioning.pop` of settings.json, which comes first | the proof of possession, as text |
+//!
+//! The second names are those of the C firmware on ESP-IDF 6.1, whose table has SPIFFS at 0x3b0000;
+//! the first those of the one on v5.4.1 (maksonlee/esp32-ble-mqtt-x509-thingsboard,
+//! main/cert_manager.c, commit e02c7c3).
+
+use alloc::vec::Vec;
+
+use embedded_storage::nor_flash::NorFlash;
+use rand_core::CryptoRng;
+use zeroize::Zeroizing;
+
+use crate::credentials::{Bundle, CredentialsError, Fault, File, Files};
+use crate::settings::{Proof, ProofOfPossession, Settings, SettingsError};
+use crate::storage::{FileError, Storage};
+
+/// The most that `settings.json` may have, in bytes.
+const SETTINGS_LIMIT: u32 = 4096;
+
+/// The file with the proof of possession alone.
+const PROOF: &str = "provisioning.pop";
+/// The most that it may have, in bytes: a proof, and how the line ends.
+const PROOF_LIMIT: u32 = 64 + 2;
+
+/// The most that a credentials file may have, in bytes: ten certificates with RSA-4096 keys.
+const CREDENTIALS_LIMIT: u32 = 24 * 1024;
+
+/// What is set, and what was refused of it: the defaults are in its place.
+pub(super) fn settings<F: NorFlash>(storage: &Storage<F>) -> (Settings, Vec<SettingsError>) {
+    let mut refused = Vec::new();
+    let mut settings = match storage.read_file("settings.json", SETTINGS_LIMIT) {
+        Ok(file) => Settings::parse(&file).unwrap_or_else(|error| {
+            refused.push(error);
+            Settings::default()
+        }),
+        // Without a volume there are no certificates either, which tell the same.
+        Err(FileError::Missing | FileError::NoVolume | FileError::NoPartition(_)) => {
+            Settings::default()
+        }
+        Err(error) => {
+            refused.push(SettingsError::Unreadable(error));
+            Settings::default()
+        }
+    };
+    if settings.provisioning.pop == Proof::MadeByDevice {
+        match proof(storage) {
+            Ok(Some(proof)) => settings.provisioning.pop = Proof::Given(proof),
+            Ok(None) => {}
+            Err(error) => refused.push(error),
+        }
+    }
+    (settings, refused)
+}
+
+/// The proof of possession in a file of its own, if there is one.
+fn proof<F: NorFlash>(storage: &Storage<F>) -> Result<Option<ProofOfPossession>, SettingsError> {
+    match storage.read_file(PROOF, PROOF_LIMIT) {
+        Ok(file) => ProofOfPossession::from_file(&file)
+            .map(Some)
+            .ok_or(SettingsError::ProofFile),
+        Err(FileError::Missing | FileError::NoVolume | FileError::NoPartition(_)) => Ok(None),
+        Err(FileError::TooLarge { .. }) => Err(SettingsError::ProofFile),
+        Err(error) => Err(SettingsError::ProofUnreadable(error)),
+    }
+}
+
+/// The credentials, proven.
+pub(super) fn bundle<F: NorFlash>(
+    storage: &Storage<F>,
+    random: &mut dyn CryptoRng,
+) -> Result<Bundle, CredentialsError> {
+    let files = Files {
+        certificate: &read(storage, File::Certificate)?,
+        key: &read(storage, File::Key)?,
+        server_chain: &read(storage, File::ServerChain)?,
+    };
+    Bundle::prove(files, random)
+}
+
+/// Reads a file under the first of its names that there is.
+fn read<F: NorFlash>(
+    storage: &Storage<F>,
+    file: File,
+) -> Result<Zeroizing<Vec<u8>>, CredentialsError> {
+    let mut read = Err(FileError::Missing);
+    for name in file.names() {
+        read = storage.read_file(name, CREDENTIALS_LIMIT);
+        if !matches!(read, Err(FileError::Missing)) {
+            break;
+        }
+    }
+    read.map_err(|error| {
+        file.has(match error {
+            FileError::Missing => Fault::Missing,
+            FileError::TooLarge { limit, .. } => Fault::TooLarge {
+                most: limit as usize,
+            },
+            other => Fault::Unreadable(other),
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests;
