@@ -31,7 +31,14 @@ fuzz_target!(|data: &[u8]| {
     let kept = std::cell::Cell::new(0);
     let keep = |_: &Proven| kept.set(kept.get() + 1);
     let history = Default::default();
-    let service = Service::new(phone::security(number), &history, &radio, Noise(1), &tell, &keep);
+    let service = Service::new(
+        phone::security(number),
+        &history,
+        &radio,
+        Noise(1),
+        &tell,
+        &keep,
+    );
     let (mut stranger, controller) = Stranger::new();
     let mut device = Task::new(provision(controller, "PROV_ABCDEF", &service, None, None));
     let mut over = stranger.pass(&mut device, 10).is_some();
