@@ -10,8 +10,8 @@
 //! - shake hands within one poll, and cannot bear that a write is dropped;
 //! - need a server's half of MbedTLS, though nobody calls it: 20 KB of flash.
 //!
-//! That outweighs unsafe code of our own, as long as it stays this small: each block passes a
-//! structure that is initialised, and memory with its length.
+//! That outweighs unsafe code of our own, each block of which passes a structure that is
+//! initialised, and memory with its length.
 
 #![allow(unsafe_code)]
 
@@ -46,9 +46,8 @@ const MOST_TEXT: usize = 1024;
 /// Nothing more will come (RFC 8446, 6.1).
 const CLOSE_NOTIFY: Alert = Alert(0);
 
-/// The suites that are offered, the device's favourite first: AES-128 in GCM, which hardware does and
-/// every server of TLS 1.3 has (RFC 8446, 9.1); AES-256, also in hardware; and ChaCha20-Poly1305, in
-/// software, for servers that do without AES. Many go by their own order (Mosquitto's AES-256).
+/// The suites, the device's favourite first: AES-128 in GCM, which hardware does and every server of
+/// TLS 1.3 has (RFC 8446, 9.1); AES-256, also in hardware; ChaCha20-Poly1305, in software.
 static CIPHER_SUITES: [c_int; 10] = [
     sys::MBEDTLS_TLS1_3_AES_128_GCM_SHA256 as c_int,
     sys::MBEDTLS_TLS1_3_AES_256_GCM_SHA384 as c_int,

@@ -127,10 +127,10 @@ fn files_that_cannot_be_used_are_named_and_the_device_waits_to_be_provisioned() 
             let error = verdict(&desk, files).await;
             assert_eq!(error, Some(expected), "{what}");
         }
-        // The root as device.crt is a whole certificate, but not the key's.
+        // The root as device.crt is a whole certificate, but signs no handshake.
         let swapped = [&trust, &key, &chain].map(|text| Some(text.clone()));
         let error = verdict(&desk, swapped).await;
-        assert_eq!(error, Some(ky.has(Fault::Mismatch)));
+        assert_eq!(error, Some(crt.has(Fault::KeyUsage)));
     });
 }
 
