@@ -214,15 +214,14 @@ async fn obey(server: &Server, device: &str, command: &str) {
     let value = value.and_then(|value| serde_json::from_str(value).ok());
     match (verb, name, value) {
         (Some("cut"), _, _) => drop(server.cut(device).await),
-        (Some("rpc"), Some(method), Some(params)) => {
-            // The server would wait for it.
+        // To a device that is not there the server would wait for it.
+        (Some("rpc"), Some(method), Some(params))
             if server
                 .device(device)
                 .await
-                .is_ok_and(|device| device.online)
-            {
-                drop(server.send_one_way_rpc(device, method, params).await);
-            }
+                .is_ok_and(|device| device.online) =>
+        {
+            drop(server.send_one_way_rpc(device, method, params).await);
         }
         (Some("attribute"), Some(key), Some(value)) => {
             drop(server.set_shared_attribute(device, key, value).await);
