@@ -9,13 +9,13 @@ use crate::{OpenSsl, prepare};
 #[test]
 fn a_server_that_wants_p384_alone_is_talked_to() {
     scenario(async {
-        for (options, version) in [
-            (&["-tls1_3", "-groups", "P-384"][..], TlsVersion::Tls13),
-            // In TLS 1.2 the server chooses.
-            (&["-tls1_2", "-groups", "P-384"], TlsVersion::Tls12),
+        for (option, version, keys) in [
+            ("-tls1_3", TlsVersion::Tls13, KeyAlgorithm::P256),
+            // In TLS 1.2 the server chooses, and its groups are those of certificates, too.
+            ("-tls1_2", TlsVersion::Tls12, KeyAlgorithm::P384),
         ] {
-            let (folder, mut device) = prepare(KeyAlgorithm::P256);
-            let server = OpenSsl::start(&folder, options).await;
+            let (folder, mut device) = prepare(keys);
+            let server = OpenSsl::start(&folder, &[option, "-groups", "P-384"]).await;
             for resumed in [false, true, true] {
                 let visit = device.visit(&server, "localhost").await;
                 assert_eq!(visit, (version, resumed));
