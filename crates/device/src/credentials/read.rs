@@ -14,7 +14,7 @@ use super::{
     MOST_CERTIFICATES,
 };
 
-/// The extensions that MbedTLS knows when they are critical (library/oid.c, its table of X.509's extensions; v3.6.5):
+/// The extensions that MbedTLS knows when they are critical (the table of library/oid.c in v3.6.5):
 /// basicConstraints, keyUsage, extKeyUsage, subjectAltName, nsCertType, the two key identifiers.
 const KNOWN_EXTENSIONS: [&[u8]; 7] = [
     b"\x55\x1d\x13",
