@@ -6,7 +6,10 @@ use anyhow::Result;
 
 use crate::{
     esptb,
-    firmware::{self, chips},
+    firmware::{
+        self,
+        chips::{self, Chip},
+    },
     process, setup, workspace,
 };
 
@@ -40,11 +43,12 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     match &options.spiffs {
         Some(spiffs) => {
             let image = workspace::root().join("target/flash.bin");
-            make(&chip.name, &elf, spiffs, &image)?;
+            make(&chip, &elf, spiffs, &image)?;
             flash.arg(image);
         }
         None => {
             flash.args(["--chip", &chip.name]).arg("--app").arg(&elf);
+            flash.args(chip.layout());
         }
     }
     if let Some(port) = &options.port {
@@ -58,9 +62,12 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 }
 
 /// Makes a flash image of the firmware and a device's files. A network in `ESPTB_WIFI` goes in.
-fn make(chip: &str, elf: &Path, spiffs: &Path, image: &Path) -> Result<()> {
+fn make(chip: &Chip, elf: &Path, spiffs: &Path, image: &Path) -> Result<()> {
     let mut command = esptb::command()?;
-    command.args(["image", "--chip", chip, "--app"]).arg(elf);
+    command
+        .args(["image", "--chip", &chip.name, "--app"])
+        .arg(elf);
+    command.args(chip.layout());
     command.arg("--spiffs").arg(spiffs).arg("--out").arg(image);
     process::run(&mut command)
 }

@@ -100,6 +100,13 @@ const PACKAGES: &[Package] = &[
         reason: "the board without an operating system on which the tests run the device",
     },
     Package {
+        debian: "ca-certificates",
+        brew: None, // the test is of Debian's
+        program: None,
+        purposes: &[Purpose::Test],
+        reason: "the roots that Debian trusts, each of which the tests take for an anchor",
+    },
+    Package {
         debian: "openssl",
         brew: Some("openssl@3"),
         program: Some("openssl"),

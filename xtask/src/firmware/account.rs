@@ -135,17 +135,9 @@ impl Account {
 
     /// # Errors
     ///
-    /// The image is larger than its slot, unless that is known of its chip; or than is promised.
+    /// The image is larger than its slot, or than is promised.
     pub(crate) fn check_promise(&self, chip: &Chip) -> Result<()> {
-        match (chip.exceeds_slot, self.check_slot()) {
-            (false, checked) => checked?,
-            (true, Err(_)) => {}
-            (true, Ok(())) => bail!(
-                "the app image for {} fits its slot now: strike app-exceeds-slot from \
-                 firmware/Cargo.toml",
-                self.chip
-            ),
-        }
+        self.check_slot()?;
         match chip.promised {
             Some(most) if self.image > most => bail!(
                 "the app image for {} has {} bytes, and {} are promised (app-promised in \
@@ -175,7 +167,7 @@ mod tests {
             page: 0x1_0000,
             slot: 1000,
             promised: Some(900),
-            exceeds_slot: false,
+            partitions: None,
         }
     }
 
@@ -232,11 +224,5 @@ mod tests {
         };
         assert!(image(901).check_promise(&nothing_promised).is_ok());
         assert!(image(1001).check_promise(&nothing_promised).is_err());
-        let too_large = Chip {
-            exceeds_slot: true,
-            ..nothing_promised
-        };
-        assert!(image(1001).check_promise(&too_large).is_ok());
-        assert!(image(1000).check_promise(&too_large).is_err());
     }
 }

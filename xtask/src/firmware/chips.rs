@@ -2,9 +2,12 @@
 //! program names none.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
+
+use crate::workspace;
 
 /// A chip, as `[package.metadata.chips.<name>]` describes it.
 #[derive(Clone, Debug)]
@@ -21,8 +24,8 @@ pub(crate) struct Chip {
     pub(crate) slot: u64,
     /// The most that it is promised to have, where that is less.
     pub(crate) promised: Option<u64>,
-    /// It is known not to fit the slot: the chip needs a partition table of its own.
-    pub(crate) exceeds_slot: bool,
+    /// The file with its partition table, at the root, where it is not `partitions.csv`.
+    pub(crate) partitions: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -42,14 +45,21 @@ struct ChipFacts {
     mapped: Vec<[u32; 2]>,
     page: u32,
     app_promised: Option<u64>,
-    #[serde(default)]
-    app_exceeds_slot: bool,
+    app_slot: Option<u64>,
+    partitions: Option<String>,
 }
 
 impl Chip {
     /// The toolchain that the chip needs in place of Rust's own: no other compiles for Xtensa.
     pub(crate) fn toolchain(&self) -> Option<&'static str> {
         self.target.starts_with("xtensa-").then_some("esp")
+    }
+
+    /// The arguments of `esptb image` and `esptb flash` for the chip's partition table.
+    pub(crate) fn layout(&self) -> Vec<OsString> {
+        let file = self.partitions.iter();
+        file.flat_map(|name| ["--partitions".into(), workspace::root().join(name).into()])
+            .collect()
     }
 
     /// Whether an address is one of flash, not of RAM.
@@ -97,7 +107,7 @@ pub(crate) fn find(name: Option<&str>) -> Result<Chip> {
 
 fn facts() -> Result<FirmwareFacts> {
     let metadata = cargo_metadata::MetadataCommand::new()
-        .current_dir(crate::workspace::firmware())
+        .current_dir(workspace::firmware())
         .no_deps()
         .exec()
         .context("cargo does not understand firmware/Cargo.toml")?;
@@ -117,9 +127,9 @@ fn read() -> Result<(String, Vec<Chip>)> {
         target: facts.target,
         mapped: facts.mapped,
         page: facts.page,
-        slot,
+        slot: facts.app_slot.unwrap_or(slot),
         promised: facts.app_promised,
-        exceeds_slot: facts.app_exceeds_slot,
+        partitions: facts.partitions,
     });
     Ok((facts.default_chip, chips.collect()))
 }
