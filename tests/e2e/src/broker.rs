@@ -19,11 +19,17 @@ pub enum TlsVersions {
     Only12,
     /// `tlsv1.3`: only that.
     Only13,
+    /// That, with keys agreed upon in P-384 alone: it answers with a HelloRetryRequest.
+    Only13InP384,
 }
 
 /// OpenSSL's configuration for TLS 1.2 alone.
 const ONLY_TLS_1_2: &str = "openssl_conf = all\n[all]\nssl_conf = ssl\n[ssl]\n\
     system_default = tls\n[tls]\nMinProtocol = TLSv1.2\nMaxProtocol = TLSv1.2\n";
+
+/// OpenSSL's configuration for P-384 alone.
+const ONLY_P384: &str = "openssl_conf = all\n[all]\nssl_conf = ssl\n[ssl]\n\
+    system_default = tls\n[tls]\nGroups = P-384\n";
 
 /// A running Mosquitto that demands client certificates; it stops when dropped.
 pub struct Mosquitto {
@@ -52,7 +58,7 @@ impl Mosquitto {
         };
         let version = match versions {
             TlsVersions::From12 | TlsVersions::Only12 => "tlsv1.2",
-            TlsVersions::Only13 => "tlsv1.3",
+            TlsVersions::Only13 | TlsVersions::Only13InP384 => "tlsv1.3",
         };
         let config = format!(
             "user root\nlog_type all\nper_listener_settings true\n\
@@ -66,8 +72,13 @@ impl Mosquitto {
         );
         let config = put("mosquitto.conf", &config);
         let mut mosquitto = command("mosquitto");
-        if versions == TlsVersions::Only12 {
-            mosquitto.env("OPENSSL_CONF", put("openssl.cnf", ONLY_TLS_1_2));
+        let openssl = match versions {
+            TlsVersions::Only12 => Some(ONLY_TLS_1_2),
+            TlsVersions::Only13InP384 => Some(ONLY_P384),
+            TlsVersions::From12 | TlsVersions::Only13 => None,
+        };
+        if let Some(config) = openssl {
+            mosquitto.env("OPENSSL_CONF", put("openssl.cnf", config));
         }
         let mut process = mosquitto
             .args(["-c", &config])

@@ -199,7 +199,9 @@ impl EmulatedBoard {
                 && let Some(event) = words.next()
             {
                 self.times.insert(event.to_owned(), uptime_ms);
-                if !event.starts_with("telemetry.") {
+                // Mosquitto sends the device its own question, which it subscribed to.
+                let is_own_question = event == "rpc.answered" && line.contains("getSessionLimits");
+                if !event.starts_with("telemetry.") && !is_own_question {
                     self.names.push(event.to_owned());
                 }
                 if names.contains(&event) {

@@ -54,6 +54,16 @@ fn telemetry_reaches_mosquitto_with_tls_1_3_only() {
 }
 
 #[test]
+fn telemetry_reaches_mosquitto_that_wants_p384_alone() {
+    let keys = KeyAlgorithm::P256;
+    scenario(live_against(
+        TlsVersions::Only13InP384,
+        keys,
+        TlsVersion::Tls13,
+    ));
+}
+
+#[test]
 fn telemetry_reaches_mosquitto_with_tls_1_2_only() {
     let keys = KeyAlgorithm::P256;
     scenario(live_against(TlsVersions::Only12, keys, TlsVersion::Tls12));
