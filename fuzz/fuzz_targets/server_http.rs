@@ -56,9 +56,10 @@ fuzz_target!(|data: &[u8]| {
         let status = reply.get(9..12).expect("an answer");
         assert!(reply.starts_with(b"HTTP/1.1 "));
         assert!(!foreign || status == b"403" || status == b"400");
-        // 500 is a fault of the server's own; 502 and 504 need a device.
+        // 500 is a fault of the server's own; 502 needs a device. 504 does not: a call waits for
+        // one, and nobody comes.
         assert!(
-            !matches!(status, b"500" | b"502" | b"504"),
+            !matches!(status, b"500" | b"502"),
             "{}",
             String::from_utf8_lossy(&reply)
         );

@@ -16,7 +16,9 @@ fn without(flash: &Flash, name: &str) -> Flash {
     let mut bytes = flash.to_bytes();
     let entries = bytes[TABLE].chunks_exact_mut(32);
     let mut entries = entries.filter(|entry| entry[12..].starts_with(name.as_bytes()));
-    entries.next().expect("a partition of that name")[12] = b'_';
+    let entry = entries.next().expect("a partition of that name");
+    // Some are found by their name, others by their type: data of no kind is neither.
+    (entry[3], entry[12]) = (0x06, b'_');
     Flash::from_bytes(bytes)
 }
 
