@@ -18,6 +18,8 @@ pub(super) const NAMED_CURVE: u8 = 3;
 const UNCOMPRESSED: u8 = 4;
 /// The same, as an extension says it (RFC 8422, 5.1.2).
 const UNCOMPRESSED_FORMAT: u8 = 0;
+/// The group of that name (RFC 8422, 5.1.1).
+const X25519: u16 = 29;
 
 /// The random number that makes a ServerHello a HelloRetryRequest (RFC 8446, 4.1.3).
 pub(super) const RETRY: [u8; 32] = [
@@ -148,10 +150,11 @@ impl KeyExchange {
             // MbedTLS knows no other, and says so.
             return Some(None);
         }
-        body.take(2)?;
+        let group = body.number()?;
         let point = body.short_vector()?;
         Some(Some(Self {
-            uncompressed: point.0.first() == Some(&UNCOMPRESSED),
+            // X25519 has one form only, whose first byte is any (RFC 8422, 5.4.1).
+            uncompressed: group == X25519 || point.0.first() == Some(&UNCOMPRESSED),
             signature: body.number()?,
         }))
     }

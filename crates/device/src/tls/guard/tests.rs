@@ -335,6 +335,12 @@ fn a_point_is_not_compressed() {
     exchange[HEADER + 4] = 2;
     let messages = [tls12_hello(), exchange].concat();
     assert_eq!(judge_message(&messages), refused(Violation::NotOffered));
+    // X25519's keys have one form, and begin with any byte.
+    let mut exchange = key_exchange(ECDSA_SHA256);
+    exchange[HEADER + 1..HEADER + 3].copy_from_slice(&29u16.to_be_bytes());
+    exchange[HEADER + 4] = 2;
+    let messages = [tls12_hello(), exchange].concat();
+    assert_eq!(judge_message(&messages), Ok(()));
 }
 
 #[test]
