@@ -29,7 +29,7 @@
 //! # Limits
 //!
 //! The server is asked on each connection how much it takes (`getSessionLimits`), and the device
-//! keeps to it: see [`pace`]. The console tells which limit matters most and what it costs, and so
+//! keeps to it: see `pace`. The console tells which limit matters most and what it costs, and so
 //! does the client attribute `telemetry_limit`. A server that refuses a batch all the same, or tells
 //! nothing, gets smaller ones.
 //!
