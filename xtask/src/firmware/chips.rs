@@ -77,16 +77,21 @@ pub(crate) fn all() -> Result<Vec<Chip>> {
     Ok(chips)
 }
 
-/// The boards that have not a chip's name, and the chip of each.
+/// The boards that have not a chip's name, and the chip of each: those of the chips that Rust's own
+/// toolchain compiles for.
 ///
 /// # Errors
 ///
 /// There is no such chip.
 pub(crate) fn boards() -> Result<Vec<(String, Chip)>> {
-    let boards = facts()?.boards.into_iter();
-    boards
-        .map(|(board, chip)| Ok((board, find(Some(&chip))?)))
-        .collect()
+    let mut boards = Vec::new();
+    for (board, chip) in facts()?.boards {
+        let chip = find(Some(&chip))?;
+        if chip.toolchain().is_none() {
+            boards.push((board, chip));
+        }
+    }
+    Ok(boards)
 }
 
 /// The chip of that name, or the default one.
