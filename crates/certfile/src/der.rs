@@ -18,6 +18,12 @@ pub struct Element<'a> {
     pub whole: &'a [u8],
 }
 
+/// The tag of a truth.
+pub const BOOLEAN: u8 = 0x01;
+/// The tag of a number.
+pub const INTEGER: u8 = 0x02;
+/// The tag of bytes, which may be elements in turn.
+pub const OCTET_STRING: u8 = 0x04;
 /// The tag of a sequence.
 pub const SEQUENCE: u8 = 0x30;
 /// The tag of an object identifier.

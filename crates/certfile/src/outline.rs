@@ -5,12 +5,9 @@
 use alloc::vec::Vec;
 
 use crate::Oid;
-use crate::der::{Element, OBJECT_IDENTIFIER, Reader, SEQUENCE};
+use crate::der::{BOOLEAN, Element, INTEGER, OBJECT_IDENTIFIER, OCTET_STRING, Reader, SEQUENCE};
 
-const INTEGER: u8 = 0x02;
 const BIT_STRING: u8 = 0x03;
-const OCTET_STRING: u8 = 0x04;
-const BOOLEAN: u8 = 0x01;
 /// `[0]`, in TBSCertificate the version, in ECPrivateKey the curve.
 const CONTEXT_0: u8 = 0xa0;
 const CONTEXT_3: u8 = 0xa3;

@@ -2,92 +2,55 @@
 //! for one that are not well formed, and that others, who sign or store them, take for a leaf
 //! (CVE-2026-49300).
 
-use core::ffi::{c_int, c_void};
-
+use certfile::der::{BOOLEAN, INTEGER, OBJECT_IDENTIFIER, OCTET_STRING, Reader, SEQUENCE};
 use mbedtls_rs_sys as sys;
 
-// Tags of DER, and the name of basicConstraints, 2.5.29.19.
-const BOOLEAN: u8 = 0x01;
-const INTEGER: u8 = 0x02;
-const OCTET_STRING: u8 = 0x04;
-const OBJECT_IDENTIFIER: u8 = 0x06;
-const SEQUENCE: u8 = 0x30;
+/// The name of basicConstraints, 2.5.29.19.
 const BASIC_CONSTRAINTS: [u8; 3] = [0x55, 0x1d, 0x13];
 
-/// What MbedTLS calls for each certificate of a chain that it verifies: adds a flag where it took
-/// one for a CA's that is none.
+/// Looks at a certificate of a chain that MbedTLS verifies: adds a flag where it took one for a CA's
+/// that is none.
 ///
 /// # Safety
 ///
-/// `certificate` points to a certificate that was parsed, `flags` to a number.
+/// The certificate was parsed by MbedTLS.
 #[allow(unsafe_code)]
-pub(super) unsafe extern "C" fn verify(
-    _: *mut c_void,
-    certificate: *mut sys::mbedtls_x509_crt,
-    _depth: c_int,
-    flags: *mut u32,
-) -> c_int {
-    // SAFETY: the caller's promise. The extensions are a part of the certificate's own copy.
-    let (certificate, extensions, flags) = unsafe {
-        let certificate = &*certificate;
-        let extensions = match &certificate.v3_ext {
-            none if none.p.is_null() => &[],
-            some => core::slice::from_raw_parts(some.p, some.len),
-        };
-        (certificate, extensions, &mut *flags)
+pub(super) unsafe fn verify(certificate: &sys::mbedtls_x509_crt, flags: &mut u32) {
+    let extensions = match &certificate.v3_ext {
+        none if none.p.is_null() => &[],
+        // SAFETY: the caller's promise. The extensions are a part of the certificate's own copy.
+        some => unsafe { core::slice::from_raw_parts(some.p, some.len) },
     };
     if certificate.private_ca_istrue != 0 && is_authority(extensions) != Some(true) {
         *flags |= sys::MBEDTLS_X509_BADCERT_NOT_TRUSTED;
     }
-    0
 }
 
 /// Whether extensions make a certificate one of a CA (RFC 5280, 4.2.1.9); none if they are not well
 /// formed.
 fn is_authority(extensions: &[u8]) -> Option<bool> {
-    let mut list = Der(Der(extensions).value(SEQUENCE)?);
-    while !list.0.is_empty() {
-        let mut extension = Der(list.value(SEQUENCE)?);
-        let name = extension.value(OBJECT_IDENTIFIER)?;
-        if extension.0.first() == Some(&BOOLEAN) {
-            // Whether it is critical.
-            extension.value(BOOLEAN)?;
-        }
-        let mut constraints = Der(extension.value(OCTET_STRING)?);
+    let mut list = Reader::new(Reader::new(extensions).read(SEQUENCE)?.content);
+    while !list.rest().is_empty() {
+        let mut extension = Reader::new(list.read(SEQUENCE)?.content);
+        let name = extension.read(OBJECT_IDENTIFIER)?.content;
+        // Whether it is critical.
+        extension.read(BOOLEAN);
+        let mut constraints = Reader::new(extension.read(OCTET_STRING)?.content);
         if name != BASIC_CONSTRAINTS {
             continue;
         }
-        let mut fields = Der(constraints.value(SEQUENCE)?);
-        let is_authority = match fields.0.first() {
-            Some(&BOOLEAN) => fields.value(BOOLEAN)? != [0],
-            _ => false,
-        };
-        if fields.0.first() == Some(&INTEGER) {
-            // How many may follow.
-            fields.value(INTEGER)?;
-        }
-        let ended = fields.0.is_empty() && constraints.0.is_empty() && extension.0.is_empty();
+        let mut fields = Reader::new(constraints.read(SEQUENCE)?.content);
+        let is_authority = fields
+            .read(BOOLEAN)
+            .is_some_and(|element| element.content != [0]);
+        // How many may follow.
+        fields.read(INTEGER);
+        let ended = [fields, constraints, extension]
+            .iter()
+            .all(|reader| reader.rest().is_empty());
         return ended.then_some(is_authority);
     }
     Some(false)
-}
-
-/// What is yet to be read.
-struct Der<'a>(&'a [u8]);
-
-impl<'a> Der<'a> {
-    /// The value that comes next, if it has this tag.
-    fn value(&mut self, tag: u8) -> Option<&'a [u8]> {
-        let (header, length) = match *self.0 {
-            [is, length @ 0..=0x7f, ..] if is == tag => (2, usize::from(length)),
-            [is, 0x81, length, ..] if is == tag => (3, usize::from(length)),
-            [is, 0x82, high, low, ..] if is == tag => (4, u16::from_be_bytes([high, low]).into()),
-            _ => return None,
-        };
-        let (value, rest) = self.0.get(header..)?.split_at_checked(length)?;
-        self.0 = rest;
-        Some(value)
-    }
 }
 
 #[cfg(test)]
@@ -121,15 +84,13 @@ mod tests {
         let mut certificate = Owned::<sys::mbedtls_x509_crt>::new();
         let mut flags = 0;
         // SAFETY: the structure is initialised, and the bytes are readable and copied.
-        let (parsed, verified) = unsafe {
+        let parsed = unsafe {
             let certificate = certificate.as_mut_ptr();
-            let parsed = sys::mbedtls_x509_crt_parse_der(certificate, der.as_ptr(), der.len());
-            (
-                parsed,
-                verify(core::ptr::null_mut(), certificate, 1, &raw mut flags),
-            )
+            sys::mbedtls_x509_crt_parse_der(certificate, der.as_ptr(), der.len())
         };
-        assert_eq!((parsed, verified), (0, 0));
+        assert_eq!(parsed, 0);
+        // SAFETY: it was parsed just now.
+        unsafe { verify(&certificate, &mut flags) };
         (certificate.private_ca_istrue != 0, flags)
     }
 

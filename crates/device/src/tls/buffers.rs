@@ -27,7 +27,7 @@
 //!   of 5 KiB, or a long RPC, in one record as RFC 8446 allows, would end the connection.
 //! - `mbedtls_ssl_conf_dn_hints` shortens what a server sends, not what a client gets.
 //!
-//! What is relied on (and looked after by the tests here and `cargo xtask test internals`):
+//! What is relied on (and looked after by the tests here and `cargo xtask test mbedtls`):
 //! - The pointers of the context into a buffer are those of [`INTO_INCOMING`] and
 //!   [`INTO_OUTGOING`]. No other structure has one between two calls.
 //! - What [`is_quiet`] says of a context whose buffers hold nothing that matters.

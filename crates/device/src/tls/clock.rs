@@ -4,7 +4,6 @@
 //! of its own device.
 
 use core::cell::Cell;
-use core::ffi::{c_int, c_void};
 
 use embassy_sync::blocking_mutex::CriticalSectionMutex;
 use embassy_time::Instant;
@@ -77,21 +76,9 @@ pub(super) fn during<T>(now: Moment, work: impl FnOnce() -> T) -> (T, Seen) {
     (result, lent.seen)
 }
 
-/// MbedTLS's question about each certificate of a chain that it verifies, with what it found wrong.
-/// That one is not valid yet, a lower bound on the time cannot tell; all else stands.
-///
-/// # Safety
-///
-/// `certificate` points to a certificate that was parsed, `flags` to a number.
-#[allow(unsafe_code)]
-pub(super) unsafe extern "C" fn verify(
-    _: *mut c_void,
-    certificate: *mut sys::mbedtls_x509_crt,
-    _: c_int,
-    flags: *mut u32,
-) -> c_int {
-    // SAFETY: the caller's promise.
-    let (certificate, flags) = unsafe { (&*certificate, &mut *flags) };
+/// Looks at a certificate of a chain that MbedTLS verifies, and what it found wrong with it. That one
+/// is not valid yet, a lower bound on the time cannot tell; all else stands.
+pub(super) fn verify(certificate: &sys::mbedtls_x509_crt, flags: &mut u32) {
     let valid_from_unix_s = credentials::unix_s(&certificate.valid_from);
     LENT.lock(|lent| {
         let Lent { now, seen } = lent.get();
@@ -104,7 +91,6 @@ pub(super) unsafe extern "C" fn verify(
         });
         lent.set(Lent { now, seen });
     });
-    0
 }
 
 /// Time since boot, which MbedTLS uses for the age of tickets.

@@ -12,6 +12,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use super::Alert;
+pub(super) use messages::certificates_of;
 use messages::{EXTENDED_MASTER_SECRET, Hello, KeyExchange, Offer, RENEGOTIATION_INFO};
 
 // Types of records and of messages, and a version (RFC 8446, 4 and 5.1).

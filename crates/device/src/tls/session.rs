@@ -27,7 +27,7 @@ use mbedtls_rs_sys as sys;
 use super::buffers::{Buffers, OutOfMemory, Used};
 use super::bytes::{self, Bytes};
 use super::error::Seen;
-use super::guard::{Refusal, Violation};
+use super::guard::{Refusal, Violation, certificates_of};
 use super::{Alert, TlsError, authority, clock};
 use crate::credentials::{Certificate, Fault, Key, server_fault};
 use crate::event::TlsVersion;
@@ -457,26 +457,6 @@ impl From<OutOfMemory> for TlsError {
     }
 }
 
-/// The certificates in a message, numbered from 1, as far as it is whole: type, length, a context in
-/// TLS 1.3, then the list (RFC 5246, 7.4.2; RFC 8446, 4.4.2, with extensions after each).
-fn certificates_of(message: &[u8], context: usize) -> impl Iterator<Item = (u8, &[u8])> {
-    const LENGTH: usize = 3;
-    let mut rest = message.get(1 + LENGTH + context + LENGTH..).unwrap_or(&[]);
-    (1..=u8::MAX).map_while(move |number| {
-        let (length, after) = rest.split_first_chunk::<LENGTH>()?;
-        let length = length
-            .iter()
-            .fold(0, |sum, byte| sum << 8 | usize::from(*byte));
-        let (certificate, after) = after.split_at_checked(length)?;
-        rest = after;
-        if context > 0 {
-            let (length, after) = rest.split_first_chunk::<2>()?;
-            rest = after.get(usize::from(u16::from_be_bytes(*length))..)?;
-        }
-        Some((number, certificate))
-    })
-}
-
 fn check(code: c_int) -> Result<(), TlsError> {
     match code {
         0 => Ok(()),
@@ -486,15 +466,16 @@ fn check(code: c_int) -> Result<(), TlsError> {
 
 /// What MbedTLS calls for each certificate of a chain that it verifies.
 unsafe extern "C" fn judge(
-    nothing: *mut c_void,
+    _: *mut c_void,
     certificate: *mut sys::mbedtls_x509_crt,
-    depth: c_int,
+    _depth: c_int,
     flags: *mut u32,
 ) -> c_int {
     // SAFETY: MbedTLS passes a certificate that it parsed, and the flags that it found for it, which
     // nobody else uses meanwhile (library/x509_crt.c, x509_crt_merge_flags_with_cb, v3.6.5).
     unsafe {
-        authority::verify(nothing, certificate, depth, flags);
-        clock::verify(nothing, certificate, depth, flags)
+        authority::verify(&*certificate, &mut *flags);
+        clock::verify(&*certificate, &mut *flags);
     }
+    0
 }

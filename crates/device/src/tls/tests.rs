@@ -96,6 +96,16 @@ struct Scene<'a> {
     is_floor: bool,
 }
 
+/// What connects to the good server.
+fn client(bundle: &Bundle) -> Client<'_> {
+    Client {
+        library: library(),
+        credentials: bundle.at(NOW).unwrap(),
+        server_name: "broker.test",
+        unix_s: NOW,
+    }
+}
+
 const GOOD: Scene<'static> = Scene {
     server_chain: ROOT,
     server_name: "broker.test",
@@ -272,12 +282,7 @@ fn what_speaks_no_tls_is_told_from_a_broken_connection() {
         let _alone = alone();
         let (here, mut there) = pipe(4096);
         let bundle = bundle(ROOT);
-        let client = Client {
-            library: library(),
-            credentials: bundle.at(NOW).unwrap(),
-            server_name: "broker.test",
-            unix_s: NOW,
-        };
+        let client = client(&bundle);
         let mut resumption = Resumption::new();
         let server = async move {
             there.write(answer).await.unwrap();
@@ -310,12 +315,7 @@ fn a_flush_or_a_read_that_is_dropped_loses_nothing() {
     let _alone = alone();
     let (here, mut there) = pipe(7);
     let bundle = bundle(ROOT);
-    let client = Client {
-        library: library(),
-        credentials: bundle.at(NOW).unwrap(),
-        server_name: "broker.test",
-        unix_s: NOW,
-    };
+    let client = client(&bundle);
     let mut resumption = Resumption::new();
     let (received, ()) = run(join(
         async {
@@ -365,12 +365,7 @@ fn records_of_any_length_come_in() {
     for (version, room) in [(TlsVersion::Tls12, 100), (TlsVersion::Tls13, 65_536)] {
         let (here, mut there) = pipe(room);
         let bundle = bundle(ROOT);
-        let client = Client {
-            library: library(),
-            credentials: bundle.at(NOW).unwrap(),
-            server_name: "broker.test",
-            unix_s: NOW,
-        };
+        let client = client(&bundle);
         let mut resumption = Resumption::new();
         // The longest that there may be is 16 KiB.
         let lengths = [1, 970, 1024, 1500, 8192, 3, 16_384, 20_000, 5];

@@ -1,4 +1,4 @@
-//! What a guard reads of the messages of a handshake.
+//! What is read of the messages of a handshake: by the guard, and to say what is wrong with certificates.
 
 use alloc::vec::Vec;
 
@@ -158,6 +158,29 @@ impl KeyExchange {
             signature: body.number()?,
         }))
     }
+}
+
+/// The certificates in a message, numbered from 1, as far as it is whole: type, length, a context in
+/// TLS 1.3, then the list (RFC 5246, 7.4.2; RFC 8446, 4.4.2, with extensions after each).
+pub(in crate::tls) fn certificates_of(
+    message: &[u8],
+    context: usize,
+) -> impl Iterator<Item = (u8, &[u8])> {
+    const LENGTH: usize = 3;
+    let mut rest = message.get(1 + LENGTH + context + LENGTH..).unwrap_or(&[]);
+    (1..=u8::MAX).map_while(move |number| {
+        let (length, after) = rest.split_first_chunk::<LENGTH>()?;
+        let length = length
+            .iter()
+            .fold(0, |sum, byte| sum << 8 | usize::from(*byte));
+        let (certificate, after) = after.split_at_checked(length)?;
+        rest = after;
+        if context > 0 {
+            let (length, after) = rest.split_first_chunk::<2>()?;
+            rest = after.get(usize::from(u16::from_be_bytes(*length))..)?;
+        }
+        Some((number, certificate))
+    })
 }
 
 /// What is yet to be read.

@@ -10,9 +10,9 @@ use rustls::crypto::ring::kx_group::SECP384R1;
 
 use super::pipe::pipe;
 use super::server::{Options, Server};
-use super::{NOW, ROOT, alone, bundle, library};
+use super::{ROOT, alone, bundle, client};
 use crate::testing::run;
-use crate::tls::{Client, Resumption, Stream, TlsError, Violation};
+use crate::tls::{Resumption, Stream, TlsError, Violation};
 
 #[test]
 fn a_server_that_wants_another_group_is_talked_to() {
@@ -27,12 +27,7 @@ fn a_server_that_wants_another_group_is_talked_to() {
         // The second time with a ticket.
         let resumes = room == 1;
         let (here, mut there) = pipe(room);
-        let client = Client {
-            library: library(),
-            credentials: bundle.at(NOW).unwrap(),
-            server_name: "broker.test",
-            unix_s: NOW,
-        };
+        let client = client(&bundle);
         run(join(
             async {
                 let stream = Stream::connect(here, client, &mut resumption).await;
@@ -64,12 +59,7 @@ fn answered_with(answer: Vec<u8>) -> (TlsError, Option<u8>) {
     let _alone = alone();
     let (here, mut there) = pipe(65_536);
     let bundle = bundle(ROOT);
-    let client = Client {
-        library: library(),
-        credentials: bundle.at(NOW).unwrap(),
-        server_name: "broker.test",
-        unix_s: NOW,
-    };
+    let client = client(&bundle);
     let mut resumption = Resumption::new();
     let device = async {
         let stream = Stream::connect(here, client, &mut resumption).await;
