@@ -9,7 +9,6 @@ import queue
 import re
 import secrets
 import socket
-import subprocess
 import threading
 import time
 import unittest
@@ -158,6 +157,9 @@ class Relay:
 class Board(device.Device):
     """A provisioned simulated device that knows the server."""
 
+    life = '600s'
+    networks = (NETWORK,)
+
     def __init__(self, folder, serial, port, name, ca):
         self.folder, self.serial = Path(folder), serial
         self.flash = self.folder / f'{serial}.bin'
@@ -180,17 +182,6 @@ class Board(device.Device):
         (self.files / 'settings.json').write_text(json.dumps(self.settings))
         device.esptb('image', '--spiffs', str(self.files), '--wifi', NETWORK, '--out', str(self.flash),
                      cwd=self.folder)
-
-    def boot(self, *arguments):
-        command = [device.ESPTB, 'simulate', '--flash', str(self.flash), '--headless', '--color', 'never',
-                   '--for', '600s', '--wifi', NETWORK]
-        self.process = subprocess.Popen([*command, *arguments], stdout=subprocess.PIPE,
-                                        stderr=subprocess.STDOUT, text=True, cwd=self.folder)
-        self.lines, self.console = [], queue.SimpleQueue()
-        self.reader = threading.Thread(target=self._read)
-        self.reader.start()
-        return self
-
 
     def wait_for(self, pattern):
         """Reads its console up to a line that matches, as long as there is patience."""

@@ -66,7 +66,7 @@ pub async fn run<P: Platform>(body: Body<P>, tls: tls::Library<'_>) -> RestartRe
         reset: system.reset_reason(),
         provisioned,
     });
-    for error in refused {
+    if let Some(error) = refused {
         context.tell(&Event::SettingsRefused(error));
     }
     if !country_known {

@@ -15,7 +15,7 @@
 //! | `country` | two capital letters (ISO 3166-1): which Wi-Fi channels may be used, until the access point tells | what is allowed everywhere (`01`) |
 //! | `provisioning.security` | 0, 1 or 2 | 2 |
 //! | `provisioning.username` | 1 to 32 bytes; security 2 only | `wifiprov` |
-//! | `provisioning.pop` | at most 64 bytes: the proof of possession; `""` for none, as the C firmware had | made at random by the device, and kept |
+//! | `provisioning.pop` | at most 64 bytes: the proof of possession; `""` for none, as the C firmware had | that of the file `provisioning.pop`, or else made at random by the device, and kept |
 //! | `provisioning.name_prefix` | at most 20 printable ASCII characters | `PROV_` |
 //!
 //! `mqtt://`, without TLS, is refused: the certificate is who the device is, and a server that

@@ -122,6 +122,7 @@ impl Wifi for Station {
         self.associate(credentials, self.air.iter().find(there))
             .await
     }
+
     async fn leave(&self) {
         self.joined.take();
         ethernet::plug(false);

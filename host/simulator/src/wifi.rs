@@ -86,9 +86,7 @@ impl WifiAir {
             .max_by_key(|network| network.seen.rssi)
             .cloned()
     }
-}
 
-impl WifiAir {
     fn find_at(&self, wanted: &WifiCredentials, place: Place) -> Option<Network> {
         let networks = self.0.borrow();
         let there = |seen: &AccessPoint| {

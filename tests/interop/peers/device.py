@@ -35,6 +35,9 @@ def desk():
 class Device:
     """A blank device with this session security; `boot` it, and `stop` it in the end."""
 
+    life = LIFE
+    networks = ((NETWORK + b':' + PASSPHRASE).decode(), OPEN_NETWORK.decode())
+
     def __init__(self, desk_path, name, security, nvs=None, proof=PROOF, image=()):
         self.folder = Path(desk_path)
         self.flash = self.folder / f'{name}.bin'
@@ -52,8 +55,9 @@ class Device:
 
     def boot(self, *arguments):
         command = [ESPTB, 'simulate', '--flash', str(self.flash), '--headless', '--color', 'never',
-                   '--for', LIFE,
-                   '--wifi', (NETWORK + b':' + PASSPHRASE).decode(), '--wifi', OPEN_NETWORK.decode()]
+                   '--for', self.life]
+        for network in self.networks:
+            command += ['--wifi', network]
         self.process = subprocess.Popen([*command, *arguments], stdout=subprocess.PIPE,
                                         stderr=subprocess.STDOUT, text=True, cwd=self.folder)
         self.lines, self.console = [], queue.SimpleQueue()

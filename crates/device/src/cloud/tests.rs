@@ -1,6 +1,6 @@
 //! Connections with a broker that is played by hand, in no time.
 
-mod broker;
+pub(in crate::cloud) mod broker;
 mod commands;
 mod fake;
 mod large;

@@ -29,15 +29,14 @@ impl File {
         }
     }
 
-    /// All names that it may have, the first that is there counts: that of the C firmware on
-    /// ESP-IDF v5.4.1, and that of its successor on 6.1.
-    #[must_use]
-    pub fn names(self) -> &'static [&'static str] {
-        match self {
-            Self::Certificate => &["device.crt"],
-            Self::Key => &["device.key"],
-            Self::ServerChain => &["server_chain.pem", "root_ca.crt"],
-        }
+    /// All names that it may have, of which the first that is there counts: that of the C firmware
+    /// on ESP-IDF v5.4.1, and that of its successor on 6.1.
+    pub fn names(self) -> impl Iterator<Item = &'static str> {
+        let other = match self {
+            Self::Certificate | Self::Key => None,
+            Self::ServerChain => Some("root_ca.crt"),
+        };
+        core::iter::once(self.name()).chain(other)
     }
 
     /// An error about this file.

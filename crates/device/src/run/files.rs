@@ -20,7 +20,7 @@ use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
 use crate::credentials::{Bundle, CredentialsError, Fault, File, Files};
-use crate::settings::{Proof, ProofOfPossession, Settings, SettingsError};
+use crate::settings::{ProofOfPossession, Settings, SettingsError};
 use crate::storage::{FileError, Storage};
 
 /// The most that `settings.json` may have, in bytes.
@@ -34,35 +34,26 @@ const PROOF_LIMIT: u32 = 64 + 2;
 /// The most that a credentials file may have, in bytes: ten certificates with RSA-4096 keys.
 const CREDENTIALS_LIMIT: u32 = 24 * 1024;
 
-/// What is set, and what was refused of it: the defaults are in its place.
-pub(super) fn settings<F: NorFlash>(storage: &Storage<F>) -> (Settings, Vec<SettingsError>) {
-    let mut refused = Vec::new();
-    let mut settings = match storage.read_file("settings.json", SETTINGS_LIMIT) {
-        Ok(file) => Settings::parse(&file).unwrap_or_else(|error| {
-            refused.push(error);
-            Settings::default()
-        }),
+/// What is set; with an error, the defaults.
+pub(super) fn settings<F: NorFlash>(storage: &Storage<F>) -> (Settings, Option<SettingsError>) {
+    match storage.read_file("settings.json", SETTINGS_LIMIT) {
+        Ok(file) => match Settings::parse(&file) {
+            Ok(settings) => (settings, None),
+            Err(error) => (Settings::default(), Some(error)),
+        },
         // Without a volume there are no certificates either, which tell the same.
         Err(FileError::Missing | FileError::NoVolume | FileError::NoPartition(_)) => {
-            Settings::default()
+            (Settings::default(), None)
         }
-        Err(error) => {
-            refused.push(SettingsError::Unreadable(error));
-            Settings::default()
-        }
-    };
-    if settings.provisioning.pop == Proof::MadeByDevice {
-        match proof(storage) {
-            Ok(Some(proof)) => settings.provisioning.pop = Proof::Given(proof),
-            Ok(None) => {}
-            Err(error) => refused.push(error),
-        }
+        Err(error) => (Settings::default(), Some(SettingsError::Unreadable(error))),
     }
-    (settings, refused)
 }
 
-/// The proof of possession in a file of its own, if there is one.
-fn proof<F: NorFlash>(storage: &Storage<F>) -> Result<Option<ProofOfPossession>, SettingsError> {
+/// The proof of possession in a file of its own, if there is one. For a device whose settings have
+/// none, and read when it is asked for, not at each start.
+pub(super) fn proof<F: NorFlash>(
+    storage: &Storage<F>,
+) -> Result<Option<ProofOfPossession>, SettingsError> {
     match storage.read_file(PROOF, PROOF_LIMIT) {
         Ok(file) => ProofOfPossession::from_file(&file)
             .map(Some)

@@ -9,12 +9,12 @@ use protocomm::qr::{Payload, Transport};
 use protocomm::security::{IvMode, ProofDigest, Salt, SrpVerifier};
 use zeroize::Zeroizing;
 
-use super::joining;
+use super::{files, joining};
 use crate::context::{Context, KeptVerifier};
 use crate::event::Event;
 use crate::platform::{Bluetooth, Observer, Platform, System, Wifi};
 use crate::provisioning::{self, Mailbox, Proven, Service};
-use crate::settings::{Proof, Security};
+use crate::settings::{Proof, ProofOfPossession, Security};
 
 /// How long to wait before a controller that did not start is tried again.
 const PAUSE: Duration = Duration::from_secs(10);
@@ -98,12 +98,13 @@ fn proof<P: Platform>(context: &Context<'_, P>) -> Option<Zeroizing<String>> {
     match &settings.pop {
         _ if settings.security == Security::None => None,
         Proof::None => None,
-        Proof::Given(given) => {
-            // Settings are JSON, so this is text.
-            let text = core::str::from_utf8(given.expose()).unwrap_or_default();
-            Some(Zeroizing::new(text.into()))
-        }
+        Proof::Given(given) => Some(text(given)),
         Proof::MadeByDevice => {
+            match files::proof(context.storage) {
+                Ok(Some(given)) => return Some(text(&given)),
+                Ok(None) => {}
+                Err(error) => context.tell(&Event::SettingsRefused(error)),
+            }
             match context.storage.proof_of_possession() {
                 Ok(Some(kept)) => return Some(kept),
                 Ok(None) => {}
@@ -121,6 +122,15 @@ fn proof<P: Platform>(context: &Context<'_, P>) -> Option<Zeroizing<String>> {
             Some(made)
         }
     }
+}
+
+/// A proof of a file, which was looked at to be text.
+fn text(proof: &ProofOfPossession) -> Zeroizing<String> {
+    Zeroizing::new(
+        core::str::from_utf8(proof.expose())
+            .unwrap_or_default()
+            .into(),
+    )
 }
 
 fn security<P: Platform>(context: &Context<'_, P>, proof: &str) -> protocomm::security::Security {

@@ -45,7 +45,8 @@ impl ProofOfPossession {
 /// Whether a client has to prove that it possesses the device, and by what.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Proof {
-    /// By a secret that the device makes at random and keeps.
+    /// By the secret in `provisioning.pop`, if there is that file; or else by one that the device
+    /// makes at random and keeps.
     MadeByDevice,
     /// By this secret.
     Given(ProofOfPossession),

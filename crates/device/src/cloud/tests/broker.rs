@@ -29,6 +29,19 @@ pub(super) struct Broker {
     pub(super) acknowledgements: usize,
 }
 
+/// A packet (MQTT 5.0, 2.1): its first byte, the length of what follows, and that.
+pub(in crate::cloud) fn packet(first: u8, body: &[u8]) -> Vec<u8> {
+    let mut packet = vec![first];
+    let mut length = body.len();
+    while length > 127 {
+        packet.push(length as u8 | 0x80);
+        length >>= 7;
+    }
+    packet.push(length as u8);
+    packet.extend(body);
+    packet
+}
+
 impl Broker {
     pub(super) fn new(end: End) -> Self {
         Self {
@@ -72,14 +85,7 @@ impl Broker {
 
     /// Sends a packet. Returns its length.
     pub(super) async fn send(&mut self, first: u8, body: &[u8]) -> usize {
-        let mut packet = vec![first];
-        let mut length = body.len();
-        while length > 127 {
-            packet.push(length as u8 | 0x80);
-            length >>= 7;
-        }
-        packet.push(length as u8);
-        packet.extend(body);
+        let packet = packet(first, body);
         self.end.write_all(&packet).await.unwrap();
         packet.len()
     }

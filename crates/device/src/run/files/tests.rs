@@ -4,6 +4,7 @@ use alloc::vec;
 use esp_nvs::mem_flash::MemFlash;
 
 use super::*;
+use crate::settings::Proof;
 
 const SIZE: u32 = 0x40000;
 const OFFSET: u32 = 0x10000;
@@ -32,9 +33,15 @@ fn given(proof: &[u8]) -> Proof {
 #[test]
 fn the_proof_may_have_a_file_of_its_own_and_settings_come_first() {
     let of = |files: &[(&str, &[u8])]| {
-        let (settings, refused) = settings(&storage(files));
-        let refused: Vec<_> = refused.iter().map(ToString::to_string).collect();
-        (settings.provisioning.pop, refused)
+        let storage = storage(files);
+        let (settings, refused) = settings(&storage);
+        assert_eq!(refused, None);
+        let set = settings.provisioning.pop;
+        match proof(&storage) {
+            _ if set != Proof::MadeByDevice => (set, vec![]),
+            Ok(file) => (file.map_or(set, Proof::Given), vec![]),
+            Err(error) => (set, vec![error.to_string()]),
+        }
     };
     assert_eq!(of(&[]), (Proof::MadeByDevice, vec![]));
     let file = ("provisioning.pop", &b"from a file\n"[..]);

@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::{Result, bail};
 use clap::Args;
 use device::clock::Date;
-use device::credentials::{Bundle, Files};
+use device::credentials::{Bundle, File, Files};
 use rand::rand_core::UnwrapErr;
 use rand::rngs::SysRng;
 
@@ -58,9 +58,10 @@ pub(super) fn run(cmd: &Cmd) -> Result<()> {
 pub(crate) fn check(folder: &Path) -> Result<String> {
     let read = |name| files::read(&folder.join(name));
     let (certificate, key) = (read("device.crt")?, read("device.key")?);
-    let names = device::credentials::File::ServerChain.names();
-    let there = names.iter().find(|name| folder.join(name).exists());
-    let server_chain = read(there.unwrap_or(&names[0]))?;
+    let there = File::ServerChain
+        .names()
+        .find(|name| folder.join(name).exists());
+    let server_chain = read(there.unwrap_or(File::ServerChain.name()))?;
     let files = Files {
         certificate: &certificate,
         key: &key,

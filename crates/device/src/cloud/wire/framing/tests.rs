@@ -4,6 +4,8 @@ use super::*;
 use alloc::vec;
 use alloc::vec::Vec;
 
+use crate::cloud::tests::broker::packet;
+
 const MOST: u32 = 200;
 
 /// Gives a stream to a library that takes `at_once` bytes at a time, read `at_once` at a time.
@@ -42,18 +44,6 @@ fn run_in_pieces(stream: &[u8], mut size: impl FnMut() -> usize) -> (Vec<u8>, Ve
             }
         }
     }
-}
-
-fn packet(first: u8, body: &[u8]) -> Vec<u8> {
-    let mut packet = vec![first];
-    let mut length = body.len();
-    while length > 127 {
-        packet.push(length as u8 | 0x80);
-        length >>= 7;
-    }
-    packet.push(length as u8);
-    packet.extend(body);
-    packet
 }
 
 fn publish(first: u8, topic: &str, id: &[u8], rest: usize) -> Vec<u8> {
