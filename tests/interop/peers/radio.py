@@ -41,6 +41,28 @@ class FragmentingController(Controller):
             self.send_hci_packet(hci.HCI_AclDataPacket(link.handle, boundary, 0, len(piece), piece))
 
 
+def keep_latest_client(sink):
+    """Lets a controller answer its latest client, although the one before ends only now.
+
+    Bumble 0.0.236 forgets whom it answers at the end of any connection. A program that closes one
+    and opens the next may be noticed in the other order, and then never got an answer.
+    """
+
+    class LatestClient(type(sink)):
+        client = None
+
+        @property
+        def transport(self):
+            return self.client
+
+        @transport.setter
+        def transport(self, client):
+            if client or self.client is None or self.client.is_closing():
+                self.client = client
+
+    sink.__class__ = LatestClient
+
+
 class Radio:
     """The two controllers: one lent to the device over TCP, one for a host in this process."""
 
@@ -69,6 +91,7 @@ class Radio:
         # Accepted sockets inherit it. Without it each packet waits 40 ms for the last one's receipt.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         transport = await open_tcp_server_transport_with_socket(listener)
+        keep_latest_client(transport.sink)
         self.transports.append(transport)
         self.controller(number, transport.source, transport.sink)
         return listener.getsockname()[1]
