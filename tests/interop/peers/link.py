@@ -142,30 +142,31 @@ class Http:
 
     def __init__(self, port):
         self.connection = http.client.HTTPConnection('127.0.0.1', port, timeout=30)
-        self.cookie = None
+        self.cookie, self.clients = None, 0
 
     async def connect(self, _mtu=None):
         pass
 
-    def _post(self, endpoint, request):
+    def _post(self, asking, endpoint, request):
         headers = {'Content-Type': 'application/x-www-form-urlencoded', 'Accept': 'text/plain'}
         if self.cookie:
             headers['Cookie'] = self.cookie
         self.connection.request('POST', f'/{endpoint}', request, headers)
         response = self.connection.getresponse()
         body = response.read()
-        if cookie := response.getheader('Set-Cookie'):
+        # What a client began who is gone by now is not the next one's session.
+        if asking == self.clients and (cookie := response.getheader('Set-Cookie')):
             self.cookie = cookie.split(';')[0]
         if response.status != 200:
             raise Refused(response.status)
         return body
 
     async def exchange(self, endpoint, request):
-        return await asyncio.to_thread(self._post, endpoint, request)
+        return await asyncio.to_thread(self._post, self.clients, endpoint, request)
 
     def forget(self):
         """The next request is a new client's, and gets a session of its own."""
-        self.cookie = None
+        self.cookie, self.clients = None, self.clients + 1
 
     async def close(self):
         self.connection.close()
