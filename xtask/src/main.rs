@@ -7,6 +7,7 @@ mod bogo;
 mod chaos;
 mod checks;
 mod demo;
+mod disk;
 mod esptb;
 mod firmware;
 mod flash;

@@ -9,7 +9,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 
-use crate::{interop, process, terminal};
+use crate::{disk, interop, process, terminal};
 
 /// What the machine is being prepared for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -151,6 +151,7 @@ const COMPONENTS: &[(&str, &str)] = &[("clippy", "cargo-clippy"), ("rustfmt", "r
 ///
 /// Something is missing and cannot be installed from here; the message is the command to run.
 pub(crate) fn run(purpose: Purpose) -> Result<()> {
+    disk::remark(purpose);
     let rust = missing_rust(purpose)?;
     let packages = missing_packages(purpose);
     if rust.is_empty() && packages.is_empty() {
