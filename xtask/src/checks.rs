@@ -1,5 +1,6 @@
 //! `cargo xtask test`: everything that can be checked without a board, as named steps.
 
+mod advisories;
 mod arrows;
 mod bootable;
 mod licences;
@@ -87,6 +88,11 @@ const STEPS: &[Step] = &[
         name: "licences",
         about: "every dependency of all workspaces has a permissive licence",
         run: |_| licences::check().map(Outcome::Noted),
+    },
+    Step {
+        name: "advisories",
+        about: "RustSec knows no fault of a dependency, where cargo-deny and its database are",
+        run: |_| advisories::check(),
     },
     Step {
         name: "mbedtls",
