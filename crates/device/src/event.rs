@@ -346,6 +346,9 @@ pub struct Sample {
     pub heap_free: Option<u32>,
     /// The least heap that was ever free, in bytes.
     pub heap_least: Option<u32>,
+    /// The largest free block of the heap in bytes, in whole blocks of 16: beside what is free, it tells
+    /// how much the heap is in pieces. Only where [`vitals`](Self::vitals) has it.
+    pub heap_largest: Option<u32>,
     /// Which of the device's own measurements the server is told.
     pub vitals: Vitals,
 }

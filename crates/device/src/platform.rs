@@ -10,6 +10,7 @@
 
 pub mod dht;
 pub mod h4;
+mod heap;
 pub mod light;
 mod system;
 mod wifi;
@@ -22,6 +23,7 @@ use embedded_storage::nor_flash::NorFlash;
 
 use crate::provisioning::Mailbox;
 
+pub use heap::largest_free_block;
 pub use protocomm::qr;
 pub use system::{Entropy, Heap, Identity, Observer, ResetReason, System};
 pub use wifi::{

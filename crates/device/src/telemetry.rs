@@ -27,6 +27,8 @@ struct Packed {
     temperature: i16,
     humidity: u16,
     chip_temperature: i16,
+    /// In blocks of 16 bytes.
+    heap_largest: u16,
     rssi: i8,
     vitals: Vitals,
 }
@@ -43,6 +45,9 @@ impl From<Sample> for Packed {
             temperature: sample.temperature_decicelsius.unwrap_or(i16::MIN),
             humidity: sample.humidity_permille.unwrap_or(u16::MAX),
             chip_temperature: sample.chip_temperature_decicelsius.unwrap_or(i16::MIN),
+            heap_largest: sample
+                .heap_largest
+                .map_or(u16::MAX, |bytes| (bytes / 16).min(0xFFFE) as u16),
             rssi: sample.rssi_dbm.unwrap_or(i8::MIN),
             vitals: sample.vitals,
         }
@@ -62,6 +67,8 @@ impl From<Packed> for Sample {
             rssi_dbm: present(packed.rssi, i8::MIN),
             heap_free: present(packed.heap_free, u32::MAX),
             heap_least: present(packed.heap_least, u32::MAX),
+            heap_largest: present(packed.heap_largest, u16::MAX)
+                .map(|blocks| u32::from(blocks) * 16),
             vitals: packed.vitals,
         }
     }
@@ -218,6 +225,7 @@ mod tests {
             rssi_dbm: Some(-127),
             heap_free: Some(0),
             heap_least: Some(u32::MAX - 1),
+            heap_largest: Some(0xFFFE * 16),
             vitals: Vitals::ALL,
         };
         for sample in [full, Sample::default()] {

@@ -7,6 +7,7 @@ use core::{
 };
 
 use critical_section::Mutex;
+use device::platform::largest_free_block;
 use embedded_alloc::LlffHeap;
 
 /// Bytes of heap: no more than an ESP32-C3 leaves beside its radios. The firmware claims 168 KiB
@@ -25,11 +26,14 @@ static MEMORY: Memory = Memory(UnsafeCell::new(MaybeUninit::uninit()));
 pub(super) static HEAP: Counted = Counted {
     heap: LlffHeap::empty(),
     peaks: Mutex::new(Cell::new(Peaks { boot: 0, phase: 0 })),
+    probing: Mutex::new(Cell::new(false)),
 };
 
 pub(super) struct Counted {
     heap: LlffHeap,
     peaks: Mutex<Cell<Peaks>>,
+    /// Whether the present allocations only ask how much there is.
+    probing: Mutex<Cell<bool>>,
 }
 
 /// The most bytes ever in use.
@@ -48,6 +52,9 @@ unsafe impl GlobalAlloc for Counted {
         let memory = unsafe { self.heap.alloc(layout) };
         let used = self.heap.used();
         critical_section::with(|cs| {
+            if self.probing.borrow(cs).get() {
+                return;
+            }
             let peaks = self.peaks.borrow(cs);
             let Peaks { boot, phase } = peaks.get();
             peaks.set(Peaks {
@@ -73,6 +80,21 @@ pub(super) fn claim() {
 /// Bytes in use.
 pub(crate) fn used() -> usize {
     HEAP.heap.used()
+}
+
+/// The largest free block, in bytes.
+pub(crate) fn largest() -> u32 {
+    critical_section::with(|cs| {
+        HEAP.probing.borrow(cs).set(true);
+        let largest = largest_free_block(left(used()));
+        HEAP.probing.borrow(cs).set(false);
+        largest
+    })
+}
+
+/// How many bytes are left beside those.
+pub(crate) fn left(used: usize) -> u32 {
+    u32::try_from(SIZE.saturating_sub(used)).unwrap_or(u32::MAX)
 }
 
 /// The most bytes in use since boot.

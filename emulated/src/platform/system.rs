@@ -57,11 +57,14 @@ impl System for Machine {
     }
 
     fn heap(&self) -> Option<Heap> {
-        let left = |used: usize| u32::try_from(heap::SIZE.saturating_sub(used)).unwrap_or(u32::MAX);
         Some(Heap {
-            free: left(heap::used()),
-            least: left(heap::peak()),
+            free: heap::left(heap::used()),
+            least: heap::left(heap::peak()),
         })
+    }
+
+    fn heap_largest(&self) -> Option<u32> {
+        Some(heap::largest())
     }
 
     fn chip_temperature_decicelsius(&self) -> Option<i16> {

@@ -20,7 +20,7 @@ use esp_hal::time::Instant;
 use esp_println::Printer;
 use log::{LevelFilter, Log, Metadata, Record};
 
-use super::{light, system};
+use super::{heap, light};
 
 /// Milliseconds since boot, also before there is a scheduler.
 pub(crate) fn uptime_ms() -> u64 {
@@ -49,7 +49,7 @@ pub(crate) struct Console;
 impl Observer for Console {
     fn notice(&self, uptime_ms: u64, event: &Event) {
         let name = event.name();
-        let heap = system::heap();
+        let heap = heap::left();
         let (free, least) = (heap.free, heap.least);
         match event {
             // It tells the free heap itself.

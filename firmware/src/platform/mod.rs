@@ -19,6 +19,7 @@ pub(crate) mod sensor;
 pub(crate) mod thermometer;
 
 mod console;
+mod heap;
 pub(crate) mod light;
 mod network;
 mod panic;

@@ -14,6 +14,7 @@ use esp_hal::{
     timer::timg::{MwdtStage, Wdt},
 };
 
+use super::heap;
 use super::panic::Retained;
 use super::random::{self, Random};
 use super::thermometer::{self, Thermometer};
@@ -46,16 +47,6 @@ pub(crate) struct Soc {
     thermometer: Thermometer,
     button: Mutex<NoopRawMutex, Button>,
     reset: ResetReason,
-}
-
-/// The memory that the allocator has left.
-pub(crate) fn heap() -> Heap {
-    let stats = esp_alloc::HEAP.stats();
-    let left = |used: usize| u32::try_from(stats.size.saturating_sub(used)).unwrap_or(u32::MAX);
-    Heap {
-        free: left(stats.current_usage),
-        least: left(stats.max_usage),
-    }
 }
 
 impl Soc {
@@ -169,7 +160,11 @@ impl System for Soc {
     }
 
     fn heap(&self) -> Option<Heap> {
-        Some(heap())
+        Some(heap::left())
+    }
+
+    fn heap_largest(&self) -> Option<u32> {
+        Some(heap::largest())
     }
 
     fn chip_temperature_decicelsius(&self) -> Option<i16> {

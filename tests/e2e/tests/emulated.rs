@@ -209,6 +209,12 @@ fn two_lives_with_the_local_server() {
         keep_to(&[P256_HANDSHAKE, RESUMPTION, MESSAGE], &second);
         let latest = server.latest("SN-000101").await.expect("telemetry");
         assert!(latest.contains_key("temperature"), "{latest:?}");
+        let [free, largest] = ["heap_free", "heap_largest"].map(|key| {
+            let value = serde_json::to_value(&latest[key].value).expect("JSON");
+            value.as_u64().expect("a number of bytes")
+        });
+        // In pieces, and not into crumbs.
+        assert!(free / 4 < largest && largest <= free, "{largest} of {free}");
     });
 }
 

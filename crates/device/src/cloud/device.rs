@@ -37,6 +37,8 @@ pub(super) trait Device {
     fn rssi_dbm(&self) -> Option<i8>;
     /// Free heap.
     fn heap(&self) -> Option<Heap>;
+    /// The largest free block of the heap.
+    fn heap_largest(&self) -> Option<u32>;
 }
 
 impl<P: Platform> Device for Context<'_, P> {
@@ -94,5 +96,9 @@ impl<P: Platform> Device for Context<'_, P> {
 
     fn heap(&self) -> Option<Heap> {
         self.system.heap()
+    }
+
+    fn heap_largest(&self) -> Option<u32> {
+        self.system.heap_largest()
     }
 }

@@ -222,7 +222,7 @@ impl Answer {
         let heap = device.heap();
         let uptime_ms = device.uptime_ms();
         let int = |value: u64| Value::Int(i64::try_from(value).unwrap_or(i64::MAX));
-        let values: heapless::Vec<(&str, Value<'_>), 12> = [
+        let values: heapless::Vec<(&str, Value<'_>), 13> = [
             ("ok", Some(true.into())),
             ("uptime_ms", Some(int(uptime_ms))),
             ("time_ms", device.stamp(uptime_ms).map(int)),
@@ -235,6 +235,7 @@ impl Answer {
             ),
             ("heap_free", heap.map(|heap| heap.free.into())),
             ("heap_least", heap.map(|heap| heap.least.into())),
+            ("heap_largest", device.heap_largest().map(Value::from)),
             ("chip", Some(identity.chip.into())),
             ("firmware_version", Some(identity.firmware_version.into())),
             ("reset_reason", Some(device.reset_reason().name().into())),

@@ -258,6 +258,13 @@ fn values(sample: &Sample, vitals: Vitals, dropped: Option<u32>) -> Values<'stat
                 .filter(|_| among(Vitals::HEAP_LEAST))
                 .map(number),
         ),
+        (
+            "heap_largest",
+            sample
+                .heap_largest
+                .filter(|_| among(Vitals::HEAP_LARGEST))
+                .map(number),
+        ),
         ("uptime_ms", counters.then_some(Value::Int(uptime_ms))),
         ("dropped", dropped.map(number)),
     ]

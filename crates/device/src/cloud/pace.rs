@@ -40,7 +40,7 @@ const READINGS: u32 = 2;
 /// Samples for which a message of telemetry has room in any case.
 const SAMPLES_OF_A_MESSAGE: u32 = 25;
 /// Values of the vitals.
-const VITALS: u32 = 6;
+const VITALS: u32 = 7;
 
 /// Between two telemetry messages: a live sample every second is never late.
 const PAUSE: Duration = Duration::from_millis(900);

@@ -136,7 +136,7 @@ fn a_connection_introduces_the_device_and_sends_live_samples() {
         assert_eq!(sample.topic, "v1/devices/me/telemetry");
         assert_eq!(
             sample.payload,
-            r#"[{"ts":1800000007000,"values":{"temperature":-0.5,"humidity":45.1,"rssi":-60,"heap_free":123456,"uptime_ms":7000,"dropped":0}}]"#
+            r#"[{"ts":1800000007000,"values":{"temperature":-0.5,"humidity":45.1,"rssi":-60,"heap_free":123456,"heap_largest":65536,"uptime_ms":7000,"dropped":0}}]"#
         );
         assert_eq!(device.queue.len(), 1, "not before it is acknowledged");
         broker.acknowledge(&sample, SUCCESS).await;
@@ -215,7 +215,7 @@ fn calls_are_answered() {
         for (call, reply) in [
             (
                 r#"{"method":"getStatus","params":{}}"#,
-                r#"{"ok":true,"uptime_ms":5000,"time_ms":1800000005000,"telemetry_interval_ms":1000,"backlog":0,"dropped":0,"rssi":-61,"chip":"host","firmware_version":"1.2.3","reset_reason":"power-on"}"#,
+                r#"{"ok":true,"uptime_ms":5000,"time_ms":1800000005000,"telemetry_interval_ms":1000,"backlog":0,"dropped":0,"rssi":-61,"heap_largest":65536,"chip":"host","firmware_version":"1.2.3","reset_reason":"power-on"}"#,
             ),
             (
                 r#"{"method":"setInterval","params":{"ms":250}}"#,

@@ -110,6 +110,13 @@ pub trait System {
     /// Free bytes of heap, and the least there ever were; none where that is not known.
     fn heap(&self) -> Option<Heap>;
 
+    /// The largest free block of the heap in bytes, as [`largest_free_block`](super::largest_free_block)
+    /// finds it; none where the heap has no end, or nobody knows. It is asked for when the server is
+    /// told, for to find it costs more than to read a counter.
+    fn heap_largest(&self) -> Option<u32> {
+        None
+    }
+
     /// The chip's own temperature in tenths of a degree Celsius, where it has a sensor.
     fn chip_temperature_decicelsius(&self) -> Option<i16>;
 

@@ -9,7 +9,7 @@ use crate::context::Context;
 use crate::event::{Event, Sample};
 use crate::lifecycle::State;
 use crate::platform::{Platform, Reading, Sensor, SensorError, System, Wifi};
-use crate::telemetry::VitalsSchedule;
+use crate::telemetry::{Vitals, VitalsSchedule};
 
 /// How long a sensor may take after power-on to have something to say (DHT22: two seconds).
 const SETTLING_MS: u64 = 2_000;
@@ -48,6 +48,9 @@ pub(super) async fn sample_steadily<P: Platform>(
         }
         let mut sample = sample(context, uptime_ms, reading.ok());
         sample.vitals = schedule.choose(&sample, context.settings.vitals_interval_s);
+        if sample.vitals.contains(Vitals::HEAP_LARGEST) {
+            sample.heap_largest = context.system.heap_largest();
+        }
         let evicted = context.queue.push(sample);
         context.tell(&Event::Sampled(sample));
         if evicted {

@@ -22,8 +22,10 @@ impl Vitals {
     pub const HEAP_LEAST: Self = Self(8);
     /// The time since boot, and how many samples were dropped.
     pub const COUNTERS: Self = Self(16);
+    /// The largest free block of the heap.
+    pub const HEAP_LARGEST: Self = Self(32);
     /// All of them.
-    pub const ALL: Self = Self(31);
+    pub const ALL: Self = Self(63);
 
     /// Whether all of `other` are among these.
     #[must_use]

@@ -9,7 +9,7 @@ import { api, ago, by, node, path } from "/tools.js";
 const LISTED = 300; // devices drawn at once; the filter finds the others
 const UNITS = {
   temperature: "°C", chip_temperature: "°C", humidity: "%", pressure: "hPa", battery: "%",
-  rssi: "dBm", voltage: "V", heap_free: "B", heap_least: "B",
+  rssi: "dBm", voltage: "V", heap_free: "B", heap_least: "B", heap_largest: "B",
 };
 
 const devices = new Map();

@@ -48,6 +48,7 @@ impl Fake {
             humidity_permille: Some(451),
             rssi_dbm: Some(-60),
             heap_free: Some(123_456),
+            heap_largest: Some(65_536),
             vitals: self.vitals.get(),
             ..Sample::default()
         });
@@ -121,5 +122,8 @@ impl Device for Fake {
     }
     fn heap(&self) -> Option<Heap> {
         None
+    }
+    fn heap_largest(&self) -> Option<u32> {
+        Some(65_536)
     }
 }

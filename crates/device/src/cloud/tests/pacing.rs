@@ -125,19 +125,19 @@ fn the_limit_is_a_client_attribute_with_its_cost() {
         );
         assert_eq!(
             learn(r#"{"telemetryDataPoints":"600:600,60:60"}"#).await,
-            r#"{"telemetry_limit":"60 data points in 60 s: too few for a sample each 1000 ms, the oldest are dropped once the queue is full; set telemetryIntervalMs to 2500 or more, or raise the limit"}"#
+            r#"{"telemetry_limit":"60 data points in 60 s: too few for a sample each 1000 ms, the oldest are dropped once the queue is full; set telemetryIntervalMs to 2554 or more, or raise the limit"}"#
         );
         // The interval is part of what it costs.
         broker
             .tell(
                 "v1/devices/me/attributes",
-                r#"{"telemetryIntervalMs":2500}"#,
+                r#"{"telemetryIntervalMs":2600}"#,
             )
             .await;
         let told = broker.published().await.unwrap();
         assert_eq!(
             told.payload,
-            r#"{"telemetry_interval_ms":2500,"telemetry_limit":"60 data points in 60 s: enough for a sample each 2500 ms"}"#
+            r#"{"telemetry_interval_ms":2600,"telemetry_limit":"60 data points in 60 s: enough for a sample each 2600 ms"}"#
         );
     });
 }
