@@ -7,7 +7,7 @@ use critical_section::{CriticalSection, Mutex};
 use embassy_time_driver::{Driver, TICK_HZ};
 use embassy_time_queue_utils::Queue;
 
-use super::Register;
+use super::{Register, watchdog};
 
 const _: () = assert!(TICK_HZ == 10_000_000, "the clock's rate is given");
 
@@ -54,7 +54,9 @@ impl Clock {
     /// Wakes whose time has come, and sets the alarm for the next. An alarm that lies in the past
     /// interrupts at once.
     fn wake(&self, cs: CriticalSection<'_>) {
+        watchdog::look(cs, self.now());
         let next = self.sleepers.borrow_ref_mut(cs).next_expiration(self.now());
+        let next = next.min(watchdog::deadline(cs));
         // In between, no alarm that is too early.
         COMPARE_HIGH.write(u32::MAX);
         COMPARE_LOW.write(next as u32);

@@ -24,6 +24,7 @@ pub(crate) mod serial;
 pub(crate) mod stack;
 pub(crate) mod uart;
 mod virtio;
+pub(crate) mod watchdog;
 
 use register::Register;
 

@@ -8,6 +8,7 @@ use core::cell::Cell;
 use core::hint::black_box;
 
 use critical_section::Mutex;
+use device::platform::ResetReason;
 use device::retained;
 use embassy_time::Instant;
 
@@ -21,6 +22,8 @@ const RESET: u32 = 0x7777;
 
 /// Says that the memory below was written by [`restart`]: after power-on it is zero.
 const WRITTEN: u32 = 0x9e57_a47e;
+/// The same by [`bite`].
+const BITTEN: u32 = 0xb177_e49d;
 
 /// What a restart leaves behind.
 #[derive(Clone, Copy)]
@@ -58,7 +61,7 @@ impl retained::Memory for Retained {
 
 /// Milliseconds between 1970 UTC and this life's boot, once known.
 static EPOCH: Mutex<Cell<Option<u64>>> = Mutex::new(Cell::new(None));
-static RESTARTED: Mutex<Cell<bool>> = Mutex::new(Cell::new(false));
+static WHY: Mutex<Cell<ResetReason>> = Mutex::new(Cell::new(ResetReason::PowerOn));
 
 /// Finds out whether this is a restart.
 pub(super) fn look_back() {
@@ -71,18 +74,21 @@ pub(super) fn look_back() {
             unix_ms: 0,
         })
     };
-    if remembered.mark == WRITTEN {
-        critical_section::with(|cs| {
-            RESTARTED.borrow(cs).set(true);
-            let epoch = (remembered.unix_ms != 0).then_some(remembered.unix_ms);
-            EPOCH.borrow(cs).set(epoch);
-        });
-    }
+    let why = match remembered.mark {
+        WRITTEN => ResetReason::Software,
+        BITTEN => ResetReason::Watchdog,
+        _ => return,
+    };
+    critical_section::with(|cs| {
+        WHY.borrow(cs).set(why);
+        let epoch = (remembered.unix_ms != 0).then_some(remembered.unix_ms);
+        EPOCH.borrow(cs).set(epoch);
+    });
 }
 
-/// Whether the device restarted itself, rather than power came on.
-pub(crate) fn restarted() -> bool {
-    critical_section::with(|cs| RESTARTED.borrow(cs).get())
+/// Why the machine started: the device restarted itself, the watchdog bit, or power came on.
+pub(crate) fn cause() -> ResetReason {
+    critical_section::with(|cs| WHY.borrow(cs).get())
 }
 
 /// Milliseconds since 1970 UTC, once set since power-on.
@@ -99,8 +105,17 @@ pub(crate) fn set_unix_ms(unix_ms: u64) {
 
 /// Starts the machine again.
 pub(crate) fn restart() -> ! {
+    start_again(WRITTEN)
+}
+
+/// What the watchdog does.
+pub(super) fn bite() -> ! {
+    start_again(BITTEN)
+}
+
+fn start_again(mark: u32) -> ! {
     let remembered = Remembered {
-        mark: WRITTEN,
+        mark,
         unix_ms: unix_ms().unwrap_or(0),
     };
     // SAFETY: nothing else touches it, and the machine restarts before it is read.

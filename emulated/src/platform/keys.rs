@@ -6,6 +6,7 @@
 //! | `w` | the access point goes away for a moment |
 //! | `p` | panics |
 //! | `P` | panics with a message that panics when it is formatted |
+//! | `h` | hangs: a poll that never returns, with interrupts served |
 //! | `x` | prints the figures and ends QEMU with exit code 0 |
 
 use embassy_executor::Spawner;
@@ -29,6 +30,9 @@ async fn obey() -> ! {
             b'w' => ethernet::plug(false),
             b'p' => panic!("somebody pressed a key"),
             b'P' => panic!("{}", Unspeakable),
+            b'h' => loop {
+                core::hint::spin_loop();
+            },
             b'x' => {
                 figures::print();
                 power::switch_off(0)

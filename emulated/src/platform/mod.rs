@@ -16,7 +16,7 @@ use device::tls::Library;
 use embassy_executor::Spawner;
 use static_cell::StaticCell;
 
-use crate::board::{ethernet::Ethernet, nor::Flash, power};
+use crate::board::{ethernet::Ethernet, nor::Flash, power, watchdog};
 use radio::Source;
 
 /// The types of this body.
@@ -35,7 +35,9 @@ impl Platform for Emulated {
 /// Starts the tasks beneath the device.
 pub(crate) async fn bring_up(spawner: Spawner) -> (Body<Emulated>, Library<'static>) {
     console::start_log();
-    let reset = retained::begin(&power::Retained, system::cause(), &console::Console).await;
+    let reset = retained::begin(&power::Retained, power::cause(), &console::Console).await;
+    // From here on, as on a chip: not through the pause after crashes, which nothing can hang.
+    watchdog::feed();
     let card = Ethernet::start();
     let mac = card.mac();
     let stack = network::start(card, spawner);

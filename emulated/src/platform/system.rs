@@ -4,21 +4,12 @@ use device::platform::{Heap, Identity, ResetReason, System};
 use device::retained;
 
 use super::{keys, radio::Source};
-use crate::board::{heap, power};
+use crate::board::{heap, power, watchdog};
 
 /// The emulated machine.
 pub(crate) struct Machine {
     pub(super) reset: ResetReason,
     pub(super) random: Source,
-}
-
-/// Why the machine started, as it says itself. There is no watchdog.
-pub(super) fn cause() -> ResetReason {
-    if power::restarted() {
-        ResetReason::Software
-    } else {
-        ResetReason::PowerOn
-    }
 }
 
 impl System for Machine {
@@ -38,7 +29,9 @@ impl System for Machine {
         &power::Retained
     }
 
-    fn feed_watchdog(&self) {}
+    fn feed_watchdog(&self) {
+        watchdog::feed();
+    }
 
     fn unix_ms(&self) -> Option<u64> {
         power::unix_ms()

@@ -3,6 +3,8 @@
 //! What these show beyond the simulator: that the device lives in heap and stack of a chip's size,
 //! and how many instructions it takes.
 
+use std::time::Duration;
+
 use device::platform::qr;
 use e2e::{
     Desk, EmulatedBoard, EmulatedFlash, Figures, Mosquitto, NETWORK, PASSPHRASE, Phone,
@@ -11,6 +13,7 @@ use e2e::{
 use pki::{Identity, KeyAlgorithm, Profile};
 use provisioner::Outcome;
 use serde_json::json;
+use tokio::time::timeout;
 
 /// A board that is new, and a flash for it.
 struct Blank<'a> {
@@ -341,6 +344,32 @@ fn a_panic_is_recorded_and_told_and_many_make_the_board_pause() {
         }
         // The second crash in a row: the life after it came after a pause.
         assert!(board.names.contains(&"boot.paused".to_owned()));
+        board.switch_off().await;
+    });
+}
+
+/// The watchdog's patience is fifteen seconds of the board's; each takes QEMU a while if it is all computing.
+const HANG_NOTICED: Duration = Duration::from_secs(90);
+
+/// A poll that never returns starves the executor, and with it whoever feeds the watchdog: interrupts go
+/// on and feed nothing.
+#[test]
+fn a_board_that_hangs_is_ended_by_its_watchdog() {
+    emulated(async |desk| {
+        let server = desk.server().await;
+        let identity = desk.pki.device("SN-000109").expect("a certificate");
+        let mut blank = Blank::new(&desk, &identity, 109, server.mqtt_addr().port());
+        blank.flash = EmulatedFlash::provisioned(&desk, &identity, server.mqtt_addr().port());
+        let mut board = blank.power_up().await;
+        board.until("telemetry.acknowledged").await;
+        board.press('h').await;
+        let boot = timeout(HANG_NOTICED, board.until("boot")).await;
+        let boot = boot.expect("the watchdog ends the life that hangs");
+        assert!(boot.contains("watchdog"), "{boot}");
+        board.until("telemetry.acknowledged").await;
+        let attributes = server.client_attributes("SN-000109").await;
+        let told = &attributes.expect("attributes")["reset_reason"];
+        assert_eq!(serde_json::to_value(told).expect("JSON"), "watchdog");
         board.switch_off().await;
     });
 }
