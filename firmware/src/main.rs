@@ -17,6 +17,7 @@ async fn main(spawner: Spawner) {
     let peripherals = esp_hal::init(esp_hal::Config::default().with_cpu_clock(CpuClock::max()));
     board::claim_heap();
     let reset = platform::begin();
-    let (body, tls) = platform::bring_up(board::Board::new(peripherals), reset, spawner);
-    platform::live(body, tls).await
+    let board = board::Board::new(peripherals);
+    let (body, product, tls) = platform::bring_up(board, reset, spawner);
+    platform::live(body, product, tls).await
 }

@@ -11,18 +11,21 @@ use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::Poll;
 
+use climate::{Air, Climate};
 use device::clock::Clock;
 use device::cloud::{Command, speak_in_the_clear};
-use device::context::Context;
-use device::event::{ClockSource, Sample};
+use device::context::{Context, Parts as Shared};
+use device::event::ClockSource;
 use device::settings::{LEAST_INTERVAL_MS, MOST_INTERVAL_MS, Settings};
 use device::storage::Storage;
+use device::telemetry::Sample;
 use embedded_io_async::{ErrorKind, ErrorType, Read, Write};
-use fuzz::body::{Net, Parts, Radio, Sys, Watcher};
+use fuzz::body::{Net, NoSensor, Parts, Radio, Sys, Watcher};
 use fuzz::ram::Ram;
 use fuzz::time::{self, Task};
 use fuzz::{Script, board};
 use libfuzzer_sys::fuzz_target;
+use product::{Card, Faults, Readings};
 
 const TOPICS: [&str; 7] = [
     "v1/devices/me/rpc/request/7",
@@ -113,15 +116,27 @@ fuzz_target!(|data: &[u8]| {
     let clock = Clock::boot();
     clock.set(1_800_000_000_000, ClockSource::Sntp);
     let settings = Settings::default();
-    let context =
-        Context::<Parts>::begin(&radio, &net, &system, &watcher, &storage, settings, clock);
+    let parts = Shared {
+        wifi: &radio,
+        network: &net,
+        system: &system,
+        observer: &watcher,
+        storage: &storage,
+    };
+    let card = Card::of::<Climate<NoSensor>>();
+    let context = Context::<Parts>::begin(parts, card, settings, clock);
+    let air = Air {
+        temperature_decicelsius: Some(215),
+        ..Air::default()
+    };
+    let readings = Readings::of::<Climate<NoSensor>>(&air, &mut Faults::default());
     let mut pushed: u64 = 0;
     let mut push = |count: u8| {
         for _ in 0..count {
             pushed += 1;
             context.queue.push(Sample {
                 uptime_ms: pushed * 1_000,
-                temperature_decicelsius: Some(215),
+                readings,
                 ..Sample::default()
             });
         }

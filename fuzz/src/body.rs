@@ -7,15 +7,17 @@ use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use bt_hci_transport::{PacketToController, PacketToHost, Transport};
+use climate::{Air, Sensor};
 use device::event::Event;
 use device::platform::{
     AccessPoint, AuthMode, Bluetooth, Heap, Identity, JoinError, Network, Observer, Platform,
-    Reading, ResetReason, ScanRequest, Sensor, SensorError, System, Wifi, WifiCredentials,
+    ResetReason, ScanRequest, System, Wifi, WifiCredentials,
 };
 use device::retained;
 use embassy_time::Timer;
 use embedded_io_async::{ErrorType, Read, Write};
 use embedded_nal_async::{AddrType, Dns, TcpConnect};
+use product::Fault;
 use rand_core::TryRng;
 use sntpc::NtpUdpSocket;
 
@@ -33,7 +35,6 @@ impl Platform for Parts {
     type Wifi = Radio;
     type Network = Net;
     type Flash = Ram;
-    type Sensor = NoSensor;
     type System = Sys;
     type Observer = Watcher;
 }
@@ -213,7 +214,6 @@ impl System for Sys {
     fn identity(&self) -> Identity {
         Identity {
             chip: "fuzz",
-            firmware_version: "1.2.3",
             built_at_unix_s: 1_700_000_000,
         }
     }
@@ -289,8 +289,8 @@ impl Observer for Watcher {
 pub struct NoSensor;
 
 impl Sensor for NoSensor {
-    async fn read(&mut self) -> Result<Reading, SensorError> {
-        Err(SensorError::Absent)
+    async fn read(&mut self) -> Result<Air, Fault> {
+        Err(Fault::Absent)
     }
 }
 

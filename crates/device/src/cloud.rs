@@ -66,6 +66,7 @@ use embedded_io_async::{ErrorKind, Read, Write};
 use embedded_nal_async::{AddrType, Dns, TcpConnect};
 use heapless::String;
 use minimq::{Buffers, ConfigBuilder, Session};
+use product::Schema;
 
 use crate::context::Context;
 use crate::credentials::Credentials;
@@ -110,19 +111,13 @@ pub struct CloudSession {
     command: Option<Command>,
 }
 
-impl Default for CloudSession {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl CloudSession {
-    /// Nothing to resume yet.
+    /// Nothing to resume yet. Samples are of these series.
     #[must_use]
-    pub const fn new() -> Self {
+    pub fn new(schema: Schema) -> Self {
         Self {
             resumption: Resumption::new(),
-            pace: Pace::new(),
+            pace: Pace::new(schema.len() as u32),
             command: None,
         }
     }
@@ -263,7 +258,7 @@ pub async fn speak_in_the_clear<P: Platform, IO: Read + Write>(
     name: &str,
     io: IO,
 ) -> Result<Command, CloudError> {
-    let mut pace = Pace::new();
+    let mut pace = Pace::new(context.product.schema.len() as u32);
     match speak(context, name, context.settings.keep_alive_s, io, &mut pace).await {
         Ok(end) => Ok(end),
         Err(Failure::Known(error)) => Err(error),

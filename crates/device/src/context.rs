@@ -8,6 +8,7 @@ use core::cell::{Cell, RefCell};
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 use embassy_sync::signal::Signal;
 use embassy_time::Instant;
+use product::Card;
 use protocomm::device::History;
 use protocomm::security::SrpVerifier;
 use zeroize::Zeroizing;
@@ -31,6 +32,20 @@ pub struct KeptVerifier {
     pub verifier: SrpVerifier,
 }
 
+/// The parts of a body that are shared.
+pub struct Parts<'a, P: Platform> {
+    /// The Wi-Fi station.
+    pub wifi: &'a P::Wifi,
+    /// Sockets over the station.
+    pub network: &'a P::Network,
+    /// Clock chip, randomness, button, memory.
+    pub system: &'a P::System,
+    /// Whoever is told what happens.
+    pub observer: &'a P::Observer,
+    /// What is kept in flash.
+    pub storage: &'a Storage<P::Flash>,
+}
+
 /// The shared part of one life. Activities borrow it; nothing in it is held across an await.
 pub struct Context<'a, P: Platform> {
     /// The Wi-Fi station.
@@ -43,6 +58,8 @@ pub struct Context<'a, P: Platform> {
     pub observer: &'a P::Observer,
     /// What is kept in flash.
     pub storage: &'a Storage<P::Flash>,
+    /// What the device is for.
+    pub product: Card,
     /// Time since boot, and the calendar.
     pub clock: Clock,
     /// Samples that wait for the broker.
@@ -63,16 +80,15 @@ pub struct Context<'a, P: Platform> {
 }
 
 impl<'a, P: Platform> Context<'a, P> {
-    /// A life that begins now.
-    pub fn begin(
-        wifi: &'a P::Wifi,
-        network: &'a P::Network,
-        system: &'a P::System,
-        observer: &'a P::Observer,
-        storage: &'a Storage<P::Flash>,
-        settings: Settings,
-        clock: Clock,
-    ) -> Self {
+    /// A life that begins now, with this product.
+    pub fn begin(parts: Parts<'a, P>, product: Card, settings: Settings, clock: Clock) -> Self {
+        let Parts {
+            wifi,
+            network,
+            system,
+            observer,
+            storage,
+        } = parts;
         // What the server asked for lasts; if flash cannot tell, the settings hold.
         let kept = storage.interval_ms().ok().flatten();
         let kept = kept.filter(|ms| (LEAST_INTERVAL_MS..=MOST_INTERVAL_MS).contains(ms));
@@ -83,8 +99,9 @@ impl<'a, P: Platform> Context<'a, P> {
             system,
             observer,
             storage,
+            product,
             clock,
-            queue: SampleQueue::new(QUEUE_SAMPLES),
+            queue: SampleQueue::new(QUEUE_SAMPLES, product.schema),
             settings,
             clients: Cell::default(),
             verifier: RefCell::default(),

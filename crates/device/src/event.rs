@@ -8,15 +8,14 @@ mod text;
 use core::net::Ipv4Addr;
 
 use heapless::String;
+use product::Fault;
 
 use crate::cloud::CloudError;
 use crate::credentials::CredentialsError;
-use crate::platform::{JoinError, ResetReason, SensorError, Ssid};
+use crate::platform::{JoinError, ResetReason, Ssid};
 use crate::settings::SettingsError;
 use crate::storage::StorageError;
-use crate::telemetry::Vitals;
-
-pub use text::Tenths;
+use crate::telemetry::Sample;
 
 /// Something that happened to the device.
 #[derive(Debug, Clone, PartialEq)]
@@ -186,8 +185,8 @@ pub enum Event {
 
     /// A sample was taken.
     Sampled(Sample),
-    /// The sensor gave no reading. Each kind of failure is told once, until there is a reading again.
-    SensorFailed(SensorError),
+    /// The product could not measure all. Each kind of fault is told once, until a sample had none.
+    SensorFailed(Fault),
     /// The broker acknowledged this many samples; `backlog` still wait.
     Acknowledged {
         /// How many.
@@ -329,30 +328,6 @@ pub enum LimitOf {
     TelemetryMessages,
 }
 
-/// One measurement of the device and of itself.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct Sample {
-    /// When it was taken, in milliseconds since boot.
-    pub uptime_ms: u64,
-    /// Air temperature, in tenths of a degree Celsius.
-    pub temperature_decicelsius: Option<i16>,
-    /// Relative humidity, in tenths of a percent.
-    pub humidity_permille: Option<u16>,
-    /// The chip's own temperature, in tenths of a degree Celsius.
-    pub chip_temperature_decicelsius: Option<i16>,
-    /// Strength of the access point, in dBm.
-    pub rssi_dbm: Option<i8>,
-    /// Free heap in bytes.
-    pub heap_free: Option<u32>,
-    /// The least heap that was ever free, in bytes.
-    pub heap_least: Option<u32>,
-    /// The largest free block of the heap in bytes, in whole blocks of 16: beside what is free, it tells
-    /// how much the heap is in pieces. Only where [`vitals`](Self::vitals) has it.
-    pub heap_largest: Option<u32>,
-    /// Which of the device's own measurements the server is told.
-    pub vitals: Vitals,
-}
-
 impl Event {
     /// The stable name: lower case, a dot between the subject and what happened.
     #[must_use]
@@ -412,13 +387,6 @@ mod tests {
     use super::*;
     use crate::platform::AuthMode;
     use alloc::string::ToString;
-
-    #[test]
-    fn tenths_keep_their_sign_below_one() {
-        assert_eq!(Tenths(-5).to_string(), "-0.5");
-        assert_eq!(Tenths(231).to_string(), "23.1");
-        assert_eq!(Tenths(i32::MIN).to_string(), "-214748364.8");
-    }
 
     #[test]
     fn an_event_says_what_happens_next() {

@@ -2,11 +2,12 @@
 //!
 //! The device runs in three bodies: the firmware of an ESP32, the simulator of a computer, and an
 //! emulated board without an operating system. A body hands over what [`platform`] asks for and
-//! calls [`run()`]; everything else is here.
+//! calls [`run()`] with a [product](product::Product), which says what the device is for; everything
+//! else is here.
 //!
 //! # Where things are
 //!
-//! - [`platform`]: what a body brings: Bluetooth, Wi-Fi, sockets, flash, sensor, system.
+//! - [`platform`]: what a body brings: Bluetooth, Wi-Fi, sockets, flash, system.
 //! - [`event`]: the one vocabulary in which the device tells what happens to it.
 //! - [`lifecycle`]: what follows from what happened, as a pure function; [`run()`] does it.
 //! - [`storage`], [`settings`], [`credentials`]: what is in flash, and whether it is any good.

@@ -3,12 +3,12 @@
 //! Where the ecosystem has a trait, that trait is the seam: HCI packets
 //! ([`bt_hci_transport::Transport`]), TCP and DNS ([`embedded_nal_async`]), UDP for SNTP
 //! ([`sntpc::NtpUdpSocket`]), NOR flash ([`embedded_storage`]). The traits of our own cover only
-//! what is left: joining and scanning Wi-Fi, the sensor, and the system around the device.
+//! what is left: joining and scanning Wi-Fi, and the system around the device. What is measured, and
+//! by which hardware, is the [product](product::Product)'s.
 //!
 //! All methods take `&self` where the device uses the thing from several of its tasks at once;
 //! bodies bring their own interior mutability. Nothing here needs `Send`: a device is one task.
 
-pub mod dht;
 pub mod h4;
 mod heap;
 pub mod light;
@@ -41,8 +41,6 @@ pub trait Platform {
     type Network: Network;
     /// The whole flash, from address 0, with the partition table at 0x8000.
     type Flash: NorFlash;
-    /// The sensor that is measured every interval.
-    type Sensor: Sensor;
     /// Clock, randomness, button, heap, reset reason.
     type System: System;
     /// Whoever is told what happens: a console, a view, a test.
@@ -61,8 +59,6 @@ pub struct Body<P: Platform> {
     pub network: P::Network,
     /// The whole flash.
     pub flash: P::Flash,
-    /// The sensor.
-    pub sensor: P::Sensor,
     /// Clock, randomness, button, heap, reset reason.
     pub system: P::System,
     /// Whoever is told what happens.
@@ -108,33 +104,4 @@ pub trait Network {
     ///
     /// When the network stack has no socket left.
     async fn udp(&self) -> Result<Self::Udp<'_>, Self::Error>;
-}
-
-/// What the sensor measured.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Reading {
-    /// Air temperature in tenths of a degree Celsius.
-    pub temperature_decicelsius: i16,
-    /// Relative humidity in tenths of a percent, 0 to 1000; none where the sensor has no such
-    /// element.
-    pub humidity_permille: Option<u16>,
-}
-
-/// Why there is no reading.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SensorError {
-    /// Nothing answers on the pin. Whoever wired the board must look.
-    Absent,
-    /// The sensor answered, but the bits were spoilt (timing or checksum). The next try may do.
-    Garbled,
-}
-
-/// A temperature and humidity sensor.
-pub trait Sensor {
-    /// Measures once; a DHT11 needs about 25 ms and a second of rest between two calls.
-    ///
-    /// # Errors
-    ///
-    /// See [`SensorError`].
-    async fn read(&mut self) -> Result<Reading, SensorError>;
 }

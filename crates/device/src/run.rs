@@ -14,9 +14,10 @@ mod watching;
 
 use embassy_futures::select::{Either, Either5, select, select5};
 use embassy_time::{Duration, with_timeout};
+use product::{Card, Product};
 
 use crate::clock::Clock;
-use crate::context::Context;
+use crate::context::{Context, Parts};
 use crate::event::{Event, RestartReason};
 use crate::lifecycle::Action;
 use crate::platform::{ANYWHERE, Body, Platform, System, Wifi};
@@ -27,19 +28,22 @@ use activities::Activities;
 /// How long leaving the network may take before a restart.
 const LEAVING: Duration = Duration::from_secs(3);
 
-/// Lives one life in `body`, from boot to restart.
+/// Lives one life in `body`, from boot to restart, for `product`.
 ///
 /// At its end the device leaves its network and asks the body to [restart](System::restart), while
 /// all of the body is as it was; on a chip that is the end. Where it returns, whoever called calls
 /// again with the same flash, as a simulator does.
-pub async fn run<P: Platform>(body: Body<P>, tls: tls::Library<'_>) -> RestartReason {
+pub async fn run<P: Platform, Q: Product>(
+    body: Body<P>,
+    mut product: Q,
+    tls: tls::Library<'_>,
+) -> RestartReason {
     let Body {
         mut bluetooth,
         mailbox,
         wifi,
         network,
         flash,
-        mut sensor,
         system,
         observer,
     } = body;
@@ -48,9 +52,14 @@ pub async fn run<P: Platform>(body: Body<P>, tls: tls::Library<'_>) -> RestartRe
     let (settings, refused) = files::settings(&storage);
     let country = settings.country.unwrap_or(ANYWHERE);
     let country_known = wifi.set_country(country);
-    let context = Context::<P>::begin(
-        &wifi, &network, &system, &observer, &storage, settings, clock,
-    );
+    let parts = Parts {
+        wifi: &wifi,
+        network: &network,
+        system: &system,
+        observer: &observer,
+        storage: &storage,
+    };
+    let context = Context::<P>::begin(parts, Card::of::<Q>(), settings, clock);
     for fault in faults {
         context.tell(&Event::StorageFailed(fault));
     }
@@ -76,7 +85,7 @@ pub async fn run<P: Platform>(body: Body<P>, tls: tls::Library<'_>) -> RestartRe
     let mut activities = Activities::new(&context, &mut bluetooth, mailbox, tls);
     let why = match select5(
         follow(&context, &mut activities),
-        sampling::sample_steadily(&context, &mut sensor),
+        sampling::sample_steadily(&context, &mut product),
         timekeeping::keep_clock(&context),
         button(&context),
         watching::watch(&context),

@@ -4,80 +4,24 @@
 //! real time stamp when it is sent. A sample leaves in two ways only: the broker acknowledged it,
 //! or the queue was full and it was the oldest, which is counted.
 
-use alloc::collections::VecDeque;
+mod sample;
+mod vitals;
+
+use alloc::boxed::Box;
 use core::cell::{Cell, RefCell};
 
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 use embassy_sync::signal::Signal;
 
-mod vitals;
+use product::Schema;
 
-use crate::event::Sample;
+pub use sample::Sample;
 pub use vitals::{Vitals, VitalsSchedule};
-
-/// A sample as it waits: 24 bytes rather than 48, for there are hundreds of them. Each range's far
-/// end, which no sensor measures, stands for "none".
-#[derive(Clone, Copy)]
-struct Packed {
-    uptime_ms_low: u32,
-    heap_free: u32,
-    heap_least: u32,
-    /// 48 bits of milliseconds are nine thousand years.
-    uptime_ms_high: u16,
-    temperature: i16,
-    humidity: u16,
-    chip_temperature: i16,
-    /// In blocks of 16 bytes.
-    heap_largest: u16,
-    rssi: i8,
-    vitals: Vitals,
-}
-
-const _: () = assert!(size_of::<Packed>() == 24);
-
-impl From<Sample> for Packed {
-    fn from(sample: Sample) -> Self {
-        Self {
-            uptime_ms_low: sample.uptime_ms as u32,
-            heap_free: sample.heap_free.unwrap_or(u32::MAX),
-            heap_least: sample.heap_least.unwrap_or(u32::MAX),
-            uptime_ms_high: (sample.uptime_ms >> 32) as u16,
-            temperature: sample.temperature_decicelsius.unwrap_or(i16::MIN),
-            humidity: sample.humidity_permille.unwrap_or(u16::MAX),
-            chip_temperature: sample.chip_temperature_decicelsius.unwrap_or(i16::MIN),
-            heap_largest: sample
-                .heap_largest
-                .map_or(u16::MAX, |bytes| (bytes / 16).min(0xFFFE) as u16),
-            rssi: sample.rssi_dbm.unwrap_or(i8::MIN),
-            vitals: sample.vitals,
-        }
-    }
-}
-
-impl From<Packed> for Sample {
-    fn from(packed: Packed) -> Self {
-        fn present<T: PartialEq>(value: T, none: T) -> Option<T> {
-            (value != none).then_some(value)
-        }
-        Self {
-            uptime_ms: u64::from(packed.uptime_ms_high) << 32 | u64::from(packed.uptime_ms_low),
-            temperature_decicelsius: present(packed.temperature, i16::MIN),
-            humidity_permille: present(packed.humidity, u16::MAX),
-            chip_temperature_decicelsius: present(packed.chip_temperature, i16::MIN),
-            rssi_dbm: present(packed.rssi, i8::MIN),
-            heap_free: present(packed.heap_free, u32::MAX),
-            heap_least: present(packed.heap_least, u32::MAX),
-            heap_largest: present(packed.heap_largest, u16::MAX)
-                .map(|blocks| u32::from(blocks) * 16),
-            vitals: packed.vitals,
-        }
-    }
-}
 
 /// Samples that wait to be sent, or to be acknowledged.
 pub struct SampleQueue {
-    samples: RefCell<VecDeque<Packed>>,
-    capacity: usize,
+    samples: RefCell<Ring>,
+    schema: Schema,
     dropped: Cell<u32>,
     /// How many of them the server has been told.
     dropped_told: Cell<u32>,
@@ -97,14 +41,14 @@ struct Sent {
 }
 
 impl SampleQueue {
-    /// A queue of at most `capacity` samples, at least one: 24 bytes each, taken from the heap at
-    /// once so that an outage cannot run out of memory.
+    /// A queue of at most `capacity` samples of these series, at least one: 20 bytes each and those
+    /// of the [schema](Schema::bytes), taken from the heap at once so that an outage cannot run out of
+    /// memory.
     #[must_use]
-    pub fn new(capacity: usize) -> Self {
-        let capacity = capacity.max(1);
+    pub fn new(capacity: usize, schema: Schema) -> Self {
         Self {
-            samples: RefCell::new(VecDeque::with_capacity(capacity)),
-            capacity,
+            samples: RefCell::new(Ring::new(capacity.max(1), sample::waiting_bytes(schema))),
+            schema,
             dropped: Cell::new(0),
             dropped_told: Cell::new(0),
             arrived: Signal::new(),
@@ -116,13 +60,15 @@ impl SampleQueue {
     /// Adds the newest sample. Returns whether the oldest had to give way.
     pub fn push(&self, sample: Sample) -> bool {
         let mut samples = self.samples.borrow_mut();
-        let full = samples.len() == self.capacity;
+        let full = samples.is_full();
         if full {
-            samples.pop_front();
+            samples.drop_oldest(1);
             self.first.set(self.first.get() + 1);
             self.dropped.set(self.dropped.get().saturating_add(1));
         }
-        samples.push_back(sample.into());
+        if let Some(bytes) = samples.push() {
+            sample.pack(bytes);
+        }
         self.arrived.signal(());
         full
     }
@@ -138,7 +84,9 @@ impl SampleQueue {
     #[must_use]
     pub fn at(&self, number: u64) -> Option<Sample> {
         let index = usize::try_from(number.checked_sub(self.first.get())?).ok()?;
-        self.samples.borrow().get(index).copied().map(Sample::from)
+        let samples = self.samples.borrow();
+        let bytes = samples.get(index)?;
+        Some(Sample::unpack(bytes, self.schema))
     }
 
     /// Takes note of samples that were sent with time stamps: those numbered below `end`, with this
@@ -162,8 +110,8 @@ impl SampleQueue {
         let count = number.saturating_sub(self.first.get());
         let count = usize::try_from(count)
             .unwrap_or(usize::MAX)
-            .min(samples.len());
-        samples.drain(..count);
+            .min(samples.waiting);
+        samples.drop_oldest(count);
         self.first.set(self.first.get() + count as u64);
         count
     }
@@ -171,7 +119,7 @@ impl SampleQueue {
     /// How many samples wait.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.samples.borrow().len()
+        self.samples.borrow().waiting
     }
 
     /// Whether none waits.
@@ -204,9 +152,69 @@ impl SampleQueue {
     }
 }
 
+/// Places of equal length, in a circle.
+struct Ring {
+    bytes: Box<[u8]>,
+    /// How many bytes a place has.
+    place: usize,
+    /// Where the oldest is.
+    oldest: usize,
+    /// How many places are taken.
+    waiting: usize,
+}
+
+impl Ring {
+    fn new(places: usize, place: usize) -> Self {
+        Self {
+            bytes: alloc::vec![0; places * place].into(),
+            place,
+            oldest: 0,
+            waiting: 0,
+        }
+    }
+
+    fn places(&self) -> usize {
+        self.bytes.len() / self.place
+    }
+
+    fn is_full(&self) -> bool {
+        self.waiting == self.places()
+    }
+
+    /// Where the one of this index is, counted from the oldest.
+    fn at(&self, index: usize) -> core::ops::Range<usize> {
+        let place = self.oldest + index;
+        let place = place.checked_sub(self.places()).unwrap_or(place);
+        place * self.place..(place + 1) * self.place
+    }
+
+    fn get(&self, index: usize) -> Option<&[u8]> {
+        (index < self.waiting).then(|| self.bytes.get(self.at(index)))?
+    }
+
+    /// The place of one more; none if all are taken.
+    fn push(&mut self) -> Option<&mut [u8]> {
+        if self.is_full() {
+            return None;
+        }
+        let at = self.at(self.waiting);
+        self.waiting += 1;
+        self.bytes.get_mut(at)
+    }
+
+    /// Gives up places of the oldest, of which there are so many.
+    fn drop_oldest(&mut self, count: usize) {
+        self.oldest = (self.oldest + count) % self.places();
+        self.waiting -= count;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::Room;
+
+    const SCHEMA: Schema = Schema::of::<Room>();
 
     fn sample(uptime_ms: u64) -> Sample {
         Sample {
@@ -216,26 +224,8 @@ mod tests {
     }
 
     #[test]
-    fn a_sample_comes_out_as_it_went_in() {
-        let full = Sample {
-            uptime_ms: 0xFFFF_FFFF_FFFF,
-            temperature_decicelsius: Some(-400),
-            humidity_permille: Some(0),
-            chip_temperature_decicelsius: Some(i16::MAX),
-            rssi_dbm: Some(-127),
-            heap_free: Some(0),
-            heap_least: Some(u32::MAX - 1),
-            heap_largest: Some(0xFFFE * 16),
-            vitals: Vitals::ALL,
-        };
-        for sample in [full, Sample::default()] {
-            assert_eq!(Sample::from(Packed::from(sample)), sample);
-        }
-    }
-
-    #[test]
     fn the_oldest_gives_way_and_is_counted() {
-        let queue = SampleQueue::new(2);
+        let queue = SampleQueue::new(2, SCHEMA);
         assert!(!queue.push(sample(1)));
         assert!(!queue.push(sample(2)));
         assert!(queue.push(sample(3)));
@@ -246,7 +236,7 @@ mod tests {
 
     #[test]
     fn an_acknowledgement_hits_only_what_was_sent() {
-        let queue = SampleQueue::new(2);
+        let queue = SampleQueue::new(2, SCHEMA);
         queue.push(sample(1));
         queue.push(sample(2));
         // Samples 0 and 1 are under way; meanwhile sample 0 gives way to sample 2.
@@ -257,5 +247,20 @@ mod tests {
         assert_eq!(queue.acknowledge_below(u64::MAX), 1);
         assert!(queue.is_empty());
         assert_eq!(queue.first(), 3);
+    }
+
+    #[test]
+    fn samples_keep_their_order_however_often_the_queue_went_round() {
+        let queue = SampleQueue::new(3, SCHEMA);
+        for uptime_ms in 0..20 {
+            let numbers = || (queue.first()..).map_while(|number| queue.at(number));
+            let dropped = queue.push(sample(uptime_ms));
+            assert_eq!(dropped, uptime_ms % 5 > 2, "{uptime_ms}");
+            assert!(numbers().map(|sample| sample.uptime_ms).is_sorted());
+            assert_eq!(numbers().last().unwrap().uptime_ms, uptime_ms);
+            if uptime_ms % 5 == 4 {
+                queue.acknowledge_below(u64::MAX);
+            }
+        }
     }
 }

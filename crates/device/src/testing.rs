@@ -1,4 +1,5 @@
-//! Virtual time for the tests of this crate: nobody waits, the clock jumps to the next timer.
+//! Virtual time for the tests of this crate: nobody waits, the clock jumps to the next timer. And a
+//! product.
 //!
 //! Each test thread has a time of its own. [`run`] polls a future and, whenever it can go no
 //! further, moves the time to the next timer that was set.
@@ -15,6 +16,7 @@ use std::task::Wake;
 use std::vec::Vec;
 
 use embassy_time_driver::Driver;
+use product::{Faults, Product, Readings, Series};
 
 std::thread_local! {
     static NOW: Cell<u64> = const { Cell::new(0) };
@@ -91,4 +93,29 @@ fn time_jumps_to_the_next_timer() {
         Timer::after_secs(7200),
     ));
     assert_eq!(start.elapsed().as_secs(), 7200);
+}
+
+/// A room with a thermometer and a hygrometer that can say anything.
+pub(crate) struct Room;
+
+/// Temperature and humidity, in tenths.
+pub(crate) type Air = (Option<i32>, Option<i32>);
+
+impl Product for Room {
+    const NAME: &'static str = "room";
+    const VERSION: &'static str = "1.2.3";
+    type Reading = Air;
+    const SERIES: &'static [Series<Air>] = &[
+        Series::decimal("temperature", "°C", 1, -400..=1_250, |air| air.0),
+        Series::decimal("humidity", "%", 1, 0..=1_000, |air| air.1),
+    ];
+
+    async fn sample(&mut self, _: &mut Faults) -> Air {
+        (Some(215), Some(450))
+    }
+}
+
+/// What the room's sensors say, in tenths.
+pub(crate) fn readings(temperature: Option<i32>, humidity: Option<i32>) -> Readings {
+    Readings::of::<Room>(&(temperature, humidity), &mut Faults::default())
 }

@@ -23,9 +23,9 @@ pub fn write_claim<'b>(
     let duration = duration_ms.map(|ms| ("durationMs", Value::from(ms)));
     let mut writer = Writer::new(buffer);
     match (secret, duration) {
-        (Some(secret), Some(duration)) => writer.object(&[secret, duration]),
-        (Some(only), None) | (None, Some(only)) => writer.object(&[only]),
-        (None, None) => writer.object(&[]),
+        (Some(secret), Some(duration)) => writer.object([secret, duration]),
+        (Some(only), None) | (None, Some(only)) => writer.object([only]),
+        (None, None) => writer.object([]),
     }
     writer.finish()
 }

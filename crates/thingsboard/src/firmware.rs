@@ -119,8 +119,8 @@ impl State<'_> {
 pub fn write_state<'b>(buffer: &'b mut [u8], state: State<'_>) -> Result<&'b [u8], BufferTooSmall> {
     let name = ("fw_state", Value::Text(state.name()));
     match state {
-        State::Failed(reason) => write_values(buffer, &[name, ("fw_error", Value::Text(reason))]),
-        _ => write_values(buffer, &[name]),
+        State::Failed(reason) => write_values(buffer, [name, ("fw_error", Value::Text(reason))]),
+        _ => write_values(buffer, [name]),
     }
 }
 
@@ -136,7 +136,7 @@ pub fn write_current<'b>(
 ) -> Result<&'b [u8], BufferTooSmall> {
     write_values(
         buffer,
-        &[
+        [
             ("current_fw_title", Value::Text(title)),
             ("current_fw_version", Value::Text(version)),
         ],

@@ -50,7 +50,7 @@ pub fn write_request<'b>(
     params: &[(&str, Value<'_>)],
 ) -> Result<&'b [u8], BufferTooSmall> {
     let mut writer = Writer::new(buffer);
-    writer.object(&[
+    writer.object([
         ("method", Value::Text(method)),
         ("params", Value::Object(params)),
     ]);

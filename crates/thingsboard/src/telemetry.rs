@@ -16,9 +16,9 @@ use crate::json::{BufferTooSmall, Writer};
 ///
 /// # Errors
 /// [`BufferTooSmall`] with the length needed.
-pub fn write_values<'b>(
+pub fn write_values<'b, 'v>(
     buffer: &'b mut [u8],
-    values: &[(&str, Value<'_>)],
+    values: impl IntoIterator<Item = (&'v str, Value<'v>)>,
 ) -> Result<&'b [u8], BufferTooSmall> {
     let mut writer = Writer::new(buffer);
     writer.object(values);
@@ -31,17 +31,21 @@ pub fn write_values<'b>(
 ///
 /// # Errors
 /// [`BufferTooSmall`] with the length needed.
-pub fn write_record<'b>(
+pub fn write_record<'b, 'v>(
     buffer: &'b mut [u8],
     ts_ms: u64,
-    values: &[(&str, Value<'_>)],
+    values: impl IntoIterator<Item = (&'v str, Value<'v>)>,
 ) -> Result<&'b [u8], BufferTooSmall> {
     let mut writer = Writer::new(buffer);
     record(&mut writer, ts_ms, values);
     writer.finish()
 }
 
-fn record(writer: &mut Writer<'_>, ts_ms: u64, values: &[(&str, Value<'_>)]) {
+fn record<'v>(
+    writer: &mut Writer<'_>,
+    ts_ms: u64,
+    values: impl IntoIterator<Item = (&'v str, Value<'v>)>,
+) {
     writer.raw("{\"ts\":");
     writer.value(Value::Int(i64::try_from(ts_ms).unwrap_or(i64::MAX)));
     writer.raw(",\"values\":");
@@ -69,7 +73,11 @@ impl<'b> Batch<'b> {
     /// # Errors
     /// [`BufferTooSmall`] if there is no room for it: the batch is as it was before, and
     /// `needed` is the length of a buffer for all the records with this one.
-    pub fn push(&mut self, ts_ms: u64, values: &[(&str, Value<'_>)]) -> Result<(), BufferTooSmall> {
+    pub fn push<'v>(
+        &mut self,
+        ts_ms: u64,
+        values: impl IntoIterator<Item = (&'v str, Value<'v>)>,
+    ) -> Result<(), BufferTooSmall> {
         let before = self.writer.len();
         if self.records > 0 {
             self.writer.raw(",");
@@ -106,7 +114,7 @@ mod tests {
     use super::*;
     use crate::Decimal;
 
-    const SAMPLE: &[(&str, Value<'_>)] = &[
+    const SAMPLE: [(&str, Value<'_>); 2] = [
         ("temperature", Value::Decimal(Decimal::new(425, 1))),
         ("humidity", Value::Int(70)),
     ];
@@ -117,10 +125,10 @@ mod tests {
         let mut buffer = [0; 128];
         let written = write_values(
             &mut buffer,
-            &[("key1", "value1".into()), ("key2", true.into())],
+            [("key1", "value1".into()), ("key2", true.into())],
         );
         assert_eq!(written.unwrap(), br#"{"key1":"value1","key2":true}"#);
-        let written = write_record(&mut buffer, 1_451_649_600_512, &[("key1", "value1".into())]);
+        let written = write_record(&mut buffer, 1_451_649_600_512, [("key1", "value1".into())]);
         assert_eq!(
             written.unwrap(),
             br#"{"ts":1451649600512,"values":{"key1":"value1"}}"#

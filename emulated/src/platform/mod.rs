@@ -10,6 +10,7 @@ mod sensor;
 mod system;
 mod wifi;
 
+use climate::Climate;
 use device::platform::{Body, Platform};
 use device::retained;
 use device::tls::Library;
@@ -27,7 +28,6 @@ impl Platform for Emulated {
     type Wifi = wifi::Station;
     type Network = sockets::Sockets;
     type Flash = Flash;
-    type Sensor = sensor::Dht11;
     type System = system::Machine;
     type Observer = console::Console;
 }
@@ -52,7 +52,6 @@ pub(crate) async fn bring_up(spawner: Spawner) -> (Body<Emulated>, Library<'stat
         wifi: wifi::Station::new(mac, stack, radio),
         network: sockets::Sockets::new(stack),
         flash: Flash::take(),
-        sensor: sensor::Dht11::default(),
         system: system::Machine { reset, random },
         observer: console::Console,
     };
@@ -61,6 +60,7 @@ pub(crate) async fn bring_up(spawner: Spawner) -> (Body<Emulated>, Library<'stat
 
 /// Lives until the device asks for a restart, and restarts.
 pub(crate) async fn live(body: Body<Emulated>, tls: Library<'static>) -> ! {
-    let why = device::run(body, tls).await;
+    let product = Climate::new(sensor::Dht11::default());
+    let why = device::run(body, product, tls).await;
     unreachable!("{why:?} restarts the machine")
 }

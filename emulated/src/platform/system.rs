@@ -16,7 +16,6 @@ impl System for Machine {
     fn identity(&self) -> Identity {
         Identity {
             chip: "qemu-virt",
-            firmware_version: env!("CARGO_PKG_VERSION"),
             built_at_unix_s: BUILT_AT_UNIX_S,
         }
     }

@@ -27,11 +27,13 @@ mod system;
 mod tls;
 mod wifi;
 
+use climate::Climate;
 use device::platform::{Body, Observer, Platform, ResetReason};
 use device::{retained::Beginning, tls::Library};
 use embassy_executor::Spawner;
 use esp_hal::{delay::Delay, rtc_cntl::Rtc, timer::timg::TimerGroup};
 use esp_storage::FlashStorage;
+use product::Product;
 
 use crate::board::Board;
 
@@ -43,7 +45,6 @@ impl Platform for Chip {
     type Wifi = wifi::Station;
     type Network = sockets::Sockets;
     type Flash = FlashStorage<'static>;
-    type Sensor = sensor::Dht;
     type System = system::Soc;
     type Observer = console::Console;
 }
@@ -66,7 +67,7 @@ pub(crate) fn bring_up(
     board: Board,
     reset: ResetReason,
     spawner: Spawner,
-) -> (Body<Chip>, Library<'static>) {
+) -> (Body<Chip>, Climate<sensor::Dht>, Library<'static>) {
     let chip = board.chip;
     let mut clock = Rtc::new(chip.clock);
     let timers = TimerGroup::new(chip.timers);
@@ -83,15 +84,15 @@ pub(crate) fn bring_up(
         wifi: wifi::Station::new(controller, stack),
         network: sockets::Sockets::new(stack),
         flash: FlashStorage::new(chip.flash),
-        sensor: sensor::Dht::new(board.sensor),
         system,
         observer: console::Console,
     };
-    (body, tls::install(chip.accelerators))
+    let product = Climate::new(sensor::Dht::new(board.sensor));
+    (body, product, tls::install(chip.accelerators))
 }
 
 /// Lives until the device asks for a restart, and restarts.
-pub(crate) async fn live(body: Body<Chip>, tls: Library<'static>) -> ! {
-    let why = device::run(body, tls).await;
+pub(crate) async fn live(body: Body<Chip>, product: impl Product, tls: Library<'static>) -> ! {
+    let why = device::run(body, product, tls).await;
     unreachable!("{why:?} resets the chip")
 }

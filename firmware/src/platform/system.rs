@@ -112,7 +112,6 @@ impl System for Soc {
     fn identity(&self) -> Identity {
         Identity {
             chip: board::CHIP,
-            firmware_version: env!("CARGO_PKG_VERSION"),
             built_at_unix_s: BUILT_AT_UNIX_S,
         }
     }

@@ -7,6 +7,7 @@ use device::event::RestartReason;
 use device::platform::{Body, Platform};
 use device::provisioning::Mailbox;
 use device::tls::Library;
+use product::Product;
 use rand::rngs::SysRng;
 use rand_core::UnwrapErr;
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -28,16 +29,25 @@ pub struct World {
     pub wifi: WifiAir,
 }
 
-/// A board with its flash: the simulated device.
-pub struct Simulator {
+/// What a product is wired to on a host: models of its hardware, whose clones are the same.
+pub trait Wiring {
+    /// The product.
+    type Product: Product;
+
+    /// The product as a life begins.
+    fn product(&self) -> Self::Product;
+}
+
+/// A board with its flash: the simulated device. Its product is the stock one, or that of other `W`.
+pub struct Simulator<W = Dht11> {
     /// Its flash, which survives everything.
     pub flash: Flash,
     /// Its clock, reset reason and button.
     pub chip: Chip,
     /// Its Wi-Fi station.
     pub station: Station,
-    /// Its sensor.
-    pub sensor: Dht11,
+    /// What its product is wired to.
+    pub wiring: W,
     /// The network behind the access point, as this board has it.
     pub network: Conditions,
     watchers: Watchers,
@@ -55,21 +65,23 @@ impl Platform for Desk {
     type Wifi = Station;
     type Network = Sockets;
     type Flash = Flash;
-    type Sensor = Dht11;
     type System = Chip;
     type Observer = Watchers;
 }
 
-impl Simulator {
+impl<W: Wiring> Simulator<W> {
     /// A board with this flash and station address, switched off. `built_at_unix_s` is when its
     /// firmware claims to have been built.
     #[must_use]
-    pub fn new(flash: Flash, mac: [u8; 6], built_at_unix_s: u64, world: &World) -> Self {
+    pub fn new(flash: Flash, mac: [u8; 6], built_at_unix_s: u64, world: &World) -> Self
+    where
+        W: Default,
+    {
         Self {
             flash,
             chip: Chip::new(built_at_unix_s),
             station: Station::new(mac, world.wifi.clone()),
-            sensor: Dht11::default(),
+            wiring: W::default(),
             network: Conditions::default(),
             watchers: Watchers::default(),
             hci: HciSpec::Virtual,
@@ -117,13 +129,12 @@ impl Simulator {
             wifi: self.station.clone(),
             network: Sockets::with_conditions(self.station.link(), self.network.clone()),
             flash: self.flash.clone(),
-            sensor: self.sensor.clone(),
             system: self.chip.clone(),
             observer: self.watchers.clone(),
         };
         // A restart takes the radio down.
         let _off = Off(&self.station);
-        let why = device::run(body, library()).await;
+        let why = device::run(body, self.wiring.product(), library()).await;
         self.chip.restart();
         why
     }

@@ -1,4 +1,4 @@
-//! The device's body on a host: flash file, sockets, virtual radio.
+//! The device's body on a host: flash file, sockets, virtual radio; and what products are wired to.
 //!
 //! Everything above the seams is the code that runs on the chip; this crate replaces only what a
 //! desk lacks. A [`World`] is the air around devices; a [`Simulator`] is one board in it, which
@@ -19,4 +19,4 @@ pub mod wifi;
 mod bluetooth;
 mod board;
 
-pub use board::{Simulator, World};
+pub use board::{Simulator, Wiring, World};

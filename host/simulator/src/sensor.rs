@@ -4,15 +4,18 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use device::platform::{Reading, Sensor, SensorError};
+use climate::{Air, Climate, Sensor};
 use embassy_time::{Duration, Instant, Timer};
+use product::Fault;
 
-/// Temperatures that tell readings apart, in tenths of a degree: what is beyond goes into the
-/// humidity.
-const TEMPERATURES: u64 = 60_000;
+use crate::Wiring;
+
+/// Temperatures that tell readings apart, in tenths of a degree, all that the series has: what is beyond
+/// goes into the humidity.
+const TEMPERATURES: u64 = 1_651;
 
 /// The lowest of them.
-const LOWEST: i64 = -30_000;
+const LOWEST: i64 = -400;
 
 /// How many readings can be told apart.
 pub const NUMBERS: u64 = TEMPERATURES * 1_001;
@@ -20,14 +23,14 @@ pub const NUMBERS: u64 = TEMPERATURES * 1_001;
 /// The sensor. Clones are the same one.
 #[derive(Clone, Default)]
 pub struct Dht11 {
-    fault: Rc<Cell<Option<SensorError>>>,
+    fault: Rc<Cell<Option<Fault>>>,
     /// How many readings were given, if they are numbered.
     numbered: Rc<Cell<Option<u64>>>,
 }
 
 impl Dht11 {
     /// Breaks it, or mends it.
-    pub fn set_fault(&self, fault: Option<SensorError>) {
+    pub fn set_fault(&self, fault: Option<Fault>) {
         self.fault.set(fault);
     }
 
@@ -44,8 +47,17 @@ impl Dht11 {
     }
 }
 
+/// What the stock product is wired to.
+impl Wiring for Dht11 {
+    type Product = Climate<Self>;
+
+    fn product(&self) -> Climate<Self> {
+        Climate::new(self.clone())
+    }
+}
+
 impl Sensor for Dht11 {
-    async fn read(&mut self) -> Result<Reading, SensorError> {
+    async fn read(&mut self) -> Result<Air, Fault> {
         // As long as its forty bits take.
         Timer::after(Duration::from_millis(23)).await;
         if let Some(fault) = self.fault.get() {
@@ -62,10 +74,10 @@ impl Sensor for Dht11 {
 }
 
 /// The reading of this number. Beyond [`NUMBERS`] they begin again.
-fn numbered(number: u64) -> Reading {
+fn numbered(number: u64) -> Air {
     let number = number % NUMBERS;
-    Reading {
-        temperature_decicelsius: (LOWEST + (number % TEMPERATURES) as i64) as i16,
+    Air {
+        temperature_decicelsius: Some((LOWEST + (number % TEMPERATURES) as i64) as i16),
         humidity_permille: Some((number / TEMPERATURES) as u16),
     }
 }
@@ -85,11 +97,11 @@ pub fn number_of(temperature: f64, humidity: f64) -> Option<u64> {
 
 /// The room's climate: two waves, one of ten minutes and one of a minute, so that a chart shows
 /// something within a demo.
-fn climate(second: u64) -> Reading {
+fn climate(second: u64) -> Air {
     let wave = |period: f64| (second as f64 / period * std::f64::consts::TAU).sin();
     let warmth = 3.0 * wave(600.0) + 0.8 * wave(61.0);
-    Reading {
-        temperature_decicelsius: (220.0 + 10.0 * warmth).round() as i16,
+    Air {
+        temperature_decicelsius: Some((220.0 + 10.0 * warmth).round() as i16),
         // A DHT11 resolves whole percents.
         humidity_permille: Some(((45.0 - 1.5 * warmth).round() * 10.0) as u16),
     }
@@ -101,14 +113,14 @@ mod tests {
 
     #[test]
     fn numbered_readings_are_told_apart() {
-        for number in [0, 1, 29_999, 30_000, 59_999, 60_000, 1_234_567, NUMBERS - 1] {
+        for number in [0, 1, 399, 400, 1_650, 1_651, 1_234_567, NUMBERS - 1] {
             let reading = numbered(number);
-            let temperature = f64::from(reading.temperature_decicelsius) / 10.0;
+            let temperature = f64::from(reading.temperature_decicelsius.unwrap()) / 10.0;
             let humidity = f64::from(reading.humidity_permille.unwrap()) / 10.0;
             assert_eq!(number_of(temperature, humidity), Some(number));
         }
         assert_eq!(number_of(21.55, 40.0), None);
         assert_eq!(number_of(21.5, 100.1), None);
-        assert_eq!(number_of(-4_000.0, 40.0), None);
+        assert_eq!(number_of(-40.1, 40.0), None);
     }
 }

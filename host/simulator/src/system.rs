@@ -88,7 +88,6 @@ impl System for Chip {
     fn identity(&self) -> Identity {
         Identity {
             chip: "simulated",
-            firmware_version: env!("CARGO_PKG_VERSION"),
             built_at_unix_s: self.built_at_unix_s,
         }
     }

@@ -16,7 +16,6 @@ use embedded_nal_async::{AddrType, Dns, TcpConnect};
 use simulator::World;
 use simulator::flash::Flash;
 use simulator::network::{Datagrams, Sockets, Stream};
-use simulator::sensor::Dht11;
 use simulator::system::Chip;
 use simulator::wifi::Station;
 use vhci::{ControllerConfig, HciSpec, HciTransport, OpenError, SharedAir};
@@ -56,7 +55,6 @@ impl<O: Fn(&Event)> Platform for Bench<O> {
     type Wifi = Station;
     type Network = GatedSockets;
     type Flash = Flash;
-    type Sensor = Dht11;
     type System = Chip;
     type Observer = Told<O>;
 }
@@ -88,7 +86,6 @@ impl<O: Fn(&Event)> Bench<O> {
             },
             wifi: station,
             flash,
-            sensor: Dht11::default(),
             system: chip,
             observer: Told(told),
         }

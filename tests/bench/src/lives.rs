@@ -15,7 +15,9 @@ use flashimage::FlashImage;
 use pki::{KeyAlgorithm, Profile};
 use rand::rngs::SysRng;
 use rand_core::UnwrapErr;
+use simulator::Wiring;
 use simulator::flash::Flash;
+use simulator::sensor::Dht11;
 use simulator::system::Chip;
 
 use crate::{Bench, Gate};
@@ -169,7 +171,7 @@ impl Lives {
         };
         let (flash, chip) = (self.flash.clone(), self.chip.clone());
         let body = Bench::body(&self.desk.world, MAC, flash, chip, gate, watch);
-        let mut device = pin!(device::run(body, self.library));
+        let mut device = pin!(device::run(body, Dht11::default().product(), self.library));
         let device = poll_fn(|context| {
             let mut one = |context: &mut Context<'_>| {
                 let polled = device.as_mut().poll(context);
@@ -208,7 +210,7 @@ impl Lives {
             Gate::default(),
             |_: &Event| {},
         );
-        size_of_val(&device::run(body, self.library))
+        size_of_val(&device::run(body, Dht11::default().product(), self.library))
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use device::cloud::CloudError;
 use device::credentials::{Fault, File};
 use device::event::{ClockError, ClockSource, Event};
-use device::platform::{JoinError, SensorError};
+use device::platform::JoinError;
 use device::tls::{CertificateFault, TlsError};
 use devserver::{Config, Event as Seen, Profile, Server, Tls};
 use e2e::{Desk, Diary, NETWORK, Phone, play, scenario};
@@ -287,10 +287,10 @@ fn a_missing_sensor_is_told_once_and_the_device_goes_on_without() {
         let flash = desk.flash("SN-30", server.mqtt_addr().port(), "");
         let mut board = board(&desk, flash, 30);
         board.chip = board.chip.with_thermometer(415);
-        board.sensor.set_fault(Some(SensorError::Absent));
+        board.wiring.set_fault(Some(product::Fault::Absent));
         play(&desk, &board, 30, async |diary| {
             let told = diary.until_named("telemetry.sensor").await;
-            assert_eq!(told, Event::SensorFailed(SensorError::Absent));
+            assert_eq!(told, Event::SensorFailed(product::Fault::Absent));
             for _ in 0..5 {
                 diary.until_named("telemetry.acknowledged").await;
             }
@@ -298,14 +298,14 @@ fn a_missing_sensor_is_told_once_and_the_device_goes_on_without() {
             assert!(latest.contains_key("uptime_ms") && !latest.contains_key("temperature"));
             assert_eq!(latest["chip_temperature"].value.as_f64(), Some(41.5));
             // Another failure is news, and so is the first one after a reading.
-            board.sensor.set_fault(Some(SensorError::Garbled));
+            board.wiring.set_fault(Some(product::Fault::Garbled));
             diary.until_named("telemetry.sensor").await;
-            board.sensor.set_fault(None);
+            board.wiring.set_fault(None);
             let measured = |event: &Event| {
-                matches!(event, Event::Sampled(sample) if sample.temperature_decicelsius.is_some())
+                matches!(event, Event::Sampled(sample) if sample.readings.steps("temperature").is_some())
             };
             diary.until(measured).await;
-            board.sensor.set_fault(Some(SensorError::Absent));
+            board.wiring.set_fault(Some(product::Fault::Absent));
             diary.until_named("telemetry.sensor").await;
             diary.until_named("telemetry.acknowledged").await;
             let told = diary.read.iter().filter_map(|(_, event)| match event {
@@ -313,9 +313,9 @@ fn a_missing_sensor_is_told_once_and_the_device_goes_on_without() {
                 _ => None,
             });
             let expected = [
-                SensorError::Absent,
-                SensorError::Garbled,
-                SensorError::Absent,
+                product::Fault::Absent,
+                product::Fault::Garbled,
+                product::Fault::Absent,
             ];
             assert_eq!(told.collect::<Vec<_>>(), expected);
         })

@@ -20,11 +20,14 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("crates/protocomm", &[]),
     ("crates/thingsboard", &[]),
     ("crates/secp256r1", &[]),
+    ("crates/product", &["crates/thingsboard"]),
+    ("products/climate", &["crates/product"]),
     (
         "crates/device",
         &[
             "crates/certfile",
             "crates/spiffs",
+            "crates/product",
             "crates/protocomm",
             "crates/thingsboard",
             "crates/secp256r1",
@@ -39,17 +42,39 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("host/devserver", &["crates/thingsboard"]),
     (
         "host/simulator",
-        &["crates/device", "host/hosttime", "host/vhci"],
+        &[
+            "crates/device",
+            "crates/product",
+            "host/hosttime",
+            "host/vhci",
+            "products/",
+        ],
     ),
-    ("host/esptb", &["crates/", "host/"]),
-    ("tests/e2e", &["crates/", "host/"]),
+    ("host/esptb", &["crates/", "host/", "products/"]),
+    ("tests/e2e", &["crates/", "host/", "products/"]),
     ("tests/bench", &["crates/", "host/", "tests/e2e"]),
     ("tests/bogo", &["crates/device", "host/hosttime"]),
     ("xtask", &[]),
-    ("firmware", &["crates/device", "crates/sockets"]),
-    ("emulated", &["crates/device", "crates/sockets"]),
+    (
+        "firmware",
+        &[
+            "crates/device",
+            "crates/product",
+            "crates/sockets",
+            "products/",
+        ],
+    ),
+    (
+        "emulated",
+        &[
+            "crates/device",
+            "crates/product",
+            "crates/sockets",
+            "products/",
+        ],
+    ),
     ("emulated/scalars", &["crates/secp256r1"]),
-    ("fuzz", &["crates/", "host/"]),
+    ("fuzz", &["crates/", "host/", "products/"]),
 ];
 
 /// What the tests of a package may use beyond that.

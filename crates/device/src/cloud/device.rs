@@ -1,5 +1,7 @@
 //! What serving a connection needs of the device.
 
+use product::Card;
+
 use crate::context::Context;
 use crate::event::Event;
 use crate::platform::{Heap, Identity, Platform, ResetReason, System, Wifi};
@@ -23,7 +25,9 @@ pub(super) trait Device {
     fn vitals_interval_s(&self) -> u32;
     /// Changes that interval between samples, which is in range, at once; returns whether it could be kept in flash.
     fn change_interval(&self, ms: u32) -> bool;
-    /// Chip and firmware.
+    /// What the device is for.
+    fn product(&self) -> Card;
+    /// The chip.
     fn identity(&self) -> Identity;
     /// Why it started.
     fn reset_reason(&self) -> ResetReason;
@@ -68,6 +72,10 @@ impl<P: Platform> Device for Context<'_, P> {
 
     fn change_interval(&self, ms: u32) -> bool {
         Context::change_interval(self, ms)
+    }
+
+    fn product(&self) -> Card {
+        self.product
     }
 
     fn identity(&self) -> Identity {

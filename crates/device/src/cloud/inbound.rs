@@ -237,7 +237,7 @@ impl Answer {
             ("heap_least", heap.map(|heap| heap.least.into())),
             ("heap_largest", device.heap_largest().map(Value::from)),
             ("chip", Some(identity.chip.into())),
-            ("firmware_version", Some(identity.firmware_version.into())),
+            ("firmware_version", Some(device.product().version.into())),
             ("reset_reason", Some(device.reset_reason().name().into())),
         ]
         .into_iter()

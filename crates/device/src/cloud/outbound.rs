@@ -10,9 +10,9 @@ use thingsboard::{Decimal, Value, attributes, limits, rpc, telemetry};
 use super::device::Device;
 use super::inbound::Refused;
 use super::pace::Allowance;
-use crate::event::{KeptLimit, Sample};
+use crate::event::KeptLimit;
 use crate::retained::PanicRecord;
-use crate::telemetry::Vitals;
+use crate::telemetry::{Sample, Vitals};
 
 /// Named values, as many as there may be.
 type Values<'a> = Vec<(&'static str, Value<'a>), 8>;
@@ -50,7 +50,7 @@ pub(super) fn write_attributes<D: Device>(
         ("serial", Some(name.into())),
         ("mac", Some(mac.as_str().into())),
         ("chip", Some(identity.chip.into())),
-        ("firmware_version", Some(identity.firmware_version.into())),
+        ("firmware_version", Some(device.product().version.into())),
         ("reset_reason", Some(device.reset_reason().name().into())),
         (INTERVAL, Some(device.interval_ms().into())),
         (REFUSED, Some("".into())),
@@ -63,7 +63,7 @@ pub(super) fn write_attributes<D: Device>(
     .collect();
     let end = range.end.min(values.len());
     let some = values.get(range.start..end).unwrap_or_default();
-    let length = attributes::write_values(buffer, some)?.len();
+    let length = attributes::write_values(buffer, some.iter().copied())?.len();
     Ok((length, (end < values.len()).then_some(end)))
 }
 
@@ -106,7 +106,7 @@ pub(super) fn write_changes(
         let _ = write!(limit, "{kept}");
         let _ = values.push((LIMIT, limit.as_str().into()));
     }
-    attributes::write_values(buffer, &values).map(<[u8]>::len)
+    attributes::write_values(buffer, values).map(<[u8]>::len)
 }
 
 /// Writes the request for the shared attributes. Returns the length.
@@ -157,8 +157,8 @@ pub(super) fn write_telemetry<D: Device>(
     };
     let Some(boot) = boot else {
         let values = values(from, &oldest);
-        written.add(&values);
-        let length = telemetry::write_values(buffer, &values)?.len();
+        written.add(values.clone().count());
+        let length = telemetry::write_values(buffer, values)?.len();
         return Ok((length, written));
     };
     let mut batch = telemetry::Batch::new(buffer);
@@ -167,12 +167,13 @@ pub(super) fn write_telemetry<D: Device>(
         && written.samples < allowance.samples
     {
         let values = values(written.end, &sample);
-        let points = written.data_points + values.len() as u32;
+        let count = values.clone().count();
+        let points = written.data_points + count as u32;
         if written.samples > 0 && points > allowance.data_points {
             break;
         }
-        match batch.push(boot.saturating_add(sample.uptime_ms), &values) {
-            Ok(()) => written.add(&values),
+        match batch.push(boot.saturating_add(sample.uptime_ms), values) {
+            Ok(()) => written.add(count),
             Err(error) if written.samples == 0 => return Err(error),
             Err(_) => break,
         }
@@ -196,10 +197,10 @@ pub(super) struct Batch {
 }
 
 impl Batch {
-    fn add(&mut self, values: &Values<'_>) {
+    fn add(&mut self, values: usize) {
         self.end += 1;
         self.samples = self.samples.saturating_add(1);
-        self.data_points += values.len() as u32;
+        self.data_points += values as u32;
     }
 }
 
@@ -211,64 +212,67 @@ pub(super) fn data_points<D: Device>(device: &D, number: u64, bare: bool) -> u32
     };
     let vitals = if bare { Vitals::NONE } else { sample.vitals };
     let dropped = (queue.dropped_untold() > 0).then(|| queue.dropped());
-    values(&sample, vitals, dropped).len() as u32
+    values(&sample, vitals, dropped).count() as u32
 }
 
 /// What a sample carries: its readings, these vitals, and how many samples were dropped before it.
-fn values(sample: &Sample, vitals: Vitals, dropped: Option<u32>) -> Values<'static> {
-    let tenths = |value: i64| Value::Decimal(Decimal::new(value, 1));
-    let number = |value: u32| Value::Int(value.into());
-    let among = |those: Vitals| vitals.contains(those);
+fn values(
+    sample: &Sample,
+    vitals: Vitals,
+    dropped: Option<u32>,
+) -> impl Iterator<Item = (&'static str, Value<'static>)> + Clone + use<> {
+    let tenths = |value: i16| Value::Decimal(Decimal::new(value.into(), 1));
     // 48 bits of milliseconds, see `telemetry`.
     let uptime_ms = i64::try_from(sample.uptime_ms).unwrap_or(i64::MAX);
-    let chip = sample.chip_temperature_decicelsius;
-    let counters = among(Vitals::COUNTERS);
-    [
-        (
-            "temperature",
-            sample.temperature_decicelsius.map(|t| tenths(t.into())),
-        ),
-        (
-            "humidity",
-            sample.humidity_permille.map(|h| tenths(h.into())),
-        ),
-        (
-            "chip_temperature",
-            chip.filter(|_| among(Vitals::CHIP_TEMPERATURE))
-                .map(|t| tenths(t.into())),
-        ),
-        (
-            "rssi",
-            sample
-                .rssi_dbm
-                .filter(|_| among(Vitals::RSSI))
-                .map(|rssi| Value::Int(rssi.into())),
-        ),
+    let chip = sample.chip_temperature_decicelsius.map(tenths);
+    let rssi = sample.rssi_dbm.map(|rssi| Value::Int(rssi.into()));
+    let own = [
+        ("chip_temperature", Vitals::CHIP_TEMPERATURE, chip),
+        ("rssi", Vitals::RSSI, rssi),
         (
             "heap_free",
-            sample
-                .heap_free
-                .filter(|_| among(Vitals::HEAP_FREE))
-                .map(number),
+            Vitals::HEAP_FREE,
+            sample.heap_free.map(Into::into),
         ),
         (
             "heap_least",
-            sample
-                .heap_least
-                .filter(|_| among(Vitals::HEAP_LEAST))
-                .map(number),
+            Vitals::HEAP_LEAST,
+            sample.heap_least.map(Into::into),
         ),
         (
             "heap_largest",
-            sample
-                .heap_largest
-                .filter(|_| among(Vitals::HEAP_LARGEST))
-                .map(number),
+            Vitals::HEAP_LARGEST,
+            sample.heap_largest.map(Into::into),
         ),
-        ("uptime_ms", counters.then_some(Value::Int(uptime_ms))),
-        ("dropped", dropped.map(number)),
-    ]
-    .into_iter()
-    .filter_map(|(name, value)| Some((name, value?)))
-    .collect()
+        ("uptime_ms", Vitals::COUNTERS, Some(Value::Int(uptime_ms))),
+        // Whether it goes along is not for the vitals alone to say.
+        ("dropped", Vitals::NONE, dropped.map(Into::into)),
+    ];
+    let own = own.into_iter().filter_map(move |(name, of, value)| {
+        let told = vitals.contains(of);
+        Some((name, value.filter(|_| told)?))
+    });
+    sample.readings.values().chain(own)
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+
+    use super::*;
+
+    #[test]
+    fn no_product_can_have_a_series_with_the_key_of_a_vital() {
+        let sample = Sample {
+            chip_temperature_decicelsius: Some(0),
+            rssi_dbm: Some(0),
+            heap_free: Some(0),
+            heap_least: Some(0),
+            heap_largest: Some(0),
+            ..Sample::default()
+        };
+        let own: std::vec::Vec<_> = values(&sample, Vitals::ALL, Some(0)).collect();
+        assert_eq!(own.len(), 7);
+        assert!(own.iter().all(|(key, _)| product::RESERVED.contains(key)));
+    }
 }

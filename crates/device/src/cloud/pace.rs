@@ -35,8 +35,6 @@ const MOST_SAMPLES: u16 = 64;
 const AROUND_PAYLOAD: usize = 64;
 /// More client attributes than there are.
 const MOST_ATTRIBUTES: u32 = 16;
-/// Values of a sample that has no vitals: temperature and humidity.
-const READINGS: u32 = 2;
 /// Samples for which a message of telemetry has room in any case.
 const SAMPLES_OF_A_MESSAGE: u32 = 25;
 /// Values of the vitals.
@@ -49,6 +47,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// How much may be sent.
 pub(super) struct Pace {
+    /// Values of a sample that has no vitals.
+    readings: u32,
     /// Whether the server told its limits.
     known: bool,
     most_payload: Option<u32>,
@@ -77,9 +77,10 @@ pub(super) struct Allowance {
 }
 
 impl Pace {
-    /// Nothing is known yet.
-    pub(super) const fn new() -> Self {
+    /// Nothing is known yet. Samples have so many readings.
+    pub(super) const fn new(readings: u32) -> Self {
         Self {
+            readings,
             known: false,
             most_payload: None,
             messages: Buckets::new(),
@@ -169,7 +170,7 @@ impl Pace {
         Allowance {
             samples: self.most_samples.max(1),
             data_points: self.data_points.room(now),
-            bare: self.most_samples == 0 || self.data_points.capacity() < READINGS + VITALS,
+            bare: self.most_samples == 0 || self.data_points.capacity() < self.readings + VITALS,
         }
     }
 
@@ -225,7 +226,7 @@ impl Pace {
             interval_ms,
         };
         let points = self.data_points.windows().map(|window| {
-            let least_ms = least_interval_ms(window, vitals_s);
+            let least_ms = least_interval_ms(window, self.readings, vitals_s);
             kept(LimitOf::DataPoints, window, least_ms, 0)
         });
         let messages = || {
@@ -254,8 +255,8 @@ impl Pace {
 }
 
 /// The shortest interval between samples for which so many data points are enough for ever.
-fn least_interval_ms(window: Window, vitals_s: u32) -> u32 {
-    let (readings, vitals) = (u64::from(READINGS), u64::from(VITALS));
+fn least_interval_ms(window: Window, readings: u32, vitals_s: u32) -> u32 {
+    let (readings, vitals) = (u64::from(readings), u64::from(VITALS));
     let (kept, seconds) = (
         u64::from(bucket::kept(window.count)),
         u64::from(window.seconds),

@@ -34,12 +34,12 @@ fn connection<T>(
     room: usize,
     script: impl AsyncFnOnce(Broker) -> T,
 ) -> (Outcome, T) {
-    connection_at(&mut Pace::new(), device, room, script)
+    connection_at(&mut Pace::new(2), device, room, script)
 }
 
 /// The account of somebody who was told that there are no limits.
 fn unlimited() -> Pace {
-    let mut pace = Pace::new();
+    let mut pace = Pace::new(2);
     pace.learn(SessionLimits::default(), Instant::now());
     pace
 }

@@ -2,11 +2,9 @@
 
 use core::fmt;
 
-use super::{
-    ClockError, ClockSource, Event, KeptLimit, LimitOf, RestartReason, Sample, TlsVersion,
-};
+use super::{ClockError, ClockSource, Event, KeptLimit, LimitOf, RestartReason, TlsVersion};
 use crate::cloud::{INTERVAL_ATTRIBUTE, RX_BYTES};
-use crate::platform::{JoinError, SensorError, Shown};
+use crate::platform::{JoinError, Shown};
 use crate::settings::{LEAST_INTERVAL_MS, MOST_INTERVAL_MS};
 
 /// One line for a person; the name is not in it.
@@ -142,12 +140,7 @@ impl fmt::Display for Event {
                 retry(f, *retry_ms)
             }
             Self::Sampled(sample) => sample.fmt(f),
-            Self::SensorFailed(SensorError::Absent) => {
-                f.write_str("no sensor answers: check its wiring; going on without")
-            }
-            Self::SensorFailed(SensorError::Garbled) => {
-                f.write_str("the sensor's bits were spoilt: check its wiring; going on without")
-            }
+            Self::SensorFailed(fault) => fault.fmt(f),
             Self::Acknowledged {
                 samples: 1,
                 backlog,
@@ -270,35 +263,6 @@ impl fmt::Display for JoinError {
                  restart it"
             ),
         }
-    }
-}
-
-impl fmt::Display for Sample {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(t) = self.temperature_decicelsius {
-            write!(f, "{} \u{b0}C ", Tenths(t.into()))?;
-        }
-        if let Some(h) = self.humidity_permille {
-            write!(f, "{} % ", Tenths(h.into()))?;
-        }
-        if let Some(rssi) = self.rssi_dbm {
-            write!(f, "{rssi} dBm ")?;
-        }
-        if let Some(heap) = self.heap_free {
-            write!(f, "{heap} B free ")?;
-        }
-        write!(f, "at {} ms", self.uptime_ms)
-    }
-}
-
-/// A number of tenths, written with its point.
-pub struct Tenths(pub i32);
-
-impl fmt::Display for Tenths {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let sign = if self.0 < 0 { "-" } else { "" };
-        let tenths = self.0.unsigned_abs();
-        write!(f, "{sign}{}.{}", tenths / 10, tenths % 10)
     }
 }
 

@@ -13,8 +13,6 @@ use crate::retained;
 pub struct Identity {
     /// The chip, as its maker writes it, or what stands in for one.
     pub chip: &'static str,
-    /// The firmware's version.
-    pub firmware_version: &'static str,
     /// When the firmware was built, in seconds since 1970 UTC. No right clock shows less.
     pub built_at_unix_s: u64,
 }

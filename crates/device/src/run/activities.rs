@@ -49,7 +49,7 @@ impl<'a, 'b, P: Platform> Activities<'a, 'b, P> {
             bluetooth,
             mailbox,
             bundle,
-            cloud: CloudSession::new(),
+            cloud: CloudSession::new(context.product.schema),
             tls,
             proven: false,
             short_joins: ShortJoins::default(),

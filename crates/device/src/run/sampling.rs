@@ -5,11 +5,13 @@ use core::convert::Infallible;
 use embassy_futures::select::{Either, select};
 use embassy_time::{Duration, Instant, Timer};
 
+use product::{Fault, Faults, Product, Readings};
+
 use crate::context::Context;
-use crate::event::{Event, Sample};
+use crate::event::Event;
 use crate::lifecycle::State;
-use crate::platform::{Platform, Reading, Sensor, SensorError, System, Wifi};
-use crate::telemetry::{Vitals, VitalsSchedule};
+use crate::platform::{Platform, System, Wifi};
+use crate::telemetry::{Sample, Vitals, VitalsSchedule};
 
 /// How long a sensor may take after power-on to have something to say (DHT22: two seconds).
 const SETTLING_MS: u64 = 2_000;
@@ -18,11 +20,11 @@ const SETTLING_MS: u64 = 2_000;
 ///
 /// The grid does not drift: a late sample does not delay the next, and carries the time at which
 /// it was due. Where more than an interval was missed, the slots in between stay empty.
-pub(super) async fn sample_steadily<P: Platform>(
+pub(super) async fn sample_steadily<P: Platform, Q: Product>(
     context: &Context<'_, P>,
-    sensor: &mut P::Sensor,
+    product: &mut Q,
 ) -> Infallible {
-    let mut failures = Failures::default();
+    let mut told = Told::default();
     let mut schedule = VitalsSchedule::new();
     let mut next = Instant::now();
     loop {
@@ -41,12 +43,14 @@ pub(super) async fn sample_steadily<P: Platform>(
         }
         let late_ms = due.elapsed().as_millis();
         let uptime_ms = context.clock.uptime_ms().saturating_sub(late_ms);
-        let reading = sensor.read().await;
-        let settled = reading.is_ok() || context.clock.uptime_ms() >= SETTLING_MS;
-        if settled && let Some(error) = failures.news(reading.err()) {
-            context.tell(&Event::SensorFailed(error));
+        let mut faults = Faults::default();
+        let reading = product.sample(&mut faults).await;
+        let readings = Readings::of::<Q>(&reading, &mut faults);
+        if faults.is_empty() || context.clock.uptime_ms() >= SETTLING_MS {
+            told.news(faults)
+                .for_each(|fault| context.tell(&Event::SensorFailed(fault)));
         }
-        let mut sample = sample(context, uptime_ms, reading.ok());
+        let mut sample = sample(context, uptime_ms, readings);
         sample.vitals = schedule.choose(&sample, context.settings.vitals_interval_s);
         if sample.vitals.contains(Vitals::HEAP_LARGEST) {
             sample.heap_largest = context.system.heap_largest();
@@ -74,38 +78,27 @@ fn after(due: Instant, interval: Duration) -> Instant {
     next
 }
 
-/// What was told of the sensor since it last gave a reading.
+/// The faults that were told since a sample had none.
 #[derive(Default)]
-struct Failures {
-    absent: bool,
-    garbled: bool,
-}
+struct Told(Faults);
 
-impl Failures {
-    /// The failure, if it is to be told: each kind once.
-    fn news(&mut self, failure: Option<SensorError>) -> Option<SensorError> {
-        let told = match failure {
-            None => {
-                *self = Self::default();
-                return None;
-            }
-            Some(SensorError::Absent) => &mut self.absent,
-            Some(SensorError::Garbled) => &mut self.garbled,
+impl Told {
+    /// Those faults that are to be told: each kind once.
+    fn news(&mut self, faults: Faults) -> impl Iterator<Item = Fault> + use<> {
+        let told = self.0;
+        self.0 = match faults.is_empty() {
+            true => faults,
+            false => told.and(faults),
         };
-        failure.filter(|_| !core::mem::replace(told, true))
+        faults.iter().filter(move |fault| !told.contains(*fault))
     }
 }
 
-fn sample<P: Platform>(
-    context: &Context<'_, P>,
-    uptime_ms: u64,
-    reading: Option<Reading>,
-) -> Sample {
+fn sample<P: Platform>(context: &Context<'_, P>, uptime_ms: u64, readings: Readings) -> Sample {
     let heap = context.system.heap();
     Sample {
         uptime_ms,
-        temperature_decicelsius: reading.map(|r| r.temperature_decicelsius),
-        humidity_permille: reading.and_then(|r| r.humidity_permille),
+        readings,
         chip_temperature_decicelsius: context.system.chip_temperature_decicelsius(),
         rssi_dbm: context.wifi.rssi_dbm(),
         heap_free: heap.map(|heap| heap.free),
@@ -117,18 +110,24 @@ fn sample<P: Platform>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use SensorError::{Absent, Garbled};
+    use Fault::{Absent, Garbled};
 
     #[test]
-    fn each_kind_of_failure_is_told_once_until_there_is_a_reading() {
-        let mut failures = Failures::default();
-        let mut news = |failure| failures.news(failure);
-        assert_eq!(news(None), None);
-        assert_eq!([Some(Garbled); 2].map(&mut news), [Some(Garbled), None]);
-        assert_eq!([Some(Absent); 2].map(&mut news), [Some(Absent), None]);
+    fn each_kind_of_fault_is_told_once_until_a_sample_had_none() {
+        let mut told = Told::default();
+        let mut news = |faults: &[Fault]| {
+            let mut noted = Faults::default();
+            faults.iter().for_each(|fault| noted.note(*fault));
+            told.news(noted).collect::<alloc::vec::Vec<_>>()
+        };
+        assert_eq!(news(&[]), []);
+        assert_eq!(news(&[Garbled]), [Garbled]);
+        assert_eq!(news(&[Garbled]), []);
+        assert_eq!(news(&[Absent, Garbled]), [Absent]);
         // A bad contact: neither is news any more.
-        assert_eq!([Some(Garbled), Some(Absent)].map(&mut news), [None, None]);
-        assert_eq!(news(None), None);
-        assert_eq!(news(Some(Absent)), Some(Absent));
+        assert_eq!(news(&[Garbled]), []);
+        assert_eq!(news(&[Absent]), []);
+        assert_eq!(news(&[]), []);
+        assert_eq!(news(&[Absent]), [Absent]);
     }
 }

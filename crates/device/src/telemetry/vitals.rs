@@ -27,6 +27,16 @@ impl Vitals {
     /// All of them.
     pub const ALL: Self = Self(63);
 
+    /// As a byte.
+    pub(super) const fn bits(self) -> u8 {
+        self.0
+    }
+
+    /// From [a byte](Self::bits).
+    pub(super) const fn from_bits(bits: u8) -> Self {
+        Self(bits)
+    }
+
     /// Whether all of `other` are among these.
     #[must_use]
     pub const fn contains(self, other: Self) -> bool {
@@ -40,7 +50,7 @@ impl Vitals {
     }
 }
 
-use crate::event::Sample;
+use super::Sample;
 
 /// Between two samples with vitals that changed.
 const CHANGE_PAUSE_MS: u64 = 10_000;

@@ -102,21 +102,21 @@ impl<'b> Writer<'b> {
             Value::Bool(true) => self.raw("true"),
             Value::Bool(false) => self.raw("false"),
             Value::Text(text) => self.text(text),
-            Value::Object(members) => self.object(members),
+            Value::Object(members) => self.object(members.iter().copied()),
         }
     }
 
     /// Writes an object.
-    pub fn object(&mut self, members: &[(&str, Value<'_>)]) {
+    pub fn object<'v>(&mut self, members: impl IntoIterator<Item = (&'v str, Value<'v>)>) {
         let mut before = "{";
-        for &(key, value) in members {
+        for (key, value) in members {
             self.raw(before);
             self.text(key);
             self.raw(":");
             self.value(value);
             before = ",";
         }
-        self.raw(if members.is_empty() { "{}" } else { "}" });
+        self.raw(if before == "{" { "{}" } else { "}" });
     }
 
     /// Goes back to an earlier length.

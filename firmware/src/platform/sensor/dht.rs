@@ -3,8 +3,8 @@
 //! The device pulls the wire low to wake the sensor; the pulse receiver (RMT) then measures the
 //! answer in hardware, so no interrupt can spoil it. What it means is for [`dht`].
 
-use device::platform::{
-    Reading, Sensor, SensorError,
+use climate::{
+    Air, Sensor,
     dht::{self, Answers},
 };
 use embassy_time::{Duration, Instant, Timer, with_timeout};
@@ -13,6 +13,7 @@ use esp_hal::{
     gpio::{DriveMode, Flex, Level, OutputConfig, Pull},
     rmt::{Channel, PulseCode, Rx, RxChannelConfig},
 };
+use product::Fault;
 
 /// No edge for this long is the end of the answer, in microseconds. The longest pulse within it,
 /// the sensor's first, takes 80.
@@ -66,7 +67,7 @@ impl Dht {
 }
 
 impl Sensor for Dht {
-    async fn read(&mut self) -> Result<Reading, SensorError> {
+    async fn read(&mut self) -> Result<Air, Fault> {
         let asked = Instant::now();
         if let Some(before) = self.answers.while_resting(asked) {
             return before;
@@ -81,8 +82,8 @@ impl Sensor for Dht {
         self.wire.set_high();
         let received = with_timeout(ANSWER, answer).await;
         let answer = match received {
-            Err(_) => Err(SensorError::Absent),
-            Ok(Err(_)) => Err(SensorError::Garbled),
+            Err(_) => Err(Fault::Absent),
+            Ok(Err(_)) => Err(Fault::Garbled),
             Ok(Ok(length)) => dht::decode(highs(codes.get(..length).unwrap_or(&codes))),
         };
         self.answers.take(asked, answer)

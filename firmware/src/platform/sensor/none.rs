@@ -1,7 +1,8 @@
 //! No sensor: this chip has nothing that measures pulses in hardware, and a reading taken in
 //! software would be spoilt by the radio's interrupts.
 
-use device::platform::{Reading, Sensor, SensorError};
+use climate::{Air, Sensor};
+use product::Fault;
 
 /// What the board connects.
 pub(crate) struct Port;
@@ -16,7 +17,7 @@ impl Dht {
 }
 
 impl Sensor for Dht {
-    async fn read(&mut self) -> Result<Reading, SensorError> {
-        Err(SensorError::Absent)
+    async fn read(&mut self) -> Result<Air, Fault> {
+        Err(Fault::Absent)
     }
 }

@@ -173,7 +173,7 @@ fn told(event: &Event) -> Option<Note> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use device::event::Sample;
+    use device::telemetry::Sample;
 
     #[test]
     fn the_journal_leaves_out_what_happens_every_second_and_secrets() {

@@ -7,12 +7,14 @@ use std::net::Ipv4Addr;
 use std::rc::Rc;
 use std::time::Instant;
 
+use climate::{Air, Climate, Sensor};
 use device::event::Event;
 use device::platform::{
-    AccessPoint, Bluetooth, Body, Heap, Identity, JoinError, Observer, Platform, Reading,
-    ResetReason, ScanRequest, Sensor, SensorError, System, Wifi, WifiCredentials,
+    AccessPoint, Bluetooth, Body, Heap, Identity, JoinError, Observer, Platform, ResetReason,
+    ScanRequest, System, Wifi, WifiCredentials,
 };
 use device::retained;
+use product::Fault;
 use rand::TryRng;
 use rand::rngs::SysRng;
 use vhci::HciTransport;
@@ -52,7 +54,6 @@ impl Platform for Desk {
     type Wifi = Cable;
     type Network = Sockets;
     type Flash = Flash;
-    type Sensor = Room;
     type System = Chip;
     type Observer = Watcher;
 }
@@ -77,7 +78,6 @@ impl Member {
                 turn,
             },
             flash: self.flash.clone(),
-            sensor: Room(self.clone()),
             system: Chip,
             observer: Watcher {
                 member: self.clone(),
@@ -86,6 +86,13 @@ impl Member {
                 online: Cell::new(false),
             },
         }
+    }
+}
+
+impl Member {
+    /// What the device is for.
+    pub(super) fn product(self: &Rc<Self>) -> Climate<Room> {
+        Climate::new(Room(self.clone()))
     }
 }
 
@@ -147,12 +154,12 @@ impl Wifi for Cable {
 pub(super) struct Room(Rc<Member>);
 
 impl Sensor for Room {
-    async fn read(&mut self) -> Result<Reading, SensorError> {
+    async fn read(&mut self) -> Result<Air, Fault> {
         if self.0.common.draining.get() {
             pending::<()>().await;
         }
-        Ok(Reading {
-            temperature_decicelsius: 215,
+        Ok(Air {
+            temperature_decicelsius: Some(215),
             humidity_permille: Some(450),
         })
     }
@@ -165,7 +172,6 @@ impl System for Chip {
     fn identity(&self) -> Identity {
         Identity {
             chip: "simulated",
-            firmware_version: env!("CARGO_PKG_VERSION"),
             built_at_unix_s: BUILT_AT_UNIX_S,
         }
     }

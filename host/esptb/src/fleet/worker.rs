@@ -175,7 +175,7 @@ async fn switch_on(
 /// Lives one life after the other.
 async fn live_on(member: Rc<Member>, library: Library<'static>) {
     loop {
-        device::run(member.body(), library).await;
+        device::run(member.body(), member.product(), library).await;
         if member.common.draining.get() {
             pending::<()>().await;
         }

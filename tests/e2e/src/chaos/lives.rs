@@ -90,7 +90,7 @@ impl Lives {
             let _ = power.wait_for(|power| *power != Power::Off).await;
             let now = *power.borrow_and_update();
             board.flash.restore_power();
-            let first = board.sensor.readings();
+            let first = board.wiring.readings();
             let mut told = Told::default();
             let end = {
                 let life = board.live();
@@ -121,7 +121,7 @@ impl Lives {
             }
             self.seen.send_replace(Seen::default());
             self.lives.borrow_mut().push(Life {
-                taken: first..board.sensor.readings(),
+                taken: first..board.wiring.readings(),
                 dropped_told: told.dropped,
                 acknowledged_told: told.acknowledged,
                 end,

@@ -192,7 +192,7 @@ async fn set_up(run: &Run, folder: PathBuf) -> Result<Rc<World>, String> {
     let line = Line::lay().await.map_err(|e| e.to_string())?;
     let identity = desk.pki.device(DEVICE).map_err(|e| e.to_string())?;
     let board = desk.board(desk.flash_of(&identity, line.port, ""), 99);
-    board.sensor.number_readings();
+    board.wiring.number_readings();
     let folder = ServerFolder {
         program: run.program.clone(),
         folder,

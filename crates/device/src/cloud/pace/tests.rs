@@ -14,7 +14,7 @@ fn limits(data_points: &str) -> SessionLimits<'_> {
 #[test]
 fn a_bucket_is_refilled_evenly_and_never_above_its_edge() {
     let start = Instant::from_millis(5_000);
-    let mut pace = Pace::new();
+    let mut pace = Pace::new(2);
     assert_eq!(pace.allowance(start).data_points, u32::MAX);
     // Nine of ten tokens are made use of.
     pace.learn(limits("10:1,300:60"), start);
@@ -40,7 +40,7 @@ fn a_bucket_is_refilled_evenly_and_never_above_its_edge() {
 fn over_an_hour_no_more_is_sent_than_the_limit_allows() {
     for (limit, most) in [("15000:3600", 15_000), ("5:1,200:60,9000:3600", 9_000)] {
         let mut now = Instant::from_millis(0);
-        let mut pace = Pace::new();
+        let mut pace = Pace::new(2);
         pace.learn(limits(limit), now);
         // It begins with full buckets, so a later hour counts.
         let mut sent = 0;
@@ -61,7 +61,7 @@ fn over_an_hour_no_more_is_sent_than_the_limit_allows() {
 
 #[test]
 fn a_payload_has_room_for_its_topic() {
-    let mut pace = Pace::new();
+    let mut pace = Pace::new(2);
     assert_eq!(pace.payload(2_048), 2_048);
     for (told, most) in [(65_536, 2_048), (1_000, 936), (10, 0)] {
         let limits = SessionLimits {
@@ -82,7 +82,7 @@ fn extreme_limits_do_no_harm() {
         "4294967295:1",
         "1:1,1:1,1:1,1:1,1:1,1:1",
     ] {
-        let mut pace = Pace::new();
+        let mut pace = Pace::new(2);
         pace.learn(limits(limit), now);
         pace.sent_telemetry(u32::MAX, now);
         pace.refused(u16::MAX, now);
@@ -97,7 +97,7 @@ fn extreme_limits_do_no_harm() {
 #[test]
 fn batches_halve_to_one_sample_without_vitals_and_grow_again() {
     let now = Instant::from_millis(0);
-    let mut pace = Pace::new();
+    let mut pace = Pace::new(2);
     assert_eq!(pace.allowance(now).samples, MOST_SAMPLES);
     for (under_way, next) in [(12, 6), (6, 3), (3, 1), (0, 1)] {
         assert_eq!(pace.refused(under_way, now), next);
@@ -133,7 +133,7 @@ fn batches_halve_to_one_sample_without_vitals_and_grow_again() {
 
 #[test]
 fn the_default_is_enough_for_a_public_cloud() {
-    let mut pace = Pace::new();
+    let mut pace = Pace::new(2);
     assert_eq!(pace.kept(1_000, 60), None);
     pace.learn(limits("15000:3600"), Instant::from_millis(0));
     let kept = pace.kept(1_000, 60).unwrap();

@@ -4,11 +4,14 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
 
+use product::Card;
+
 use super::super::device::Device;
-use crate::event::{Event, Sample};
+use crate::event::Event;
 use crate::platform::{Heap, Identity, ResetReason};
 use crate::retained::PanicRecord;
-use crate::telemetry::{SampleQueue, Vitals};
+use crate::telemetry::{Sample, SampleQueue, Vitals};
+use crate::testing::{Room, readings};
 
 /// When the fake device booted, in milliseconds since 1970.
 pub(super) const BOOT: u64 = 1_800_000_000_000;
@@ -27,7 +30,7 @@ pub(super) struct Fake {
 impl Fake {
     pub(super) fn with_samples(count: u64) -> Self {
         let this = Self {
-            queue: SampleQueue::new(600),
+            queue: SampleQueue::new(600, Card::of::<Room>().schema),
             certain: Cell::new(true),
             boot_unix_ms: Cell::new(BOOT),
             interval_ms: Cell::new(1_000),
@@ -44,8 +47,7 @@ impl Fake {
     pub(super) fn push(&self, uptime_ms: u64) {
         self.queue.push(Sample {
             uptime_ms,
-            temperature_decicelsius: Some(-5),
-            humidity_permille: Some(451),
+            readings: readings(Some(-5), Some(451)),
             rssi_dbm: Some(-60),
             heap_free: Some(123_456),
             heap_largest: Some(65_536),
@@ -98,10 +100,12 @@ impl Device for Fake {
         self.interval_ms.set(ms);
         true
     }
+    fn product(&self) -> Card {
+        Card::of::<Room>()
+    }
     fn identity(&self) -> Identity {
         Identity {
             chip: "host",
-            firmware_version: "1.2.3",
             built_at_unix_s: 0,
         }
     }

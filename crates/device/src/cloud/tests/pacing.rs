@@ -157,7 +157,7 @@ fn a_server_that_tells_no_limit_gets_smaller_batches_until_one_is_taken() {
         for number in 0..120 {
             device.push(number * 1_000);
         }
-        let mut pace = Pace::new();
+        let mut pace = Pace::new(2);
         let mut limited = Limited::new(points, seconds, false);
         let (mut sizes, mut cuts) = (Vec::new(), 0);
         for _ in 0..40 {
@@ -194,7 +194,7 @@ fn a_server_that_tells_no_limit_gets_smaller_batches_until_one_is_taken() {
 #[test]
 fn what_works_is_kept_for_the_connection_and_grows_on_a_later_one() {
     let device = Fake::with_samples(400);
-    let mut pace = Pace::new();
+    let mut pace = Pace::new(2);
     pace.refused(16, Instant::now());
     let batch_sizes = |pace: &mut Pace, messages: usize| {
         let (_, sizes) = connection_at(pace, &device, 65_536, async |mut broker| {
@@ -319,7 +319,7 @@ fn client_attributes_count_too_and_go_in_pieces_where_they_must() {
     for tells in [true, false] {
         let device = Fake::with_samples(20);
         let mut limited = Limited::new(3, 1, tells);
-        let (mut pace, mut cuts) = (Pace::new(), 0);
+        let (mut pace, mut cuts) = (Pace::new(2), 0);
         for _ in 0..20 {
             let (_, (_, cut)) = connection_at(&mut pace, &device, 65_536, async |mut broker| {
                 limited.serve(&mut broker, || device.queue.is_empty()).await

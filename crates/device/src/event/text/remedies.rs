@@ -8,7 +8,7 @@ use embedded_io_async::ErrorKind;
 use crate::cloud::{CloudError, Phase};
 use crate::credentials::{self, File};
 use crate::event::{ClockError, Event};
-use crate::platform::{AuthMode, JoinError, SensorError};
+use crate::platform::{AuthMode, JoinError};
 use crate::settings;
 use crate::storage::{FileError, StorageError};
 use crate::tls::{Alert, CertificateFault, Misbehaviour, TlsError, Violation};
@@ -163,7 +163,8 @@ fn credentials() -> Vec<String> {
 }
 
 fn network() -> Vec<String> {
-    use {ClockError as C, JoinError as J, SensorError as S};
+    use product::Fault as S;
+    use {ClockError as C, JoinError as J};
     let mut texts = texts!(JoinError:
         J::WrongPassphrase => J::WrongPassphrase,
         J::NetworkNotFound => J::NetworkNotFound,
@@ -177,7 +178,7 @@ fn network() -> Vec<String> {
         C::Implausible => C::Implausible,
         C::NoSocket => C::NoSocket,
     ));
-    for sensor in [S::Absent, S::Garbled] {
+    for sensor in [S::Absent, S::Garbled, S::Implausible] {
         texts.push(Event::SensorFailed(sensor).to_string());
     }
     texts.push(Event::IntervalRefused.to_string());

@@ -184,7 +184,7 @@ fn what_is_written_can_be_read() {
     let text = "quote\" back\\ line\n tab\t bell\u{7} é 😀";
     let mut buffer = [0; 256];
     let mut writer = Writer::new(&mut buffer);
-    writer.object(&[
+    writer.object([
         (text, Value::Text(text)),
         ("n", Value::Int(i64::MIN)),
         ("d", Decimal::new(-5, 2).into()),
@@ -207,7 +207,7 @@ fn what_is_written_can_be_read() {
 fn a_full_buffer_tells_the_length_it_should_have() {
     let mut writer_buffer = [0; 8];
     let mut writer = Writer::new(&mut writer_buffer);
-    writer.object(&[("temperature", Value::Int(20))]);
+    writer.object([("temperature", Value::Int(20))]);
     assert_eq!(
         writer.finish().unwrap_err().needed,
         r#"{"temperature":20}"#.len()

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use device::event::Sample;
 use device::lifecycle::State;
+use device::telemetry::Sample;
+use product::Kind;
 use protocomm::qr;
 use ratatui::Frame;
 use ratatui::layout::{Alignment, Constraint, Layout, Rect};
@@ -245,40 +246,91 @@ fn phase_style(phase: Phase) -> Style {
     if phase == Phase::Online { GOOD } else { ACCENT }
 }
 
+/// One kind of value, and how it is shown.
+struct Row {
+    name: &'static str,
+    unit: &'static str,
+    places: usize,
+    /// The least difference that fills the height of a curve.
+    span: f64,
+    of: Of,
+}
+
+/// Where a sample has a value.
+enum Of {
+    /// Among the product's readings, by its key, in steps of so many.
+    Series(&'static str, f64),
+    /// Among the vitals.
+    Vital(fn(&Sample) -> Option<f64>),
+}
+
+impl Of {
+    fn read(&self, sample: &Sample) -> Option<f64> {
+        match self {
+            Self::Series(key, scale) => Some(f64::from(sample.readings.steps(key)?) / scale),
+            Self::Vital(read) => read(sample),
+        }
+    }
+}
+
+/// What is shown of samples like this one: what the product measures, then the vitals.
+fn rows(sample: &Sample) -> Vec<Row> {
+    let row = |name, unit, places, span, read| Row {
+        name,
+        unit,
+        places,
+        span,
+        of: Of::Vital(read),
+    };
+    let series = sample.readings.iter().map(|(about, _)| {
+        let places = match about.kind {
+            Kind::Decimal { places } => places,
+            Kind::Integer | Kind::Boolean => 0,
+        };
+        let scale = 10_f64.powi(places.into());
+        Row {
+            name: about.key,
+            unit: about.unit,
+            places: places.into(),
+            span: (f64::from(about.most) - f64::from(about.least)) / scale / 50.0,
+            of: Of::Series(about.key, scale),
+        }
+    });
+    let vitals = [
+        row("Wi-Fi", "dBm", 0, 10.0, |s| Some(s.rssi_dbm?.into())),
+        row("chip", "°C", 1, 4.0, |s| {
+            Some(f64::from(s.chip_temperature_decicelsius?) / 10.0)
+        }),
+        row("free heap", "KiB", 0, 8.0, |s| {
+            Some(f64::from(s.heap_free?) / 1024.0)
+        }),
+    ];
+    series.chain(vitals).collect()
+}
+
 fn draw_values(frame: &mut Frame<'_>, area: Rect, model: &Model) {
     let block = boxed("sensor");
     let inside = block.inner(area);
     frame.render_widget(block, area);
-    type Read = fn(&Sample) -> Option<f64>;
-    let rows: [(&str, &str, usize, f64, Read); 5] = [
-        ("temperature", "°C", 1, 1.0, |s| {
-            Some(f64::from(s.temperature_decicelsius?) / 10.0)
-        }),
-        ("humidity", "%", 0, 3.0, |s| {
-            Some(f64::from(s.humidity_permille?) / 10.0)
-        }),
-        ("Wi-Fi", "dBm", 0, 10.0, |s| Some(s.rssi_dbm?.into())),
-        ("chip", "°C", 1, 4.0, |s| {
-            Some(f64::from(s.chip_temperature_decicelsius?) / 10.0)
-        }),
-        ("free heap", "KiB", 0, 8.0, |s| {
-            Some(f64::from(s.heap_free?) / 1024.0)
-        }),
-    ];
     const LABEL: usize = 13;
     const VALUE: usize = 11;
     let width = usize::from(inside.width).saturating_sub(LABEL + VALUE + 3);
+    let latest = model.samples.back();
     let mut lines = Vec::new();
-    for (name, unit, decimals, span, read) in rows {
-        let values: Vec<_> = model.samples.iter().filter_map(read).collect();
-        let Some(latest) = model.samples.back().and_then(read) else {
+    for row in latest.map(rows).unwrap_or_default() {
+        let values: Vec<_> = model
+            .samples
+            .iter()
+            .filter_map(|sample| row.of.read(sample))
+            .collect();
+        let Some(value) = latest.and_then(|sample| row.of.read(sample)) else {
             continue;
         };
-        let value = format!("{latest:.decimals$} {unit}");
+        let value = format!("{value:.*} {}", row.places, row.unit);
         lines.push(Line::from(vec![
-            Span::raw(format!(" {name:<LABEL$}")),
+            Span::raw(format!(" {:<LABEL$}", row.name)),
             Span::styled(format!("{value:<VALUE$}"), STRONG),
-            Span::styled(curve(&values, width, span), ACCENT),
+            Span::styled(curve(&values, width, row.span), ACCENT),
         ]));
     }
     let (waiting, dropped) = (model.backlog, model.dropped);

@@ -3,8 +3,9 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use device::event::{Event, Sample};
+use device::event::Event;
 use device::lifecycle::State;
+use device::telemetry::Sample;
 use embassy_time::Instant;
 
 use crate::demo::coverage::{Coverage, Verdict};

@@ -1,9 +1,12 @@
 //! What stands on the screen, at several sizes.
 
+use climate::{Air, Climate};
 use device::event::{ClockSource, Event, TlsVersion};
 use device::platform::ResetReason;
+use product::{Faults, Readings};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
+use simulator::sensor::Dht11;
 
 use super::*;
 use crate::demo::happening::{Happening, Note, Place, Stored};
@@ -20,6 +23,15 @@ fn screen(model: &Model, width: u16, height: u16) -> Vec<String> {
         .chunks(width.into())
         .map(|row| row.iter().map(|cell| cell.symbol()).collect())
         .collect()
+}
+
+/// What the stock product's sensor says at this temperature.
+fn climate(decicelsius: i16) -> Readings {
+    let air = Air {
+        temperature_decicelsius: Some(decicelsius),
+        humidity_permille: Some(450),
+    };
+    Readings::of::<Climate<Dht11>>(&air, &mut Faults::default())
 }
 
 fn stored(stamps_ms: Vec<i64>) -> Happening {
@@ -103,8 +115,7 @@ fn online() -> Model {
     for second in 6..40 {
         let sample = Sample {
             uptime_ms: second * 1000,
-            temperature_decicelsius: Some(215 + second as i16),
-            humidity_permille: Some(450),
+            readings: climate(215 + second as i16),
             rssi_dbm: Some(-52),
             ..Sample::default()
         };
@@ -147,7 +158,7 @@ fn online_the_values_the_server_and_both_addresses_are_seen() {
         let screen = screen(&online(), width, height);
         for text in [
             "temperature  25.4 °C",
-            "humidity     45 %",
+            "humidity     45.0 %",
             "Wi-Fi        -52 dBm",
             "0 waiting",
             "34 samples arrived",

@@ -7,8 +7,9 @@
 //! Sources: Aosong's data sheets of the DHT11 (version 1.3) and of the AM2302, which is the DHT22.
 
 use embassy_time::{Duration, Instant};
+use product::Fault;
 
-use super::{Reading, SensorError};
+use crate::Air;
 
 /// From here on a high is a 1, in microseconds.
 const ONE_US: u16 = 48;
@@ -43,17 +44,15 @@ impl Model {
 ///
 /// # Errors
 ///
-/// [`SensorError::Absent`] for a wire that at most rises once, when it is released;
-/// [`SensorError::Garbled`] for anything else that is no answer.
-pub fn decode(
-    highs_us: impl Iterator<Item = u16> + Clone,
-) -> Result<(Model, Reading), SensorError> {
+/// [`Fault::Absent`] for a wire that at most rises once, when it is released;
+/// [`Fault::Garbled`] for anything else that is no answer.
+pub fn decode(highs_us: impl Iterator<Item = u16> + Clone) -> Result<(Model, Air), Fault> {
     let count = highs_us.clone().count();
     if count <= 1 {
-        return Err(SensorError::Absent);
+        return Err(Fault::Absent);
     }
     let Some(before) = count.checked_sub(BITS) else {
-        return Err(SensorError::Garbled);
+        return Err(Fault::Garbled);
     };
     let bits = highs_us
         .skip(before)
@@ -62,7 +61,7 @@ pub fn decode(
     let expected = values.iter().fold(0u8, |sum, byte| sum.wrapping_add(*byte));
     // All bits zero: a wire held low, not a sensor.
     if sum != expected || bits == 0 {
-        return Err(SensorError::Garbled);
+        return Err(Fault::Garbled);
     }
     let [humidity @ .., warmth, warmth_low] = values;
     // The DHT22 sends humidity in sixteen bits of tenths, so their upper half is 3 at most; the
@@ -79,10 +78,10 @@ pub fn decode(
         (Model::Dht11, signed(tenths, warmth_low), humidity)
     };
     if humidity > 1000 || !TEMPERATURES.contains(&temperature) {
-        return Err(SensorError::Garbled);
+        return Err(Fault::Garbled);
     }
-    let reading = Reading {
-        temperature_decicelsius: temperature,
+    let reading = Air {
+        temperature_decicelsius: Some(temperature),
         humidity_permille: Some(humidity),
     };
     Ok((model, reading))
@@ -96,7 +95,7 @@ fn signed(tenths: i16, sign: u8) -> i16 {
 #[derive(Debug, Default)]
 pub struct Answers {
     /// Which sensor was last asked, when, and what came of it.
-    last: Option<(Model, Instant, Result<Reading, SensorError>)>,
+    last: Option<(Model, Instant, Result<Air, Fault>)>,
 }
 
 impl Answers {
@@ -108,7 +107,7 @@ impl Answers {
 
     /// What the sensor said before, if it still rests; if there is nothing, it may be asked.
     #[must_use]
-    pub fn while_resting(&self, now: Instant) -> Option<Result<Reading, SensorError>> {
+    pub fn while_resting(&self, now: Instant) -> Option<Result<Air, Fault>> {
         let (model, asked, outcome) = self.last?;
         (now < asked + model.rest()).then_some(outcome)
     }
@@ -121,15 +120,15 @@ impl Answers {
     pub fn take(
         &mut self,
         asked: Instant,
-        answer: Result<(Model, Reading), SensorError>,
-    ) -> Result<Reading, SensorError> {
+        answer: Result<(Model, Air), Fault>,
+    ) -> Result<Air, Fault> {
         let outcome = answer.map(|(_, reading)| reading);
         let model = match answer {
             Ok((model, _)) => Some(model),
             // It still is what it was.
-            Err(SensorError::Garbled) => self.last.map(|(model, ..)| model),
+            Err(Fault::Garbled | Fault::Implausible) => self.last.map(|(model, ..)| model),
             // Next there may be another.
-            Err(SensorError::Absent) => None,
+            Err(Fault::Absent) => None,
         };
         self.last = model.map(|model| (model, asked, outcome));
         outcome
@@ -143,7 +142,7 @@ mod tests {
     use std::vec::Vec;
 
     use super::*;
-    use SensorError::{Absent, Garbled};
+    use Fault::{Absent, Garbled};
 
     /// The highs of an answer whose bits are given in the data sheets' way, after those `before`.
     fn highs(before: &[u16], bits: &str) -> Vec<u16> {
@@ -152,21 +151,17 @@ mod tests {
         before.iter().copied().chain(bits).collect()
     }
 
-    fn decoded(highs: &[u16]) -> Result<(Model, Reading), SensorError> {
+    fn decoded(highs: &[u16]) -> Result<(Model, Air), Fault> {
         decode(highs.iter().copied())
     }
 
-    fn reading(bits: &str) -> Result<(Model, Reading), SensorError> {
+    fn reading(bits: &str) -> Result<(Model, Air), Fault> {
         decoded(&highs(&[30, 80], bits))
     }
 
-    fn measured(
-        model: Model,
-        temperature: i16,
-        humidity: u16,
-    ) -> Result<(Model, Reading), SensorError> {
-        let reading = Reading {
-            temperature_decicelsius: temperature,
+    fn measured(model: Model, temperature: i16, humidity: u16) -> Result<(Model, Air), Fault> {
+        let reading = Air {
+            temperature_decicelsius: Some(temperature),
             humidity_permille: Some(humidity),
         };
         Ok((model, reading))
@@ -241,7 +236,7 @@ mod tests {
             measured(Model::Dht22, 351, 652),
             measured(Model::Dht11, 1, 530),
         );
-        let said = |answer: Result<(Model, Reading), _>| answer.map(|(_, reading)| reading);
+        let said = |answer: Result<(Model, Air), _>| answer.map(|(_, reading)| reading);
         let mut answers = Answers::new();
         assert_eq!(answers.while_resting(at(0)), None);
         assert_eq!(answers.take(at(0), dht11), said(dht11));
