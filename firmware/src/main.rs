@@ -15,6 +15,7 @@ esp_bootloader_esp_idf::esp_app_desc!();
 #[esp_rtos::main]
 async fn main(spawner: Spawner) {
     let peripherals = esp_hal::init(esp_hal::Config::default().with_cpu_clock(CpuClock::max()));
+    board::detect_brownout();
     board::claim_heap();
     let reset = platform::begin();
     let board = board::Board::new(peripherals);

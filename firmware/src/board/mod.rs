@@ -3,7 +3,8 @@
 //! - A board's file says which pin does what, and what light there is. The build script takes the
 //!   one that `BOARD` names, or else the one with the name of the chip, which is Espressif's own.
 //! - A chip's file, in `chips/`, says how much heap there is, where memory outlives a restart, what
-//!   of TLS is computed in hardware, and, where there is an RMT, which channel receives pulses.
+//!   of TLS is computed in hardware, how a sagging supply is noticed, and, where there is an RMT, which
+//!   channel receives pulses.
 //!
 //! Each has the same items as the others of its kind. Everything else in the firmware takes what it
 //! needs from [`Board`].
@@ -14,7 +15,7 @@ mod parts;
 include!(concat!(env!("OUT_DIR"), "/board.rs"));
 
 pub(crate) use chosen::lamp;
-pub(crate) use this_chip::{NAME as CHIP, RETAINED, claim_heap};
+pub(crate) use this_chip::{NAME as CHIP, RETAINED, claim_heap, detect_brownout};
 
 use esp_hal::{
     gpio::{Input, Level},

@@ -95,8 +95,8 @@ pub(crate) fn watch(clock: &mut Rtc<'static>, mut spare: Spare) -> Watchdog {
 
 /// Why the chip started, as it says itself: the numbers are those of all Espressif's chips
 /// (ESP-IDF v5.4.1, 4c2820d377d1, components/soc/*/include/soc/reset_reasons.h). A supply that sags is
-/// seldom among them: nothing switches on the detector's reset, for which esp-hal 1.2.2 has no call,
-/// so the device hangs, until the watchdog bites, or starts as after power-on.
+/// among them since [`detect_brownout`](crate::board::detect_brownout); one that sags so deep that the
+/// detector goes with it, starts the chip as power-on does.
 pub(crate) fn cause() -> ResetReason {
     match reset_reason().map(|reason| reason as u8) {
         Some(0x01) => ResetReason::PowerOn,

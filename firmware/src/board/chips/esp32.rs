@@ -2,9 +2,12 @@
 
 use esp_hal::ram;
 
+#[path = "../brownout/esp32.rs"]
+mod brownout;
 #[path = "../retained/rtc.rs"]
 mod retained;
 
+pub(crate) use brownout::detect_brownout;
 pub(crate) use retained::RETAINED;
 
 /// As its maker writes it.

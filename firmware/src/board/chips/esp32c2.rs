@@ -2,10 +2,17 @@
 
 use esp_hal::ram;
 
+#[path = "../brownout/rtc_cntl.rs"]
+mod brownout;
 #[path = "../retained/noinit.rs"]
 mod retained;
 
 pub(crate) use retained::RETAINED;
+
+/// Lets a supply that sags reset the chip.
+pub(crate) fn detect_brownout() {
+    brownout::enable(0);
+}
 
 /// As its maker writes it.
 pub(crate) const NAME: &str = "ESP32-C2";

@@ -2,9 +2,12 @@
 
 use esp_hal::ram;
 
+#[path = "../brownout/lp_ana.rs"]
+mod brownout;
 #[path = "../retained/noinit.rs"]
 mod retained;
 
+pub(crate) use brownout::detect_brownout;
 pub(crate) use retained::RETAINED;
 
 /// As its maker writes it.
