@@ -104,3 +104,35 @@ fn a_time_that_no_certificate_was_valid_at_is_not_kept() {
         .await;
     });
 }
+
+/// What a sagging supply, or an oscillator that was measured wrongly, leaves in a chip's clock: years in
+/// which the certificates are good.
+#[test]
+fn a_clock_that_ran_on_into_the_far_future_is_not_believed() {
+    scenario(async {
+        hosttime::set_rate(240);
+        let desk = Desk::set().await;
+        online(&desk, 73, async |server, board, diary| {
+            embassy_time::Timer::after_secs(180).await;
+            let kept = last_good_time(board).expect("a good time is kept once it has proven good");
+            for years in [-1, 5] {
+                desk.time.be_silent(true);
+                let now_unix_ms = now_unix_ms();
+                let wrong = now_unix_ms.saturating_add_signed(years * YEAR_MS);
+                board.chip.set_unix_ms(wrong);
+                restart(server, 73, diary).await;
+                assert_eq!(clock_set(diary).await, (kept * 1_000, ClockSource::Floor));
+                // Without time stamps, which are the server's then.
+                diary.until_named("telemetry.acknowledged").await;
+                desk.time.be_silent(false);
+                let (unix_ms, source) = clock_set(diary).await;
+                assert_eq!(source, ClockSource::Sntp);
+                assert!(
+                    unix_ms.abs_diff(now_unix_ms) < YEAR_MS as u64 / 2,
+                    "{unix_ms}"
+                );
+            }
+        })
+        .await;
+    });
+}

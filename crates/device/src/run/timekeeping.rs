@@ -28,6 +28,11 @@ const LATER: Duration = Duration::from_secs(60);
 /// The least difference for which the last good time is written again: a day, for the flash's sake.
 const WEAR_S: u64 = 86_400;
 
+/// The longest that a device may have been under power and not online, after which its clock is believed.
+const LONGEST_OUTAGE_S: u64 = 365 * 86_400;
+/// The longest that a firmware may have been in use when a device is switched on for the first time.
+const LONGEST_IN_USE_S: u64 = 10 * 365 * 86_400;
+
 /// Sets the clock by a time server, or, if none answers, by what ran on through a restart. With
 /// `floor`, a time that is certainly past will do after these.
 pub(super) async fn set_clock<P: Platform>(context: &Context<'_, P>, floor: bool) {
@@ -44,23 +49,38 @@ pub(super) async fn set_clock<P: Platform>(context: &Context<'_, P>, floor: bool
         Err(error) => error,
     };
     let built_at = context.system.identity().built_at_unix_s;
+    let last = context.storage.last_good_time().ok().flatten();
     if !doubted {
         if let Some(ClockSource::Kept | ClockSource::Sntp) = context.clock.source() {
             return go_on(context);
         }
-        if let Some(unix_ms) = context.system.unix_ms()
-            && unix_ms / 1_000 >= built_at
-        {
-            return clock_is(context, unix_ms, ClockSource::Kept);
+        if let Some(unix_ms) = context.system.unix_ms() {
+            if is_plausible(unix_ms / 1_000, built_at, last) {
+                return clock_is(context, unix_ms, ClockSource::Kept);
+            }
+            log::warn!("the clock that ran on says {unix_ms} ms since 1970, and is not believed");
         }
     }
     if floor {
-        let last = context.storage.last_good_time().ok().flatten().unwrap_or(0);
-        let past_ms = last.max(built_at).saturating_mul(1_000);
+        let past_ms = last.unwrap_or(0).max(built_at).saturating_mul(1_000);
         return clock_is(context, past_ms, ClockSource::Floor);
     }
     let retry_ms = context.retry_ms();
     context.tell(&Event::ClockFailed { error, retry_ms });
+}
+
+/// Whether a clock that ran on through a restart may be right. What it says, nobody vouches for: a
+/// supply that sagged or an oscillator that was measured wrongly leaves anything there, and where the
+/// certificates are good for twenty years, they contradict little of it. But a device that is online
+/// keeps a good time each day, and one that lost its power has no clock.
+fn is_plausible(kept_unix_s: u64, built_at_unix_s: u64, last_good_unix_s: Option<u64>) -> bool {
+    let (from, longest_s) = match last_good_unix_s {
+        // It may have fallen behind by as much as the last good time is written for.
+        Some(last) => (last.saturating_sub(WEAR_S), LONGEST_OUTAGE_S),
+        None => (0, LONGEST_IN_USE_S),
+    };
+    let from = from.max(built_at_unix_s);
+    (from..=from.saturating_add(longest_s)).contains(&kept_unix_s)
 }
 
 /// For a whole life: asks the time again before it is worn, soon while it is not certain, and keeps
@@ -126,4 +146,31 @@ fn clock_is<P: Platform>(context: &Context<'_, P>, unix_ms: u64, source: ClockSo
         context.system.set_unix_ms(unix_ms);
     }
     context.tell(&Event::ClockSet { unix_ms, source });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_ran_on_is_believed_near_what_is_known() {
+        const YEAR_S: u64 = 365 * 86_400;
+        const BUILT_AT: u64 = 1_800_000_000;
+        let never_online = |kept_s| is_plausible(kept_s, BUILT_AT, None);
+        assert!(!never_online(BUILT_AT - 1));
+        assert!(never_online(BUILT_AT) && never_online(BUILT_AT + 9 * YEAR_S));
+        assert!(!never_online(BUILT_AT + 11 * YEAR_S) && !never_online(u64::MAX));
+        let last = BUILT_AT + 3 * YEAR_S;
+        let online = |kept_s| is_plausible(kept_s, BUILT_AT, Some(last));
+        assert!(!online(last - 2 * WEAR_S) && !online(BUILT_AT));
+        assert!(online(last - 3_600) && online(last) && online(last + YEAR_S / 2));
+        assert!(!online(last + 2 * YEAR_S) && !online(u64::MAX));
+        // A newer firmware than the last good time.
+        assert!(!is_plausible(
+            BUILT_AT - 1,
+            BUILT_AT,
+            Some(BUILT_AT - YEAR_S)
+        ));
+        assert!(is_plausible(u64::MAX, 0, Some(u64::MAX)));
+    }
 }
