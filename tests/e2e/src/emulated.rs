@@ -199,9 +199,7 @@ impl EmulatedBoard {
                 && let Some(event) = words.next()
             {
                 self.times.insert(event.to_owned(), uptime_ms);
-                // Mosquitto sends the device its own question, which it subscribed to.
-                let is_own_question = event == "rpc.answered" && line.contains("getSessionLimits");
-                if !event.starts_with("telemetry.") && !is_own_question {
+                if !event.starts_with("telemetry.") {
                     self.names.push(event.to_owned());
                 }
                 if names.contains(&event) {

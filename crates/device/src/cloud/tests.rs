@@ -107,7 +107,9 @@ fn a_connection_introduces_the_device_and_sends_live_samples() {
             "v1/devices/me/attributes/response/+",
             "v1/devices/me/rpc/response/+",
         ] {
-            assert!(text.contains(filter));
+            let options = text.find(filter).unwrap() + filter.len();
+            // At least once, and No Local (MQTT 5, 3.8.3.1).
+            assert_eq!(subscribe[options], 0b101);
         }
         let attributes = broker.published().await.unwrap();
         assert_eq!(attributes.topic, "v1/devices/me/attributes");

@@ -15,7 +15,13 @@ use crate::event::Event;
 
 impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, '_, D, IO> {
     pub(super) async fn subscribe(&mut self) -> Result<(), Failure<IO::Error>> {
-        let once = || SubscriptionOptions::default().maximum_qos(QoS::AtLeastOnce);
+        // ThingsBoard has other topics for each direction; a plain broker would send back what the device
+        // publishes where it listens, too: its question for the limits, its attributes and answers.
+        let once = || {
+            SubscriptionOptions::default()
+                .maximum_qos(QoS::AtLeastOnce)
+                .ignore_local_messages()
+        };
         let filters = [
             topic::SUBSCRIBE_RPC_REQUESTS,
             topic::ATTRIBUTES,
