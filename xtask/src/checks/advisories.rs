@@ -33,7 +33,7 @@ pub(super) fn check() -> Result<Outcome> {
     }
     let clone = env::var(CLONE).ok();
     let fetched = output(&mut deny(
-        &workspace::root(),
+        workspace::root(),
         clone.as_deref(),
         &["fetch", "db"],
     ))?;
