@@ -91,8 +91,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 
 /// A program of the release build.
 fn program(name: &str) -> Command {
-    let file = format!("{name}{}", std::env::consts::EXE_SUFFIX);
-    Command::new(workspace::root().join("target/release").join(file))
+    let folder = workspace::root().join("target/release");
+    Command::new(folder.join(process::file_of(name)))
 }
 
 /// A folder for what a measurement leaves, empty.

@@ -12,7 +12,7 @@ pub(crate) fn build() -> Result<PathBuf> {
     process::run(build.args(["build", "--quiet", "--locked", "--package", "esptb"]))?;
     // Cargo runs in the root, and takes a folder without a root of its own from there.
     let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
-    let name = format!("debug/esptb{}", std::env::consts::EXE_SUFFIX);
+    let name = format!("debug/{}", process::file_of("esptb"));
     Ok(workspace::root().join(target).join(name))
 }
 

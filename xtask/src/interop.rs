@@ -2,11 +2,7 @@
 //!
 //! What the peers are is in tests/interop/requirements.txt; what they test, in the README there.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{fs, path::PathBuf, process::Command};
 
 use anyhow::{Context, Result};
 
@@ -29,7 +25,9 @@ fn python() -> PathBuf {
 
 /// A program of the environment.
 pub(crate) fn program(name: &str) -> PathBuf {
-    environment().join("bin").join(name)
+    // Where `venv` puts them.
+    let folder = if cfg!(windows) { "Scripts" } else { "bin" };
+    environment().join(folder).join(process::file_of(name))
 }
 
 /// Makes the environment, if it is not there or was made from other requirements.
@@ -45,7 +43,8 @@ pub(crate) fn setup() -> Result<()> {
     if python().exists() && fs::read_to_string(&stamp).is_ok_and(|made| made == wanted) {
         return Ok(());
     }
-    let mut venv = Command::new("python3");
+    // Python's installer for Windows gives it no number.
+    let mut venv = Command::new(if cfg!(windows) { "python" } else { "python3" });
     venv.args(["-m", "venv", "--clear"]).arg(environment());
     process::run(&mut venv).context("Debian's package for it is python3-venv")?;
     let mut pip = Command::new(python());
@@ -62,7 +61,8 @@ pub(crate) fn setup() -> Result<()> {
 pub(crate) fn test() -> Result<()> {
     let mut build = process::cargo();
     process::run(build.args(["build", "--locked", "--package", "esptb"]))?;
-    let esptb: &Path = &workspace::root().join("target/debug/esptb");
+    let esptb = workspace::root().join("target/debug");
+    let esptb = esptb.join(process::file_of("esptb"));
     let mut unittest = Command::new(python());
     unittest
         .current_dir(folder())

@@ -79,7 +79,13 @@ pub(crate) fn capture_errors(command: &mut Command) -> Result<String> {
 /// Whether a program of this name is found in `PATH`.
 pub(crate) fn installed(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
+    let file = file_of(program);
+    std::env::split_paths(&path).any(|folder| folder.join(&file).is_file())
+}
+
+/// What this system calls the file of a program: `clang`, or `clang.exe`.
+pub(crate) fn file_of(program: &str) -> String {
+    format!("{program}{}", std::env::consts::EXE_SUFFIX)
 }
 
 fn not_started(command: &Command, error: io::Error) -> anyhow::Error {
@@ -95,6 +101,13 @@ fn not_started(command: &Command, error: io::Error) -> anyhow::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_program_is_found_by_the_name_that_this_system_gives_its_file() {
+        assert!(installed("cargo"), "which runs this test");
+        assert!(!installed("no-such-program"));
+        assert_eq!(file_of("clang").ends_with(".exe"), cfg!(windows));
+    }
 
     #[test]
     fn command_lines_can_be_pasted() {

@@ -9,7 +9,8 @@ import tempfile
 import threading
 from pathlib import Path
 
-ESPTB = os.environ.get('ESPTB', str(Path(__file__).parents[3] / 'target/debug/esptb'))
+PROGRAM = 'esptb.exe' if os.name == 'nt' else 'esptb'
+ESPTB = os.environ.get('ESPTB', str(Path(__file__).parents[3] / 'target/debug' / PROGRAM))
 PROOF = b'abcd1234'
 USERNAME = b'wifiprov'
 NETWORK, PASSPHRASE = b'interop', b'correct horse'
