@@ -128,6 +128,13 @@ const PACKAGES: &[Package] = &[
         reason: "runs the foreign peers of tests/interop",
     },
     Package {
+        debian: "dbus-daemon",
+        brew: Some("dbus"),
+        program: Some("dbus-daemon"),
+        purposes: &[Purpose::Test],
+        reason: "the bus on which the tests provision by a computer's own Bluetooth",
+    },
+    Package {
         debian: "chromium",
         brew: None,
         program: Some("chromium"),
@@ -246,6 +253,10 @@ fn is_installed(package: &Package) -> bool {
                     .any(|prefix| std::path::Path::new(prefix).join(name).exists())
         });
     }
+    if cfg!(windows) {
+        // What is no program comes along with one: libclang with clang.
+        return package.program.is_none_or(process::installed);
+    }
     let dpkg = Command::new("dpkg-query")
         .args(["--show", "--showformat=${db:Status-Status}", package.debian])
         .output();
@@ -297,8 +308,9 @@ fn macos(packages: &[&Package]) -> Result<()> {
     let names: Vec<_> = packages.iter().filter_map(|package| package.brew).collect();
     bail!(
         "packages are missing. Run this, then try again:\n\n    brew install {}\n\n\
-         On macOS the computer's own Bluetooth adapter (`--hci hci0`) and the browser tests are \
-         not supported; the demo, the virtual radio and `--hci tcp:HOST:PORT` are.",
+         On macOS nobody takes the computer's adapter for himself (`--hci hci0`), and the browser \
+         tests are not supported; the demo, the virtual radio, `--hci tcp:HOST:PORT` and \
+         provisioning by the computer's own Bluetooth are.",
         names.join(" ")
     )
 }

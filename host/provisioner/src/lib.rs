@@ -4,11 +4,13 @@
 mod ble;
 pub mod conformance;
 mod error;
+mod found;
 mod http;
 pub mod http_server;
 mod link;
 mod progress;
 mod session;
+mod system;
 
 use std::time::Duration;
 
@@ -17,8 +19,9 @@ use hosttime as _; // nothing names it, and the linker asks for a time driver
 use protocomm::client::Client;
 use vhci::HciTransport;
 
-pub use ble::{Found, LARGEST_MTU, bluetooth_address};
+pub use ble::LARGEST_MTU;
 pub use error::Error;
+pub use found::{Found, Peer};
 pub use link::LinkError;
 pub use progress::Progress;
 pub use protocomm::wifi::{AccessPoint, AuthMode, Connected, FailReason};
@@ -27,6 +30,7 @@ pub use session::{Outcome, Secrets};
 use ble::Ble;
 use http::Http;
 use link::Link;
+use system::System;
 
 /// How long the air is listened to after a first device was heard, in case there are more.
 const OTHERS: Duration = Duration::from_millis(1500);
@@ -68,6 +72,16 @@ impl Provisioner {
     /// Outside of a `LocalSet`.
     pub fn ble_with_mtu(transport: HciTransport, mtu: usize) -> Self {
         Self::new(Link::Ble(Ble::start(transport, mtu)))
+    }
+
+    /// Over the Bluetooth of this computer, as every program uses it: BlueZ on Linux, CoreBluetooth
+    /// on macOS, WinRT on Windows. `adapter` names one where there are several, as `hci1`.
+    ///
+    /// # Errors
+    ///
+    /// [`LinkError::NoBluetooth`] says what is missing and what to do.
+    pub async fn system(adapter: Option<&str>) -> Result<Self, Error> {
+        Ok(Self::new(Link::System(System::open(adapter).await?)))
     }
 
     /// Over HTTP, to a device that is an access point (ESP-IDF's SoftAP scheme) or a simulated one.
@@ -112,24 +126,24 @@ impl Provisioner {
         wait: Duration,
         mut enough: impl FnMut(&Found) -> bool,
     ) -> Result<Vec<Found>, Error> {
-        let Link::Ble(ble) = &self.link else {
+        if matches!(self.link, Link::Http(_)) {
             return Ok(Vec::new());
-        };
+        }
         let progress = &mut self.progress;
         progress(&Progress::Listening);
         let mut heard = Vec::new();
-        let found = ble
-            .scan(wait, |found| {
-                if found.provisions(prefix)
-                    && !found.name.is_empty()
-                    && !heard.contains(&found.address)
-                {
-                    heard.push(found.address);
-                    progress(&Progress::Heard(found.clone()));
-                }
-                enough(found)
-            })
-            .await?;
+        let hear = |found: &Found| {
+            if found.provisions(prefix) && !found.name.is_empty() && !heard.contains(&found.peer) {
+                heard.push(found.peer.clone());
+                progress(&Progress::Heard(found.clone()));
+            }
+            enough(found)
+        };
+        let found = match &self.link {
+            Link::Ble(ble) => ble.scan(wait, hear).await?,
+            Link::System(system) => system.scan(wait, hear).await?,
+            Link::Http(_) => Vec::new(),
+        };
         Ok(found.into_iter().filter(|f| f.provisions(prefix)).collect())
     }
 
@@ -150,7 +164,16 @@ impl Provisioner {
                 .find(|f| f.name == name)
                 .ok_or_else(not_found);
         }
-        let prefix = protocomm::gatt::DEFAULT_NAME_PREFIX;
+        self.find_by_prefix(protocomm::gatt::DEFAULT_NAME_PREFIX, wait)
+            .await
+    }
+
+    /// Finds the only device that advertises the provisioning service, or a name with this prefix.
+    ///
+    /// # Errors
+    ///
+    /// As [`find`](Self::find).
+    pub async fn find_by_prefix(&mut self, prefix: &str, wait: Duration) -> Result<Found, Error> {
         let mut found = self
             .listen(prefix, wait, |found| found.provisions(prefix))
             .await?;
@@ -158,18 +181,12 @@ impl Provisioner {
             found = self.listen(prefix, OTHERS, |_| false).await?;
         }
         match found.as_slice() {
-            [] => Err(not_found()),
+            [] => Err(Error::NotFound {
+                waited: wait,
+                name: None,
+            }),
             [one] => Ok(one.clone()),
-            several => {
-                let shown = |f: &Found| {
-                    if f.name.is_empty() {
-                        bluetooth_address(&f.address)
-                    } else {
-                        f.name.clone()
-                    }
-                };
-                Err(Error::Ambiguous(several.iter().map(shown).collect()))
-            }
+            several => Err(Error::Ambiguous(several.iter().map(Found::shown).collect())),
         }
     }
 
@@ -180,23 +197,19 @@ impl Provisioner {
     /// [`Error::Link`]; after [`LinkError::Unreachable`] it may be tried again.
     pub async fn connect(&mut self, device: &Found) -> Result<(), Error> {
         self.disconnect().await;
-        let address = bluetooth_address(&device.address);
-        let name = if device.name.is_empty() {
-            address
-        } else {
-            device.name.clone()
-        };
-        self.tell(&Progress::Connecting(name));
-        if let Link::Ble(ble) = &self.link {
-            let mut tries = CONNECT_TRIES;
-            loop {
-                tries -= 1;
-                match ble.connect(device.address).await {
-                    Ok(()) => break,
-                    // Over the air, a link may fail to be established for no fault of anybody's.
-                    Err(LinkError::Lost) if tries > 0 => {}
-                    Err(e) => return Err(e.into()),
-                }
+        self.tell(&Progress::Connecting(device.shown()));
+        for tries_left in (0..CONNECT_TRIES).rev() {
+            let connected = match (&mut self.link, &device.peer) {
+                (Link::Ble(ble), Peer::Address(address)) => ble.connect(*address).await,
+                (Link::System(system), Peer::System(name)) => system.connect(name).await,
+                (Link::Http(_), _) => Ok(()),
+                (Link::Ble(_) | Link::System(_), _) => Err(LinkError::Unreachable),
+            };
+            match connected {
+                Ok(()) => break,
+                // Over the air, a link may fail to be established for no fault of anybody's.
+                Err(LinkError::Lost) if tries_left > 0 => {}
+                Err(e) => return Err(e.into()),
             }
         }
         self.tell(&Progress::Connected);
@@ -209,6 +222,7 @@ impl Provisioner {
         self.failed = false;
         match &mut self.link {
             Link::Ble(ble) => ble.disconnect().await,
+            Link::System(system) => system.disconnect().await,
             Link::Http(http) => http.disconnect(),
         }
     }

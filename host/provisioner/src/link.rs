@@ -6,10 +6,12 @@ use protocomm::refusal::Refused;
 
 use crate::ble::{Ble, Writes};
 use crate::http::Http;
+use crate::system::System;
 
 /// A way to a device.
 pub(crate) enum Link {
     Ble(Ble),
+    System(System),
     Http(Http),
 }
 
@@ -19,6 +21,9 @@ pub enum LinkError {
     /// The local Bluetooth controller failed.
     #[error("{0}")]
     Controller(vhci::Error),
+    /// The Bluetooth of this computer is not there, or not to be used by this user.
+    #[error("{0}")]
+    NoBluetooth(String),
     /// The Bluetooth host stack on this side gave up.
     #[error("the Bluetooth stack on this computer failed: {0}")]
     Stack(String),
@@ -76,6 +81,7 @@ impl Link {
     ) -> Result<Vec<u8>, LinkError> {
         match self {
             Self::Ble(ble) => ble.exchange(endpoint, request, Writes::AsNeeded).await,
+            Self::System(system) => system.exchange(endpoint, request).await,
             Self::Http(http) => http.exchange(endpoint, request).await,
         }
     }

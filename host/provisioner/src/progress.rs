@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 
 use protocomm::wifi::FailReason;
 
-use crate::ble::Found;
+use crate::found::Found;
 
 /// A step that was taken, or news from the device.
 #[derive(Clone, Debug)]

@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use clap::Args;
 use provisioner::conformance::{self, COMMIT, Finding, Options, Report, Target, Verdict, Weight};
 use provisioner::{Error, Secrets};
-use vhci::SharedAir;
+use vhci::{HciSpec, SharedAir};
 use zeroize::Zeroizing;
 
 use super::reach::Reach;
@@ -74,7 +74,8 @@ A simulated device: `esptb simulate --flash flash.bin --air 127.0.0.1:6402` besi
 `esptb conformance --hci tcp:127.0.0.1:6402 --pop …`. A controller on a serial line becomes tcp: by
 `socat TCP-LISTEN:6402,reuseaddr,fork FILE:/dev/ttyUSB0,b115200,raw`.
 
-The computer's own adapter must be down and takes root: systemctl stop bluetooth.";
+It looks at packets, and so takes a controller of its own: the computer's adapter, hci0, unless --hci
+names another. That must be down and takes root: systemctl stop bluetooth.";
 
 /// Runs the suite.
 pub(crate) fn run(cmd: Cmd) -> Result<()> {
@@ -109,7 +110,11 @@ async fn check(cmd: Cmd) -> Result<()> {
     let target = match &cmd.reach.http {
         Some(address) => Target::Http(address.clone()),
         None => Target::Bluetooth {
-            hci: cmd.reach.controller()?.clone(),
+            hci: cmd
+                .reach
+                .controller()?
+                .cloned()
+                .unwrap_or(HciSpec::Adapter(0)),
             air: SharedAir::new(),
             name: cmd.reach.name.clone(),
         },

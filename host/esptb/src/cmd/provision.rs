@@ -27,6 +27,13 @@ use crate::exit::Exit;
 pub(crate) struct Cmd {
     #[command(flatten)]
     reach: Reach,
+    /// Which Bluetooth adapter of this computer, where there are several: what its name begins with
+    /// (hci1)
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["hci", "http"])]
+    adapter: Option<String>,
+    /// What the device's name begins with, if it is not PROV_
+    #[arg(long, value_name = "TEXT", conflicts_with_all = ["http", "name"])]
+    prefix: Option<String>,
     /// The proof of possession, from the device's label or QR code
     #[arg(long, env = "ESPTB_POP", hide_env_values = true, value_name = "SECRET")]
     pop: Option<String>,
@@ -54,8 +61,8 @@ pub(crate) struct Cmd {
     /// How long to listen for the device
     #[arg(long, default_value = "15s", value_parser = duration, value_name = "TIME")]
     timeout: Duration,
-    /// Write what goes over HCI into this file, for Wireshark
-    #[arg(long, value_name = "FILE", conflicts_with = "http")]
+    /// Write what goes over HCI into this file, for Wireshark; with --hci
+    #[arg(long, value_name = "FILE", requires = "hci")]
     btsnoop: Option<PathBuf>,
 }
 
@@ -69,7 +76,10 @@ Examples:
 A simulated device: `esptb simulate --flash flash.bin --air 127.0.0.1:6402` beside
 `esptb provision --hci tcp:127.0.0.1:6402`.
 
-The computer's own adapter must be down and takes root: systemctl stop bluetooth.";
+Without --hci and --http it is this computer's own Bluetooth, as every program uses it: BlueZ on
+Linux, CoreBluetooth on macOS, WinRT on Windows. It takes no root, and nothing has to be stopped.
+--hci hci0 takes the adapter away from bluetoothd and speaks to it itself, to see packets: that takes
+root, and the adapter down (systemctl stop bluetooth).";
 
 /// Provisions a device.
 pub(crate) fn run(cmd: Cmd) -> Result<()> {
@@ -130,7 +140,9 @@ impl Cmd {
         if let Some(address) = &self.reach.http {
             return Ok(Provisioner::http(address));
         }
-        let controller = self.reach.controller()?;
+        let Some(controller) = self.reach.controller()? else {
+            return Ok(Provisioner::system(self.adapter.as_deref()).await?);
+        };
         let config = ControllerConfig::default();
         let mut transport = controller.open(&SharedAir::new(), config).await?;
         if let Some(file) = &self.btsnoop {
@@ -141,7 +153,11 @@ impl Cmd {
 
     /// Finds the device; where there are several, asks which.
     async fn find(&self, client: &mut Provisioner) -> Result<Found> {
-        match client.find(self.reach.name.as_deref(), self.timeout).await {
+        let found = match (&self.reach.name, &self.prefix) {
+            (None, Some(prefix)) => client.find_by_prefix(prefix, self.timeout).await,
+            (name, _) => client.find(name.as_deref(), self.timeout).await,
+        };
+        match found {
             Err(Error::Ambiguous(names)) => {
                 let names_listed = names.join(", ");
                 if !can_ask() {

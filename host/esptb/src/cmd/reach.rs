@@ -6,9 +6,10 @@ use vhci::HciSpec;
 
 #[derive(Args)]
 pub(super) struct Reach {
-    /// The Bluetooth controller: hci0 (Linux), tcp:HOST:PORT (H4)
-    #[arg(long, default_value = "hci0", value_name = "CONTROLLER")]
-    pub(super) hci: HciSpec,
+    /// A Bluetooth controller of one's own: tcp:HOST:PORT (H4), or hci0 (Linux, as root, without
+    /// bluetoothd)
+    #[arg(long, value_name = "CONTROLLER")]
+    pub(super) hci: Option<HciSpec>,
     /// Over HTTP instead: the device's address while it is an access point (192.168.4.1)
     #[arg(long, value_name = "HOST[:PORT]", conflicts_with_all = ["hci", "name"])]
     pub(super) http: Option<String>,
@@ -18,18 +19,18 @@ pub(super) struct Reach {
 }
 
 impl Reach {
-    /// The controller.
+    /// The controller, if one was named.
     ///
     /// # Errors
     ///
     /// If it is one in whose air nobody can be.
-    pub(super) fn controller(&self) -> Result<&HciSpec> {
-        if self.hci == HciSpec::Virtual {
+    pub(super) fn controller(&self) -> Result<Option<&HciSpec>> {
+        if self.hci == Some(HciSpec::Virtual) {
             bail!(
                 "there is nobody in the air of a virtual controller of this program's own: take one \
                  of `esptb simulate --air ADDR:PORT` by --hci tcp:ADDR:PORT, or see `esptb demo`"
             );
         }
-        Ok(&self.hci)
+        Ok(self.hci.as_ref())
     }
 }

@@ -20,10 +20,9 @@ use tokio::task::JoinHandle;
 use trouble_host::prelude::*;
 use vhci::HciTransport;
 
-pub use scan::{Found, bluetooth_address};
-
 pub(crate) use survey::Survey;
 
+use crate::found::Found;
 use crate::link::LinkError;
 use pool::HeapPool;
 use scan::Reports;
@@ -114,7 +113,7 @@ impl Ble {
         let listen = async {
             while let Some(found) = findings.recv().await {
                 let done = enough(&found);
-                match devices.iter_mut().find(|d| d.address == found.address) {
+                match devices.iter_mut().find(|d| d.peer == found.peer) {
                     Some(known) => *known = found,
                     None => devices.push(found),
                 }

@@ -7,39 +7,10 @@ use bt_hci::cmd::le::LeSetScanParams;
 use bt_hci::controller::ControllerCmdSync;
 use bt_hci::param::LeAdvEventKind;
 use embassy_time::Duration;
-use protocomm::gatt::SERVICE_UUID;
 use tokio::sync::{mpsc, oneshot};
 use trouble_host::prelude::*;
 
-/// A device that advertises a provisioning service, or a name.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Found {
-    /// Its complete local name, such as `PROV_1A2B3C`; empty if it gave none.
-    pub name: String,
-    /// The address to connect to.
-    pub address: Address,
-    /// How strongly it was heard, in dBm.
-    pub rssi: i8,
-    /// The first 128-bit service UUID that it advertises.
-    pub service: Option<u128>,
-    /// Its advertising flags (Core Specification Supplement, part A, 1.3).
-    pub flags: Option<u8>,
-}
-
-impl Found {
-    /// Whether this is a provisioning device: by Espressif's default service, or by a name with
-    /// this prefix.
-    pub fn provisions(&self, prefix: &str) -> bool {
-        self.service == Some(SERVICE_UUID) || (!prefix.is_empty() && self.name.starts_with(prefix))
-    }
-}
-
-/// The address as it is printed on labels: most significant byte first.
-pub fn bluetooth_address(address: &Address) -> String {
-    let bytes = address.addr.raw();
-    let hex: Vec<_> = bytes.iter().rev().map(|b| format!("{b:02X}")).collect();
-    hex.join(":")
-}
+use crate::found::{Found, Peer};
 
 /// Hands advertising reports to a running scan.
 #[derive(Default)]
@@ -92,7 +63,7 @@ impl Listener {
         let key = (address.kind.into_inner(), address.addr.into_inner());
         let known = self.seen.entry(key).or_insert_with(|| Found {
             name: String::new(),
-            address,
+            peer: Peer::Address(address),
             rssi,
             service: None,
             flags: None,
@@ -148,6 +119,7 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
+    use protocomm::gatt::SERVICE_UUID;
 
     #[test]
     fn the_advertisement_and_the_scan_response_add_up() {
@@ -168,33 +140,6 @@ mod tests {
         assert_eq!((second.name.as_str(), second.rssi), ("PROV_1A2B3C", -41));
         assert_eq!(second.service, Some(SERVICE_UUID));
         assert_eq!(second.flags, Some(6));
-        assert_eq!(bluetooth_address(&second.address), "06:05:04:03:02:01");
-    }
-
-    #[test]
-    fn others_are_told_apart() {
-        let address = Address::new(AddrKind::PUBLIC, BdAddr::new([0; 6]));
-        let other = Found {
-            name: "Headphones".into(),
-            address,
-            rssi: -40,
-            service: Some(1),
-            flags: None,
-        };
-        assert!(!other.provisions("PROV_"));
-        assert!(
-            !Found {
-                name: String::new(),
-                ..other.clone()
-            }
-            .provisions("")
-        );
-        assert!(
-            Found {
-                name: "PROV_X".into(),
-                ..other
-            }
-            .provisions("PROV_")
-        );
+        assert_eq!(second.peer.to_string(), "06:05:04:03:02:01");
     }
 }

@@ -150,7 +150,9 @@ impl Bench {
         self.over_bluetooth()?;
         match &self.phone.link {
             Link::Ble(ble) => Ok(ble.survey().await?),
-            Link::Http(_) => Err(Fault::not_applicable("this is about Bluetooth")),
+            Link::Http(_) | Link::System(_) => {
+                Err(Fault::not_applicable("this is about Bluetooth packets"))
+            }
         }
     }
 
@@ -172,7 +174,9 @@ impl Bench {
     ) -> Result<Vec<u8>, Fault> {
         match &self.phone.link {
             Link::Ble(ble) => Ok(ble.exchange(endpoint, bytes, writes).await?),
-            Link::Http(_) => Err(Fault::not_applicable("this is about Bluetooth")),
+            Link::Http(_) | Link::System(_) => {
+                Err(Fault::not_applicable("this is about Bluetooth packets"))
+            }
         }
     }
 
