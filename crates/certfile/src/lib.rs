@@ -4,9 +4,11 @@
 //! they read them in one way:
 //!
 //! - [`pem`]: the blocks of a file, with whatever editors, tools and C programs put around them.
+//! - [`file`]: the certificates and the key of a file; and what is wrong where there are none.
 //! - [`outline`]: which algorithms, curve and extensions a certificate or key names, as far as it
 //!   takes to say why somebody cannot use it.
-//! - [`text`]: the strings of names, in all their encodings.
+//! - [`firmware`]: which of them the firmware has code for.
+//! - [`name`], [`text`]: names, and their strings in all encodings.
 //!
 //! Nothing is verified here, and no key is used: that is the business of whoever has a
 //! cryptographic library. No bytes panic, nothing recurses, and what is decoded of a key is wiped.
@@ -18,6 +20,9 @@
 extern crate alloc;
 
 pub mod der;
+pub mod file;
+pub mod firmware;
+pub mod name;
 mod oid;
 pub mod outline;
 pub mod pem;

@@ -1,4 +1,5 @@
-//! The strings in names of certificates (X.520, DirectoryString).
+//! Text: the strings in names of certificates (X.520, DirectoryString), and what is around the text
+//! of a file.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -28,9 +29,27 @@ pub fn decode(tag: u8, bytes: &[u8]) -> Option<String> {
     }
 }
 
+/// The text of a file without what is none: the byte order mark that editors of Windows put before
+/// it, and the zeros that a C program writes along.
+#[must_use]
+pub fn bare(mut file: &[u8]) -> &[u8] {
+    file = file.strip_prefix(b"\xef\xbb\xbf").unwrap_or(file);
+    while let Some(shorter) = file.strip_suffix(b"\0") {
+        file = shorter;
+    }
+    file
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_no_text_is_around_it_only() {
+        assert_eq!(bare(b"\xef\xbb\xbf{\0}\0\0"), b"{\0}");
+        assert_eq!(bare(b"{}"), b"{}");
+        assert_eq!(bare(b"\xef\xbb\xbf"), b"");
+    }
 
     #[test]
     fn all_that_people_use_is_read() {

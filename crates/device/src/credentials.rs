@@ -29,7 +29,9 @@ use heapless::String;
 use rand_core::CryptoRng;
 
 use crate::clock::Moment;
-pub use error::{CredentialsError, Fault, File, Form};
+pub use certfile::file::Form;
+use certfile::firmware::LEAST_RSA_BITS;
+pub use error::{CredentialsError, Fault, File};
 pub(crate) use read::server_fault;
 use x509::KeyKind;
 pub(crate) use x509::{Certificate, Key, unix_s};
@@ -42,8 +44,6 @@ pub const MOST_CERTIFICATES: usize = 10;
 /// around each.
 pub const MOST_CHAIN_BYTES: usize = 8192 - 16 * (MOST_CERTIFICATES + 1);
 
-/// RSA keys of fewer bits are too weak.
-const LEAST_RSA_BITS: usize = 2048;
 /// Signing with more bits takes a chip many seconds.
 const MOST_RSA_BITS: usize = 4096;
 

@@ -181,13 +181,13 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Reads the bytes of `settings.json`.
+    /// Reads the bytes of `settings.json`, with or without a byte order mark.
     ///
     /// # Errors
     ///
     /// [`SettingsError`] names the key, what is wrong with it, and what to write instead.
     pub fn parse(file: &[u8]) -> Result<Self, SettingsError> {
-        let file = Object::parse(file).map_err(SettingsError::NotJson)?;
+        let file = Object::parse(certfile::text::bare(file)).map_err(SettingsError::NotJson)?;
         let mut settings = Self::default();
         let mut server_name = None;
         for (key, value) in file.members() {

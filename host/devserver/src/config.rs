@@ -4,8 +4,11 @@ use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
+use certfile::file::Fault;
+use certfile::firmware;
+use certfile::outline::Key;
+use certfile::pem::Other;
 use regex::Regex;
-use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::error::ConfigError;
@@ -75,8 +78,15 @@ impl Tls {
     /// [`ConfigError::ServerChain`] or [`ConfigError::ServerKey`] if one has nothing usable.
     /// Whether they belong together is found out on starting.
     pub fn from_pem(chain: &[u8], key: &[u8]) -> Result<Self, ConfigError> {
-        let chain = certificates(chain).ok_or(ConfigError::ServerChain)?;
-        let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| ConfigError::ServerKey)?;
+        let chain = certificates(chain).map_err(|fault| ConfigError::ServerChain { fault })?;
+        let server_key = |fault| ConfigError::ServerKey { fault };
+        let der = certfile::file::key(key).map_err(|fault| server_key(fault.to_string()))?;
+        let outline = Key::of_private(&der);
+        if let Some(objection) = outline.and_then(firmware::objection_to_key) {
+            return Err(server_key(format!("it {objection}")));
+        }
+        let key = PrivateKeyDer::try_from(der.to_vec())
+            .map_err(|_| server_key("it is damaged: copy it anew, whole".to_owned()))?;
         Ok(Self {
             chain,
             key,
@@ -116,8 +126,8 @@ impl Profile {
     /// [`ConfigError::ProfileCa`] or [`ConfigError::ProfilePattern`].
     pub fn from_pem(ca: &[u8], cn_pattern: &str) -> Result<Self, ConfigError> {
         let ca = certificates(ca)
-            .and_then(|all| all.into_iter().next())
-            .ok_or(ConfigError::ProfileCa)?;
+            .and_then(|all| all.into_iter().next().ok_or(Fault::None(Other::Empty)))
+            .map_err(|fault| ConfigError::ProfileCa { fault })?;
         let pattern = Regex::new(cn_pattern).map_err(|error| ConfigError::ProfilePattern {
             reason: error.to_string(),
         })?;
@@ -147,9 +157,7 @@ impl Profile {
     }
 }
 
-fn certificates(pem: &[u8]) -> Option<Vec<CertificateDer<'static>>> {
-    let certificates: Vec<_> = CertificateDer::pem_slice_iter(pem)
-        .collect::<Result<_, _>>()
-        .ok()?;
-    (!certificates.is_empty()).then_some(certificates)
+fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, Fault> {
+    let certificates = certfile::file::all_certificates(pem)?;
+    Ok(certificates.iter().map(|der| der.to_vec().into()).collect())
 }

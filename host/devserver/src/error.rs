@@ -3,17 +3,25 @@
 use std::io;
 use std::net::SocketAddr;
 
+use certfile::file::Fault;
+
 use crate::store::StoreError;
 
 /// A configuration that cannot work: whoever wrote it has to change it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
     /// The server's chain has no certificate in it.
-    #[error("the server's certificate chain is not PEM or has no certificate in it")]
-    ServerChain,
+    #[error("the server's certificate chain: {fault}")]
+    ServerChain {
+        /// What is wrong with it.
+        fault: Fault,
+    },
     /// The server's key is not one.
-    #[error("the server's private key is not PEM or not a private key")]
-    ServerKey,
+    #[error("the server's private key: {fault}")]
+    ServerKey {
+        /// What is wrong with it.
+        fault: String,
+    },
     /// The server's certificate and key do not work together.
     #[error("the server's certificate and key cannot be used: {reason}")]
     ServerIdentity {
@@ -21,8 +29,11 @@ pub enum ConfigError {
         reason: String,
     },
     /// The profile's CA is not a certificate.
-    #[error("the device profile's CA is not PEM or not a certificate")]
-    ProfileCa,
+    #[error("the device profile's CA: {fault}")]
+    ProfileCa {
+        /// What is wrong with it.
+        fault: Fault,
+    },
     /// The profile's regular expression cannot be used.
     #[error("the device profile's regular expression for the CN cannot be used: {reason}")]
     ProfilePattern {

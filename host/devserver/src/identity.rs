@@ -1,5 +1,6 @@
 //! What a client's certificates say.
 
+use certfile::{name, text};
 use rustls::pki_types::CertificateDer;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
@@ -29,12 +30,7 @@ impl ClientChain {
         let Certificates { chain, resumed } = sent;
         let certificates = chain;
         let (_, leaf) = X509Certificate::from_der(certificates.first()?).ok()?;
-        let common_name = leaf
-            .subject()
-            .iter_common_name()
-            .next()
-            .and_then(|cn| cn.as_str().ok())
-            .map(escaped);
+        let common_name = common_name(leaf.subject().as_raw());
         let valid_now = leaf.validity().is_valid();
         Some(Self {
             common_name,
@@ -87,6 +83,14 @@ impl ClientChain {
     }
 }
 
+/// The common name in a name, DER, in whatever encoding.
+fn common_name(name: &[u8]) -> Option<String> {
+    let value = name::first(name, name::COMMON_NAME)?;
+    let text = text::decode(value.tag, value.content);
+    // What has no reading that all agree on, ThingsBoard shows by its bytes.
+    Some(text.map_or_else(|| name::hex(value), |text| escaped(&text)))
+}
+
 /// A common name as ThingsBoard reads it: by BouncyCastle's `IETFUtils.valueToString`, which puts a
 /// backslash before the special characters of RFC 4514 (`SslUtil.parseCommonName`, same commit).
 /// The profile's expression sees it so, and a device may be called `a\,b`.
@@ -130,8 +134,8 @@ pub(crate) fn check_order(
             format!(
                 "the client's chain is out of order: certificate {position} ({}) is not signed by the next one \
                  ({}); the device has to send its own certificate first and behind each the one that signed it",
-                lower.subject(),
-                upper.subject(),
+                name::shown(lower.subject().as_raw()),
+                name::shown(upper.subject().as_raw()),
             )
         })?;
         below = above;
@@ -207,6 +211,48 @@ mod tests {
         let resumed = false;
         let chain = ClientChain::read(Certificates { chain, resumed }).unwrap();
         assert_eq!(chain.common_name(), Some(r"a\,b"));
+    }
+
+    /// Files as people have them. What is in the certificates is the device's business; that they are
+    /// read, and under which name, is ours.
+    #[test]
+    fn every_file_of_the_field_is_read_and_its_name_is_thingsboards() {
+        let field = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../crates/device/tests/vectors/field"
+        );
+        let mut folders = 0;
+        for entry in std::fs::read_dir(field).unwrap() {
+            let path = entry.unwrap().path();
+            let read = |file: &str| std::fs::read(path.join(file)).unwrap();
+            if path.ends_with("server_chain") {
+                for file in std::fs::read_dir(&path).unwrap() {
+                    let file = std::fs::read(file.unwrap().path()).unwrap();
+                    crate::Profile::from_pem(&file, "(.*)").unwrap();
+                }
+                continue;
+            }
+            let folder = path.file_name().unwrap().to_str().unwrap();
+            let (chain, key) = (read("device.crt"), read("device.key"));
+            let tls = crate::Tls::from_pem(&chain, &key).unwrap();
+            crate::Profile::from_pem(&read("server_chain.pem"), "(.*)").unwrap();
+            assert_eq!(tls.chain.len(), 2, "{folder}");
+            check_order(&tls.chain[0], &tls.chain[1..]).unwrap();
+            let (chain, resumed) = (tls.chain.clone(), false);
+            let read = ClientChain::read(Certificates { chain, resumed }).unwrap();
+            let name = match folder {
+                "n20-bmpstring" => "Gerät 7",
+                "n21-t61" => "Device7",
+                "e32-inhibitany" => "D2",
+                "i02-namec" => "D3",
+                "c02-bom" | "c18-joined" | "c24-nulend" => "SN-000001",
+                _ => "E",
+            };
+            assert_eq!(read.common_name(), Some(name), "{folder}");
+            crate::tls::server_config(tls).unwrap();
+            folders += 1;
+        }
+        assert_eq!(folders, 11);
     }
 
     #[test]

@@ -36,12 +36,11 @@ pub(crate) fn read_folder(folder: &Path) -> Result<Read, Error> {
             let is_link = entry.file_type().map_err(io(&path))?.is_symlink();
             let kind = fs::metadata(&path).map_err(io(&path))?;
             let is_folder = kind.is_dir();
-            // To read a pipe or a device is to wait, perhaps for ever.
-            if !is_folder && !kind.is_file() {
-                return Err(Error::NotAFile(path));
-            }
             if !is_folder {
-                let contents = fs::read(&path).map_err(io(&path))?;
+                let contents = hostfile::read(&path).map_err(|error| match error.kind() {
+                    std::io::ErrorKind::Unsupported => Error::NotAFile(path.clone()),
+                    _ => io(&path)(error),
+                })?;
                 files.push((name, contents));
             } else if !is_link {
                 folders.push((path, name));

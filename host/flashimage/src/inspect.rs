@@ -7,7 +7,7 @@ mod text;
 use serde::{Serialize, Serializer};
 use spiffs::{Image, Spiffs};
 use time::OffsetDateTime;
-use x509_parser::prelude::{Pem, X509Certificate};
+use x509_parser::prelude::{FromDer, X509Certificate};
 use zeroize::Zeroize;
 
 use crate::{Boot, Error, NvsItem, PartitionTable, Program, TableError, nvs, otadata};
@@ -244,28 +244,22 @@ impl Volume {
 }
 
 fn contents_of(bytes: &[u8]) -> FileContents {
-    if !bytes.starts_with(b"-----BEGIN ") {
-        return FileContents::Other;
-    }
-    let blocks: Vec<Pem> = Pem::iter_from_buffer(bytes).map_while(Result::ok).collect();
-    if blocks
-        .iter()
-        .any(|block| block.label.ends_with("PRIVATE KEY"))
-    {
+    if certfile::pem::blocks(bytes).any(|block| block.is_key()) {
         return FileContents::PrivateKey;
     }
-    let certificates: Option<Vec<_>> = blocks.iter().map(certificate).collect();
+    let held = certfile::file::certificates(bytes);
+    let certificates: Option<Vec<_>> = held.map(|held| certificate(&held.decode().ok()?)).collect();
     match certificates {
         Some(certificates) if !certificates.is_empty() => FileContents::Certificates(certificates),
         _ => FileContents::Other,
     }
 }
 
-fn certificate(block: &Pem) -> Option<CertificateInfo> {
-    let x509: X509Certificate<'_> = block.parse_x509().ok()?;
+fn certificate(der: &[u8]) -> Option<CertificateInfo> {
+    let (_, x509) = X509Certificate::from_der(der).ok()?;
     Some(CertificateInfo {
-        subject: x509.subject().to_string(),
-        issuer: x509.issuer().to_string(),
+        subject: certfile::name::shown(x509.subject().as_raw()),
+        issuer: certfile::name::shown(x509.issuer().as_raw()),
         not_before: x509.validity().not_before.to_datetime(),
         not_after: x509.validity().not_after.to_datetime(),
     })

@@ -98,6 +98,8 @@ impl PartitionTable {
     ///
     /// [`TableError`] with the line, if one line is to blame.
     pub fn from_csv(csv: &str) -> Result<Self, TableError> {
+        // Spreadsheets put a byte order mark before what they save as CSV.
+        let csv = csv.trim_start_matches('\u{feff}');
         check_csv(csv)?;
         Self::checked(esp_idf_part::PartitionTable::try_from_str(csv)?)
     }

@@ -62,7 +62,7 @@ pub enum Error {
         /// The file.
         path: PathBuf,
         /// What is wrong with it and what to do.
-        reason: &'static str,
+        reason: String,
     },
     /// The backend failed to generate or sign.
     #[error("the cryptography backend failed: {0}")]

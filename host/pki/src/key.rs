@@ -95,27 +95,9 @@ impl Key {
         }?))
     }
 
-    /// Reads a key in any of the three encodings.
-    pub(crate) fn from_pem(pem: &str) -> Result<Self, Error> {
-        Ok(Self(KeyPair::from_pem(pem)?))
-    }
-
-    /// Reads the first key of a file, whatever stands around it, as the curve's parameters that
-    /// OpenSSL writes before a key. None if there is none that is in the clear.
-    pub(crate) fn from_file(file: &[u8]) -> Option<Self> {
-        let block = certfile::pem::blocks(file).find(certfile::pem::Block::is_key)?;
-        if block.is_encrypted() {
-            return None;
-        }
-        Self::from_pem(&pem(block.label, &block.decode().ok()?)).ok()
-    }
-
-    /// Whether devices verify what it signs.
-    pub(crate) fn is_for_devices(&self) -> bool {
-        let algorithm = self.0.algorithm();
-        algorithm == &rcgen::PKCS_ECDSA_P256_SHA256
-            || algorithm == &rcgen::PKCS_ECDSA_P384_SHA384
-            || algorithm == &rcgen::PKCS_RSA_SHA256
+    /// Reads a key in any of the three encodings, DER.
+    pub(crate) fn from_der(der: &[u8]) -> Result<Self, Error> {
+        Ok(Self(KeyPair::try_from(der)?))
     }
 
     pub(crate) fn pair(&self) -> &KeyPair {
@@ -171,7 +153,8 @@ fn inner_key(pkcs8: &[u8]) -> Result<&[u8], Error> {
     parse().ok_or_else(|| Error::Backend("a generated key is not PKCS#8".into()))
 }
 
-fn pem(label: &str, der: &[u8]) -> Zeroizing<String> {
+/// PEM as everybody writes it.
+pub(crate) fn pem(label: &str, der: &[u8]) -> Zeroizing<String> {
     let config = pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF);
     let block = pem::Pem::new(label, der);
     let text = pem::encode_config(&block, config);

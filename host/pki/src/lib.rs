@@ -4,15 +4,14 @@
 
 mod authority;
 mod error;
-mod file;
 mod identity;
 mod key;
+mod load;
 mod store;
 mod validity;
 
 pub use authority::{Options, Pki, Profile};
 pub use error::{Error, InvalidRequest};
-pub use file::write_private;
 pub use identity::{Identity, Role};
 pub use key::{KeyAlgorithm, KeyEncoding};
 pub use store::Existing;

@@ -276,12 +276,12 @@ fn a_private_file_is_private_whatever_was_there() {
     let path = folder.path().join("flash.bin");
     fs::write(&path, "old").expect("writes");
     fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).expect("sets");
-    pki::write_private(&path, b"new").expect("writes");
+    hostfile::write_private(&path, b"new").expect("writes");
     assert_eq!(fs::read(&path).expect("reads"), b"new");
     let mode = fs::metadata(&path).expect("there").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     assert_eq!(names(folder.path()), ["flash.bin"]);
-    pki::write_private(Path::new("/dev/null"), b"new").expect("writes");
+    hostfile::write_private(Path::new("/dev/null"), b"new").expect("writes");
 }
 
 #[test]

@@ -35,11 +35,15 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     ("crates/sockets", &["crates/device"]),
     ("host/hosttime", &[]),
+    ("host/hostfile", &[]),
     ("host/vhci", &[]),
-    ("host/pki", &["crates/certfile"]),
-    ("host/flashimage", &["crates/spiffs"]),
+    ("host/pki", &["crates/certfile", "host/hostfile"]),
+    (
+        "host/flashimage",
+        &["crates/certfile", "crates/spiffs", "host/hostfile"],
+    ),
     ("host/provisioner", &["crates/protocomm", "host/vhci"]),
-    ("host/devserver", &["crates/thingsboard"]),
+    ("host/devserver", &["crates/certfile", "crates/thingsboard"]),
     (
         "host/simulator",
         &[

@@ -3,6 +3,9 @@
 use core::fmt;
 
 use certfile::Oid;
+use certfile::file::{self, Form};
+use certfile::firmware::Objection;
+use certfile::pem::Other;
 
 use crate::clock::Date;
 use crate::storage::FileError;
@@ -63,44 +66,6 @@ pub struct CredentialsError {
     /// What is wrong with it.
     pub fault: Fault,
 }
-
-/// PEM of something else.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
-    /// `TRUSTED CERTIFICATE`.
-    Trusted,
-    /// `PKCS7` or `CMS`.
-    Pkcs7,
-    /// A request that a certificate be made.
-    Request,
-    /// `OPENSSH PRIVATE KEY`.
-    OpenSsh,
-    /// `PUBLIC KEY`.
-    PublicKey,
-}
-
-/// Continues a sentence, and says what to do.
-impl fmt::Display for Form {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Trusted => {
-                "a TRUSTED CERTIFICATE, OpenSSL's own form: convert it with `openssl x509 -in … -out …`"
-            }
-            Self::Pkcs7 => {
-                "PKCS#7: take the certificates out with `openssl pkcs7 -print_certs -in … -out …`"
-            }
-            Self::Request => "a request: put the certificate there that the CA made of it",
-            Self::OpenSsh => {
-                "a key in OpenSSH's form: convert it with `ssh-keygen -p -m PKCS8 -f …`"
-            }
-            Self::PublicKey => "a public key: put the private key there",
-        })
-    }
-}
-
-/// What the certificates and keys of devices and servers may be.
-const TAKES: &str =
-    "this firmware does not take: have it made anew with P-256, P-384 or RSA of 2048 to 4096 bits";
 
 /// What is wrong with a file. Certificates are numbered from 1 in the order of the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -276,42 +241,17 @@ impl CredentialsError {
                 self.item(f, number)?;
                 f.write_str(" is damaged: copy it anew, whole")
             }
-            Fault::Binary => f.write_str(
-                "binary (DER): convert it to PEM, as with `openssl x509 -inform der -in … -out …`, \
-                 or `openssl pkey` for a key",
-            ),
-            Fault::Utf16 => f.write_str("text in UTF-16: save it as ASCII or UTF-8"),
+            Fault::Binary => f.write_str(file::remedy(Other::Binary).unwrap_or_default()),
+            Fault::Utf16 => f.write_str(file::remedy(Other::Utf16).unwrap_or_default()),
             Fault::Form { form, line } => write!(f, "in line {line} begins {form}"),
-            Fault::KeyKind { number, kind } => {
-                self.item(f, number)?;
-                write!(f, " has a key of the kind {kind}, which {TAKES}")
-            }
-            Fault::Curve { number, curve } => {
-                self.item(f, number)?;
-                write!(f, " is on the curve {curve}, which {TAKES}")
-            }
-            Fault::ExplicitCurve { number } => {
-                self.item(f, number)?;
-                f.write_str(
-                    " tells its curve by parameters: have it made anew with the curve's name \
-                     (OpenSSL's ec_param_enc:named_curve)",
-                )
-            }
+            Fault::KeyKind { number, kind } => self.objects(f, number, Objection::KeyKind(kind)),
+            Fault::Curve { number, curve } => self.objects(f, number, Objection::Curve(curve)),
+            Fault::ExplicitCurve { number } => self.objects(f, number, Objection::ExplicitCurve),
             Fault::Signature { number, algorithm } => {
-                self.item(f, number)?;
-                write!(
-                    f,
-                    " is signed with {algorithm}, which this firmware does not take: have it made \
-                     anew, signed with SHA-256, SHA-384 or SHA-512"
-                )
+                self.objects(f, number, Objection::Signature(algorithm))
             }
             Fault::Critical { number, extension } => {
-                self.item(f, number)?;
-                write!(
-                    f,
-                    " has the critical extension {extension}, which this firmware does not know: \
-                     have it made anew without, or not as critical"
-                )
+                self.objects(f, number, Objection::Critical(extension))
             }
             Fault::RsaSize { number, bits } => {
                 self.item(f, number)?;
@@ -320,9 +260,7 @@ impl CredentialsError {
                     ": RSA of {bits} bits: take 2048 to 4096, or better P-256"
                 )
             }
-            Fault::Encrypted => f.write_str(
-                "the key is encrypted: remove the passphrase, as with `openssl pkey -in … -out …`",
-            ),
+            Fault::Encrypted => f.write_str(file::ENCRYPTED),
             Fault::Mismatch => f.write_str(
                 "not the key of the first certificate in device.crt: put the pair together again",
             ),
@@ -387,6 +325,11 @@ impl CredentialsError {
                 f.write_str("not enough memory to read it: this is a fault of the firmware")
             }
         }
+    }
+
+    fn objects(&self, f: &mut fmt::Formatter<'_>, number: u8, objection: Objection) -> fmt::Result {
+        self.item(f, number)?;
+        write!(f, " {objection}")
     }
 
     fn item(&self, f: &mut fmt::Formatter<'_>, number: u8) -> fmt::Result {

@@ -43,7 +43,8 @@ impl fmt::Display for Event {
                 expires_unix_s,
             } => {
                 write!(f, "credentials of {common_name} proven, good until ")?;
-                crate::clock::Date::from_unix_s(*expires_unix_s).fmt(f)
+                // Its last second, as the certificate says it.
+                crate::clock::Date::from_unix_s(expires_unix_s.saturating_sub(1)).fmt(f)
             }
             Self::CredentialsRefused(error) => error.fmt(f),
             Self::AnchorUnused(error) => write!(f, "{error}; trusting the others"),

@@ -30,6 +30,16 @@ fn an_empty_object_is_the_defaults() {
 }
 
 #[test]
+fn what_editors_and_c_programs_put_around_it_does_not_matter() {
+    for file in [&b"\xef\xbb\xbf{}"[..], b"{}\0", b"\xef\xbb\xbf {}\r\n\0\0"] {
+        assert_eq!(Settings::parse(file).unwrap(), Settings::default());
+    }
+    for file in [&b"{}\0{}"[..], b"\xff\xfe{\0}\0", b"\xef\xbb{}"] {
+        assert!(Settings::parse(file).is_err());
+    }
+}
+
+#[test]
 fn every_key_is_read_and_strange_ones_are_passed_over() {
     let settings = Settings::parse(
         br#"{

@@ -1,6 +1,5 @@
 //! `esptb serve`: the local server, for devices on the desk.
 
-use std::fs;
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -12,7 +11,7 @@ use device::clock::Date;
 use devserver::{
     Config, ConfigError, Database, Error, Event, Limits, Profile, RateLimit, Server, Tls,
 };
-use x509_parser::pem::Pem;
+use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::pki::show::alternative_names;
 use crate::console::{self, BAD, FAINT, GOOD, STRONG, paint};
@@ -169,7 +168,7 @@ impl Cmd {
     /// its certificate.
     fn urls(&self, server: &Server) -> Vec<String> {
         let address = server.mqtt_addr();
-        let pem = fs::read(self.ca.join("server.crt")).unwrap_or_default();
+        let pem = hostfile::read(&self.ca.join("server.crt")).unwrap_or_default();
         let names = match self.plain || !address.ip().is_unspecified() {
             true => Vec::new(),
             false => names_of(&pem),
@@ -190,14 +189,14 @@ impl Cmd {
             ["server.crt", "server.key", "intermediate.crt"].map(|name| read(&self.ca.join(name)));
         let mut tls = Tls::from_pem(&chain?, &key?).map_err(|error| {
             let file = match error {
-                ConfigError::ServerKey => "server.key",
+                ConfigError::ServerKey { .. } => "server.key",
                 _ => "server.crt",
             };
             anyhow::Error::from(error).context(self.ca.join(file).display().to_string())
         })?;
         tls.require_client_certificate = self.require_client_certificate;
         let mut profile = Profile::from_pem(&profile_ca?, &self.cn_pattern).map_err(|error| {
-            let is_ca = error == ConfigError::ProfileCa;
+            let is_ca = matches!(error, ConfigError::ProfileCa { .. });
             let error = anyhow::Error::from(error);
             match is_ca {
                 true => error.context(self.ca.join("intermediate.crt").display().to_string()),
@@ -210,10 +209,11 @@ impl Cmd {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {
-    fs::read(path).map_err(|error| {
+    hostfile::read(path).map_err(|error| {
         let name = path.display();
         let remedy = match error.kind() {
             ErrorKind::PermissionDenied => "it is not for this user to read",
+            ErrorKind::Unsupported => "put the file there",
             _ => "`esptb pki init` and `esptb pki server NAME` make what the server needs",
         };
         anyhow::Error::from(error).context(format!("cannot read {name} ({remedy})"))
@@ -222,9 +222,12 @@ fn read(path: &Path) -> Result<Vec<u8>> {
 
 /// The names of the first certificate.
 fn names_of(pem: &[u8]) -> Vec<String> {
-    let first = Pem::iter_from_buffer(pem).flatten().next();
-    let names = first.as_ref().and_then(|pem| pem.parse_x509().ok());
-    names.map_or_else(Vec::new, |certificate| alternative_names(&certificate))
+    let first = certfile::file::certificates(pem).next();
+    let Some(Ok(der)) = first.map(|held| held.decode()) else {
+        return Vec::new();
+    };
+    let certificate = X509Certificate::from_der(&der);
+    certificate.map_or_else(|_| Vec::new(), |(_, it)| alternative_names(&it))
 }
 
 fn print(event: &Event, telemetry: bool) -> Result<()> {

@@ -206,7 +206,7 @@ impl Folder {
     fn record(&self) -> Result<Record> {
         let path = self.path(RECORD);
         let name = path.display();
-        let bytes = fs::read(&path).with_context(|| format!("cannot read {name}"))?;
+        let bytes = files::read(&path)?;
         serde_json::from_slice(&bytes)
             .ok()
             .filter(|record: &Record| record.made_by == MADE_BY)
@@ -247,7 +247,7 @@ impl Folder {
     pub(crate) fn certificates(&self) -> Result<Certificates> {
         let read = |name| {
             let path = self.path(name);
-            fs::read(&path).with_context(|| {
+            hostfile::read(&path).with_context(|| {
                 format!(
                     "{} is gone: run `esptb demo` without --reboot",
                     path.display()
@@ -289,7 +289,7 @@ impl Folder {
     pub(crate) fn tell_ports(&self, record: &Record) -> Result<()> {
         self.write("spiffs_root/settings.json", record.settings().as_bytes())?;
         let path = self.path("flash.bin");
-        let mut flash = fs::read(&path).with_context(|| path.display().to_string())?;
+        let mut flash = files::read(&path)?;
         let files = self.path("spiffs_root");
         let made = FlashImage::builder().folder(&files)?.build()?;
         let range = spiffs_range()?;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use clap::Args;
 use device::settings::Settings;
 use serde_json::json;
@@ -154,9 +154,7 @@ fn share(options: &Options, broker: &Broker, server: Option<&LocalServer>) -> Re
     let settings = settings.to_string();
     Settings::parse(settings.as_bytes())
         .map_err(|error| anyhow::anyhow!("the devices would refuse this: {error}"))?;
-    let read = |path: &PathBuf| {
-        std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
-    };
+    let read = |path: &PathBuf| crate::files::read_text(path);
     Ok(Share {
         ca,
         first: 1,

@@ -2,5 +2,7 @@
 //! operator's files.
 
 mod cli;
+mod field;
 mod files;
+mod pipes;
 mod program;

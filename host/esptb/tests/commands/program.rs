@@ -9,7 +9,32 @@ use tempfile::TempDir;
 /// The program with these arguments in a folder, without a terminal and without whatever the
 /// environment says about secrets and colours.
 pub(crate) fn esptb(folder: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_esptb"))
+    command(folder, arguments)
+        .output()
+        .expect("the program starts")
+}
+
+/// As [`esptb`], for what might wait for ever.
+#[track_caller]
+pub(crate) fn esptb_promptly(folder: &Path, arguments: &[&str]) -> Output {
+    let mut process = command(folder, arguments)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    for _ in 0..1200 {
+        if process.try_wait().expect("its state").is_some() {
+            return process.wait_with_output().expect("its output");
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    process.kill().expect("it ends");
+    panic!("{arguments:?} waits for ever");
+}
+
+fn command(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_esptb"));
+    command
         .args(arguments)
         .current_dir(folder)
         .env_remove("NO_COLOR")
@@ -18,9 +43,8 @@ pub(crate) fn esptb(folder: &Path, arguments: &[&str]) -> Output {
         .env_remove("ESPTB_PASSPHRASE")
         .env_remove("ESPTB_PORT")
         .env_remove("ESPTB_WIFI")
-        .stdin(Stdio::null())
-        .output()
-        .expect("the program starts")
+        .stdin(Stdio::null());
+    command
 }
 
 pub(crate) fn out(output: &Output) -> String {

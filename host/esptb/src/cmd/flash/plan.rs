@@ -1,6 +1,5 @@
 //! What is to be written where, decided before a board is touched.
 
-use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
@@ -9,6 +8,7 @@ use flashimage::{App, Chip, FlashImage, PartitionTable, Report, Volume};
 use super::Cmd;
 use crate::cmd::image::make;
 use crate::console::{FAINT, WARN, paint};
+use crate::files;
 
 const TABLE: usize = 0x8000;
 const SECTOR: usize = 0x1000;
@@ -46,7 +46,7 @@ impl Plan {
     /// A whole flash: everything in it, but what is the board's own.
     fn whole(file: &Path, with_nvs: bool) -> Result<Self> {
         let name = file.display();
-        let image = fs::read(file).with_context(|| format!("cannot read {name}"))?;
+        let image = files::read(file)?;
         let report = match flashimage::inspect(&image) {
             Ok(report) => report,
             Err(error) => bail!(
@@ -171,7 +171,7 @@ impl Plan {
             let image = image.folder(path)?.build()?;
             make::slice(&image, &partition).to_vec()
         } else {
-            fs::read(path).with_context(|| format!("cannot read {name}"))?
+            files::read(path)?
         };
         if bytes.len() != partition.size as usize {
             bail!(

@@ -15,6 +15,7 @@ use super::prover::Prover;
 use super::{Cmd, make};
 use crate::cmd::pki::warnings;
 use crate::console::{self, BAD, GOOD, WARN, counted, paint};
+use crate::files;
 
 /// Where the images go unless told otherwise.
 const OUT: &str = "images";
@@ -86,17 +87,10 @@ pub(super) fn run(cmd: &Cmd, folder: &Path) -> Result<()> {
 
 /// The devices: each folder in `folder`, by name.
 fn folders(folder: &Path) -> Result<Vec<PathBuf>> {
-    let entries = fs::read_dir(folder).with_context(|| {
+    let devices = files::folders(folder).with_context(|| {
         let folder = folder.display();
         format!("--batch {folder}: name the folder that holds a folder for each device")
     })?;
-    let mut devices = Vec::new();
-    for entry in entries {
-        let path = entry?.path();
-        if path.is_dir() {
-            devices.push(path);
-        }
-    }
     if devices.is_empty() {
         bail!(
             "--batch {}: there is no folder in it; `esptb pki device SERIAL...` makes one for each \
@@ -104,7 +98,6 @@ fn folders(folder: &Path) -> Result<Vec<PathBuf>> {
             folder.display()
         );
     }
-    devices.sort();
     Ok(devices)
 }
 

@@ -1,6 +1,6 @@
 //! Building one image.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -137,7 +137,7 @@ impl Layout {
         let Some(path) = &self.partitions else {
             return Ok(PartitionTable::default());
         };
-        let csv = fs::read_to_string(path).with_context(|| path.display().to_string())?;
+        let csv = files::read_text(path)?;
         PartitionTable::from_csv(&csv).with_context(|| path.display().to_string())
     }
 
@@ -194,7 +194,8 @@ pub(crate) fn slice<'a>(image: &'a [u8], partition: &Partition) -> &'a [u8] {
 
 /// Writes an image, but not under a simulated device that has the file as its flash.
 pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-    if let Ok(there) = File::open(path)
+    if path.is_file()
+        && let Ok(there) = File::open(path)
         && let Err(TryLockError::WouldBlock) = there.try_lock()
     {
         bail!(

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use clap::Args;
 use device::clock::Date;
 use device::credentials::{Bundle, File, Files};
@@ -12,24 +12,40 @@ use rand::rngs::SysRng;
 
 use super::warnings;
 use crate::cmd::image::make;
-use crate::console::{self, GOOD, paint, printable};
+use crate::console::{self, FAINT, GOOD, paint, printable};
 use crate::files;
 
 /// Check a device's credentials as the device will
 ///
-/// Reads device.crt, device.key, server_chain.pem and settings.json, if there is one, and runs the device's own checks: chain in
-/// order, key and certificate a pair, dates, a common name.
+/// Reads device.crt, device.key, server_chain.pem and settings.json, if there is one, and runs the
+/// device's own checks: chain in order, key and certificate a pair, dates, a common name.
 #[derive(Args)]
-#[command(after_help = "Example:\n  esptb pki check devices/SN-000001")]
+#[command(after_help = AFTER_HELP)]
 pub(crate) struct Cmd {
-    /// Folders with the three files
+    /// Folders with the three files, or with a folder for each device; files beside them, as
+    /// labels.csv, are passed over
     #[arg(required = true, value_name = "DIR")]
-    folders: Vec<PathBuf>,
+    paths: Vec<PathBuf>,
 }
+
+const AFTER_HELP: &str = "\
+Examples:
+  esptb pki check devices/SN-000001
+  esptb pki check devices              every device";
+
+/// What makes a folder that of a device.
+const FILES: [&str; 5] = [
+    "device.crt",
+    "device.key",
+    "server_chain.pem",
+    "root_ca.crt",
+    "settings.json",
+];
 
 pub(super) fn run(cmd: &Cmd) -> Result<()> {
     let mut refused = 0;
-    for folder in &cmd.folders {
+    let devices = devices(&cmd.paths)?;
+    for folder in &devices {
         warnings::mute_device();
         for warning in warnings::of_folder(folder) {
             make::warn(folder, &warning);
@@ -49,9 +65,40 @@ pub(super) fn run(cmd: &Cmd) -> Result<()> {
         0 => Ok(()),
         _ => bail!(
             "{refused} of {} would be refused by the device",
-            cmd.folders.len()
+            devices.len()
         ),
     }
+}
+
+/// The folders of devices that are named, or that are in what is named.
+fn devices(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    let mut devices = Vec::new();
+    let mut passed_over = Vec::new();
+    for path in paths {
+        if path.is_file() {
+            passed_over.push(path.display().to_string());
+            continue;
+        }
+        let is_device = FILES.iter().any(|name| path.join(name).exists());
+        let below = match is_device {
+            true => Vec::new(),
+            false => {
+                files::folders(path).with_context(|| format!("cannot read {}", path.display()))?
+            }
+        };
+        match below.is_empty() {
+            true => devices.push(path.clone()),
+            false => devices.extend(below),
+        }
+    }
+    let passed_over = passed_over.join(", ");
+    if devices.is_empty() {
+        bail!("{passed_over}: no folder: name the folder of a device, or the one with all of them");
+    }
+    if !passed_over.is_empty() {
+        anstream::eprintln!("{}", paint(FAINT, format!("passed over {passed_over}")));
+    }
+    Ok(devices)
 }
 
 /// Proves the credentials in a folder and tells whose they are.
@@ -77,9 +124,10 @@ pub(crate) fn prove(files: Files<'_>) -> Result<String> {
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
     bundle.at(now.as_secs()).map_err(refusal)?;
-    let expires = Date::from_unix_s(bundle.expires_unix_s());
+    // The last second at which it is good, as the certificate says it.
+    let last = Date::from_unix_s(bundle.expires_unix_s().saturating_sub(1));
     Ok(format!(
-        "CN {}, valid until {expires}",
+        "CN {}, valid until {last}",
         printable(bundle.common_name())
     ))
 }

@@ -58,8 +58,8 @@ impl Options {
         }
         let mut settings = match &self.settings {
             Some(path) => {
-                let (name, json) = (path.display(), files::read(path)?);
-                serde_json::from_slice(&json).with_context(|| format!("{name} is no object"))?
+                let (name, json) = (path.display(), files::read_text(path)?);
+                serde_json::from_str(&json).with_context(|| format!("{name} is no object"))?
             }
             None => Map::new(),
         };
@@ -146,14 +146,21 @@ impl Template {
             options.mode(0o600);
         }
         let mut file = options.open(&self.labels)?;
-        let head = if is_new {
-            "serial,proof_of_possession\n"
-        } else {
-            ""
+        let head = match is_new {
+            true => "serial,proof_of_possession\n",
+            // As spreadsheets save it.
+            false if !ends_line(&self.labels)? => "\n",
+            false => "",
         };
         let line = format!("{head}{},{}\n", field(serial), field(proof));
         file.write_all(line.as_bytes())
     }
+}
+
+/// Whether what is added to a file begins a line.
+fn ends_line(path: &Path) -> std::io::Result<bool> {
+    let text = hostfile::read(path)?;
+    Ok(text.last().is_none_or(|last| *last == b'\n'))
 }
 
 /// RFC 4180: quoted where it has to be.

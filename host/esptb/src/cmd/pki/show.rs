@@ -2,18 +2,19 @@
 
 use std::fmt::Write;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
+use certfile::firmware::{self, Objection};
+use certfile::{file, name, outline};
 use clap::Args;
 use device::clock::Date;
 use sha2::{Digest, Sha256};
-use x509_parser::pem::Pem;
-use x509_parser::prelude::{GeneralName, X509Certificate};
+use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 use x509_parser::public_key::PublicKey;
 
-use crate::console::{self, BAD, FAINT, GOOD, STRONG, WARN, paint, printable};
+use crate::console::{self, BAD, FAINT, GOOD, OutputClosed, STRONG, WARN, paint, printable};
 use crate::files;
 
 const DAY: i64 = 24 * 60 * 60;
@@ -23,11 +24,12 @@ const DAY: i64 = 24 * 60 * 60;
 #[command(after_help = "\
 Examples:
   esptb pki show ca/intermediate.crt
-  esptb pki show devices/SN-000001/device.crt ca/server.crt")]
+  esptb pki show devices/SN-000001/device.crt ca/server.crt
+  esptb pki show devices/SN-000001     all that it has")]
 pub(super) struct Cmd {
-    /// PEM files with one or more certificates
-    #[arg(required = true, value_name = "FILE")]
-    files: Vec<PathBuf>,
+    /// PEM files with one or more certificates, or folders with such files
+    #[arg(required = true, value_name = "FILE|DIR")]
+    paths: Vec<PathBuf>,
 }
 
 pub(super) fn run(cmd: &Cmd) -> Result<()> {
@@ -35,34 +37,92 @@ pub(super) fn run(cmd: &Cmd) -> Result<()> {
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
     let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
-    for file in &cmd.files {
-        let name = file.display();
-        let bytes = files::read(file)?;
-        let text = describe(&bytes, now).with_context(|| name.to_string())?;
-        console::line(format_args!("{}\n{}", paint(STRONG, name), text.trim_end()))?;
+    let mut faults = 0;
+    for path in &cmd.paths {
+        if !path.is_dir() {
+            show(path, &files::read(path)?, now)?;
+            continue;
+        }
+        let mut found = certificates_in(path)?;
+        if found.is_empty() {
+            for folder in files::folders(path)? {
+                found.extend(certificates_in(&folder)?);
+            }
+        }
+        if found.is_empty() {
+            bail!("{}: no file in it has a certificate in PEM", path.display());
+        }
+        for (file, bytes) in found {
+            // One that is damaged does not hide the others.
+            if let Err(error) = show(&file, &bytes, now) {
+                if error.is::<OutputClosed>() {
+                    return Err(error);
+                }
+                console::error(&error);
+                faults += 1;
+            }
+        }
     }
-    Ok(())
+    match faults {
+        0 => Ok(()),
+        1 => bail!("one file cannot be shown: see above"),
+        n => bail!("{n} files cannot be shown: see above"),
+    }
+}
+
+fn show(file: &Path, bytes: &[u8], now: i64) -> Result<()> {
+    let name = file.display();
+    let text = describe(bytes, now).with_context(|| name.to_string())?;
+    console::line(format_args!("{}\n{}", paint(STRONG, name), text.trim_end()))
+}
+
+/// The files in a folder that have certificates in them, as far as they can be read.
+fn certificates_in(folder: &Path) -> Result<Vec<(PathBuf, Vec<u8>)>> {
+    let mut found = Vec::new();
+    let entries = files::entries(folder);
+    for path in entries.with_context(|| format!("cannot read {}", folder.display()))? {
+        if path.is_dir() {
+            continue;
+        }
+        match files::read(&path) {
+            Ok(bytes) if file::certificates(&bytes).next().is_some() => found.push((path, bytes)),
+            Ok(_) => {}
+            Err(error) => anstream::eprintln!("{} {error:#}", paint(WARN, "warning:")),
+        }
+    }
+    Ok(found)
 }
 
 fn describe(bytes: &[u8], now: i64) -> Result<String> {
-    let blocks: Vec<_> = Pem::iter_from_buffer(bytes)
-        .filter_map(Result::ok)
-        .filter(|block| block.label == "CERTIFICATE")
-        .collect();
-    if blocks.is_empty() {
-        bail!("there is no certificate in it (PEM, between BEGIN CERTIFICATE and END CERTIFICATE)");
+    let held: Vec<_> = file::certificates(bytes).collect();
+    if held.is_empty() {
+        let instead = file::remedy(certfile::pem::other(bytes)).unwrap_or(
+            "there is no certificate in it (PEM, between BEGIN CERTIFICATE and END CERTIFICATE)",
+        );
+        bail!(instead);
     }
-    let certificates = (1..)
-        .zip(&blocks)
-        .map(|(n, block)| {
-            block
-                .parse_x509()
-                .with_context(|| format!("certificate {n} is damaged"))
+    let ders = held
+        .iter()
+        .map(|held| {
+            let number = held.number;
+            held.decode()
+                .with_context(|| format!("certificate {number}"))
+        })
+        .collect::<Result<Vec<_>>>()?;
+    let certificates = held
+        .iter()
+        .zip(&ders)
+        .map(|(held, der)| {
+            let damaged = || {
+                let (number, line) = (held.number, held.line);
+                format!("certificate {number}, in line {line}, is damaged: copy it anew, whole")
+            };
+            let (_, certificate) = X509Certificate::from_der(der).ok().with_context(damaged)?;
+            Ok(certificate)
         })
         .collect::<Result<Vec<_>>>()?;
     let mut text = String::new();
-    for (index, certificate) in certificates.iter().enumerate() {
-        let der = blocks.get(index).map_or(&[][..], |block| &block.contents);
+    for (index, (certificate, der)) in certificates.iter().zip(&ders).enumerate() {
         one(&mut text, index + 1, certificate, der, now)?;
         if let Some(issuer) = certificates.get(index + 1) {
             let signed = certificate
@@ -86,12 +146,12 @@ fn one(
     der: &[u8],
     now: i64,
 ) -> Result<()> {
-    let subject = certificate.subject().to_string();
+    let subject = name::shown(certificate.subject().as_raw());
     writeln!(text, "  {number}. {}", paint(STRONG, printable(&subject)))?;
     let issuer = if certificate.subject() == certificate.issuer() {
         "itself".to_owned()
     } else {
-        printable(&certificate.issuer().to_string()).into_owned()
+        printable(&name::shown(certificate.issuer().as_raw())).into_owned()
     };
     line_of(text, "issued by", issuer)?;
     let role = match certificate.is_ca() {
@@ -99,6 +159,12 @@ fn one(
         false => purposes(certificate),
     };
     line_of(text, "is for", role)?;
+    if let Some(usage) = unusable(certificate) {
+        line_of(text, "but", paint_line(BAD, usage))?;
+    }
+    if let Some(objection) = objection(certificate, der) {
+        line_of(text, "but", paint_line(BAD, &format!("it {objection}")))?;
+    }
     let names = alternative_names(certificate);
     if !names.is_empty() {
         line_of(text, "names", names.join(", "))?;
@@ -166,6 +232,22 @@ fn purposes(certificate: &X509Certificate<'_>) -> String {
     } else {
         named.join(" and ")
     }
+}
+
+/// What in its key usage has everybody refuse a certificate that is no CA's.
+fn unusable(certificate: &X509Certificate<'_>) -> Option<&'static str> {
+    let usage = certificate.key_usage().ok()??.value;
+    (!certificate.is_ca() && !usage.digital_signature()).then_some(
+        "its key usage is without digitalSignature, so that no server and no device takes it: have \
+         it made anew with digitalSignature",
+    )
+}
+
+/// What the firmware has no code for. Nobody asks who signed what signed itself.
+fn objection(certificate: &X509Certificate<'_>, der: &[u8]) -> Option<Objection> {
+    let is_root = certificate.subject() == certificate.issuer();
+    firmware::objection(&outline::Certificate::read(der)?)
+        .filter(|objection| !(is_root && matches!(objection, Objection::Signature(_))))
 }
 
 pub(crate) fn alternative_names(certificate: &X509Certificate<'_>) -> Vec<String> {

@@ -1,21 +1,29 @@
 //! What a device takes, and its owner will wonder about: keys of settings.json that nobody reads,
 //! certificates that only some servers take.
 
-use std::fs;
 use std::path::Path;
 
+use certfile::file::Held;
+use certfile::firmware::{self, Objection};
+use certfile::{outline, text};
+use device::credentials::File;
 use device::settings::{KEYS, PROVISIONING_KEYS};
 use serde_json::{Map, Value};
-use x509_parser::pem::Pem;
-use x509_parser::x509::X509Version;
+use x509_parser::prelude::{FromDer, X509Certificate, X509Version};
 
 /// Looks at the files in a folder, as far as there are any.
 pub(crate) fn of_folder(folder: &Path) -> Vec<String> {
     let mut warnings = Vec::new();
-    if let Ok(pem) = fs::read(folder.join("device.crt")) {
+    if let Ok(pem) = hostfile::read(&folder.join("device.crt")) {
         warnings.extend(of_certificates(&pem));
     }
-    if let Ok(json) = fs::read(folder.join("settings.json")) {
+    for name in File::ServerChain.names() {
+        if let Ok(pem) = hostfile::read(&folder.join(name)) {
+            warnings.extend(of_anchors(name, &pem));
+            break;
+        }
+    }
+    if let Ok(json) = hostfile::read(&folder.join("settings.json")) {
         warnings.extend(of_settings(&json));
     }
     warnings
@@ -31,7 +39,8 @@ pub(crate) fn mute_device() {
 
 fn of_certificates(pem: &[u8]) -> Vec<String> {
     let mut warnings = Vec::new();
-    let chain: Vec<_> = Pem::iter_from_buffer(pem).flatten().collect();
+    let held = certfile::file::certificates(pem);
+    let chain: Vec<_> = held.filter_map(|held| held.decode().ok()).collect();
     if chain.len() == 1 {
         warnings.push(
             "device.crt holds the device's certificate alone: only a server that knows the device \
@@ -39,11 +48,11 @@ fn of_certificates(pem: &[u8]) -> Vec<String> {
                 .into(),
         );
     }
-    let is_old = |pem: &Pem| {
-        pem.parse_x509()
-            .is_ok_and(|certificate| certificate.version() != X509Version::V3)
+    let is_old = |der: &[u8]| {
+        X509Certificate::from_der(der)
+            .is_ok_and(|(_, certificate)| certificate.version() != X509Version::V3)
     };
-    if chain.iter().any(is_old) {
+    if chain.iter().any(|der| is_old(der)) {
         warnings.push(
             "device.crt holds an X.509 v1 certificate, which many servers refuse: have it issued \
              as v3"
@@ -53,9 +62,29 @@ fn of_certificates(pem: &[u8]) -> Vec<String> {
     warnings
 }
 
+/// Certificates that no server can be trusted by. If there is no other, the device refuses the file.
+fn of_anchors(file: &str, pem: &[u8]) -> Vec<String> {
+    let fault = |held: Held<'_>| {
+        let number = held.number;
+        let der = match held.decode() {
+            Ok(der) => der,
+            Err(fault) => return Some(format!("certificate {number}: {fault}")),
+        };
+        match firmware::objection(&outline::Certificate::read(&der)?)? {
+            // Nobody asks an anchor who signed it.
+            Objection::Signature(_) => None,
+            objection => Some(format!("certificate {number} {objection}")),
+        }
+    };
+    let faults = certfile::file::certificates(pem).filter_map(fault);
+    faults
+        .map(|fault| format!("{file}: {fault}; the device trusts the others"))
+        .collect()
+}
+
 /// Keys that the device passes over. What is no JSON the device itself refuses.
 fn of_settings(json: &[u8]) -> Vec<String> {
-    let Ok(settings) = serde_json::from_slice::<Map<String, Value>>(json) else {
+    let Ok(settings) = serde_json::from_slice::<Map<String, Value>>(text::bare(json)) else {
         return Vec::new();
     };
     let mut warnings = unknown(&settings, "", &KEYS);

@@ -1,6 +1,5 @@
 //! Other settings than those in the flash: shown to the device, not written into its file.
 
-use std::fs;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
@@ -150,8 +149,7 @@ impl Overrides {
             replace(files, SETTINGS, json);
         }
         if let Some(path) = &self.server_ca {
-            let chain =
-                fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+            let chain = crate::files::read(path)?;
             replace(files, SERVER_CHAIN, chain);
             changed = true;
         }
