@@ -137,6 +137,8 @@ pub fn other(file: &[u8]) -> Other {
         [] => Other::Empty,
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [b'-', 0, ..] | [0, b'-', ..] => Other::Utf16,
         [0x30, 0x80..=0x83, ..] => Other::Binary,
+        // As short as a key for P-256 is.
+        [0x30, length, rest @ ..] if usize::from(*length) == rest.len() => Other::Binary,
         _ => Other::Unknown,
     }
 }
@@ -248,7 +250,9 @@ mod tests {
         assert_eq!(other(b""), Other::Empty);
         assert_eq!(other(b"\xff\xfe-\0-\0"), Other::Utf16);
         assert_eq!(other(b"0\x82\x01\x00"), Other::Binary);
+        assert_eq!(other(b"0\x03\x02\x01\x01"), Other::Binary);
         assert_eq!(other(b"hello"), Other::Unknown);
+        assert_eq!(other(b"0 as text"), Other::Unknown);
     }
 
     #[test]

@@ -249,7 +249,12 @@ mod tests {
                 _ => "E",
             };
             assert_eq!(read.common_name(), Some(name), "{folder}");
-            crate::tls::server_config(tls).unwrap();
+            // Of their critical extensions rustls knows as few as the device.
+            let usable = !matches!(
+                folder.as_bytes(),
+                [b'e', b'0', b'7' | b'8', ..] | [b'e', b'3', ..]
+            );
+            assert_eq!(crate::tls::server_config(tls).is_ok(), usable, "{folder}");
             folders += 1;
         }
         assert_eq!(folders, 11);

@@ -74,8 +74,8 @@ A simulated device: `esptb simulate --flash flash.bin --air 127.0.0.1:6402` besi
 `esptb conformance --hci tcp:127.0.0.1:6402 --pop …`. A controller on a serial line becomes tcp: by
 `socat TCP-LISTEN:6402,reuseaddr,fork FILE:/dev/ttyUSB0,b115200,raw`.
 
-It looks at packets, and so takes a controller of its own: the computer's adapter, hci0, unless --hci
-names another. That must be down and takes root: systemctl stop bluetooth.";
+It looks at packets, and so takes a controller of its own: the computer's adapter, hci0, unless
+--hci names another. That must be down and takes root: systemctl stop bluetooth.";
 
 /// Runs the suite.
 pub(crate) fn run(cmd: Cmd) -> Result<()> {

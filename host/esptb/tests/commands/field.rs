@@ -145,7 +145,7 @@ fn text_may_have_a_byte_order_mark_and_is_told_where_it_is_no_utf_8() {
         [0xff, 0xfe].into_iter().chain(units).collect()
     };
     let json = r#"{"broker":"mqtts://tb.example","brokr":1}"#;
-    let csv = "nvs,data,nvs,0x9000,0x4000\nspiffs,data,spiffs,0x290000,0x40000\n";
+    let csv = "nvs,data,nvs,0x9000,0x4000\nfactory,app,factory,0x10000,0x140000\nspiffs,data,spiffs,0x290000,0x40000\n";
     fs::write(path.join("partitions.csv"), marked(csv)).expect("writes");
     fs::write(path.join("spiffs_root/settings.json"), marked(json)).expect("writes");
     let checked = esptb(path, &["pki", "check", "spiffs_root"]);

@@ -69,7 +69,7 @@ fn a_pipe_that_is_named_as_a_file_is_refused() {
         &["simulate", "--flash", "flash.bin", "--server-ca", "pipe"],
         &["flash", "--port", "/dev/null", "pipe"],
     ] {
-        failed(&esptb_promptly(path, command), "pipe");
+        failed_at_the_end(&esptb_promptly(path, command), "pipe");
     }
     // But what the shell makes of `<(…)` is a pipe too, and wanted.
     let shown = Command::new("sh")

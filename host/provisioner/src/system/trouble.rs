@@ -30,9 +30,13 @@ pub(super) fn unusable(error: &Error) -> LinkError {
     LinkError::NoBluetooth(remedy(name_of(error), error))
 }
 
+/// Whichever of the errors by which D-Bus says that it cannot start a service.
+const SPAWN: &str = "org.freedesktop.DBus.Error.Spawn.*";
+
 fn remedy(name: &str, error: &dyn std::fmt::Display) -> String {
     let said = |what: &str| format!("{what} ({error})");
-    match name {
+    let is_spawn = name.starts_with("org.freedesktop.DBus.Error.Spawn.");
+    match if is_spawn { SPAWN } else { name } {
         "org.freedesktop.DBus.Error.FileNotFound"
         | "org.freedesktop.DBus.Error.NoServer"
         | "org.freedesktop.DBus.Error.NotSupported"
@@ -43,8 +47,7 @@ fn remedy(name: &str, error: &dyn std::fmt::Display) -> String {
         ),
         "org.freedesktop.DBus.Error.ServiceUnknown"
         | "org.freedesktop.DBus.Error.NameHasNoOwner"
-        | "org.freedesktop.DBus.Error.Spawn.ServiceNotFound"
-        | "org.freedesktop.DBus.Error.Spawn.ChildExited"
+        | SPAWN
         | "org.freedesktop.systemd1.NoSuchUnit" => said(
             "bluetoothd does not run: start it with `sudo systemctl start bluetooth` (Debian and \
              Ubuntu: `sudo apt-get install bluez`), or take a controller of your own by --hci",
@@ -193,6 +196,10 @@ mod tests {
             (
                 "org.freedesktop.DBus.Error.ServiceUnknown",
                 "apt-get install bluez",
+            ),
+            (
+                "org.freedesktop.DBus.Error.Spawn.ExecFailed",
+                "bluetoothd does not run",
             ),
             (
                 "org.freedesktop.DBus.Error.AccessDenied",
