@@ -177,7 +177,11 @@ fn write(script: &mut Script<'_>) {
     let length = buffer.len();
     let mut batch = telemetry::Batch::new(&mut buffer);
     let pushed = (0..20)
-        .take_while(|n| batch.push(number as u64 >> n, values.iter().copied()).is_ok())
+        .take_while(|n| {
+            batch
+                .push(number as u64 >> n, values.iter().copied())
+                .is_ok()
+        })
         .count();
     assert_eq!(batch.records(), pushed);
     if let Some(written) = batch.finish() {
