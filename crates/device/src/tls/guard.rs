@@ -12,8 +12,8 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use super::Alert;
-pub(super) use messages::certificates_of;
 use messages::{EXTENDED_MASTER_SECRET, Hello, KeyExchange, Offer, RENEGOTIATION_INFO};
+pub(super) use messages::{certificates_of, is_whole_proof};
 
 // Types of records and of messages, and a version (RFC 8446, 4 and 5.1).
 const CHANGE_CIPHER_SPEC: u8 = 20;

@@ -27,7 +27,7 @@ use mbedtls_rs_sys as sys;
 use super::buffers::{Buffers, OutOfMemory, Used};
 use super::bytes::{self, Bytes};
 use super::error::Seen;
-use super::guard::{Refusal, Violation, certificates_of};
+use super::guard::{Refusal, Violation, certificates_of, is_whole_proof};
 use super::{Alert, TlsError, authority, clock};
 use crate::credentials::{Certificate, Fault, Key, server_fault};
 use crate::event::TlsVersion;
@@ -199,6 +199,9 @@ impl<'a> Session<'a> {
             })?;
         }
         let at_finished = self.is_in(sys::mbedtls_ssl_states_MBEDTLS_SSL_SERVER_FINISHED);
+        // The server's; in TLS 1.2, where it has none, the device's.
+        let at_proof = self.is_in(sys::mbedtls_ssl_states_MBEDTLS_SSL_CERTIFICATE_VERIFY)
+            && self.version() == TlsVersion::Tls13;
         // SAFETY: the context was set up.
         let step = self.call(|ssl| unsafe { sys::mbedtls_ssl_handshake_step(ssl) })?;
         Ok(match step {
@@ -208,6 +211,12 @@ impl<'a> Session<'a> {
                 // follows in its record was made with keys that are no longer good.
                 if at_finished && self.ssl.private_in_hslen < self.ssl.private_in_msglen {
                     self.bytes.refusal = Some(Violation::AcrossKeyChange.into());
+                    return Err(self.refused());
+                }
+                // MbedTLS does not look behind the signature (library/ssl_tls13_generic.c,
+                // ssl_tls13_parse_certificate_verify, v3.6.5).
+                if at_proof && !self.came_message().is_some_and(is_whole_proof) {
+                    self.bytes.refusal = Some(Violation::Malformed.into());
                     return Err(self.refused());
                 }
                 let over = self.is_in(sys::mbedtls_ssl_states_MBEDTLS_SSL_HANDSHAKE_OVER);
@@ -390,17 +399,20 @@ impl<'a> Session<'a> {
     /// If the server's certificates are the message under way: which of them the device cannot use.
     fn certificates(&self) -> Option<Option<Fault>> {
         let there = self.is_in(sys::mbedtls_ssl_states_MBEDTLS_SSL_SERVER_CERTIFICATE);
-        if !there || self.ssl.private_in_msg.is_null() {
-            return None;
-        }
-        // SAFETY: in this state the message begins there and has this length (library/ssl_tls.c and
-        // ssl_tls13_generic.c, where it is parsed, v3.6.5), in a buffer that is lent as long as the
-        // call lasts.
-        let message = unsafe {
-            core::slice::from_raw_parts(self.ssl.private_in_msg, self.ssl.private_in_msglen)
-        };
+        let message = there.then(|| self.came_message())??;
         let context = usize::from(self.version() == TlsVersion::Tls13);
         Some(certificates_of(message, context).find_map(|(number, der)| server_fault(der, number)))
+    }
+
+    /// The message under way, or the one that was dealt with last, in a handshake.
+    fn came_message(&self) -> Option<&[u8]> {
+        let ssl = &*self.ssl;
+        let length = ssl.private_in_hslen.min(ssl.private_in_msglen);
+        // SAFETY: as long as the buffers are lent, what is left of the record begins there and has
+        // the greater of these lengths; first a message, of the other length (library/ssl_msg.c,
+        // mbedtls_ssl_prepare_handshake_record, v3.6.5).
+        (!ssl.private_in_msg.is_null())
+            .then(|| unsafe { core::slice::from_raw_parts(ssl.private_in_msg, length) })
     }
 
     /// The alert that is the error `code`: level and description (library/ssl_msg.c,

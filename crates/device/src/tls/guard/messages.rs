@@ -183,6 +183,13 @@ pub(in crate::tls) fn certificates_of(
     })
 }
 
+/// Whether a CertificateVerify ends with its signature (RFC 8446, 4.4.3).
+pub(in crate::tls) fn is_whole_proof(message: &[u8]) -> bool {
+    let mut message = Reader(message);
+    // Type and length, the algorithm, the signature.
+    message.take(4 + 2).is_some() && message.vector().is_some() && message.0.is_empty()
+}
+
 /// What is yet to be read.
 struct Reader<'a>(&'a [u8]);
 

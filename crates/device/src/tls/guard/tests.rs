@@ -394,3 +394,18 @@ fn after_the_hello_of_tls_1_3_nothing_comes_in_the_clear() {
     assert_eq!(guard.received(&encrypted), Ok(()));
     assert_eq!(guard.received(&change), in_the_clear);
 }
+
+#[test]
+fn nothing_follows_a_proof() {
+    let proof = |behind: &[u8]| {
+        let signature = vector(&[7; 70]);
+        message(
+            15,
+            &[&ECDSA_SHA256.to_be_bytes(), &signature[..], behind].concat(),
+        )
+    };
+    assert!(is_whole_proof(&proof(&[])));
+    assert!(!is_whole_proof(&proof(&[0])));
+    let whole = proof(&[]);
+    assert!((0..whole.len()).all(|length| !is_whole_proof(&whole[..length])));
+}
