@@ -3,10 +3,23 @@
 
 extern crate std;
 
+/// A file of `tests/vectors/credentials`.
+macro_rules! vector {
+    ($name:literal) => {
+        include_str!(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/tests/vectors/credentials/",
+            $name
+        ))
+    };
+}
+
+mod faults;
 pub(crate) mod pipe;
 mod resumption;
 mod retry;
 mod server;
+mod shapes;
 
 use alloc::boxed::Box;
 use alloc::format;
@@ -28,12 +41,6 @@ use crate::event::TlsVersion;
 use crate::testing::run;
 use pipe::pipe;
 use server::{Ending, Options, Server};
-
-macro_rules! vector {
-    ($name:literal) => {
-        include_str!(concat!("../../tests/vectors/credentials/", $name))
-    };
-}
 
 const NOW: u64 = 1_800_000_000;
 const ROOT: &str = vector!("root.crt");

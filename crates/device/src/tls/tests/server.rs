@@ -15,7 +15,7 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use rustls::server::WebPkiClientVerifier;
 use rustls::time_provider::TimeProvider;
-use rustls::{HandshakeKind, RootCertStore, ServerConfig, ServerConnection};
+use rustls::{HandshakeKind, RootCertStore, ServerConfig, ServerConnection, SupportedCipherSuite};
 
 use super::pipe::End;
 use super::{INTERMEDIATE, NOW, ROOT, SERVER, SERVER_KEY};
@@ -34,7 +34,18 @@ pub(super) enum Ending {
     ChangesKeys,
 }
 
-/// It shows its certificate to, and wants one from, everybody.
+/// From whom a server wants a certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// From everybody.
+    Always,
+    /// From whom has one.
+    IfThere,
+    /// From nobody.
+    Never,
+}
+
+/// It shows its certificate to everybody, and wants one from everybody unless told otherwise.
 pub(super) struct Server(Arc<ServerConfig>);
 
 /// What a server may be told.
@@ -45,6 +56,14 @@ pub(super) struct Options<'a> {
     pub(super) client_ca: &'a str,
     /// The groups in which it agrees upon keys.
     pub(super) groups: Vec<&'static dyn SupportedKxGroup>,
+    /// How it encrypts.
+    pub(super) suites: Vec<SupportedCipherSuite>,
+    /// Whether it wants a certificate.
+    pub(super) wanted: Wanted,
+    /// Its certificates, its own first, and the key.
+    pub(super) identity: (&'a [&'a str], &'a str),
+    /// Whether it gives tickets; if not, it keeps sessions itself.
+    pub(super) tickets: bool,
 }
 
 impl Default for Options<'_> {
@@ -53,6 +72,10 @@ impl Default for Options<'_> {
             versions: &[TlsVersion::Tls12, TlsVersion::Tls13],
             client_ca: ROOT,
             groups: ring::default_provider().kx_groups,
+            suites: ring::default_provider().cipher_suites,
+            wanted: Wanted::Always,
+            identity: (&[SERVER, INTERMEDIATE], SERVER_KEY),
+            tickets: true,
         }
     }
 }
@@ -69,6 +92,7 @@ impl Server {
     pub(super) fn with(options: Options<'_>) -> Self {
         let provider = Arc::new(CryptoProvider {
             kx_groups: options.groups,
+            cipher_suites: options.suites,
             ..ring::default_provider()
         });
         let versions: Vec<_> = options
@@ -84,15 +108,23 @@ impl Server {
             roots.add(ca).unwrap();
         }
         let clients = WebPkiClientVerifier::builder_with_provider(roots.into(), provider.clone());
-        let key = PrivateKeyDer::from_pem_slice(SERVER_KEY.as_bytes()).unwrap();
-        let chain = [certificates(SERVER), certificates(INTERMEDIATE)].concat();
+        let clients = match options.wanted {
+            Wanted::Always => clients.build().unwrap(),
+            Wanted::IfThere => clients.allow_unauthenticated().build().unwrap(),
+            Wanted::Never => WebPkiClientVerifier::no_client_auth(),
+        };
+        let (chain, key) = options.identity;
+        let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
+        let chain = chain.iter().flat_map(|text| certificates(text)).collect();
         let mut config = ServerConfig::builder_with_details(provider, Arc::new(Now))
             .with_protocol_versions(&versions)
             .unwrap()
-            .with_client_cert_verifier(clients.build().unwrap())
+            .with_client_cert_verifier(clients)
             .with_single_cert(chain, key)
             .unwrap();
-        config.ticketer = ring::Ticketer::new().unwrap();
+        if options.tickets {
+            config.ticketer = ring::Ticketer::new().unwrap();
+        }
         Self(Arc::new(config))
     }
 

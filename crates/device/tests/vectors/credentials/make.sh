@@ -79,6 +79,9 @@ cp p256.key blankcn.key;    sign blankcn "/CN= " device intermediate
 cp p256.key expired.key;    sign expired /CN=SN-0001 device intermediate -enddate 20210101000000Z
 cp p256.key future.key;     sign future /CN=SN-0001 device intermediate -startdate 20900101000000Z
 cp p256.key serveronly.key; sign serveronly /CN=SN-0001 server intermediate
+key otherca $p256;          sign otherca /CN=Test\ Other\ CA root self
+key server384 $p384;        sign server384 /CN=broker.test server otherca -md sha384
+key serverrsa ${rsa}2048;   sign serverrsa /CN=broker.test server otherca -md sha512
 cp p256.key notca.key;      sign notca /CN=Test\ Intermediate plain root
 }
 # Signed by the key of notca, which is that of p256.
@@ -91,5 +94,5 @@ openssl rsa -traditional -in rsa2048.key -out rsa2048.pkcs1.key 2>/dev/null
 openssl pkcs8 -topk8 -in p256.key -passout pass:test -out p256.encrypted.key
 openssl ec -in p256.key -aes128 -passout pass:test -out p256.sec1-encrypted.key 2>/dev/null
 
-rm -f root.key rsaca.key bigca.key intermediate.key \
+rm -f root.key rsaca.key bigca.key intermediate.key otherca.key \
     underbig.key nocn.key blankcn.key expired.key future.key serveronly.key notca.key
