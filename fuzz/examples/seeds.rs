@@ -9,6 +9,7 @@ mod seeds {
     pub(crate) mod flash;
     pub(crate) mod provisioning;
     pub(crate) mod text;
+    pub(crate) mod tls;
 }
 
 // Its coverage counters: everything here is built as the targets are.
@@ -43,5 +44,6 @@ fn main() {
     seeds::provisioning::write(&corpus, &vectors);
     seeds::bluetooth::write(&corpus);
     seeds::text::write(&corpus);
+    seeds::tls::write(&corpus);
     seeds::flash::write(&corpus, &here.join("../crates/spiffs/tests/vectors"));
 }

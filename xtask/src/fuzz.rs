@@ -283,6 +283,8 @@ fn command(binaries: &Path, name: &str) -> Command {
         .env(variable, options)
         .stdin(Stdio::null())
         .arg(format!("-max_len={LONGEST_INPUT}"))
+        // Long inputs early: some targets do a few dozen a second.
+        .arg("-len_control=10")
         .arg(format!("-timeout={TIMEOUT_S}"))
         .arg(format!("-rss_limit_mb={MEMORY_MB}"));
     command
