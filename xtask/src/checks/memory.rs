@@ -6,11 +6,17 @@
 //! marked as never written, so that a jump or an address that depends on it is found. On Linux only,
 //! where there is a Valgrind.
 
-use std::{collections::BTreeMap, io::BufReader, path::PathBuf, process::Command};
+use std::{
+    collections::BTreeMap,
+    io::BufReader,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use anyhow::{Context, Result, bail};
 use cargo_metadata::Message;
 
+use super::faults::{self, Fault};
 use crate::{process, workspace};
 
 /// The tests that call MbedTLS; the one skipped leaks on purpose.
@@ -20,6 +26,9 @@ const TESTS: &[&str] = &[
     "--skip=the_library_is_installed_once",
     "--test-threads=1",
 ];
+
+/// What a program that Valgrind found something in ends with.
+const FOUND: i32 = 9;
 
 /// The tests that mark secrets. They look at what Valgrind found by themselves.
 const SECRETS: &str = "tests::secrets::";
@@ -38,17 +47,12 @@ pub(super) fn check() -> Result<String> {
     let [device, secp256r1] = &programs[..] else {
         bail!("cargo did not name the tests of device and secp256r1");
     };
-    let mut valgrind = Command::new("valgrind");
-    valgrind.args([
-        "--quiet",
-        "--leak-check=full",
-        "--show-leak-kinds=definite",
-        "--errors-for-leak-kinds=definite",
-        "--error-exitcode=9",
-    ]);
-    let suppressions = workspace::root().join("xtask/src/checks/valgrind.supp");
-    valgrind.arg(format!("--suppressions={}", suppressions.display()));
-    let memory = passed(valgrind.arg(device).args(TESTS))?;
+    for fault in [Fault::BeyondABufferInC, Fault::BeyondABufferInRust] {
+        faults::must_end(&mut watched(device), fault, |ended| {
+            ended.status.code() == Some(FOUND)
+        })?;
+    }
+    let memory = passed(watched(device).args(TESTS))?;
     let mut valgrind = Command::new("valgrind");
     let secrets = passed(valgrind.arg("--quiet").arg(secp256r1).arg(SECRETS))?;
     Ok(format!(
@@ -56,15 +60,31 @@ pub(super) fn check() -> Result<String> {
     ))
 }
 
+/// A program under Valgrind, which ends with [`FOUND`] if it found something.
+fn watched(program: &Path) -> Command {
+    let mut valgrind = Command::new("valgrind");
+    valgrind.args([
+        "--quiet",
+        "--leak-check=full",
+        "--show-leak-kinds=definite",
+        "--errors-for-leak-kinds=definite",
+    ]);
+    valgrind.arg(format!("--error-exitcode={FOUND}"));
+    let suppressions = workspace::root().join("xtask/src/checks/valgrind.supp");
+    valgrind.arg(format!("--suppressions={}", suppressions.display()));
+    valgrind.arg(program);
+    valgrind
+}
+
 /// How many tests passed, at least one.
-fn passed(tests: &mut Command) -> Result<String> {
+pub(super) fn passed(tests: &mut Command) -> Result<String> {
     let output = process::capture(tests)?;
     let passed = output
         .lines()
         .find_map(|line| line.strip_prefix("test result: ok. ")?.split(' ').next())
         .context("the tests did not tell their result")?;
     if passed == "0" {
-        bail!("no test ran under Valgrind: were they renamed?");
+        bail!("no test ran: were they renamed?");
     }
     Ok(passed.to_owned())
 }
