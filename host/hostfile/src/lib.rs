@@ -24,23 +24,33 @@ const MOST: u64 = 256 << 20;
 ///
 /// What the operating system says; [`io::ErrorKind::Unsupported`] for what is no file.
 pub fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let kind = fs::metadata(path)?;
-    if kind.is_file() || kind.is_dir() {
-        // Reading a folder fails, in the system's own words.
-        return fs::read(path);
-    }
     if !is_of_the_system(path) {
-        let what = "a pipe, a socket or a device, and no file: put a file there";
-        return Err(io::Error::new(io::ErrorKind::Unsupported, what));
+        check(path)?;
+        return fs::read(path);
     }
     let mut contents = Vec::new();
     File::open(path)?.take(MOST).read_to_end(&mut contents)?;
     Ok(contents)
 }
 
+/// Looks whether a path names what can be read without waiting, before it is opened.
+///
+/// # Errors
+///
+/// As [`read`]. A folder passes: to read it fails, in the system's own words.
+pub fn check(path: &Path) -> io::Result<()> {
+    let kind = fs::metadata(path)?;
+    if kind.is_file() || kind.is_dir() {
+        return Ok(());
+    }
+    let what = "a pipe, a socket or a device, and no file: put a file there";
+    Err(io::Error::new(io::ErrorKind::Unsupported, what))
+}
+
 /// Whether a path names what the system makes for a program, as `/dev/stdin` and `/dev/fd/63`.
 fn is_of_the_system(path: &Path) -> bool {
-    cfg!(unix) && (path.starts_with("/dev") || path.starts_with("/proc/self/fd"))
+    let places = ["/dev/stdin", "/dev/null", "/dev/fd", "/proc/self/fd"];
+    cfg!(unix) && places.iter().any(|place| path.starts_with(place))
 }
 
 /// Writes a file that only its owner may read, in place of any that is there, whoever could read

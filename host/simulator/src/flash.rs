@@ -152,6 +152,7 @@ impl Flash {
             path: path.to_owned(),
             error,
         };
+        hostfile::check(path).map_err(io)?;
         let mut file = OpenOptions::new()
             .read(true)
             .write(true)

@@ -49,6 +49,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         &[
             "crates/device",
             "crates/product",
+            "host/hostfile",
             "host/hosttime",
             "host/vhci",
             "products/",

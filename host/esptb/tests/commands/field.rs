@@ -168,7 +168,7 @@ fn text_may_have_a_byte_order_mark_and_is_told_where_it_is_no_utf_8() {
     ));
 
     fs::write(path.join("partitions.csv"), utf_16(csv)).expect("writes");
-    failed(&esptb(path, &image), "partitions.csv is no text in UTF-8");
+    failed_at_the_end(&esptb(path, &image), "partitions.csv is no text in UTF-8");
     fs::write(path.join("common.json"), utf_16(json)).expect("writes");
     let device = ["pki", "device", "SN-3", "--settings", "common.json"];
     failed(&esptb(path, &device), "common.json is no text in UTF-8");
