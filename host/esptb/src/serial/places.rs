@@ -22,12 +22,15 @@ impl Places {
     ///
     /// It is no ELF file.
     pub(crate) fn new(elf: &Path) -> Result<Self> {
-        Loader::new(elf).map(Self).map_err(|error| {
+        let fault = |error: &dyn std::fmt::Display| {
             anyhow!(
                 "--elf {}: {error}; give the ELF file that the board's app was made from",
                 elf.display()
             )
-        })
+        };
+        // The reader beneath would wait for a pipe.
+        hostfile::check(elf).map_err(|error| fault(&error))?;
+        Loader::new(elf).map(Self).map_err(|error| fault(&error))
     }
 
     /// The places of all addresses of code in a line, innermost first.

@@ -68,6 +68,7 @@ fn a_pipe_that_is_named_as_a_file_is_refused() {
         &["simulate", "--flash", "pipe"],
         &["simulate", "--flash", "flash.bin", "--server-ca", "pipe"],
         &["flash", "--port", "/dev/null", "pipe"],
+        &["monitor", "--port", "-", "--elf", "pipe"],
     ] {
         failed_at_the_end(&esptb_promptly(path, command), "pipe");
     }
