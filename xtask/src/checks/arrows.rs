@@ -22,6 +22,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("crates/secp256r1", &[]),
     ("crates/product", &["crates/thingsboard"]),
     ("products/climate", &["crates/product"]),
+    ("crates/update", &[]),
     (
         "crates/device",
         &[
