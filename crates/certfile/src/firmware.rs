@@ -33,9 +33,13 @@ const STRONG_SIGNATURES: [&[u8]; 7] = [
     b"\x2a\x86\x48\xce\x3d\x04\x03\x03",
     b"\x2a\x86\x48\xce\x3d\x04\x03\x04",
 ];
-/// RSA, and the curves P-256 and P-384.
-const RSA: &[u8] = b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01";
-const KNOWN_CURVES: [&[u8]; 2] = [b"\x2a\x86\x48\xce\x3d\x03\x01\x07", b"\x2b\x81\x04\x00\x22"];
+/// The algorithm of RSA keys, `rsaEncryption`.
+pub const RSA: &[u8] = b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01";
+/// The curve P-256.
+pub const P256: &[u8] = b"\x2a\x86\x48\xce\x3d\x03\x01\x07";
+/// The curve P-384.
+pub const P384: &[u8] = b"\x2b\x81\x04\x00\x22";
+const KNOWN_CURVES: [&[u8]; 2] = [P256, P384];
 
 /// RSA keys of fewer bits are too weak.
 pub const LEAST_RSA_BITS: usize = 2048;

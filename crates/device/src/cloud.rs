@@ -72,7 +72,7 @@ use crate::context::Context;
 use crate::credentials::Credentials;
 use crate::event::Event;
 use crate::platform::{Network, Platform};
-use crate::tls::{self, Misbehaviour, Resumption, Stream, TlsError};
+use crate::tls::{self, Resumption, Stream, TlsError, Violation};
 use device::Device;
 pub use error::{CloudError, Phase};
 pub(crate) use outbound::INTERVAL_ATTRIBUTE;
@@ -303,7 +303,7 @@ async fn explain<IO: Read<Error = TlsError>>(
     match (error, online) {
         (TlsError::Broken(_), false) => CloudError::HungUp,
         (TlsError::Broken(kind), true) => CloudError::Lost(kind),
-        (TlsError::Misbehaves(Misbehaviour::Record), true) => {
+        (TlsError::Violation(Violation::NoRecord), true) => {
             CloudError::Lost(ErrorKind::InvalidData)
         }
         (error, _) => CloudError::Tls(error),

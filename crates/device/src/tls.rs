@@ -34,7 +34,7 @@ use core::marker::PhantomData;
 use rand_core::CryptoRng;
 
 pub use alert::Alert;
-pub use error::{CertificateFault, Misbehaviour, TlsError};
+pub use error::{CertificateFault, TlsError};
 pub use guard::Violation;
 pub use stream::{Client, Resumption, Stream};
 

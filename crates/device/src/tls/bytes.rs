@@ -15,10 +15,13 @@ use core::ptr;
 use mbedtls_rs_sys as sys;
 
 use super::buffers::Used;
-use super::guard::{Guard, Refusal};
+use super::guard::{APPLICATION_DATA, CHANGE_CIPHER_SPEC, Guard, Refusal};
 
 /// How much is read from the stream at once.
 const CHUNK: usize = 1024;
+
+/// A ChangeCipherSpec of TLS 1.3, which means nothing.
+const CHANGE: [u8; 6] = [CHANGE_CIPHER_SPEC, 3, 3, 0, 1, 1];
 
 /// The bytes between MbedTLS and the stream.
 pub(super) struct Bytes {
@@ -34,6 +37,9 @@ pub(super) struct Bytes {
     pub(super) ended: bool,
     /// What is to go out.
     pub(super) outgoing: Vec<u8>,
+    /// Whether a record went out, and a ChangeCipherSpec.
+    begun: bool,
+    changed: bool,
     /// Who looks at what comes in before MbedTLS does, and what it had against it.
     pub(super) guard: Guard,
     pub(super) refusal: Option<Refusal>,
@@ -49,6 +55,8 @@ impl Bytes {
             used: Used::default(),
             ended: false,
             outgoing: Vec::new(),
+            begun: false,
+            changed: false,
             guard: Guard::new(extended),
             refusal: None,
         }
@@ -81,7 +89,24 @@ pub(super) unsafe extern "C" fn send(
         )
     };
     bytes.guard.sent(data);
+    match data.first() {
+        Some(&CHANGE_CIPHER_SPEC) => bytes.changed = true,
+        // An alert before MbedTLS would encrypt one: old proxies want to see a change first (RFC 8446,
+        // D.4).
+        Some(&APPLICATION_DATA) if !bytes.changed => {
+            bytes.outgoing.extend_from_slice(&CHANGE);
+            bytes.changed = true;
+        }
+        _ => {}
+    }
     bytes.outgoing.extend_from_slice(data);
+    if !core::mem::replace(&mut bytes.begun, true)
+        && let Some(version) = bytes.outgoing.get_mut(1..3)
+    {
+        // The first record says TLS 1.0, as those of most clients, which old servers and proxies count
+        // on (RFC 8446, 5.1).
+        version.copy_from_slice(&[3, 1]);
+    }
     bytes.used.went_out(data.as_ptr_range().end);
     // A record is at most 16 KiB and some.
     c_int::try_from(length).unwrap_or(c_int::MAX)

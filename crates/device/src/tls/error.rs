@@ -20,9 +20,10 @@ pub enum TlsError {
     /// The two have no cipher suite, group or kind of certificate in common: a server does not say
     /// which.
     NothingInCommon,
-    /// The server does not keep a rule of TLS.
+    /// The server does not keep a rule of TLS; or somebody on the way spoils what it says.
     Violation(Violation),
-    /// The server gives out cookies before it goes on.
+    /// The server asks for another group, and gives out a cookie with that. The next connection begins
+    /// with that group, so that it needs neither.
     RetryCookie,
     /// The server changed its keys amid the connection.
     KeyUpdate,
@@ -32,33 +33,12 @@ pub enum TlsError {
     TooWeak,
     /// What answers does not speak TLS.
     NotTls,
-    /// The server speaks TLS, and breaks its rules; or somebody on the way spoils what it says.
-    Misbehaves(Misbehaviour),
     /// The connection broke, or was closed without a word.
     Broken(ErrorKind),
     /// The heap is too small.
     OutOfMemory,
     /// Anything else, by MbedTLS's code: nothing that a server can bring about.
     Other(i32),
-}
-
-/// Which rule of TLS a server breaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Misbehaviour {
-    /// A record that is none, or longer than any may be.
-    Record,
-    /// A record that is not what the server encrypted.
-    Mac,
-    /// A message that cannot be decoded.
-    Message,
-    /// A message at the wrong time.
-    Order,
-    /// A value that was not offered, or that is none.
-    Parameter,
-    /// An extension that was not asked for.
-    Extension,
-    /// A signature that is not by the key of its certificate.
-    Signature,
 }
 
 /// What is wrong with the server's certificate.
@@ -97,6 +77,9 @@ pub(super) struct Seen {
     pub(super) flags: u32,
     /// Whether the server has answered as TLS does.
     pub(super) answered: bool,
+    /// Whether it is its turn to finish a handshake of TLS 1.2, in which the device showed its
+    /// certificate.
+    pub(super) finishing: bool,
     /// Whether the message under way has the server's certificates; then, which of them the device
     /// cannot use, if there is one.
     pub(super) certificates: Option<Option<Fault>>,
@@ -135,9 +118,9 @@ impl CertificateFault {
 
 impl TlsError {
     pub(super) fn from_code(code: i32, seen: &Seen) -> Self {
-        use Misbehaviour as M;
+        use Violation as V;
         match code {
-            sys::MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE => return Self::from_alert(code, seen.alert),
+            sys::MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE => return Self::from_alert(code, seen),
             sys::MBEDTLS_ERR_SSL_CONN_EOF => return Self::Broken(ErrorKind::ConnectionReset),
             sys::MBEDTLS_ERR_SSL_ALLOC_FAILED
             | sys::MBEDTLS_ERR_X509_ALLOC_FAILED
@@ -157,29 +140,35 @@ impl TlsError {
             | sys::MBEDTLS_ERR_SSL_UNEXPECTED_RECORD
             | sys::MBEDTLS_ERR_SSL_BAD_INPUT_DATA => {
                 if seen.answered {
-                    Self::Misbehaves(M::Record)
+                    Self::Violation(V::NoRecord)
                 } else {
                     Self::NotTls
                 }
             }
-            sys::MBEDTLS_ERR_SSL_INVALID_MAC => Self::Misbehaves(M::Mac),
-            sys::MBEDTLS_ERR_SSL_DECODE_ERROR => Self::Misbehaves(M::Message),
-            sys::MBEDTLS_ERR_SSL_UNEXPECTED_MESSAGE => Self::Misbehaves(M::Order),
-            sys::MBEDTLS_ERR_SSL_ILLEGAL_PARAMETER => Self::Misbehaves(M::Parameter),
-            sys::MBEDTLS_ERR_SSL_UNSUPPORTED_EXTENSION => Self::Misbehaves(M::Extension),
+            sys::MBEDTLS_ERR_SSL_INVALID_MAC => Self::Violation(V::Undecryptable),
+            sys::MBEDTLS_ERR_SSL_DECODE_ERROR => Self::Violation(V::Malformed),
+            sys::MBEDTLS_ERR_SSL_UNEXPECTED_MESSAGE => Self::Violation(V::OutOfTurn),
+            sys::MBEDTLS_ERR_SSL_ILLEGAL_PARAMETER => Self::Violation(V::NotOffered),
+            sys::MBEDTLS_ERR_SSL_UNSUPPORTED_EXTENSION => Self::Violation(V::NotAsked),
             sys::MBEDTLS_ERR_SSL_BAD_CERTIFICATE
             | sys::MBEDTLS_ERR_SSL_PK_TYPE_MISMATCH
             | sys::MBEDTLS_ERR_ECP_VERIFY_FAILED
             | sys::MBEDTLS_ERR_RSA_VERIFY_FAILED
             | sys::MBEDTLS_ERR_RSA_INVALID_PADDING
-            | sys::MBEDTLS_ERR_PK_SIG_LEN_MISMATCH => Self::Misbehaves(M::Signature),
+            | sys::MBEDTLS_ERR_PK_SIG_LEN_MISMATCH => Self::Violation(V::Signature),
             code => Self::Other(code),
         }
     }
 
-    fn from_alert(code: i32, alert: Option<Alert>) -> Self {
-        match alert {
+    fn from_alert(code: i32, seen: &Seen) -> Self {
+        match seen.alert {
+            // By OpenSSL of a curve that is not among its groups: all else that it could judge are
+            // messages that MbedTLS makes well.
+            Some(alert @ Alert(47)) if seen.finishing => Self::DeviceCertificate(alert),
             Some(Alert(40)) => Self::NothingInCommon,
+            // By Java in place of that, where no group is in common: nothing is less unexpected than a
+            // ClientHello.
+            Some(Alert(10)) if !seen.answered => Self::NothingInCommon,
             Some(Alert(70)) => Self::NoVersion,
             Some(Alert(71)) => Self::TooWeak,
             Some(alert) if alert.is_about_certificate() => Self::DeviceCertificate(alert),
@@ -214,7 +203,7 @@ fn from_certificates(code: i32, flags: u32, unusable: Option<Fault>) -> Certific
 /// What a server has to speak.
 const ALLOW: &str = "allow TLS 1.2 or 1.3 with ECDHE on P-256, P-384 or X25519, and AES-GCM or \
      ChaCha20-Poly1305 there, and give it a certificate with P-256, P-384 or RSA (Ed25519 and P-521 \
-     are none of them)";
+     are none of them) that may sign (digitalSignature)";
 
 impl fmt::Display for TlsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -228,7 +217,7 @@ impl fmt::Display for TlsError {
                 write!(f, "the server refuses the device's certificate ({alert})")?;
                 f.write_str(
                     ": check that device.crt is the leaf followed by the CA that signed it, and \
-                     that the server trusts that CA",
+                     that the server trusts that CA and allows its kind of key and group",
                 )
             }
             Self::Refused(alert) => {
@@ -253,12 +242,13 @@ impl fmt::Display for TlsError {
             }
             Self::Violation(violation) => write!(
                 f,
-                "the server {violation}, against the rules of TLS: update it, or look for who \
-                 stands in between"
+                "the server {violation}, against the rules of TLS, or somebody on the way spoils \
+                 what it says: look into its log, update it, and try it without proxies"
             ),
             Self::RetryCookie => f.write_str(
-                "the server asks for a cookie (HelloRetryRequest), which the device's TLS cannot \
-                 give back: turn that off there, or allow P-256",
+                "the server asks for another group and a cookie (HelloRetryRequest), which the \
+                 device's TLS cannot give back: it comes again with that group at once; if this comes \
+                 again and again, allow P-256 there",
             ),
             Self::KeyUpdate => f.write_str(
                 "the server changed its keys (KeyUpdate), which the device's TLS cannot follow; it \
@@ -266,11 +256,6 @@ impl fmt::Display for TlsError {
             ),
             Self::NotTls => f.write_str(
                 "what answers does not speak TLS: check the port in broker, usually 8883",
-            ),
-            Self::Misbehaves(rule) => write!(
-                f,
-                "the server breaks a rule of TLS by {rule}, or somebody on the way spoils what it \
-                 says: look into its log, and try it without proxies"
             ),
             Self::Broken(kind) => write!(
                 f,
@@ -293,21 +278,6 @@ impl fmt::Display for TlsError {
                 )
             }
         }
-    }
-}
-
-/// Continues a sentence.
-impl fmt::Display for Misbehaviour {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Record => "a record that is none, or too long",
-            Self::Mac => "a record that does not decrypt",
-            Self::Message => "a message that cannot be decoded",
-            Self::Order => "a message at the wrong time",
-            Self::Parameter => "a value that was not offered",
-            Self::Extension => "an extension that was not asked for",
-            Self::Signature => "a signature that is not by the key of its certificate",
-        })
     }
 }
 
@@ -385,6 +355,18 @@ mod tests {
             assert!(named.iter().all(|name| text.contains(name)), "{text}");
         }
         assert!(!text(CODE, &seen(80)).contains("AES"));
+        assert!(text(CODE, &seen(10)).contains("X25519"));
+        let late = Seen {
+            answered: true,
+            ..seen(10)
+        };
+        assert!(!text(CODE, &late).contains("X25519"));
+        let finishing = Seen {
+            finishing: true,
+            ..seen(47)
+        };
+        assert!(text(CODE, &finishing).contains("group"));
+        assert!(!text(CODE, &seen(47)).contains("group"));
     }
 
     #[test]
@@ -421,7 +403,7 @@ mod tests {
         let mut seen = Seen::default();
         assert_eq!(TlsError::from_code(code, &seen), TlsError::NotTls);
         seen.answered = true;
-        let record = TlsError::Misbehaves(Misbehaviour::Record);
+        let record = TlsError::Violation(Violation::NoRecord);
         assert_eq!(TlsError::from_code(code, &seen), record);
         seen.certificates = Some(None);
         assert!(text(code, &seen).contains("16 KiB"));

@@ -4,25 +4,28 @@
 //! The guard reads along what comes in, up to where it is encrypted, and the device's own
 //! ClientHello, by which it knows what was offered. It changes nothing and answers nothing. MbedTLS
 //! judges, too; docs/mbedtls.md says which advisory is answered by which rule here. What comes
-//! encrypted it cannot see; the one rule about that is in [`super::session`].
+//! encrypted it cannot see beforehand: some of it is shown to it after MbedTLS took it ([`taken`]), and
+//! one rule about it is in [`super::session`].
 
 mod messages;
+mod taken;
 
 use alloc::vec::Vec;
 use core::fmt;
 
 use super::Alert;
-use messages::{EXTENDED_MASTER_SECRET, Hello, KeyExchange, Offer, RENEGOTIATION_INFO};
-pub(super) use messages::{certificates_of, is_whole_proof};
+pub(super) use messages::certificates_of;
+use messages::{COOKIE, EXTENDED_MASTER_SECRET, Hello, KeyExchange, Offer, RENEGOTIATION_INFO};
+use taken::KeyKind;
+pub(super) use taken::{CERTIFICATE, CERTIFICATE_REQUEST, CERTIFICATE_VERIFY, NEW_SESSION_TICKET};
 
 // Types of records and of messages, and a version (RFC 8446, 4 and 5.1).
-const CHANGE_CIPHER_SPEC: u8 = 20;
+pub(super) const CHANGE_CIPHER_SPEC: u8 = 20;
 const ALERT: u8 = 21;
 const HANDSHAKE: u8 = 22;
-const APPLICATION_DATA: u8 = 23;
+pub(super) const APPLICATION_DATA: u8 = 23;
 const CLIENT_HELLO: u8 = 1;
 const SERVER_HELLO: u8 = 2;
-const CERTIFICATE: u8 = 11;
 const SERVER_KEY_EXCHANGE: u8 = 12;
 const TLS_1_2: u16 = 0x0303;
 
@@ -32,18 +35,23 @@ const MOST_HELLO: usize = 1024;
 const MOST_KEY_EXCHANGE: usize = HEADER + 1 + 2 + 1 + 255 + 2;
 /// Type and length of a message.
 const HEADER: usize = 4;
+/// The longest record of TLS 1.3: text, its type and padding, and the tag that all suites have (RFC 8446,
+/// 5.2 and 5.4).
+const MOST_ENCRYPTED: usize = (1 << 14) + 1 + 16;
 /// How many records of type change_cipher_spec, which mean nothing in TLS 1.3, there may be in a
 /// handshake. Servers send one.
 const MOST_CHANGES: u8 = 8;
 
-/// A rule of TLS that a server did not keep, so that the device hung up on it.
+/// A rule of TLS that a server did not keep, so that the device hung up on it: by this guard, or by
+/// MbedTLS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Violation {
     /// A HelloRetryRequest that asks for nothing else than what was sent.
     RetryForNothing,
     /// A second HelloRetryRequest.
     SecondRetry,
-    /// A cipher suite, group or signature algorithm that the device did not offer.
+    /// A cipher suite, group, signature algorithm or other value that the device did not offer, or
+    /// that is none.
     NotOffered,
     /// A version that does not go with what else was chosen.
     VersionConfused,
@@ -57,16 +65,35 @@ pub enum Violation {
     AcrossKeyChange,
     /// A message or a record that is not made as it must be.
     Malformed,
+    /// A record that is none, or longer than any may be.
+    NoRecord,
+    /// A record that is not what the server encrypted.
+    Undecryptable,
+    /// A message at the wrong time.
+    OutOfTurn,
+    /// A signature that is not by the key of its certificate.
+    Signature,
+    /// A key of another kind than the suite has, or a signature of another kind than the key makes.
+    OtherKey,
+    /// An extension that is there twice.
+    Twice,
 }
 
 impl Violation {
     fn alert(self) -> Alert {
         Alert(match self {
-            Self::RetryForNothing | Self::NotOffered | Self::VersionConfused => 47,
-            Self::SecondRetry | Self::AcrossKeyChange | Self::InTheClear => 10,
+            Self::RetryForNothing
+            | Self::NotOffered
+            | Self::VersionConfused
+            | Self::OtherKey
+            | Self::Twice => 47,
+            Self::SecondRetry | Self::AcrossKeyChange | Self::InTheClear | Self::OutOfTurn => 10,
+            Self::Undecryptable => 20,
+            Self::NoRecord => 22,
             Self::ResumedOtherwise => 40,
             Self::NotAsked => 110,
             Self::Malformed => 50,
+            Self::Signature => 51,
         })
     }
 }
@@ -84,6 +111,12 @@ impl fmt::Display for Violation {
             Self::InTheClear => "sends in the clear what it must encrypt",
             Self::AcrossKeyChange => "sends something across a change of keys",
             Self::Malformed => "sends a message that is not well formed",
+            Self::NoRecord => "sends a record that is none, or too long",
+            Self::Undecryptable => "sends a record that does not decrypt",
+            Self::OutOfTurn => "sends a message at the wrong time",
+            Self::Signature => "sends a signature that is not by the key of its certificate",
+            Self::OtherKey => "signs otherwise than its key, or the suite, has it",
+            Self::Twice => "sends an extension twice",
         })
     }
 }
@@ -92,9 +125,10 @@ impl fmt::Display for Violation {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Refusal {
     Violation(Violation),
-    /// A HelloRetryRequest with a cookie. It is within the rules, but MbedTLS takes the extension
-    /// for one that was not asked for (Mbed-TLS/mbedtls#9543), by a field that is out of reach.
-    /// Over TCP it is of no use: servers that keep no state until they know an address speak UDP.
+    /// A HelloRetryRequest with a cookie, as Java's servers send it. It is within the rules, but
+    /// MbedTLS takes the extension for one that was not asked for (Mbed-TLS/mbedtls#9543), by a field
+    /// that is out of reach. What helps is to have a key for the group that is asked for the next
+    /// time.
     Cookie,
 }
 
@@ -135,6 +169,8 @@ pub(super) struct Guard {
     phase: Phase,
     offer: Offer,
     retried: bool,
+    /// The group that a HelloRetryRequest with a cookie asked for.
+    wanted: Option<u16>,
     /// Whether the session to be resumed has an extended master secret; none, if there is none
     /// whose server could forget it.
     extended_before: Option<bool>,
@@ -142,6 +178,10 @@ pub(super) struct Guard {
     extended: bool,
     /// Whether the server showed its certificate, as none does that resumes.
     certificate: bool,
+    /// The suite that was chosen.
+    suite: u16,
+    /// The kind of the server's key.
+    key: Option<KeyKind>,
     /// How many records of type change_cipher_spec came in TLS 1.3.
     changes: u8,
     /// What there is of the header of a record.
@@ -163,9 +203,12 @@ impl Guard {
             phase: Phase::Hello,
             offer: Offer::default(),
             retried: false,
+            wanted: None,
             extended_before,
             extended: false,
             certificate: false,
+            suite: 0,
+            key: None,
             changes: 0,
             header: Vec::new(),
             record: 0,
@@ -178,6 +221,16 @@ impl Guard {
     /// Whether the session, of TLS 1.2, has an extended master secret.
     pub(super) fn extended(&self) -> bool {
         self.extended
+    }
+
+    /// The group for which the server wants to be sent a key at once, of those that were offered.
+    pub(super) fn wanted(&self) -> Option<u16> {
+        self.wanted
+    }
+
+    /// Whether this is a handshake of TLS 1.2 that resumes nothing.
+    pub(super) fn is_full_tls12(&self) -> bool {
+        self.certificate
     }
 
     /// The handshake is over.
@@ -239,6 +292,7 @@ impl Guard {
         (self.record, self.record_left) = (kind, length);
         if matches!(self.phase, Phase::Tls13 | Phase::Tls13Over) {
             return match kind {
+                APPLICATION_DATA if length > MOST_ENCRYPTED => Err(Violation::NoRecord),
                 APPLICATION_DATA => Ok(()),
                 // Those of a handshake mean nothing (RFC 8446, 5).
                 CHANGE_CIPHER_SPEC if self.phase == Phase::Tls13 && self.changes < MOST_CHANGES => {
@@ -351,6 +405,15 @@ impl Guard {
             if hello.extensions.iter().any(|kind| !self.asked(*kind)) {
                 return Err(Violation::NotAsked.into());
             }
+            // None was offered, but a number that is none, for the sake of old proxies (RFC 8446, D.4).
+            if !tls13
+                && self.extended_before.is_none()
+                && !hello.session.is_empty()
+                && hello.session == self.offer.session
+            {
+                return Err(Violation::NotOffered.into());
+            }
+            self.suite = hello.suite;
             self.extended = hello.extensions.contains(&EXTENDED_MASTER_SECRET);
             self.phase = if tls13 { Phase::Tls13 } else { Phase::Tls12 };
         }
@@ -371,20 +434,25 @@ impl Guard {
         if core::mem::replace(&mut self.retried, true) {
             return Err(Violation::SecondRetry.into());
         }
-        if hello.has_cookie {
-            return Err(Refusal::Cookie);
-        }
-        if hello.extensions.iter().any(|kind| !self.asked(*kind)) {
+        let asked = |kind: &u16| *kind == COOKIE || self.asked(*kind);
+        if !hello.extensions.iter().all(asked) {
             return Err(Violation::NotAsked.into());
         }
         match hello.group {
-            None => Err(Violation::RetryForNothing.into()),
+            None if hello.has_cookie => {}
+            None => return Err(Violation::RetryForNothing.into()),
             Some(group) if self.offer.shares.contains(&group) => {
-                Err(Violation::RetryForNothing.into())
+                return Err(Violation::RetryForNothing.into());
             }
-            Some(group) if !self.offer.groups.contains(&group) => Err(Violation::NotOffered.into()),
-            Some(_) => Ok(()),
+            Some(group) if !self.offer.groups.contains(&group) => {
+                return Err(Violation::NotOffered.into());
+            }
+            Some(group) => self.wanted = hello.has_cookie.then_some(group),
         }
+        if hello.has_cookie {
+            return Err(Refusal::Cookie);
+        }
+        Ok(())
     }
 }
 

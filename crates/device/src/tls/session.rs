@@ -15,8 +15,11 @@
 
 #![allow(unsafe_code)]
 
+mod alerts;
+mod message;
+
 use alloc::ffi::CString;
-use core::ffi::{CStr, c_int, c_uchar, c_void};
+use core::ffi::{CStr, c_int, c_void};
 use core::marker::PhantomData;
 use core::mem;
 use core::net::IpAddr;
@@ -27,9 +30,9 @@ use mbedtls_rs_sys as sys;
 use super::buffers::{Buffers, OutOfMemory, Used};
 use super::bytes::{self, Bytes};
 use super::error::Seen;
-use super::guard::{Refusal, Violation, certificates_of, is_whole_proof};
+use super::guard::{NEW_SESSION_TICKET, Refusal, Violation};
 use super::{Alert, TlsError, authority, clock};
-use crate::credentials::{Certificate, Fault, Key, server_fault};
+use crate::credentials::{Certificate, Key};
 use crate::event::TlsVersion;
 use crate::mbedtls::{Owned, random};
 
@@ -61,13 +64,19 @@ static CIPHER_SUITES: [c_int; 10] = [
     0, // the end
 ];
 
-/// The groups for keys; of the first one is sent along with the first message.
-static GROUPS: [u16; 4] = [
-    sys::MBEDTLS_SSL_IANA_TLS_GROUP_SECP256R1 as u16,
-    sys::MBEDTLS_SSL_IANA_TLS_GROUP_X25519 as u16,
-    sys::MBEDTLS_SSL_IANA_TLS_GROUP_SECP384R1 as u16,
-    0, // the end
-];
+const P256: u16 = sys::MBEDTLS_SSL_IANA_TLS_GROUP_SECP256R1 as u16;
+const P384: u16 = sys::MBEDTLS_SSL_IANA_TLS_GROUP_SECP384R1 as u16;
+const X25519: u16 = sys::MBEDTLS_SSL_IANA_TLS_GROUP_X25519 as u16;
+
+/// The groups for keys, with a 0 at the end; of the first one is sent along with the first message.
+/// That is the one that the server wants, as far as that is known.
+fn groups(wanted: Option<u16>) -> &'static [u16; 4] {
+    match wanted {
+        Some(P384) => &[P384, P256, X25519, 0],
+        Some(X25519) => &[X25519, P256, P384, 0],
+        _ => &[P256, X25519, P384, 0],
+    }
+}
 
 /// What MbedTLS made of a call.
 pub(super) enum Step<T> {
@@ -90,6 +99,7 @@ impl<'a> Config<'a> {
         chain: &'a Certificate,
         key: &'a Key,
         trusted: &'a Certificate,
+        wanted_group: Option<u16>,
     ) -> Result<Self, TlsError> {
         let mut config = Owned::<sys::mbedtls_ssl_config>::new();
         let conf = config.as_mut_ptr();
@@ -111,7 +121,7 @@ impl<'a> Config<'a> {
             sys::mbedtls_ssl_conf_authmode(conf, sys::MBEDTLS_SSL_VERIFY_REQUIRED as c_int);
             sys::mbedtls_ssl_conf_rng(conf, Some(random), ptr::null_mut());
             sys::mbedtls_ssl_conf_ciphersuites(conf, CIPHER_SUITES.as_ptr());
-            sys::mbedtls_ssl_conf_groups(conf, GROUPS.as_ptr());
+            sys::mbedtls_ssl_conf_groups(conf, groups(wanted_group).as_ptr());
             // Off by default, for the sake of programs that do not know of it.
             sys::mbedtls_ssl_conf_tls13_enable_signal_new_session_tickets(
                 conf,
@@ -198,25 +208,27 @@ impl<'a> Session<'a> {
                 sys::mbedtls_ssl_set_hostname(self.ssl.as_mut_ptr(), address.as_ptr())
             })?;
         }
+        let lent = self.lend_keys();
+        let step = self.step()?;
+        if lent {
+            self.take_keys_back();
+        }
+        Ok(step)
+    }
+
+    fn step(&mut self) -> Result<Step<bool>, TlsError> {
+        let awaited = self.awaited();
         let at_finished = self.is_in(sys::mbedtls_ssl_states_MBEDTLS_SSL_SERVER_FINISHED);
-        // The server's; in TLS 1.2, where it has none, the device's.
-        let at_proof = self.is_in(sys::mbedtls_ssl_states_MBEDTLS_SSL_CERTIFICATE_VERIFY)
-            && self.version() == TlsVersion::Tls13;
         // SAFETY: the context was set up.
         let step = self.call(|ssl| unsafe { sys::mbedtls_ssl_handshake_step(ssl) })?;
         Ok(match step {
             Step::NeedsInput => Step::NeedsInput,
             Step::Done(_) => {
+                self.judge_taken(awaited)?;
                 // The guard cannot see it: the server's last message is encrypted, and what
                 // follows in its record was made with keys that are no longer good.
                 if at_finished && self.ssl.private_in_hslen < self.ssl.private_in_msglen {
                     self.bytes.refusal = Some(Violation::AcrossKeyChange.into());
-                    return Err(self.refused());
-                }
-                // MbedTLS does not look behind the signature (library/ssl_tls13_generic.c,
-                // ssl_tls13_parse_certificate_verify, v3.6.5).
-                if at_proof && !self.came_message().is_some_and(is_whole_proof) {
-                    self.bytes.refusal = Some(Violation::Malformed.into());
                     return Err(self.refused());
                 }
                 let over = self.is_in(sys::mbedtls_ssl_states_MBEDTLS_SSL_HANDSHAKE_OVER);
@@ -264,27 +276,6 @@ impl<'a> Session<'a> {
 
     fn is_in(&self, state: sys::mbedtls_ssl_states) -> bool {
         self.ssl.private_state == state as c_int
-    }
-
-    /// Tells the server why the guard refuses what it sent, and makes an error of it.
-    fn refused(&mut self) -> TlsError {
-        let Some(refusal) = self.bytes.refusal else {
-            return TlsError::NotTls;
-        };
-        self.alert(sys::MBEDTLS_SSL_ALERT_LEVEL_FATAL, refusal.alert());
-        self.resumable = false;
-        refusal.into()
-    }
-
-    /// Has an alert ready to be sent.
-    fn alert(&mut self, level: u32, alert: Alert) {
-        let sent = self.ready().map(|ssl| {
-            // SAFETY: the context was set up.
-            unsafe { sys::mbedtls_ssl_send_alert_message(ssl, level as c_uchar, alert.0) }
-        });
-        if !matches!(sent, Ok(0)) {
-            log::debug!("an alert to the server cannot be made");
-        }
     }
 
     /// The version agreed upon, after the handshake.
@@ -346,7 +337,12 @@ impl<'a> Session<'a> {
                 // ssl_tls13_handle_hs_message_post_handshake, v3.6.5), or at nothing.
                 sys::MBEDTLS_ERR_SSL_WANT_READ => {}
                 // Not an error; `save` finds the ticket.
-                sys::MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET => self.resumable = true,
+                sys::MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET => {
+                    self.resumable = true;
+                    if let Err(error) = self.judge_taken(Some(NEW_SESSION_TICKET)) {
+                        break Err(error);
+                    }
+                }
                 code => {
                     break usize::try_from(code).map(Step::Done).map_err(|_| {
                         self.bytes.used = Used::ALL;
@@ -365,8 +361,7 @@ impl<'a> Session<'a> {
                 }
             }
         };
-        // SAFETY: the context was set up, and no call is under way.
-        let ssl = unsafe { &mut *self.ssl.as_mut_ptr() };
+        let ssl = context(&mut self.ssl);
         self.buffers.take_back(ssl, &mut self.bytes.used);
         result
     }
@@ -383,74 +378,11 @@ impl<'a> Session<'a> {
         }
         Ok(ssl)
     }
-
-    /// What is known beside the error `code`, while the message under way is still there.
-    fn seen(&self, code: c_int) -> Seen {
-        let hello = sys::mbedtls_ssl_states_MBEDTLS_SSL_SERVER_HELLO as c_int;
-        Seen {
-            alert: self.came_alert(code),
-            // SAFETY: the context was set up.
-            flags: unsafe { sys::mbedtls_ssl_get_verify_result(self.ssl.as_ptr()) },
-            answered: self.ssl.private_state > hello,
-            certificates: self.certificates(),
-        }
-    }
-
-    /// If the server's certificates are the message under way: which of them the device cannot use.
-    fn certificates(&self) -> Option<Option<Fault>> {
-        let there = self.is_in(sys::mbedtls_ssl_states_MBEDTLS_SSL_SERVER_CERTIFICATE);
-        let message = there.then(|| self.came_message())??;
-        let context = usize::from(self.version() == TlsVersion::Tls13);
-        Some(certificates_of(message, context).find_map(|(number, der)| server_fault(der, number)))
-    }
-
-    /// The message under way, or the one that was dealt with last, in a handshake.
-    fn came_message(&self) -> Option<&[u8]> {
-        let ssl = &*self.ssl;
-        let length = ssl.private_in_hslen.min(ssl.private_in_msglen);
-        // SAFETY: as long as the buffers are lent, what is left of the record begins there and has
-        // the greater of these lengths; first a message, of the other length (library/ssl_msg.c,
-        // mbedtls_ssl_prepare_handshake_record, v3.6.5).
-        (!ssl.private_in_msg.is_null())
-            .then(|| unsafe { core::slice::from_raw_parts(ssl.private_in_msg, length) })
-    }
-
-    /// The alert that is the error `code`: level and description (library/ssl_msg.c,
-    /// mbedtls_ssl_handle_message_type).
-    fn came_alert(&self, code: c_int) -> Option<Alert> {
-        let [_, description] = self.message(sys::MBEDTLS_SSL_MSG_ALERT)?;
-        (code == sys::MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE).then_some(Alert(description))
-    }
-
-    /// Whether the message that MbedTLS did not expect is a KeyUpdate, which it does not know
-    /// (library/ssl_msg.c, ssl_tls13_handle_hs_message_post_handshake).
-    fn keys_changed(&self) -> bool {
-        /// RFC 8446, 4.
-        const KEY_UPDATE: u8 = 24;
-        let message = self.message(sys::MBEDTLS_SSL_MSG_HANDSHAKE);
-        self.is_in(sys::mbedtls_ssl_states_MBEDTLS_SSL_HANDSHAKE_OVER)
-            && self.version() == TlsVersion::Tls13
-            && matches!(message, Some([KEY_UPDATE, _]))
-    }
-
-    /// The first two bytes of the message that is there, if it is of this type and as long.
-    fn message(&self, kind: u32) -> Option<[u8; 2]> {
-        let ssl = &*self.ssl;
-        if ssl.private_in_msgtype != kind as c_int
-            || ssl.private_in_msglen < 2
-            || ssl.private_in_msg.is_null()
-        {
-            return None;
-        }
-        // SAFETY: what came in of a message begins there, in a buffer that the context still has.
-        Some(unsafe { ssl.private_in_msg.cast::<[u8; 2]>().read() })
-    }
 }
 
 impl Drop for Session<'_> {
     fn drop(&mut self) {
-        // SAFETY: the context was set up, and is dropped next.
-        self.buffers.end(unsafe { &mut *self.ssl.as_mut_ptr() });
+        self.buffers.end(context(&mut self.ssl));
     }
 }
 
@@ -467,6 +399,12 @@ impl From<OutOfMemory> for TlsError {
     fn from(OutOfMemory: OutOfMemory) -> Self {
         Self::OutOfMemory
     }
+}
+
+/// The context, while no call is under way.
+fn context(ssl: &mut Owned<sys::mbedtls_ssl_context>) -> &mut sys::mbedtls_ssl_context {
+    // SAFETY: it is initialised, and nobody else has it.
+    unsafe { &mut *ssl.as_mut_ptr() }
 }
 
 fn check(code: c_int) -> Result<(), TlsError> {

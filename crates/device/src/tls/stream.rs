@@ -23,6 +23,8 @@ const RESUME_FOR: Duration = Duration::from_secs(12 * 3600);
 #[derive(Default)]
 pub struct Resumption {
     last: Option<Last>,
+    /// The group for which the server wants a key at once.
+    group: Option<u16>,
 }
 
 struct Last {
@@ -37,7 +39,10 @@ impl Resumption {
     /// Nothing to resume yet.
     #[must_use]
     pub const fn new() -> Self {
-        Self { last: None }
+        Self {
+            last: None,
+            group: None,
+        }
     }
 }
 
@@ -111,6 +116,7 @@ impl<'a, IO: Read + Write> Stream<'a, IO> {
             credentials.certificate(),
             credentials.key(),
             credentials.server_chain(),
+            resumption.group,
         )?;
         let session = Session::new(config, &server_name, saved)?;
         let mut this = Self {
@@ -126,7 +132,10 @@ impl<'a, IO: Read + Write> Stream<'a, IO> {
             unix_s,
             is_floor: credentials.forgives_future(),
         };
-        let seen = this.shake_hands(now).await?;
+        let seen = this.shake_hands(now).await;
+        let wanted = this.session.bytes.guard.wanted();
+        this.resumption.group = wanted.or(this.resumption.group);
+        let seen = seen?;
         this.valid_from_unix_s = seen.valid_from_unix_s;
         if let Some(last) = last
             && !seen.asked

@@ -33,6 +33,7 @@ use embassy_futures::select::{Either, select};
 use embassy_time::Timer;
 use embedded_io_async::{Read, Write};
 use rand_core::{TryCryptoRng, TryRng};
+use rustls::AlertDescription;
 
 use super::*;
 use crate::clock::Moment;
@@ -268,6 +269,38 @@ fn by_a_lower_bound_a_server_may_be_of_the_future_and_not_of_the_past() {
         let (result, accepted) = talk(&scene, 4096);
         assert_eq!(result, Err(TlsError::ServerCertificate(fault)));
         assert!(!accepted);
+    }
+}
+
+/// In TLS 1.3, too, where that is encrypted.
+#[test]
+fn a_server_is_told_why_it_is_refused() {
+    let _alone = alone();
+    for version in [TlsVersion::Tls12, TlsVersion::Tls13] {
+        for (server_chain, server_name, alert) in [
+            (
+                vector!("rsaca.crt"),
+                "broker.test",
+                AlertDescription::UnknownCA,
+            ),
+            (ROOT, "other.test", AlertDescription::BadCertificate),
+        ] {
+            let (here, mut there) = pipe(4096);
+            let bundle = bundle(server_chain);
+            let client = Client {
+                server_name,
+                ..client(&bundle)
+            };
+            let mut resumption = Resumption::new();
+            let server = Server::new(version);
+            let (stream, accepted) = run(join(
+                Stream::connect(here, client, &mut resumption),
+                server.accept(&mut there),
+            ));
+            assert!(stream.is_err());
+            let told = rustls::Error::AlertReceived(alert);
+            assert_eq!(accepted.err(), Some(told), "{version:?}, {server_name}");
+        }
     }
 }
 

@@ -156,7 +156,6 @@ fn kind(error: CloudError) -> &'static str {
             TlsError::NothingInCommon
             | TlsError::NoVersion
             | TlsError::TooWeak
-            | TlsError::Misbehaves(_)
             | TlsError::Refused(_)
             | TlsError::DeviceCertificate(_)
             | TlsError::ServerCertificate(_)

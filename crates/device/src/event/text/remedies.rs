@@ -11,7 +11,7 @@ use crate::event::{ClockError, Event};
 use crate::platform::{AuthMode, JoinError};
 use crate::settings;
 use crate::storage::{FileError, StorageError};
-use crate::tls::{Alert, CertificateFault, Misbehaviour, TlsError, Violation};
+use crate::tls::{Alert, CertificateFault, TlsError, Violation};
 
 /// What a text asks somebody to do.
 const IMPERATIVES: &[&str] = &[
@@ -199,7 +199,6 @@ fn tls() -> Vec<String> {
         E::KeyUpdate => E::KeyUpdate,
         E::NoVersion => E::NoVersion,
         E::TooWeak => E::TooWeak,
-        E::Misbehaves(_) => E::Misbehaves(Misbehaviour::Mac),
         E::NotTls => E::NotTls,
         E::Broken(_) => E::Broken(ErrorKind::ConnectionReset),
         E::OutOfMemory => E::OutOfMemory,

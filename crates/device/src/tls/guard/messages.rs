@@ -30,6 +30,8 @@ pub(super) const RETRY: [u8; 32] = [
 /// What the device's last ClientHello offers.
 #[derive(Default)]
 pub(super) struct Offer {
+    /// The number of a session.
+    pub(super) session: Vec<u8>,
     pub(super) suites: Vec<u16>,
     pub(super) groups: Vec<u16>,
     /// The groups for which there was a key.
@@ -43,10 +45,10 @@ impl Offer {
     /// Reads the body of a ClientHello (RFC 8446, 4.1.2).
     pub(super) fn read(hello: &[u8]) -> Option<Self> {
         let mut hello = Reader(hello);
-        // Version and random number, and the number of a session.
+        // Version and random number.
         hello.take(2 + 32)?;
-        hello.short_vector()?;
         let mut this = Self {
+            session: hello.short_vector()?.0.to_vec(),
             suites: hello.vector()?.numbers(),
             ..Self::default()
         };
@@ -77,6 +79,8 @@ impl Offer {
 pub(super) struct Hello {
     pub(super) legacy_version: u16,
     pub(super) is_retry: bool,
+    /// The number of a session.
+    pub(super) session: Vec<u8>,
     pub(super) suite: u16,
     /// Whether it has the extension by which TLS 1.3 is chosen, or a version after it.
     pub(super) tls13: bool,
@@ -93,13 +97,14 @@ impl Hello {
         let mut body = Reader(body);
         let legacy_version = body.number()?;
         let is_retry = body.take(32)? == RETRY;
-        body.short_vector()?;
+        let session = body.short_vector()?.0.to_vec();
         let suite = body.number()?;
         // The method of compression.
         body.take(1)?;
         let mut this = Self {
             legacy_version,
             is_retry,
+            session,
             suite,
             tls13: false,
             has_cookie: false,
@@ -184,35 +189,39 @@ pub(in crate::tls) fn certificates_of(
 }
 
 /// Whether a CertificateVerify ends with its signature (RFC 8446, 4.4.3).
-pub(in crate::tls) fn is_whole_proof(message: &[u8]) -> bool {
-    let mut message = Reader(message);
+pub(super) fn is_whole_proof(message: &[u8]) -> bool {
+    let mut message = Reader::new(message);
     // Type and length, the algorithm, the signature.
     message.take(4 + 2).is_some() && message.vector().is_some() && message.0.is_empty()
 }
 
 /// What is yet to be read.
-struct Reader<'a>(&'a [u8]);
+pub(super) struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
-    fn take(&mut self, length: usize) -> Option<&'a [u8]> {
+    pub(super) fn new(bytes: &'a [u8]) -> Self {
+        Self(bytes)
+    }
+
+    pub(super) fn take(&mut self, length: usize) -> Option<&'a [u8]> {
         let (taken, rest) = self.0.split_at_checked(length)?;
         self.0 = rest;
         Some(taken)
     }
 
-    fn number(&mut self) -> Option<u16> {
+    pub(super) fn number(&mut self) -> Option<u16> {
         let number = self.take(2)?;
         Some(u16::from_be_bytes([number[0], number[1]]))
     }
 
     /// With its length in one byte.
-    fn short_vector(&mut self) -> Option<Self> {
+    pub(super) fn short_vector(&mut self) -> Option<Self> {
         let length = self.take(1)?[0];
         self.take(length.into()).map(Self)
     }
 
     /// With its length in two bytes.
-    fn vector(&mut self) -> Option<Self> {
+    pub(super) fn vector(&mut self) -> Option<Self> {
         let length = self.number()?;
         self.take(length.into()).map(Self)
     }
@@ -223,7 +232,12 @@ impl<'a> Reader<'a> {
     }
 
     /// Nothing more follows.
-    fn end(&self) -> Option<()> {
+    pub(super) fn end(&self) -> Option<()> {
         self.0.is_empty().then_some(())
+    }
+
+    /// Something follows.
+    pub(super) fn not_empty(&self) -> Option<()> {
+        (!self.0.is_empty()).then_some(())
     }
 }

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use super::messages::{
     COOKIE, EXTENDED_MASTER_SECRET, KEY_SHARE, NAMED_CURVE, RETRY, SIGNATURE_ALGORITHMS,
-    SUPPORTED_GROUPS, SUPPORTED_VERSIONS,
+    SUPPORTED_GROUPS, SUPPORTED_VERSIONS, is_whole_proof,
 };
 use super::*;
 
@@ -112,6 +112,13 @@ fn key_exchange(signature: u16) -> Vec<u8> {
         &vector(&[1; 70]),
     ];
     message(SERVER_KEY_EXCHANGE, &body.concat())
+}
+
+/// What a guard says of an answer in one piece.
+fn judge_whole(answer: &[u8]) -> Result<(), Refusal> {
+    let mut guard = Guard::new(None);
+    guard.sent(&client_hello());
+    guard.received(answer)
 }
 
 /// What a guard says of an answer, in pieces of any length.
@@ -384,6 +391,12 @@ fn after_the_hello_of_tls_1_3_nothing_comes_in_the_clear() {
     let clear = record(HANDSHAKE, &[8; 40]);
     let in_the_clear = refused(Violation::InTheClear);
     assert_eq!(judge(&[&good[..], &clear].concat()), in_the_clear);
+    let longest = |length: usize| {
+        let record = record(APPLICATION_DATA, &vec![0; length]);
+        judge_whole(&[&good[..], &record].concat())
+    };
+    assert_eq!(longest(MOST_ENCRYPTED), Ok(()));
+    assert_eq!(longest(MOST_ENCRYPTED + 1), refused(Violation::NoRecord));
     let many = change.repeat(usize::from(MOST_CHANGES));
     assert_eq!(judge(&[&good[..], &many].concat()), in_the_clear);
 
@@ -408,4 +421,26 @@ fn nothing_follows_a_proof() {
     assert!(!is_whole_proof(&proof(&[0])));
     let whole = proof(&[]);
     assert!((0..whole.len()).all(|length| !is_whole_proof(&whole[..length])));
+}
+
+/// The number of a session that a ClientHello of TLS 1.3 has is none (RFC 8446, D.4), unless there is one.
+#[test]
+fn a_session_that_was_not_offered_is_not_resumed() {
+    let numbered = |hello: &[u8], number: u8| {
+        let body = [
+            &hello[4..][..2 + 32],
+            &[1, number],
+            &hello[4 + 2 + 32 + 1..],
+        ]
+        .concat();
+        record(HANDSHAKE, &message(hello[0], &body))
+    };
+    let judge = |extended_before, number| {
+        let mut guard = Guard::new(extended_before);
+        guard.sent(&numbered(&client_hello()[5..], 7));
+        guard.received(&numbered(&tls12_hello(), number))
+    };
+    assert_eq!(judge(None, 7), refused(Violation::NotOffered));
+    assert_eq!(judge(None, 8), Ok(()));
+    assert_eq!(judge(Some(false), 7), Ok(()));
 }

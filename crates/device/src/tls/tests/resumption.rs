@@ -10,7 +10,7 @@ use super::{NOW, ROOT, alone, bundle, library};
 use crate::credentials::Bundle;
 use crate::event::TlsVersion;
 use crate::testing::run;
-use crate::tls::{Client, Misbehaviour, Resumption, Stream, TlsError};
+use crate::tls::{Client, Resumption, Stream, TlsError, Violation};
 
 const BOTH: [TlsVersion; 2] = [TlsVersion::Tls12, TlsVersion::Tls13];
 
@@ -159,7 +159,7 @@ fn what_broke_off_is_resumed_but_not_what_went_wrong() {
             let (resumed, end) = device.visit(&server, "broker.test", Ending::Garbles).await;
             assert!(resumed);
             assert!(
-                matches!(end, Err(TlsError::Misbehaves(Misbehaviour::Mac))),
+                matches!(end, Err(TlsError::Violation(Violation::Undecryptable))),
                 "{end:?}"
             );
             assert!(!device.resumes(&server, "broker.test").await);

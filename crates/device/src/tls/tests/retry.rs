@@ -57,12 +57,15 @@ fn a_server_that_wants_another_group_is_talked_to() {
 /// the server gets.
 fn answered_with(answer: Vec<u8>) -> (TlsError, Option<u8>) {
     let _alone = alone();
+    answer_with(answer, &mut Resumption::new())
+}
+
+fn answer_with(answer: Vec<u8>, resumption: &mut Resumption) -> (TlsError, Option<u8>) {
     let (here, mut there) = pipe(65_536);
     let bundle = bundle(ROOT);
     let client = client(&bundle);
-    let mut resumption = Resumption::new();
     let device = async {
-        let stream = Stream::connect(here, client, &mut resumption).await;
+        let stream = Stream::connect(here, client, resumption).await;
         stream.err().unwrap()
     };
     let server = async {
@@ -143,4 +146,31 @@ fn a_cookie_is_told_as_such() {
     let cookie = [0, 44, 0, 4, 0, 2, 1, 2];
     let retry = hello(3, RETRY, &[&VERSIONS[..], &P384, &cookie].concat(), &[]);
     assert_eq!(answered_with(retry), (TlsError::RetryCookie, Some(40)));
+}
+
+/// As Java's servers do, which send a cookie with every HelloRetryRequest.
+#[test]
+fn after_a_cookie_the_device_comes_with_the_group_that_was_asked_for() {
+    let _alone = alone();
+    let mut resumption = Resumption::new();
+    let cookie = [0, 44, 0, 4, 0, 2, 1, 2];
+    let retry = hello(3, RETRY, &[&VERSIONS[..], &P384, &cookie].concat(), &[]);
+    let (error, _) = answer_with(retry, &mut resumption);
+    assert_eq!(error, TlsError::RetryCookie);
+    let server = Server::with(Options {
+        groups: vec![SECP384R1],
+        ..Options::default()
+    });
+    let (here, mut there) = pipe(65_536);
+    let bundle = bundle(ROOT);
+    let client = client(&bundle);
+    let (stream, kind) = run(join(
+        Stream::connect(here, client, &mut resumption),
+        async {
+            let peer = server.accept(&mut there).await.unwrap();
+            peer.tls.handshake_kind()
+        },
+    ));
+    assert!(stream.is_ok());
+    assert_eq!(kind, Some(HandshakeKind::Full));
 }
