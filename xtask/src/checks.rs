@@ -22,7 +22,7 @@ use anyhow::{Result, bail};
 use crate::{
     bogo,
     firmware::{self, chips},
-    fuzz, interop, process, setup, size, terminal, workspace,
+    fuzz, interop, process, servers, setup, size, terminal, workspace,
 };
 
 /// The options of `cargo xtask test`.
@@ -168,6 +168,11 @@ const STEPS: &[Step] = &[
         name: "scenarios",
         about: "the tests of whole crates and of the whole: first life to last, real peers",
         run: |options| cargo_test(options, &["--test", "*"]),
+    },
+    Step {
+        name: "servers",
+        about: "the device and the TLS servers of others, set in each way, come to what docs/tls-servers.md tells",
+        run: |_| servers::check().map(Outcome::Noted),
     },
     Step {
         name: "interop",

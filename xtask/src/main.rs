@@ -16,6 +16,7 @@ mod hil;
 mod interop;
 mod process;
 mod sanitizer;
+mod servers;
 mod setup;
 mod size;
 mod terminal;
@@ -98,6 +99,11 @@ enum Chore {
     /// Needs a checkout of BoringSSL, which tests/bogo/README.md tells of. Fails if a test ends
     /// otherwise than docs/bogo.md tells.
     Bogo(bogo::Options),
+    /// Let the device go to the TLS servers of others, each set in every way
+    ///
+    /// OpenSSL, GnuTLS, Mosquitto, HAProxy, nginx, Java, Go and rustls. Fails if something comes of it
+    /// that is not what docs/tls-servers.md tells.
+    Servers(servers::Options),
     /// Measure what all this costs, and write the figures down
     ///
     /// Builds the programs with optimisation, prints a table and writes target/bench.json; with
@@ -125,6 +131,7 @@ fn main() -> ExitCode {
         Chore::Hil(options) => hil::run(&options),
         Chore::Fuzz(options) => fuzz::run(&options),
         Chore::Bogo(options) => bogo::run(&options),
+        Chore::Servers(options) => servers::run(&options),
         Chore::Bench(options) => bench::run(&options),
         Chore::Size(options) => size::run(&options),
     };

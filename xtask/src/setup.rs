@@ -114,6 +114,48 @@ const PACKAGES: &[Package] = &[
         reason: "the TLS server with which the tests resume sessions",
     },
     Package {
+        debian: "haproxy",
+        brew: Some("haproxy"),
+        program: Some("haproxy"),
+        purposes: &[Purpose::Test],
+        reason: "ends TLS before a broker, in the tests against the servers of others",
+    },
+    Package {
+        debian: "nginx",
+        brew: Some("nginx"),
+        program: Some("nginx"),
+        purposes: &[Purpose::Test],
+        reason: "the same",
+    },
+    Package {
+        debian: "libnginx-mod-stream",
+        brew: None, // comes with it
+        program: None,
+        purposes: &[Purpose::Test],
+        reason: "lets it pass on what is not HTTP",
+    },
+    Package {
+        debian: "libgnutls28-dev",
+        brew: Some("gnutls"),
+        program: None,
+        purposes: &[Purpose::Test],
+        reason: "GnuTLS, as a server in the tests",
+    },
+    Package {
+        debian: "golang-go",
+        brew: Some("go"),
+        program: Some("go"),
+        purposes: &[Purpose::Test],
+        reason: "Go's own TLS, as a server in the tests",
+    },
+    Package {
+        debian: "default-jdk-headless",
+        brew: Some("openjdk"),
+        program: Some("javac"),
+        purposes: &[Purpose::Test],
+        reason: "Java's own TLS, which ThingsBoard has, as a server in the tests",
+    },
+    Package {
         debian: "valgrind",
         brew: None, // not on today's macOS
         program: Some("valgrind"),

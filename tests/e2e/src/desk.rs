@@ -1,7 +1,8 @@
 //! The desk: what surrounds the devices.
 
+use device::storage::keys;
 use devserver::{Config, Limits, Profile, Server, Tls};
-use flashimage::FlashImage;
+use flashimage::{FlashImage, NvsEntry, NvsValue};
 use pki::{Identity, KeyAlgorithm, Options, Pki, Profile as CertificateProfile};
 use simulator::flash::Flash;
 use simulator::ntp::TimeServer;
@@ -164,6 +165,19 @@ impl Desk {
         Flash::from_bytes(self.image(files, &self.settings(broker_port, &given_proof(""))))
     }
 
+    /// The same for a device that knows the desk's network.
+    pub fn flash_of_provisioned(
+        &self,
+        identity: &Identity,
+        trust: &str,
+        broker_port: u16,
+    ) -> Flash {
+        let files = [&identity.chain_pem(), identity.key_pem(), trust];
+        let image = files_of(files, &self.settings(broker_port, &given_proof("")));
+        let image = image.nvs(known_network()).build();
+        Flash::from_bytes(image.expect("a flash image"))
+    }
+
     /// A `settings.json` with broker and time server of this computer. `more` is further JSON,
     /// beginning with a comma, or nothing.
     pub fn settings(&self, broker_port: u16, more: &str) -> String {
@@ -175,15 +189,8 @@ impl Desk {
     }
 
     /// An image with certificate, key, trust and settings.
-    fn image(&self, [chain, key, trust]: [&str; 3], settings: &str) -> Vec<u8> {
-        hide_key(key);
-        FlashImage::builder()
-            .file("device.crt", chain)
-            .file("device.key", key)
-            .file("server_chain.pem", trust)
-            .file("settings.json", settings)
-            .build()
-            .expect("a flash image")
+    fn image(&self, files: [&str; 3], settings: &str) -> Vec<u8> {
+        files_of(files, settings).build().expect("a flash image")
     }
 
     /// A board with this flash, switched off.
@@ -194,6 +201,31 @@ impl Desk {
             BUILT_AT_UNIX_S,
             &self.world,
         )
+    }
+}
+
+/// What an image is made of: certificate, key, trust and settings.
+pub(crate) fn files_of([chain, key, trust]: [&str; 3], settings: &str) -> FlashImage {
+    hide_key(key);
+    FlashImage::builder()
+        .file("device.crt", chain)
+        .file("device.key", key)
+        .file("server_chain.pem", trust)
+        .file("settings.json", settings)
+}
+
+/// What a device keeps of the desk's network.
+pub(crate) fn known_network() -> NvsEntry {
+    let network = [
+        &[NETWORK.len() as u8],
+        NETWORK.as_bytes(),
+        PASSPHRASE.as_bytes(),
+    ]
+    .concat();
+    NvsEntry {
+        namespace: keys::NAMESPACE.as_str().to_owned(),
+        key: keys::WIFI.as_str().to_owned(),
+        value: NvsValue::blob(network),
     }
 }
 

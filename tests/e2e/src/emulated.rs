@@ -7,8 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::{env, fs};
 
-use device::storage::keys;
-use flashimage::{FlashImage, NvsEntry, NvsValue};
+use flashimage::NvsEntry;
 use pki::Identity;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
@@ -17,8 +16,8 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::task::JoinHandle;
 use vhci::ControllerConfig;
 
-use crate::desk::{Desk, NETWORK, PASSPHRASE, PROOF};
-use crate::secrets::{hide_key, shown};
+use crate::desk::{Desk, NETWORK, PASSPHRASE, PROOF, files_of, known_network};
+use crate::secrets::shown;
 
 /// Where the program is told to be; if nothing is told, it is where cargo puts it.
 const ELF: &str = "EMULATED_ELF";
@@ -68,18 +67,7 @@ impl EmulatedFlash {
     /// If there is no room for it.
     pub fn provisioned(desk: &Desk, identity: &Identity, broker_port: u16) -> Self {
         let key = identity.key_pem();
-        let network = [
-            &[NETWORK.len() as u8],
-            NETWORK.as_bytes(),
-            PASSPHRASE.as_bytes(),
-        ]
-        .concat();
-        let network = NvsEntry {
-            namespace: keys::NAMESPACE.as_str().to_owned(),
-            key: keys::WIFI.as_str().to_owned(),
-            value: NvsValue::blob(network),
-        };
-        Self::made(desk, identity, key, broker_port, Some(network))
+        Self::made(desk, identity, key, broker_port, Some(known_network()))
     }
 
     fn made(
@@ -89,17 +77,13 @@ impl EmulatedFlash {
         broker_port: u16,
         network: Option<NvsEntry>,
     ) -> Self {
-        hide_key(key);
         let settings = format!(
             r#"{{"broker":"mqtts://{HOST}:{broker_port}","server_name":"localhost",
                 "sntp_server":"{HOST}:{}","provisioning":{{"pop":"{PROOF}"}}}}"#,
             desk.time.address().port(),
         );
-        let mut image = FlashImage::builder()
-            .file("device.crt", identity.chain_pem())
-            .file("device.key", key)
-            .file("server_chain.pem", identity.trust_pem())
-            .file("settings.json", settings);
+        let files = [&identity.chain_pem(), key, identity.trust_pem()];
+        let mut image = files_of(files, &settings);
         if let Some(network) = network {
             image = image.nvs(network);
         }

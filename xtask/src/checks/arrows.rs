@@ -60,6 +60,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("tests/e2e", &["crates/", "host/", "products/"]),
     ("tests/bench", &["crates/", "host/", "tests/e2e"]),
     ("tests/bogo", &["crates/device", "host/hosttime"]),
+    ("tests/servers", &["crates/device", "host/", "tests/e2e"]),
     ("xtask", &[]),
     (
         "firmware",
