@@ -170,7 +170,7 @@ const PACKAGES: &[Package] = &[
         reason: "runs the foreign peers of tests/interop",
     },
     Package {
-        debian: "dbus-daemon",
+        debian: "dbus",
         brew: Some("dbus"),
         program: Some("dbus-daemon"),
         purposes: &[Purpose::Test],

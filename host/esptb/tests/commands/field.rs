@@ -210,6 +210,47 @@ fn openssl(folder: &Path, arguments: &str) {
 }
 
 #[test]
+fn what_has_to_be_converted_is_told_by_file_and_line_or_certificate() {
+    let folder = with_device();
+    let path = folder.path();
+    let files = path.join("spiffs_root");
+    let own = fs::read(files.join("device.crt")).expect("there");
+    openssl(
+        &files,
+        "x509 -in device.crt -trustout -addtrust clientAuth -out trusted.crt",
+    );
+    fs::rename(files.join("trusted.crt"), files.join("device.crt")).expect("renames");
+    for command in [
+        &["pki", "check", "spiffs_root"][..],
+        &["image"],
+        &["pki", "show", "spiffs_root"],
+    ] {
+        let told = esptb(path, command);
+        failed_at_the_end(&told, "in line 1 begins a TRUSTED CERTIFICATE");
+        assert!(err(&told).contains("device.crt: ") && err(&told).contains("openssl x509 -in"));
+    }
+    fs::write(files.join("device.crt"), own).expect("writes");
+    let key = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -pkeyopt ec_param_enc:explicit -nodes";
+    openssl(
+        &files,
+        &format!("req -x509 -subj /CN=SN-1 -days 30 {key} -keyout device.key -out device.crt"),
+    );
+    for command in [&["pki", "check", "spiffs_root"][..], &["image"]] {
+        let told = esptb(path, command);
+        failed_at_the_end(
+            &told,
+            "device.crt: certificate 1 tells its curve by parameters",
+        );
+        assert!(err(&told).contains("named_curve"), "{}", err(&told));
+    }
+    let shown = done(&esptb(path, &["pki", "show", "spiffs_root"]));
+    assert!(
+        shown.contains("but        it tells its curve by parameters"),
+        "{shown}"
+    );
+}
+
+#[test]
 fn a_ca_that_would_issue_what_no_device_takes_issues_nothing() {
     for (kind, named) in [
         ("ed25519", "Ed25519"),
