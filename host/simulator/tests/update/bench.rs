@@ -70,7 +70,7 @@ pub(crate) fn package(version: &str, len: usize) -> Vec<u8> {
     bytes[36] = 1;
     bytes[48..48 + version.len()].copy_from_slice(version.as_bytes());
     bytes[80..85].copy_from_slice(b"esptb");
-    bytes.extend((288..len - 96).map(|at| (at * 31 >> 3) as u8));
+    bytes.extend((288..len - 96).map(|at| ((at * 31) >> 3) as u8));
     bytes.extend(signed_part(bytes.len() as u32, public().id()));
     let signature: Signature = key().sign(&bytes);
     bytes.extend(signature.to_bytes());
