@@ -4,7 +4,7 @@
 //! they read them in one way:
 //!
 //! - [`pem`]: the blocks of a file, with whatever editors, tools and C programs put around them.
-//! - [`file`]: the certificates and the key of a file; and what is wrong where there are none.
+//! - [`mod@file`]: the certificates and the key of a file; and what is wrong where there are none.
 //! - [`outline`]: which algorithms, curve and extensions a certificate or key names, as far as it
 //!   takes to say why somebody cannot use it.
 //! - [`firmware`]: which of them the firmware has code for.
