@@ -247,8 +247,8 @@ impl fmt::Display for TlsError {
             ),
             Self::RetryCookie => f.write_str(
                 "the server asks for another group and a cookie (HelloRetryRequest), which the \
-                 device's TLS cannot give back: it comes again with that group at once; if this comes \
-                 again and again, allow P-256 there",
+                 device's TLS cannot give back: the next connection begins with that group; if this \
+                 comes again and again, allow P-256 there",
             ),
             Self::KeyUpdate => f.write_str(
                 "the server changed its keys (KeyUpdate), which the device's TLS cannot follow; it \
