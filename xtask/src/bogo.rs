@@ -176,7 +176,7 @@ fn play(runner: &Path, options: &Options) -> Result<Ran> {
         .current_dir(runner.parent().unwrap_or(root))
         .env(REASONS, &reasons)
         .arg("-shim-path")
-        .arg(root.join("target/debug").join(process::file_of("bogo")))
+        .arg(workspace::program("bogo"))
         .arg("-shim-config")
         .arg(root.join("tests/bogo/config.json"))
         .arg("-json-output")

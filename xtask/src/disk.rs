@@ -1,7 +1,7 @@
 //! Room on the disk: a build that runs out of it ends in a compiler's panic, which names neither
 //! the disk nor what to do.
 
-use crate::{setup::Purpose, terminal, workspace};
+use crate::{setup::Purpose, terminal};
 
 /// What the target folders of all workspaces come to from a fresh clone, in GB, rounded up.
 const fn needed(purpose: Purpose) -> u64 {
@@ -26,7 +26,7 @@ fn remark_on(free: u64, purpose: Purpose) -> Option<String> {
     (free < needed).then(|| {
         format!(
             "{free} GB of disk are free here, and a first build takes up to {needed}: if it ends \
-             for want of room, `cargo clean` in old clones or point CARGO_TARGET_DIR elsewhere"
+             for want of room, `cargo clean` in old clones"
         )
     })
 }
@@ -34,13 +34,12 @@ fn remark_on(free: u64, purpose: Purpose) -> Option<String> {
 /// Free bytes where the project lies; nothing where the system does not say.
 #[cfg(unix)]
 fn free() -> Option<u64> {
-    let disk = rustix::fs::statvfs(workspace::root()).ok()?;
+    let disk = rustix::fs::statvfs(crate::workspace::root()).ok()?;
     Some(disk.f_bavail.saturating_mul(disk.f_frsize))
 }
 
 #[cfg(not(unix))]
 fn free() -> Option<u64> {
-    let _ = workspace::root();
     None
 }
 

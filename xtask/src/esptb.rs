@@ -10,10 +10,7 @@ use crate::{process, workspace};
 pub(crate) fn build() -> Result<PathBuf> {
     let mut build = process::cargo();
     process::run(build.args(["build", "--quiet", "--locked", "--package", "esptb"]))?;
-    // Cargo runs in the root, and takes a folder without a root of its own from there.
-    let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
-    let name = format!("debug/{}", process::file_of("esptb"));
-    Ok(workspace::root().join(target).join(name))
+    Ok(workspace::program("esptb"))
 }
 
 /// Builds it, for a command line of its own.

@@ -6,7 +6,7 @@ use std::{fs, path::PathBuf, process::Command};
 
 use anyhow::{Context, Result};
 
-use crate::{process, terminal, workspace};
+use crate::{esptb, process, terminal, workspace};
 
 /// What the environment was made from, kept inside it.
 const STAMP: &str = "requirements.txt";
@@ -59,10 +59,7 @@ pub(crate) fn setup() -> Result<()> {
 ///
 /// A test failed; what is said above tells which.
 pub(crate) fn test() -> Result<()> {
-    let mut build = process::cargo();
-    process::run(build.args(["build", "--locked", "--package", "esptb"]))?;
-    let esptb = workspace::root().join("target/debug");
-    let esptb = esptb.join(process::file_of("esptb"));
+    let esptb = esptb::build()?;
     let mut unittest = Command::new(python());
     unittest
         .current_dir(folder())

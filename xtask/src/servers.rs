@@ -49,7 +49,6 @@ fn program() -> Result<Command> {
     let mut build = process::cargo();
     build.args(["build", "--locked", "--workspace", "--bin", "servers"]);
     process::run(&mut build)?;
-    let path = workspace::root().join("target/debug/servers");
     terminal::remark("a minute, for hundreds of devices");
-    Ok(Command::new(path))
+    Ok(Command::new(workspace::program("servers")))
 }

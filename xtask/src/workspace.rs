@@ -18,6 +18,16 @@ pub(crate) fn root() -> &'static Path {
         .expect("the package xtask lies in a folder of the project")
 }
 
+/// A program of the host workspace, as it is built for tests and for use from here.
+pub(crate) fn program(name: &str) -> PathBuf {
+    // Cargo runs in the root, and takes a folder without a root of its own from there.
+    let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
+    root()
+        .join(target)
+        .join("debug")
+        .join(process::file_of(name))
+}
+
 /// The firmware's folder, a cargo workspace of its own.
 pub(crate) fn firmware() -> PathBuf {
     root().join("firmware")

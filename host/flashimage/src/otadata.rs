@@ -1,22 +1,18 @@
 //! `otadata`: which app the bootloader starts.
 //!
-//! Two sectors with an entry of 32 bytes each: a sequence number, 20 bytes of label, a state, and
-//! the CRC of the sequence number. The valid one with the higher number tells the slot. Without a
-//! valid one the factory app starts, or else the first slot.
+//! What its entries say is `update`'s to know, for the device writes them. Without a valid one the factory
+//! app starts, or else the first slot.
 //!
 //! Source: `bootloader_utility_get_selected_boot_partition` of
 //! components/bootloader_support/src/bootloader_utility.c, and bootloader_common_loader.c beside
 //! it (espressif/esp-idf v5.4.1, 4c2820d).
 
-use esp_nvs::platform::software_crc32;
 use serde::Serialize;
+use update::otadata::{ENTRY_LEN, Entry, selected};
 
 use crate::{Partition, PartitionTable};
 
 const SECTOR: usize = 0x1000;
-const ENTRY_LEN: usize = 32;
-/// States of an app that is not started again: found invalid, or given up.
-const REFUSED: [u32; 2] = [3, 4];
 
 /// What the bootloader starts, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -42,15 +38,14 @@ pub(crate) fn choice(table: &PartitionTable, image: &[u8]) -> Option<Boot> {
     let bytes = otadata.and_then(|part| image.get(part.range()));
     let slots: Vec<_> = slots(table).collect();
     let entry = |index: usize| {
-        let bytes = bytes?.get(index * SECTOR..index * SECTOR + ENTRY_LEN)?;
-        sequence(bytes)
+        let bytes = bytes?.get(index * SECTOR..)?;
+        Entry::read(bytes.first_chunk::<ENTRY_LEN>()?)
     };
-    let chosen = entry(0).max(entry(1)).filter(|_| !slots.is_empty());
-    if let Some(sequence) = chosen {
-        let slot = (sequence - 1) as usize % slots.len();
+    let chosen = selected([entry(0), entry(1)]).filter(|_| !slots.is_empty());
+    if let Some((_, entry)) = chosen {
         return Some(Boot {
-            partition: slots.get(slot)?.name.clone(),
-            reason: format!("otadata, sequence {sequence}"),
+            partition: slots.get(entry.slot(slots.len()))?.name.clone(),
+            reason: format!("otadata, sequence {}", entry.sequence()),
         });
     }
     let is_blank = bytes.is_none_or(|bytes| bytes.iter().all(|&byte| byte == 0xFF));
@@ -63,17 +58,6 @@ pub(crate) fn choice(table: &PartitionTable, image: &[u8]) -> Option<Boot> {
         partition: first_app(table)?.name,
         reason: reason.to_owned(),
     })
-}
-
-/// The sequence number of a valid entry, from 1.
-fn sequence(entry: &[u8]) -> Option<u32> {
-    let word = |at: usize| Some(u32::from_le_bytes(entry.get(at..at + 4)?.try_into().ok()?));
-    let (sequence, state, crc) = (word(0)?, word(24)?, word(28)?);
-    let is_valid = sequence != u32::MAX
-        && sequence != 0
-        && !REFUSED.contains(&state)
-        && crc == software_crc32(u32::MAX, &sequence.to_le_bytes());
-    is_valid.then_some(sequence)
 }
 
 /// The slots for updates, in the order of their numbers.
@@ -92,6 +76,7 @@ fn slots(table: &PartitionTable) -> impl Iterator<Item = Partition> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use esp_nvs::platform::software_crc32;
 
     fn flash(entries: [(u32, u32); 2]) -> Vec<u8> {
         let mut image = vec![0xFF; 0x40_0000];

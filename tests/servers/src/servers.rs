@@ -153,6 +153,14 @@ impl Maker {
     }
 }
 
+/// A version of TLS as those say it who hand it on to OpenSSL.
+fn openssl_version(version: TlsVersion) -> &'static str {
+    match version {
+        TlsVersion::Tls12 => "TLSv1.2",
+        TlsVersion::Tls13 => "TLSv1.3",
+    }
+}
+
 /// The suites of OpenSSL for a setting, by whether they are of TLS 1.3; none for all of them.
 fn openssl_suites(setting: &Setting) -> Option<(bool, &'static str)> {
     let cipher: Cipher = setting.cipher?;

@@ -41,7 +41,12 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("host/pki", &["crates/certfile", "host/hostfile"]),
     (
         "host/flashimage",
-        &["crates/certfile", "crates/spiffs", "host/hostfile"],
+        &[
+            "crates/certfile",
+            "crates/spiffs",
+            "crates/update",
+            "host/hostfile",
+        ],
     ),
     ("host/provisioner", &["crates/protocomm", "host/vhci"]),
     ("host/devserver", &["crates/certfile", "crates/thingsboard"]),

@@ -4,9 +4,8 @@ use std::fmt::Write as _;
 use std::process::Stdio;
 
 use anyhow::Result;
-use device::event::TlsVersion;
 
-use super::{Port, Running, openssl_suites};
+use super::{Port, Running, openssl_suites, openssl_version};
 use crate::setting::Clients;
 use crate::stage::{Stage, command, output, version_in};
 
@@ -26,10 +25,7 @@ pub(super) async fn start(stage: &Stage, ports: &[Port<'_>]) -> Result<Running> 
             files.both.display()
         )?;
         if let Some(version) = setting.version {
-            let version = match version {
-                TlsVersion::Tls12 => "TLSv1.2",
-                TlsVersion::Tls13 => "TLSv1.3",
-            };
+            let version = openssl_version(version);
             write!(config, " ssl-min-ver {version} ssl-max-ver {version}")?;
         }
         if let Some(group) = setting.group {

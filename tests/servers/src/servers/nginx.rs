@@ -4,9 +4,8 @@ use std::fmt::Write as _;
 use std::process::Stdio;
 
 use anyhow::Result;
-use device::event::TlsVersion;
 
-use super::{Port, Running, openssl_suites};
+use super::{Port, Running, openssl_suites, openssl_version};
 use crate::setting::Clients;
 use crate::stage::{Stage, command, output, version_in};
 
@@ -32,11 +31,8 @@ pub(super) async fn start(stage: &Stage, ports: &[Port<'_>]) -> Result<Running> 
             files.key.display(),
             if setting.tickets { "on" } else { "off" },
         )?;
-        config += match setting.version {
-            Some(TlsVersion::Tls12) => "ssl_protocols TLSv1.2; ",
-            Some(TlsVersion::Tls13) => "ssl_protocols TLSv1.3; ",
-            None => "ssl_protocols TLSv1.2 TLSv1.3; ",
-        };
+        let versions = setting.version.map_or("TLSv1.2 TLSv1.3", openssl_version);
+        write!(config, "ssl_protocols {versions}; ")?;
         if let Some(group) = setting.group {
             write!(config, "ssl_ecdh_curve {}; ", group.name())?;
         }
