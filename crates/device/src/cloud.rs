@@ -75,6 +75,7 @@ use crate::platform::{Network, Platform};
 use crate::tls::{self, Resumption, Stream, TlsError, Violation};
 use device::Device;
 pub use error::{CloudError, Phase};
+pub(crate) use inbound::Answer;
 pub(crate) use outbound::INTERVAL_ATTRIBUTE;
 use pace::Pace;
 use serve::{Failure, serve};

@@ -14,6 +14,7 @@ use protocomm::security::SrpVerifier;
 use zeroize::Zeroizing;
 
 use crate::clock::Clock;
+use crate::errands::Errands;
 use crate::event::Event;
 use crate::lifecycle::{Action, State};
 use crate::platform::{Entropy, Observer, Platform, System};
@@ -70,9 +71,13 @@ pub struct Context<'a, P: Platform> {
     pub clients: Cell<History>,
     /// The verifier of security 2, with its proof, once it was needed.
     pub verifier: RefCell<Option<Box<KeptVerifier>>>,
+    /// What the cloud asks of the product.
+    pub(crate) errands: Errands,
     interval_ms: Cell<u32>,
     interval_changed: Signal<NoopRawMutex, ()>,
     next_sample: Cell<Instant>,
+    /// Whether the device is online may be another.
+    standing_changed: Signal<NoopRawMutex, ()>,
     state: Cell<State>,
     /// When the state last changed.
     since: Cell<Instant>,
@@ -105,9 +110,11 @@ impl<'a, P: Platform> Context<'a, P> {
             settings,
             clients: Cell::default(),
             verifier: RefCell::default(),
+            errands: Errands::new(),
             interval_ms: Cell::new(interval),
             interval_changed: Signal::new(),
             next_sample: Cell::new(Instant::now()),
+            standing_changed: Signal::new(),
             state: Cell::new(State::Starting),
             since: Cell::new(Instant::now()),
             action: Signal::new(),
@@ -122,6 +129,7 @@ impl<'a, P: Platform> Context<'a, P> {
         let (state, action) = self.state.get().step(event, now);
         if state != self.state.replace(state) {
             self.since.set(now);
+            self.standing_changed.signal(());
         }
         if let Some(action) = action {
             self.action.signal(action);
@@ -137,6 +145,11 @@ impl<'a, P: Platform> Context<'a, P> {
     pub fn is_stuck(&self, now: Instant) -> bool {
         let patience = self.state().patience();
         patience.is_some_and(|patience| now > self.since.get() + patience)
+    }
+
+    /// Returns when the device has gone on in its life. Cancel-safe; for one waiter.
+    pub async fn standing_change(&self) {
+        self.standing_changed.wait().await;
     }
 
     /// Tells when the next sample is due.

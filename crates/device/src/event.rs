@@ -8,7 +8,7 @@ mod text;
 use core::net::Ipv4Addr;
 
 use heapless::String;
-use product::Fault;
+use product::{Fault, Refused};
 
 use crate::cloud::CloudError;
 use crate::credentials::CredentialsError;
@@ -229,6 +229,18 @@ pub enum Event {
 
     /// The shared attribute of the telemetry interval makes no sense.
     IntervalRefused,
+    /// A shared attribute of the product was set by the server.
+    AttributeSet {
+        /// Its key.
+        key: &'static str,
+    },
+    /// A shared attribute of the product is set to what cannot be.
+    AttributeRefused {
+        /// Its key.
+        key: &'static str,
+        /// Why.
+        why: Refused,
+    },
     /// The network is to be forgotten, by button, RPC or client.
     FactoryReset,
     /// The network's credentials could not be erased from flash: it is forgotten until the next
@@ -375,6 +387,8 @@ impl Event {
             Self::LimitKept(_) => "telemetry.limit",
             Self::IntervalChanged { .. } => "telemetry.interval",
             Self::IntervalRefused => "telemetry.refused",
+            Self::AttributeSet { .. } => "attribute.set",
+            Self::AttributeRefused { .. } => "attribute.refused",
             Self::FactoryReset => "factory.reset",
             Self::EraseFailed(_) => "factory.failed",
             Self::Restarting { .. } => "restart",

@@ -27,6 +27,7 @@ pub mod clock;
 pub mod cloud;
 pub mod context;
 pub mod credentials;
+mod errands;
 pub mod event;
 pub mod lifecycle;
 mod mbedtls;

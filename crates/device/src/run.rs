@@ -1,10 +1,11 @@
 //! Living: performs what the lifecycle decides, until the device is to restart.
 //!
 //! Decisions are in [`lifecycle`](crate::lifecycle); this module only does one activity at a
-//! time, beside the steady sampling and the button. An activity ends by telling what happened,
+//! time, beside the product and the button. An activity ends by telling what happened,
 //! which brings the next action; an action that comes while an activity is under way ends it.
 
 mod activities;
+mod carrying;
 mod files;
 mod joining;
 mod provision;
@@ -24,6 +25,9 @@ use crate::platform::{ANYWHERE, Body, Platform, System, Wifi};
 use crate::storage::Storage;
 use crate::tls;
 use activities::Activities;
+
+/// How long the product may take to get into its safe state before a restart.
+const SAFE: Duration = Duration::from_secs(10);
 
 /// How long leaving the network may take before a restart.
 const LEAVING: Duration = Duration::from_secs(3);
@@ -85,7 +89,7 @@ pub async fn run<P: Platform, Q: Product>(
     let mut activities = Activities::new(&context, &mut bluetooth, mailbox, tls);
     let why = match select5(
         follow(&context, &mut activities),
-        sampling::sample_steadily(&context, &mut product),
+        carrying::carry(&context, &mut product),
         timekeeping::keep_clock(&context),
         button(&context),
         watching::watch(&context),
@@ -98,6 +102,7 @@ pub async fn run<P: Platform, Q: Product>(
         | Either5::Fourth(never)
         | Either5::Fifth(never) => match never {},
     };
+    let _ = with_timeout(SAFE, product.restarting()).await;
     // An access point that is not told takes the station that comes back for an impostor of the one
     // it still knows, where frames of management are protected (IEEE 802.11w), and makes it wait.
     let _ = with_timeout(LEAVING, wifi.leave()).await;

@@ -41,6 +41,8 @@ pub mod keys {
     pub const LAST_GOOD_TIME: Key = Key::from_array(b"last_good_time");
     /// Unsigned 32-bit: the telemetry interval that the server asked for, in milliseconds.
     pub const INTERVAL: Key = Key::from_array(b"interval_ms");
+    /// String: the product's shared attributes that are kept, as a JSON object.
+    pub const SHARED: Key = Key::from_array(b"shared");
     /// String: the proof of possession that the device made for itself.
     pub const POP: Key = Key::from_array(b"pop");
 }
@@ -244,6 +246,29 @@ impl<F: NorFlash> Storage<F> {
     /// [`StorageError`] if it is not kept; the server tells it again.
     pub fn keep_interval_ms(&self, ms: u32) -> Result<(), StorageError> {
         self.with_nvs(|nvs| nvs.set_number(&keys::NAMESPACE, &keys::INTERVAL, ms))
+    }
+
+    /// The product's shared attributes that were kept, as a JSON object.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError`] from the flash.
+    pub fn shared_attributes(&self) -> Result<Option<Zeroizing<String>>, StorageError> {
+        if let Some(json) = &self.memory.borrow().shared {
+            return Ok(Some(json.clone()));
+        }
+        self.look_up(|nvs| nvs.string(&keys::NAMESPACE, &keys::SHARED))
+    }
+
+    /// Keeps the product's shared attributes, as a JSON object.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError`] if they are kept in memory only.
+    pub fn keep_shared_attributes(&self, json: &str) -> Result<(), StorageError> {
+        let kept = self.with_nvs(|nvs| nvs.set_string(&keys::NAMESPACE, &keys::SHARED, json));
+        self.memory.borrow_mut().shared = kept.is_err().then(|| Zeroizing::new(json.into()));
+        kept
     }
 
     /// The proof of possession that the device made for itself.

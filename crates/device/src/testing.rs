@@ -16,7 +16,9 @@ use std::task::Wake;
 use std::vec::Vec;
 
 use embassy_time_driver::Driver;
-use product::{Faults, Product, Readings, Series};
+use product::{
+    Attributes, Calls, Faults, Product, Readings, Refusal, Series, call, client, shared,
+};
 
 std::thread_local! {
     static NOW: Cell<u64> = const { Cell::new(0) };
@@ -118,4 +120,41 @@ impl Product for Room {
 /// What the room's sensors say, in tenths.
 pub(crate) fn readings(temperature: Option<i32>, humidity: Option<i32>) -> Readings {
     Readings::of::<Room>(&(temperature, humidity), &mut Faults::default())
+}
+
+/// A lamp that the server lights, by call or by attribute.
+#[derive(Default)]
+pub(crate) struct Lamp {
+    lit: bool,
+}
+
+impl Lamp {
+    async fn light(&mut self, lit: bool) -> Result<(), Refusal> {
+        self.lit = lit;
+        Ok(())
+    }
+
+    async fn lit(&mut self, (): ()) -> Result<bool, Refusal> {
+        Ok(self.lit)
+    }
+}
+
+impl Product for Lamp {
+    const NAME: &'static str = "lamp";
+    const VERSION: &'static str = "1.2.3";
+    type Reading = ();
+    const SERIES: &'static [Series<()>] = &[];
+
+    async fn sample(&mut self, _: &mut Faults) {}
+
+    fn calls() -> impl Calls<Self> {
+        (call("light", Self::light), call("isLit", Self::lit))
+    }
+
+    fn attributes() -> impl Attributes<Self> {
+        (
+            shared("lit", |me: &Self| me.lit, Self::light).kept(),
+            client("hours", |_: &Self| 0),
+        )
+    }
 }

@@ -54,14 +54,22 @@
 // A device is one task: its futures need no `Send`.
 #![allow(async_fn_in_trait)]
 
+mod attribute;
+mod call;
 mod card;
 pub mod desk;
 mod fault;
+mod json;
 mod readings;
 mod series;
+#[cfg(test)]
+mod tests;
 
+pub use attribute::{Attributes, Client, MOST_SHARED, Members, Shared, client, shared};
+pub use call::{Call, Calls, Refusal, Refused, Reply, answer, call};
 pub use card::Card;
 pub use fault::{Fault, Faults};
+pub use json::{Expected, Fixed, FromJson, ToJson, Whole, Wrong, member};
 pub use readings::{MOST_BYTES, Readings};
 pub use series::{About, Kind, MOST_SERIES, RESERVED, Schema, Series};
 
@@ -88,7 +96,39 @@ pub trait Product: Sized {
     /// What cannot be measured is left out of the reading, and why goes into `faults`: the operator is told
     /// each kind once, until a sample had none.
     ///
-    /// What it takes longer than the interval is lost to the grid; a device whose sample takes half a
-    /// minute is restarted.
+    /// What it takes longer than the interval is lost to the grid; a device that waits half a minute for
+    /// its product is restarted.
     async fn sample(&mut self, faults: &mut Faults) -> Self::Reading;
+
+    /// Waits for something that the server is to know at once: a button, an alarm. Returns a reading that
+    /// has only what happened; it gets the time of this moment, and goes out with the next message.
+    ///
+    /// This alone is cut short, whenever anything else is to be done, and called again after it: it must
+    /// lose nothing by that. Whoever waits for a pin to be low, loses nothing; whoever waits for it to
+    /// fall, may.
+    async fn event(&mut self) -> Self::Reading {
+        core::future::pending().await
+    }
+
+    /// What the server can ask the product to do: a [`call`], or a tuple of them.
+    fn calls() -> impl Calls<Self> {}
+
+    /// What the server can set, and what it is told: [`shared`] and [`client`] attributes, or a tuple of
+    /// them.
+    fn attributes() -> impl Attributes<Self> {}
+
+    /// For how many seconds nobody must have answered for [`offline`](Self::offline) to be called.
+    const OFFLINE_AFTER_S: u32 = 300;
+
+    /// The server answers, for the first time or again.
+    async fn online(&mut self) {}
+
+    /// Nobody has answered for [`OFFLINE_AFTER_S`](Self::OFFLINE_AFTER_S), since the start or the last
+    /// connection: what nobody watches now goes into its safe state.
+    async fn offline(&mut self) {}
+
+    /// The device restarts as soon as this returns, or after ten seconds. It is the end of this value; what
+    /// was under way was cut short. A crash has no time for it: pins float then until the next start, so
+    /// that what must be off without a device needs a resistor that holds it there.
+    async fn restarting(&mut self) {}
 }

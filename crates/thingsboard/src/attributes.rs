@@ -103,6 +103,11 @@ impl<'a> Update<'a> {
             .filter(|(key, value)| !is_deletion(key, *value))
     }
 
+    /// The whole change, as it was read.
+    pub fn as_json(self) -> Json<'a> {
+        self.object.as_json()
+    }
+
     /// The names of the attributes that were deleted.
     pub fn deleted(self) -> impl Iterator<Item = Text<'a>> {
         self.object

@@ -126,8 +126,19 @@ impl Decimal {
 
     /// The whole number it is, if all its decimals are zero.
     pub fn to_integer(self) -> Option<i64> {
-        let scale = 10i64.checked_pow(self.places.into())?;
-        (self.mantissa % scale == 0).then(|| self.mantissa / scale)
+        self.steps(0)
+    }
+
+    /// How many steps of the last of so many places it is, if it is a whole number of them.
+    pub fn steps(self, places: u8) -> Option<i64> {
+        let power = |of: u8| 10i64.checked_pow(of.into());
+        match self.places.checked_sub(places) {
+            Some(more) => {
+                let scale = power(more)?;
+                (self.mantissa % scale == 0).then(|| self.mantissa / scale)
+            }
+            None => self.mantissa.checked_mul(power(places - self.places)?),
+        }
     }
 }
 
@@ -181,6 +192,15 @@ mod tests {
         assert_eq!(Decimal::from_f64(f64::INFINITY, 2), None);
         assert_eq!(Decimal::from_f64(1e19, 0), None);
         assert_eq!(Decimal::from_f64(1.0, 17), None);
+    }
+
+    #[test]
+    fn steps_of_so_many_places_are_exact() {
+        assert_eq!(Decimal::new(45, 1).steps(1), Some(45));
+        assert_eq!(Decimal::new(5, 0).steps(2), Some(500));
+        assert_eq!(Decimal::new(455, 2).steps(1), None);
+        assert_eq!(Decimal::new(450, 2).steps(1), Some(45));
+        assert_eq!(Decimal::new(i64::MAX, 0).steps(1), None);
     }
 
     #[test]

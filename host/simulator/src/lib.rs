@@ -10,6 +10,7 @@
 #![warn(missing_docs)]
 
 pub mod flash;
+pub mod greenhouse;
 pub mod network;
 pub mod ntp;
 pub mod sensor;

@@ -7,7 +7,7 @@ use pki::{Identity, KeyAlgorithm, Options, Pki, Profile as CertificateProfile};
 use simulator::flash::Flash;
 use simulator::ntp::TimeServer;
 use simulator::wifi::{Network, WifiAir};
-use simulator::{Simulator, World};
+use simulator::{Simulator, Wiring, World};
 use vhci::SharedAir;
 
 use crate::secrets::hide_key;
@@ -193,8 +193,13 @@ impl Desk {
         files_of(files, settings).build().expect("a flash image")
     }
 
-    /// A board with this flash, switched off.
+    /// A board with this flash, switched off, with the stock product.
     pub fn board(&self, flash: Flash, number: u8) -> Simulator {
+        self.board_of(flash, number)
+    }
+
+    /// The same with another product.
+    pub fn board_of<W: Wiring + Default>(&self, flash: Flash, number: u8) -> Simulator<W> {
         Simulator::new(
             flash,
             [0x24, 0x0a, 0xc4, 0x1a, 0x2b, number],

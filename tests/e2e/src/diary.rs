@@ -2,8 +2,8 @@
 
 use device::event::Event;
 use protocomm::qr::Payload;
-use simulator::Simulator;
 use simulator::system::Notice;
+use simulator::{Simulator, Wiring};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::secrets::{hide, shown};
@@ -20,7 +20,7 @@ pub struct Diary {
 impl Diary {
     /// Begins to watch.
     #[must_use]
-    pub fn of(simulator: &Simulator) -> Self {
+    pub fn of<W: Wiring>(simulator: &Simulator<W>) -> Self {
         Self {
             notices: simulator.watch(),
             read: Vec::new(),

@@ -25,7 +25,7 @@ pub use misbehaviour::{Answer, MisbehavingBroker, Misbehaviour, Step};
 pub use phone::Phone;
 pub use secrets::{given_away, hide, hide_key, shown};
 
-use simulator::Simulator;
+use simulator::{Simulator, Wiring};
 
 /// Runs a scenario on one thread, where devices live, giving up after two real minutes. At its end
 /// no event and nothing that was logged may have shown a secret.
@@ -60,7 +60,12 @@ pub fn scenario(play: impl Future<Output = ()>) {
 }
 
 /// Provisions a blank board, whose MAC ends in this number, and plays `story` while it lives.
-pub async fn play(desk: &Desk, board: &Simulator, number: u8, story: impl AsyncFnOnce(&mut Diary)) {
+pub async fn play<W: Wiring>(
+    desk: &Desk,
+    board: &Simulator<W>,
+    number: u8,
+    story: impl AsyncFnOnce(&mut Diary),
+) {
     let mut diary = Diary::of(board);
     let telling = async {
         diary.until_named("provisioning.started").await;

@@ -13,7 +13,7 @@ use cargo_metadata::{Dependency, DependencyKind, Metadata};
 
 use crate::workspace;
 
-/// What a package, by its folder, may use of the project's own packages.
+/// What a package, by its folder or the one it lies in, may use of the project's own packages.
 const ARROWS: &[(&str, &[&str])] = &[
     ("crates/certfile", &[]),
     ("crates/spiffs", &[]),
@@ -21,8 +21,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("crates/thingsboard", &[]),
     ("crates/secp256r1", &[]),
     ("crates/product", &["crates/thingsboard"]),
-    ("products/climate", &["crates/product"]),
     ("crates/update", &[]),
+    ("products/", &["crates/product"]),
     (
         "crates/device",
         &[
@@ -151,7 +151,7 @@ fn allowed(from: &str, to: &str, dependency: &Dependency) -> bool {
     let permitted = |targets: &[&str]| targets.iter().any(|target| covers(target, to));
     let arrow = ARROWS
         .iter()
-        .any(|(package, targets)| *package == from && permitted(targets));
+        .any(|(package, targets)| covers(package, from) && permitted(targets));
     let test = dependency.kind == DependencyKind::Development;
     arrow
         || test

@@ -3,6 +3,7 @@
 use product::Card;
 
 use crate::context::Context;
+use crate::errands::Errands;
 use crate::event::Event;
 use crate::platform::{Heap, Identity, Platform, ResetReason, System, Wifi};
 use crate::retained::{self, PanicRecord};
@@ -27,6 +28,8 @@ pub(super) trait Device {
     fn change_interval(&self, ms: u32) -> bool;
     /// What the device is for.
     fn product(&self) -> Card;
+    /// What is asked of the product.
+    fn errands(&self) -> &Errands;
     /// The chip.
     fn identity(&self) -> Identity;
     /// Why it started.
@@ -76,6 +79,10 @@ impl<P: Platform> Device for Context<'_, P> {
 
     fn product(&self) -> Card {
         self.product
+    }
+
+    fn errands(&self) -> &Errands {
+        &self.errands
     }
 
     fn identity(&self) -> Identity {

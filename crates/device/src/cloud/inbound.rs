@@ -1,9 +1,11 @@
 //! What the server says: RPCs, and changes of the shared attributes.
 
+use alloc::boxed::Box;
 use core::fmt::{self, Write};
 
 use embassy_time::Instant;
 use heapless::String;
+use product::Card;
 use thingsboard::json::Json;
 use thingsboard::limits::SessionLimits;
 use thingsboard::{FromServer, RequestId, Value, attributes, rpc};
@@ -12,22 +14,24 @@ use super::device::Device;
 use super::outbound::INTERVAL_ATTRIBUTE;
 use super::pace::Pace;
 use super::{Command, RX_BYTES, cut};
+use crate::errands::Errand;
 use crate::event::Event;
 use crate::settings::{LEAST_INTERVAL_MS, MOST_INTERVAL_MS};
 
 /// Room for the longest reply.
-pub(super) const REPLY_BYTES: usize = 384;
+const REPLY_BYTES: usize = 448;
 
 /// An RPC that was carried out, or refused, with its reply.
-pub(super) struct Answer {
+pub(crate) struct Answer {
     pub(super) id: RequestId,
     /// Its name, cut.
     pub(super) method: String<32>,
     /// Whether it was carried out.
-    pub(super) ok: bool,
+    pub(crate) ok: bool,
     /// The reply.
-    pub(super) payload: [u8; REPLY_BYTES],
-    pub(super) length: usize,
+    pub(crate) payload: [u8; REPLY_BYTES],
+    /// How many bytes it has.
+    pub(crate) length: usize,
     /// What is to be done once the server has the reply.
     pub(super) command: Option<Command>,
 }
@@ -39,8 +43,26 @@ pub(super) const LIMITS_CALL: RequestId = RequestId::wrapping(1);
 #[derive(Default)]
 pub(super) struct Wanted {
     shared_interval: SharedInterval,
+    /// Whether shared attributes were told while the product was busy with others.
+    pub(super) missed: bool,
     /// The last thing that it wanted and cannot have.
     pub(super) refused: Option<Refused>,
+}
+
+impl Wanted {
+    /// Takes note of what came of a shared attribute of the product.
+    pub(super) fn note(&mut self, key: &'static str, refused: Option<product::Refused>) {
+        match refused {
+            Some(why) => self.refused = Some(Refused::Attribute { key, why }),
+            None => {
+                let of_key = |refused: &mut Refused| match refused {
+                    Refused::Attribute { key: of, .. } => *of == key,
+                    _ => false,
+                };
+                self.refused.take_if(of_key);
+            }
+        }
+    }
 }
 
 /// The shared attribute that sets the telemetry interval.
@@ -60,6 +82,13 @@ enum SharedInterval {
 pub(super) enum Refused {
     /// A telemetry interval that is none.
     Interval,
+    /// A shared attribute of the product.
+    Attribute {
+        /// Its key.
+        key: &'static str,
+        /// Why.
+        why: product::Refused,
+    },
     /// A message that is larger than the device takes.
     TooLarge {
         /// How large the packet was.
@@ -74,6 +103,7 @@ impl fmt::Display for Refused {
                 f,
                 "{INTERVAL_ATTRIBUTE}: set a number from {LEAST_INTERVAL_MS} to {MOST_INTERVAL_MS}"
             ),
+            Self::Attribute { key, why } => write!(f, "{key}: {why}"),
             Self::TooLarge { bytes } => write!(
                 f,
                 "a message of {bytes} bytes: this device takes {RX_BYTES}"
@@ -91,18 +121,18 @@ pub(super) fn take<D: Device>(
     topic: &str,
     payload: &[u8],
     shortened: Option<u32>,
-) -> Option<Answer> {
+) -> Option<Box<Answer>> {
     let from = FromServer::parse(topic);
     if let Some(bytes) = shortened {
         device.tell(&Event::MessageSkipped { bytes });
         if let Some(FromServer::RpcRequest(id)) = from {
-            return Some(Answer::too_large(id, bytes));
+            return Some(Answer::too_large(id, bytes).into());
         }
         wanted.refused = Some(Refused::TooLarge { bytes });
         return None;
     }
     match from {
-        Some(FromServer::RpcRequest(id)) => Some(answer(device, wanted, id, payload)),
+        Some(FromServer::RpcRequest(id)) => answer(device, wanted, id, payload),
         Some(FromServer::AttributesUpdate) => {
             match attributes::Update::parse(payload) {
                 Ok(update) => {
@@ -110,6 +140,7 @@ pub(super) fn take<D: Device>(
                         wanted.shared_interval = SharedInterval::Absent;
                     }
                     set_interval(device, wanted, update.get(INTERVAL_ATTRIBUTE));
+                    give_shared(device, wanted, update.as_json().as_raw(), false);
                 }
                 Err(error) => log::warn!("shared attributes: {error}"),
             }
@@ -122,6 +153,8 @@ pub(super) fn take<D: Device>(
                     let shared = response.shared;
                     let value = shared.and_then(|s| s.get(INTERVAL_ATTRIBUTE));
                     set_interval(device, wanted, value);
+                    let all = shared.map_or("{}", |shared| shared.as_json().as_raw());
+                    give_shared(device, wanted, all, true);
                 }
                 Err(error) => log::warn!("shared attributes: {error}"),
             }
@@ -169,13 +202,18 @@ fn interval(value: Option<Json<'_>>) -> Option<u32> {
         .then_some(ms)
 }
 
-fn answer<D: Device>(device: &D, wanted: &Wanted, id: RequestId, payload: &[u8]) -> Answer {
-    let mut answer = Answer::to(id);
+fn answer<D: Device>(
+    device: &D,
+    wanted: &Wanted,
+    id: RequestId,
+    payload: &[u8],
+) -> Option<Box<Answer>> {
+    let mut answer = Box::new(Answer::to(id));
     let request = match rpc::Request::parse(payload) {
         Ok(request) => request,
         Err(_) => {
             answer.refuse("the call is no JSON object with a method");
-            return answer;
+            return Some(answer);
         }
     };
     answer.method = cut(request.method.chars());
@@ -184,10 +222,58 @@ fn answer<D: Device>(device: &D, wanted: &Wanted, id: RequestId, payload: &[u8])
         Some("setInterval") => answer.set_interval(device, wanted, request.params),
         Some("reboot") => answer.command(Command::Restart),
         Some("factoryReset") => answer.command(Command::FactoryReset),
-        _ => answer
-            .refuse("unknown method: getStatus, setInterval, reboot and factoryReset are known"),
+        method => match method.and_then(|name| device.product().method(name)) {
+            Some(method) => return ask(device, answer, method, request.params),
+            None => answer.refuse(&unknown(device.product())),
+        },
     }
-    answer
+    Some(answer)
+}
+
+/// Has the product carry out a call. Returns the answer if it cannot now.
+fn ask<D: Device>(
+    device: &D,
+    answer: Box<Answer>,
+    method: &'static str,
+    params: Option<Json<'_>>,
+) -> Option<Box<Answer>> {
+    let errand = Errand::Call {
+        answer,
+        method,
+        params: params.map(|params| params.as_raw().into()),
+        connection: device.errands().connection(),
+    };
+    match device.errands().give(errand) {
+        Err(Errand::Call { mut answer, .. }) => {
+            answer.refuse("the device is busy with other calls: call again");
+            Some(answer)
+        }
+        _ => None,
+    }
+}
+
+/// Says which calls are known.
+fn unknown(product: Card) -> String<320> {
+    let mut error = String::new();
+    // What does not fit is cut.
+    let _ = error.push_str("unknown method: ");
+    product.methods(&mut |method| {
+        let _ = write!(error, "{method}, ");
+    });
+    let _ = error.push_str("getStatus, setInterval, reboot and factoryReset are known");
+    error
+}
+
+/// Has the product set shared attributes, if it has some.
+fn give_shared<D: Device>(device: &D, wanted: &mut Wanted, json: &str, all: bool) {
+    let mut any = false;
+    device.product().shared(&mut |_, _| any = true);
+    if !any {
+        return;
+    }
+    let json = json.into();
+    let given = device.errands().give(Errand::Shared { json, all });
+    wanted.missed |= given.is_err();
 }
 
 impl Answer {

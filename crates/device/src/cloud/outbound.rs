@@ -4,7 +4,8 @@ use core::fmt::Write;
 use core::ops::Range;
 
 use heapless::{String, Vec};
-use thingsboard::json::BufferTooSmall;
+use product::{Card, MOST_SHARED, Members};
+use thingsboard::json::{BufferTooSmall, Json, Object, Text, Writer};
 use thingsboard::{Decimal, Value, attributes, limits, rpc, telemetry};
 
 use super::device::Device;
@@ -109,9 +110,49 @@ pub(super) fn write_changes(
     attributes::write_values(buffer, values).map(<[u8]>::len)
 }
 
-/// Writes the request for the shared attributes. Returns the length.
-pub(super) fn write_request(buffer: &mut [u8]) -> Result<usize, BufferTooSmall> {
-    attributes::write_request(buffer, &[], &[INTERVAL_ATTRIBUTE]).map(<[u8]>::len)
+/// The members of one object that are not in another as they are.
+fn news<'a>(told: &'a str, now: &'a str) -> impl Iterator<Item = (Text<'a>, Json<'a>)> {
+    let told = Object::parse(told.as_bytes()).ok();
+    let now = Object::parse(now.as_bytes()).ok();
+    let all = now.into_iter().flat_map(Object::members);
+    // The keys of a product's attributes are plain.
+    all.filter(move |(key, value)| {
+        let before = told.and_then(|told| told.get(key.as_plain()?));
+        before != Some(*value)
+    })
+}
+
+/// How many client attributes of a product are not as they were `told`.
+pub(super) fn count_news(told: &str, now: &str) -> u32 {
+    news(told, now).count() as u32
+}
+
+/// Writes those. Returns the length.
+pub(super) fn write_news(
+    told: &str,
+    now: &str,
+    buffer: &mut [u8],
+) -> Result<usize, BufferTooSmall> {
+    let mut writer = Writer::new(buffer);
+    Members::object(&mut writer, |members| {
+        for (key, value) in news(told, now) {
+            members.member(key.as_plain().unwrap_or_default(), &value);
+        }
+    });
+    writer.finish().map(<[u8]>::len)
+}
+
+/// Writes the request for the shared attributes: the device's own, and the product's. Returns the length.
+pub(super) fn write_request(product: Card, buffer: &mut [u8]) -> Result<usize, BufferTooSmall> {
+    let mut keys = Vec::<&str, { 1 + MOST_SHARED }>::new();
+    // There is room for one.
+    let _ = keys.push(INTERVAL_ATTRIBUTE);
+    product.shared(&mut |key, _| {
+        if keys.push(key).is_err() {
+            log::error!("the product has too many shared attributes: {key} is not asked for");
+        }
+    });
+    attributes::write_request(buffer, &[], &keys).map(<[u8]>::len)
 }
 
 /// Writes the call that asks for the server's limits. Returns the length.

@@ -13,8 +13,9 @@ use introduction::Asking;
 use telemetry::MOST_BATCHES;
 
 use alloc::boxed::Box;
+use alloc::string::String;
 
-use embassy_futures::select::{Either4, select4};
+use embassy_futures::select::{Either5, select5};
 use embassy_time::{Duration, Instant, Timer, with_timeout};
 use embedded_io_async::{Read, Write};
 use heapless::Deque;
@@ -28,6 +29,7 @@ use super::outbound::{self, Changing};
 use super::pace::Pace;
 use super::wire::{Wire, WireState};
 use super::{CloudError, Command, error};
+use crate::errands::Outcome as Done;
 
 /// How long the broker may take to acknowledge, and the network to take a packet.
 const ACK_TIMEOUT: Duration = Duration::from_secs(20);
@@ -109,6 +111,7 @@ pub(super) async fn serve<D: Device, IO: Read + Write>(
     pace: &mut Pace,
 ) -> Result<Command, Failure<IO::Error>> {
     pace.begin();
+    device.errands().begin();
     let mut serving = Serving {
         device,
         name,
@@ -121,6 +124,7 @@ pub(super) async fn serve<D: Device, IO: Read + Write>(
         to_ask: Asking::default(),
         wanted: Wanted::default(),
         told: None,
+        told_product: String::new(),
         batches: Deque::new(),
         answers: Deque::new(),
         crowded: None,
@@ -165,6 +169,8 @@ struct Serving<'a, 's, 'b, 'l, 'p, D, IO> {
     wanted: Wanted,
     /// Client attributes as the server knows them; none before the device was introduced.
     told: Option<Changing>,
+    /// Client attributes of the product, likewise; nothing before they were told.
+    told_product: String,
     /// Samples under way, the oldest first.
     batches: Deque<(Sent, outbound::Batch), MOST_BATCHES>,
     /// Replies that wait for room.
@@ -206,6 +212,7 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, '_, D, IO> {
             self.ask().await?;
             self.send_answers().await?;
             self.tell_changes().await?;
+            self.tell_product().await?;
             self.send_telemetry().await?;
             if let Some(answer) = self.wait().await? {
                 self.keep(answer);
@@ -341,7 +348,7 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, '_, D, IO> {
 
     /// Waits until something was received or acknowledged, or is to be sent. Returns an answer
     /// that is to be given.
-    async fn wait(&mut self) -> Result<Option<Answer>, Failure<IO::Error>> {
+    async fn wait(&mut self) -> Result<Option<Box<Answer>>, Failure<IO::Error>> {
         let queue = self.device.queue();
         let may_send = self.may_send();
         let (next_message, next_number) = (self.next_message, self.next_number());
@@ -377,9 +384,18 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, '_, D, IO> {
             }
         };
         let next_step = Timer::at(next_step);
-        match select4(self.connection.poll(), samples_due, next_step, overdue).await {
-            Either4::First(Ok(None)) | Either4::Second(()) | Either4::Third(()) => Ok(None),
-            Either4::First(Ok(Some(message))) => Ok(inbound::take(
+        let outcome = device.errands().outcome();
+        match select5(
+            self.connection.poll(),
+            samples_due,
+            next_step,
+            overdue,
+            outcome,
+        )
+        .await
+        {
+            Either5::First(Ok(None)) | Either5::Second(()) | Either5::Third(()) => Ok(None),
+            Either5::First(Ok(Some(message))) => Ok(inbound::take(
                 device,
                 &mut self.wanted,
                 self.pace,
@@ -387,9 +403,15 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, '_, D, IO> {
                 message.payload(),
                 state.shortened.get(),
             )),
-            Either4::First(Err(error)) => Err(Failure::from_minimq(error, state, stage)),
-            Either4::Fourth(()) if state.occupied.get() > occupied => Ok(None),
-            Either4::Fourth(()) => Err(Failure::Known(CloudError::Silent)),
+            Either5::First(Err(error)) => Err(Failure::from_minimq(error, state, stage)),
+            Either5::Fourth(()) if state.occupied.get() > occupied => Ok(None),
+            Either5::Fourth(()) => Err(Failure::Known(CloudError::Silent)),
+            Either5::Fifth(Done::Answered(answer)) => Ok(Some(answer)),
+            Either5::Fifth(Done::Set { key, refused }) => {
+                self.wanted.note(key, refused);
+                Ok(None)
+            }
+            Either5::Fifth(Done::Changed) => Ok(None),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 pub(in crate::cloud) mod broker;
 mod commands;
+mod errands;
 mod fake;
 mod large;
 mod limits;

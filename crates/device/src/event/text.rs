@@ -179,6 +179,10 @@ impl fmt::Display for Event {
                 "shared attribute {INTERVAL_ATTRIBUTE} is no interval, and changes nothing: set a \
                  number from {LEAST_INTERVAL_MS} to {MOST_INTERVAL_MS} on the server"
             ),
+            Self::AttributeSet { key } => write!(f, "shared attribute {key} set"),
+            Self::AttributeRefused { key, why } => {
+                write!(f, "shared attribute {key} changes nothing: {why}")
+            }
             Self::FactoryReset => f.write_str("forgetting the network"),
             Self::EraseFailed(error) => write!(
                 f,

@@ -1,9 +1,6 @@
 //! Sampling on a steady grid, whatever the network does.
 
-use core::convert::Infallible;
-
-use embassy_futures::select::{Either, select};
-use embassy_time::{Duration, Instant, Timer};
+use embassy_time::{Duration, Instant};
 
 use product::{Fault, Faults, Product, Readings};
 
@@ -16,30 +13,46 @@ use crate::telemetry::{Sample, Vitals, VitalsSchedule};
 /// How long a sensor may take after power-on to have something to say (DHT22: two seconds).
 const SETTLING_MS: u64 = 2_000;
 
-/// Takes a sample at once, and at every interval since the device was provisioned, for ever.
+/// The grid of samples: one at once, and one at every interval since the device was provisioned.
 ///
 /// The grid does not drift: a late sample does not delay the next, and carries the time at which
 /// it was due. Where more than an interval was missed, the slots in between stay empty.
-pub(super) async fn sample_steadily<P: Platform, Q: Product>(
-    context: &Context<'_, P>,
-    product: &mut Q,
-) -> Infallible {
-    let mut told = Told::default();
-    let mut schedule = VitalsSchedule::new();
-    let mut next = Instant::now();
-    loop {
-        context.plan_sample(next);
-        let due = next;
-        if let Either::First(()) = select(context.interval_change(), Timer::at(due)).await {
-            next = Instant::now() + interval(context);
-            continue;
+pub(super) struct Sampling {
+    told: Told,
+    vitals: VitalsSchedule,
+    next: Instant,
+}
+
+impl Sampling {
+    /// The first slot is now.
+    pub(super) fn begin() -> Self {
+        Self {
+            told: Told::default(),
+            vitals: VitalsSchedule::new(),
+            next: Instant::now(),
         }
-        next = after(due, interval(context));
-        if matches!(
-            context.state(),
-            State::Starting | State::Provisioning { rescue: false, .. }
-        ) {
-            continue;
+    }
+
+    /// When the next sample is due.
+    pub(super) fn due(&self) -> Instant {
+        self.next
+    }
+
+    /// The interval is another: the grid begins anew.
+    pub(super) fn interval_changed<P: Platform>(&mut self, context: &Context<'_, P>) {
+        self.next = Instant::now() + interval(context);
+    }
+
+    /// Takes the sample that is due, unless nobody is to have it.
+    pub(super) async fn sample<P: Platform, Q: Product>(
+        &mut self,
+        context: &Context<'_, P>,
+        product: &mut Q,
+    ) {
+        let due = self.next;
+        self.next = after(due, interval(context));
+        if !is_wanted(context) {
+            return;
         }
         let late_ms = due.elapsed().as_millis();
         let uptime_ms = context.clock.uptime_ms().saturating_sub(late_ms);
@@ -47,21 +60,41 @@ pub(super) async fn sample_steadily<P: Platform, Q: Product>(
         let reading = product.sample(&mut faults).await;
         let readings = Readings::of::<Q>(&reading, &mut faults);
         if faults.is_empty() || context.clock.uptime_ms() >= SETTLING_MS {
-            told.news(faults)
-                .for_each(|fault| context.tell(&Event::SensorFailed(fault)));
+            let news = self.told.news(faults);
+            news.for_each(|fault| context.tell(&Event::SensorFailed(fault)));
         }
         let mut sample = sample(context, uptime_ms, readings);
-        sample.vitals = schedule.choose(&sample, context.settings.vitals_interval_s);
+        let every_s = context.settings.vitals_interval_s;
+        sample.vitals = self.vitals.choose(&sample, every_s);
         if sample.vitals.contains(Vitals::HEAP_LARGEST) {
             sample.heap_largest = context.system.heap_largest();
         }
-        let evicted = context.queue.push(sample);
-        context.tell(&Event::Sampled(sample));
-        if evicted {
-            context.tell(&Event::SamplesDropped {
-                total: context.queue.dropped(),
-            });
+        push(context, sample);
+    }
+
+    /// Takes note of what the product says between samples.
+    pub(super) fn note_event<P: Platform>(&self, context: &Context<'_, P>, readings: Readings) {
+        if is_wanted(context) {
+            let uptime_ms = context.clock.uptime_ms();
+            push(context, sample(context, uptime_ms, readings));
         }
+    }
+}
+
+/// Whether a sample is for somebody: not before the device was provisioned.
+fn is_wanted<P: Platform>(context: &Context<'_, P>) -> bool {
+    !matches!(
+        context.state(),
+        State::Starting | State::Provisioning { rescue: false, .. }
+    )
+}
+
+fn push<P: Platform>(context: &Context<'_, P>, sample: Sample) {
+    let evicted = context.queue.push(sample);
+    context.tell(&Event::Sampled(sample));
+    if evicted {
+        let total = context.queue.dropped();
+        context.tell(&Event::SamplesDropped { total });
     }
 }
 

@@ -13,6 +13,8 @@ pub(super) struct Memory {
     pub(super) wifi: Option<Network>,
     /// The proof of possession.
     pub(super) pop: Option<Zeroizing<String>>,
+    /// The product's shared attributes.
+    pub(super) shared: Option<Zeroizing<String>>,
     /// The last time known to be right, in seconds since 1970 UTC.
     pub(super) last_good_time: Option<u64>,
 }

@@ -12,8 +12,10 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use clap::Args;
 use device::provisioning::Mailbox;
+use simulator::greenhouse::Glasshouse;
+use simulator::sensor::Dht11;
 use simulator::wifi::{Network, WifiAir};
-use simulator::{Simulator, World};
+use simulator::{Simulator, Wiring, World};
 use tokio::net::TcpListener;
 use tokio::time::{Instant, sleep_until};
 use vhci::{ControllerConfig, HciSpec, SharedAir};
@@ -37,6 +39,9 @@ pub(crate) struct Cmd {
     /// The device's flash: a whole image, as `esptb image` makes it. The device writes into it
     #[arg(long, required_unless_present = "count", value_name = "FILE")]
     flash: Option<PathBuf>,
+    /// What the device is for: one of the products of this project
+    #[arg(long, value_enum, default_value_t = Product::Climate, value_name = "PRODUCT")]
+    product: Product,
     /// The station's address [default: made from the flash file's path]
     #[arg(long, value_parser = mac, value_name = "MAC")]
     mac: Option<[u8; 6]>,
@@ -65,6 +70,18 @@ pub(crate) struct Cmd {
     overrides: overrides::Overrides,
     #[command(flatten)]
     fleet: fleet::Options,
+}
+
+/// A product of this project.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, serde::Serialize, serde::Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Product {
+    /// Temperature and humidity, by a DHT11: the stock one
+    Climate,
+    /// A sensor on I2C, a pump behind a relay, a button
+    Greenhouse,
 }
 
 /// What makes no sense for many devices.
@@ -98,12 +115,20 @@ A device that hangs ends the program with exit code 4: two seconds after --for, 
 /// Lets the device live.
 pub(crate) fn run(cmd: Cmd) -> Result<()> {
     match &cmd.flash {
-        Some(path) => on_one_thread(simulate(&cmd, path)),
-        None => fleet::run(&cmd.fleet, &cmd.overrides.broker(), cmd.duration),
+        Some(path) => match cmd.product {
+            Product::Climate => on_one_thread(simulate::<Dht11>(&cmd, path)),
+            Product::Greenhouse => on_one_thread(simulate::<Glasshouse>(&cmd, path)),
+        },
+        None => fleet::run(
+            &cmd.fleet,
+            cmd.product,
+            &cmd.overrides.broker(),
+            cmd.duration,
+        ),
     }
 }
 
-async fn simulate(cmd: &Cmd, path: &Path) -> Result<()> {
+async fn simulate<W: Wiring + Default + 'static>(cmd: &Cmd, path: &Path) -> Result<()> {
     let watchdog = Watchdog::start("the device", cmd.duration);
     let flash = board::open_flash(path)?;
     let _time = cmd
@@ -117,7 +142,7 @@ async fn simulate(cmd: &Cmd, path: &Path) -> Result<()> {
     };
     let mac = cmd.mac.unwrap_or_else(|| mac_of(path));
     let mut simulator =
-        Simulator::new(flash, mac, board::BUILT_AT_UNIX_S, &world).with_hci(cmd.hci.clone());
+        Simulator::<W>::new(flash, mac, board::BUILT_AT_UNIX_S, &world).with_hci(cmd.hci.clone());
     let mut notes = vec![Note::plain(format!(
         "the device's flash is {}",
         path.display()
@@ -145,8 +170,8 @@ async fn simulate(cmd: &Cmd, path: &Path) -> Result<()> {
     ended
 }
 
-async fn live(
-    mut board: Board,
+async fn live<W: Wiring + 'static>(
+    mut board: Board<W>,
     duration: Option<Duration>,
     show: &mut Show,
     watchdog: &Watchdog,

@@ -9,9 +9,10 @@ use std::time::Duration;
 use anyhow::{Result, anyhow};
 use device::event::Event;
 use simulator::flash::{Flash, OpenError};
+use simulator::sensor::Dht11;
 use simulator::system::Notice;
 use simulator::wifi::Network;
-use simulator::{Simulator, World};
+use simulator::{Simulator, Wiring, World};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::JoinHandle;
 
@@ -27,8 +28,8 @@ const CUT: Duration = Duration::from_secs(10);
 pub(crate) const BUILT_AT_UNIX_S: u64 = 1_767_225_600;
 
 /// A device that lives as long as this.
-pub(crate) struct Board {
-    simulator: Rc<Simulator>,
+pub(crate) struct Board<W = Dht11> {
+    simulator: Rc<Simulator<W>>,
     world: World,
     notices: UnboundedReceiver<Notice>,
     /// What is still to be told.
@@ -57,9 +58,9 @@ pub(crate) fn open_flash(path: &Path) -> Result<Flash> {
     })
 }
 
-impl Board {
+impl<W: Wiring + 'static> Board<W> {
     /// Gives power to a board. `lives` is how many lives its flash has seen.
-    pub(crate) fn power_on(simulator: Simulator, world: World, lives: u32) -> Self {
+    pub(crate) fn power_on(simulator: Simulator<W>, world: World, lives: u32) -> Self {
         let simulator = Rc::new(simulator);
         let notices = simulator.watch();
         let life = live(&simulator);
@@ -150,7 +151,7 @@ impl Board {
     }
 }
 
-impl Drop for Board {
+impl<W> Drop for Board<W> {
     fn drop(&mut self) {
         self.life.abort();
         if let Some(cut) = &self.cut {
@@ -159,7 +160,7 @@ impl Drop for Board {
     }
 }
 
-fn live(simulator: &Rc<Simulator>) -> JoinHandle<Infallible> {
+fn live<W: Wiring + 'static>(simulator: &Rc<Simulator<W>>) -> JoinHandle<Infallible> {
     let simulator = simulator.clone();
     tokio::task::spawn_local(async move { simulator.live_on().await })
 }

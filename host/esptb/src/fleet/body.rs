@@ -14,7 +14,11 @@ use device::platform::{
     ScanRequest, System, Wifi, WifiCredentials,
 };
 use device::retained;
-use product::Fault;
+use embassy_time::Delay;
+use embedded_hal_async::delay::DelayNs;
+use greenhouse::Greenhouse;
+use greenhouse::model::{Pin, Sht4x, Wire};
+use product::{Fault, Product};
 use rand::TryRng;
 use rand::rngs::SysRng;
 use vhci::HciTransport;
@@ -90,9 +94,16 @@ impl Member {
 }
 
 impl Member {
-    /// What the device is for.
-    pub(super) fn product(self: &Rc<Self>) -> Climate<Room> {
+    /// The stock product, in a room where nothing changes.
+    pub(super) fn climate(self: &Rc<Self>) -> Climate<Room> {
         Climate::new(Room(self.clone()))
+    }
+
+    /// A greenhouse, likewise.
+    pub(super) fn greenhouse(self: &Rc<Self>) -> impl Product + use<> {
+        let sensor = Sht4x::new(|| Ok((215, 450)));
+        let pin = |high| Pin(Rc::new(Wire::new(high)));
+        Greenhouse::new(sensor, pin(false), pin(true), Measuring(self.clone()))
     }
 }
 
@@ -162,6 +173,18 @@ impl Sensor for Room {
             temperature_decicelsius: Some(215),
             humidity_permille: Some(450),
         })
+    }
+}
+
+/// The time that a sensor measures, which does not end once no samples are to be taken any more.
+struct Measuring(Rc<Member>);
+
+impl DelayNs for Measuring {
+    async fn delay_ns(&mut self, ns: u32) {
+        if self.0.common.draining.get() {
+            pending::<()>().await;
+        }
+        Delay.delay_ns(ns).await;
     }
 }
 

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::cmd::simulate::Product;
+
 use super::tally::{Counts, Usage};
 
 /// What the parent says.
@@ -26,6 +28,8 @@ pub(super) enum Order {
 /// A worker's share of the fleet.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Share {
+    /// What they are for.
+    pub(super) product: Product,
     /// Folder of the authority that makes their certificates.
     pub(super) ca: PathBuf,
     /// The numbers in their names: from, how far apart, how many.

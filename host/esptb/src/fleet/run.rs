@@ -18,6 +18,7 @@ use super::server::LocalServer;
 use super::summary::{Mark, Summary};
 use super::tally::{Counts, Times, Usage};
 use crate::arguments::duration;
+use crate::cmd::simulate::Product;
 use crate::console::{self, printable};
 use crate::demo::{interrupted, on_one_thread};
 
@@ -87,11 +88,21 @@ pub(crate) struct Broker {
 /// # Errors
 ///
 /// If it cannot, or if samples were lost.
-pub(crate) fn run(options: &Options, broker: &Broker, limit: Option<Duration>) -> Result<()> {
-    on_one_thread(live(options, broker, limit))
+pub(crate) fn run(
+    options: &Options,
+    product: Product,
+    broker: &Broker,
+    limit: Option<Duration>,
+) -> Result<()> {
+    on_one_thread(live(options, product, broker, limit))
 }
 
-async fn live(options: &Options, broker: &Broker, limit: Option<Duration>) -> Result<()> {
+async fn live(
+    options: &Options,
+    product: Product,
+    broker: &Broker,
+    limit: Option<Duration>,
+) -> Result<()> {
     let count = options.count.unwrap_or(1);
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let workers = options.workers.map_or(cores, |n| n as usize);
@@ -107,7 +118,7 @@ async fn live(options: &Options, broker: &Broker, limit: Option<Duration>) -> Re
         None => Some(LocalServer::start(&options.ca).await?),
         Some(_) => None,
     };
-    let share = share(options, broker, server.as_ref())?;
+    let share = share(options, product, broker, server.as_ref())?;
     let mut fleet = Fleet::new(Crew::start(workers)?, count);
     fleet.make(&share).await?;
     fleet.go(options.ramp).await?;
@@ -131,7 +142,12 @@ async fn live(options: &Options, broker: &Broker, limit: Option<Duration>) -> Re
 }
 
 /// What all devices have in common.
-fn share(options: &Options, broker: &Broker, server: Option<&LocalServer>) -> Result<Share> {
+fn share(
+    options: &Options,
+    product: Product,
+    broker: &Broker,
+    server: Option<&LocalServer>,
+) -> Result<Share> {
     let mut settings = json!({
         "broker": broker.url,
         "telemetry_interval_ms": u64::try_from(options.interval.as_millis())?,
@@ -156,6 +172,7 @@ fn share(options: &Options, broker: &Broker, server: Option<&LocalServer>) -> Re
         .map_err(|error| anyhow::anyhow!("the devices would refuse this: {error}"))?;
     let read = |path: &PathBuf| crate::files::read_text(path);
     Ok(Share {
+        product,
         ca,
         first: 1,
         step: 1,

@@ -23,6 +23,7 @@ use super::body::{Common, Member};
 use super::flash::{Base, Flash};
 use super::protocol::{Order, Progress, Share, Told};
 use super::tally::{self, Usage};
+use crate::cmd::simulate::Product;
 use crate::demo::on_one_thread;
 use crate::watchdog::Watchdog;
 
@@ -47,6 +48,7 @@ async fn work() -> Result<()> {
         return Ok(());
     };
     let common = Rc::new(Common::default());
+    let product = share.product;
     let members = make(&share, &common)?;
     tell(&Told::Made { before })?;
     let _watchdog = Watchdog::start("a worker of the fleet", None);
@@ -60,7 +62,7 @@ async fn work() -> Result<()> {
                 None => return Ok(()),
                 Some(Order::Go { delay_ms, pause_ms }) => {
                     let members = members.clone();
-                    let switching = switch_on(members, library, delay_ms, pause_ms);
+                    let switching = switch_on(members, product, library, delay_ms, pause_ms);
                     tokio::task::spawn_local(switching);
                 }
                 Some(Order::Drain) => common.draining.set(true),
@@ -159,6 +161,7 @@ fn make(share: &Share, common: &Rc<Common>) -> Result<Vec<Rc<Member>>> {
 /// Gives power to one device after the other.
 async fn switch_on(
     members: Vec<Rc<Member>>,
+    product: Product,
     library: Library<'static>,
     delay_ms: f64,
     pause_ms: f64,
@@ -168,14 +171,17 @@ async fn switch_on(
         let after = Duration::from_secs_f64((delay_ms + pause_ms * n as f64) / 1_000.0);
         sleep_until(start + after).await;
         member.common.counts.borrow_mut().started += 1;
-        tokio::task::spawn_local(live_on(member, library));
+        tokio::task::spawn_local(live_on(member, product, library));
     }
 }
 
 /// Lives one life after the other.
-async fn live_on(member: Rc<Member>, library: Library<'static>) {
+async fn live_on(member: Rc<Member>, product: Product, library: Library<'static>) {
     loop {
-        device::run(member.body(), member.product(), library).await;
+        match product {
+            Product::Climate => device::run(member.body(), member.climate(), library).await,
+            Product::Greenhouse => device::run(member.body(), member.greenhouse(), library).await,
+        };
         if member.common.draining.get() {
             pending::<()>().await;
         }
@@ -194,6 +200,7 @@ mod tests {
         let pki = Pki::new(&Options::default()).unwrap();
         pki.write_to(folder.path(), Existing::Refuse).unwrap();
         let share = Share {
+            product: Product::Climate,
             ca: folder.path().to_owned(),
             first: 7,
             step: 2,

@@ -101,7 +101,7 @@ impl Places {
         ];
         sections.iter().any(|name| {
             let range = self.0.get_section_range(name);
-            range.is_some_and(|range| (range.begin..range.end).contains(&address.into()))
+            range.is_some_and(|range| (range.begin..range.end).contains(&u64::from(address)))
         })
     }
 }

@@ -18,8 +18,8 @@ pub(super) const MOST_ANSWERS: usize = 4;
 
 impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, '_, D, IO> {
     /// Keeps an answer until there is room to send it.
-    pub(super) fn keep(&mut self, answer: Answer) {
-        if let Err(answer) = self.answers.push_back(Box::new(answer)) {
+    pub(super) fn keep(&mut self, answer: Box<Answer>) {
+        if let Err(answer) = self.answers.push_back(answer) {
             self.drop_answer(&answer);
         }
     }

@@ -111,8 +111,37 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, '_, D, IO> {
         Ok(())
     }
 
+    /// Publishes client attributes of the product that are no longer as they were told.
+    pub(super) async fn tell_product(&mut self) -> Result<(), Failure<IO::Error>> {
+        let errands = self.device.errands();
+        if self.told.is_none() || errands.attributes_are(&self.told_product) {
+            return Ok(());
+        }
+        let now = errands.attributes();
+        let told = core::mem::take(&mut self.told_product);
+        let news = outbound::count_news(&told, &now);
+        let due = self.pace.telemetry_due(news, Instant::now());
+        let held_back = news == 0 || self.is_held_back(due);
+        let outcome = match held_back {
+            true => Outcome::NoRoom,
+            false => {
+                let write = |buffer: &mut [u8]| outbound::write_news(&told, &now, buffer);
+                let to = FromDevice::Attributes;
+                self.publish(to, news, MOST_PAYLOAD, write).await?
+            }
+        };
+        // Without room they are told another time.
+        let is_told = news == 0 || !matches!(outcome, Outcome::NoRoom);
+        self.told_product = if is_told { now } else { told };
+        Ok(())
+    }
+
     /// Asks for the server's limits and the shared attribute, once there is room.
     pub(super) async fn ask(&mut self) -> Result<(), Failure<IO::Error>> {
+        if self.wanted.missed && self.device.errands().has_room() {
+            self.wanted.missed = false;
+            self.to_ask.attributes = true;
+        }
         if self.to_ask.limits {
             let call = FromDevice::RpcRequest(LIMITS_CALL);
             self.to_ask.limits = !self.asked(call, outbound::write_limits_call).await?;
@@ -120,7 +149,9 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, '_, D, IO> {
         if self.to_ask.attributes {
             // The answer has this number, too; there is only one request per connection.
             let request = FromDevice::AttributesRequest(RequestId::wrapping(1));
-            self.to_ask.attributes = !self.asked(request, outbound::write_request).await?;
+            let product = self.device.product();
+            let write = |buffer: &mut [u8]| outbound::write_request(product, buffer);
+            self.to_ask.attributes = !self.asked(request, write).await?;
         }
         Ok(())
     }

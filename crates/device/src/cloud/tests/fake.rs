@@ -7,6 +7,7 @@ use core::cell::{Cell, RefCell};
 use product::Card;
 
 use super::super::device::Device;
+use crate::errands::Errands;
 use crate::event::Event;
 use crate::platform::{Heap, Identity, ResetReason};
 use crate::retained::PanicRecord;
@@ -18,6 +19,8 @@ pub(super) const BOOT: u64 = 1_800_000_000_000;
 
 pub(super) struct Fake {
     pub(super) queue: SampleQueue,
+    pub(super) product: Cell<Card>,
+    pub(super) errands: Errands,
     pub(super) certain: Cell<bool>,
     pub(super) boot_unix_ms: Cell<u64>,
     pub(super) interval_ms: Cell<u32>,
@@ -31,6 +34,8 @@ impl Fake {
     pub(super) fn with_samples(count: u64) -> Self {
         let this = Self {
             queue: SampleQueue::new(600, Card::of::<Room>().schema),
+            product: Cell::new(Card::of::<Room>()),
+            errands: Errands::new(),
             certain: Cell::new(true),
             boot_unix_ms: Cell::new(BOOT),
             interval_ms: Cell::new(1_000),
@@ -101,7 +106,10 @@ impl Device for Fake {
         true
     }
     fn product(&self) -> Card {
-        Card::of::<Room>()
+        self.product.get()
+    }
+    fn errands(&self) -> &Errands {
+        &self.errands
     }
     fn identity(&self) -> Identity {
         Identity {
