@@ -73,6 +73,11 @@ pub use json::{Expected, Fixed, FromJson, ToJson, Whole, Wrong, member};
 pub use readings::{MOST_BYTES, Readings};
 pub use series::{About, Kind, MOST_SERIES, RESERVED, Schema, Series};
 
+/// The page's product is compiled, and its test at the desk run.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/make-your-own-product.md")]
+struct MakeYourOwnProduct;
+
 /// What differs between two products made with the same device.
 ///
 /// The hardware of a product is its own: whoever puts the board together hands it over when the product is

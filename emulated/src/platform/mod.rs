@@ -3,14 +3,16 @@
 
 mod bluetooth;
 mod console;
+#[cfg(feature = "greenhouse")]
+mod greenhouse;
 mod keys;
 mod network;
 mod radio;
+#[cfg(not(feature = "greenhouse"))]
 mod sensor;
 mod system;
 mod wifi;
 
-use climate::Climate;
 use device::platform::{Body, Platform};
 use device::retained;
 use device::tls::Library;
@@ -60,7 +62,10 @@ pub(crate) async fn bring_up(spawner: Spawner) -> (Body<Emulated>, Library<'stat
 
 /// Lives until the device asks for a restart, and restarts.
 pub(crate) async fn live(body: Body<Emulated>, tls: Library<'static>) -> ! {
-    let product = Climate::new(sensor::Dht11::default());
+    #[cfg(not(feature = "greenhouse"))]
+    let product = climate::Climate::new(sensor::Dht11::default());
+    #[cfg(feature = "greenhouse")]
+    let product = greenhouse::product();
     let why = device::run(body, product, tls).await;
     unreachable!("{why:?} restarts the machine")
 }

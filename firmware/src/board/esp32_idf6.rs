@@ -18,6 +18,8 @@ impl Board {
             chip: parts::chip!(peripherals),
             bluetooth: parts::bluetooth!(peripherals, tx: GPIO17, rx: GPIO16, rts: GPIO18, cts: GPIO19),
             sensor: parts::dht!(peripherals, pulses, GPIO23),
+            #[cfg(feature = "greenhouse")]
+            greenhouse: parts::greenhouse!(peripherals, sda: GPIO21, scl: GPIO22, relay: GPIO25, button: GPIO26),
             // The BOOT button.
             button: parts::button(peripherals.GPIO0),
             light: lamp::Port {

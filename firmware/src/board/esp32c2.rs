@@ -18,6 +18,8 @@ impl Board {
             chip: parts::chip!(peripherals),
             bluetooth: parts::bluetooth!(peripherals, tx: GPIO6, rx: GPIO7, rts: GPIO10, cts: GPIO5),
             sensor: sensor::Port,
+            #[cfg(feature = "greenhouse")]
+            greenhouse: parts::greenhouse!(peripherals, sda: GPIO2, scl: GPIO3, relay: GPIO4, button: GPIO1),
             // The BOOT button.
             button: parts::button(peripherals.GPIO9),
             light: lamp::Port {

@@ -14,6 +14,8 @@ impl Board {
             chip: parts::chip!(peripherals),
             bluetooth: parts::bluetooth!(peripherals, tx: GPIO6, rx: GPIO7, rts: GPIO10, cts: GPIO5),
             sensor: parts::dht!(peripherals, pulses, GPIO4),
+            #[cfg(feature = "greenhouse")]
+            greenhouse: parts::greenhouse!(peripherals, sda: GPIO0, scl: GPIO1, relay: GPIO3, button: GPIO8),
             // The BOOT button.
             button: parts::button(peripherals.GPIO28),
             light: lamp::port(pulses.channel0, peripherals.GPIO27),

@@ -15,6 +15,8 @@ impl Board {
             chip: parts::chip!(peripherals),
             bluetooth: parts::bluetooth!(peripherals, tx: GPIO6, rx: GPIO7, rts: GPIO15, cts: GPIO16),
             sensor: parts::dht!(peripherals, pulses, GPIO4),
+            #[cfg(feature = "greenhouse")]
+            greenhouse: parts::greenhouse!(peripherals, sda: GPIO1, scl: GPIO2, relay: GPIO12, button: GPIO13),
             // The BOOT button.
             button: parts::button(peripherals.GPIO0),
             light: lamp::port(pulses.channel0, peripherals.GPIO38),

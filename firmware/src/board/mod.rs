@@ -29,7 +29,10 @@ pub(crate) struct Board {
     pub(crate) chip: Chip,
     /// The chip's radio, or the line to a controller beside it.
     pub(crate) bluetooth: bluetooth::Port,
+    #[cfg_attr(feature = "greenhouse", expect(dead_code, reason = "it has another"))]
     pub(crate) sensor: sensor::Port,
+    #[cfg(feature = "greenhouse")]
+    pub(crate) greenhouse: crate::platform::greenhouse::Port,
     pub(crate) button: Button,
     pub(crate) light: lamp::Port,
 }

@@ -62,6 +62,28 @@ pub(super) fn button(pin: impl InputPin + 'static) -> Button {
     }
 }
 
+/// What the greenhouse is wired to.
+#[cfg(feature = "greenhouse")]
+macro_rules! greenhouse {
+    ($peripherals:ident, sda: $sda:ident, scl: $scl:ident, relay: $relay:ident, button: $button:ident) => {
+        $crate::platform::greenhouse::Port {
+            bus: esp_hal::i2c::master::I2c::new($peripherals.I2C0, Default::default())
+                .expect("100 kHz can be had")
+                .with_sda($peripherals.$sda)
+                .with_scl($peripherals.$scl)
+                .into_async(),
+            relay: esp_hal::gpio::Output::new(
+                $peripherals.$relay,
+                esp_hal::gpio::Level::Low,
+                Default::default(),
+            ),
+            button: $crate::board::parts::button($peripherals.$button).pin,
+        }
+    };
+}
+#[cfg(feature = "greenhouse")]
+pub(super) use greenhouse;
+
 /// The channels that receive and transmit pulses.
 #[cfg(rmt_driver_supported)]
 pub(super) fn pulses(rmt: RMT<'static>) -> Rmt<'static, Async> {

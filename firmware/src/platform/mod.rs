@@ -13,12 +13,15 @@ pub(crate) mod bluetooth;
 mod random;
 #[cfg_attr(rmt_driver_supported, path = "sensor/dht.rs")]
 #[cfg_attr(not(rmt_driver_supported), path = "sensor/none.rs")]
+#[cfg_attr(feature = "greenhouse", allow(dead_code, reason = "it has another"))]
 pub(crate) mod sensor;
 #[cfg_attr(soc_has_tsens, path = "thermometer/chip.rs")]
 #[cfg_attr(not(soc_has_tsens), path = "thermometer/none.rs")]
 pub(crate) mod thermometer;
 
 mod console;
+#[cfg(feature = "greenhouse")]
+pub(crate) mod greenhouse;
 mod heap;
 pub(crate) mod light;
 mod network;
@@ -27,7 +30,6 @@ mod system;
 mod tls;
 mod wifi;
 
-use climate::Climate;
 use device::platform::{Body, Observer, Platform, ResetReason};
 use device::{retained::Beginning, tls::Library};
 use embassy_executor::Spawner;
@@ -67,7 +69,7 @@ pub(crate) fn bring_up(
     board: Board,
     reset: ResetReason,
     spawner: Spawner,
-) -> (Body<Chip>, Climate<sensor::Dht>, Library<'static>) {
+) -> (Body<Chip>, impl Product, Library<'static>) {
     let chip = board.chip;
     let mut clock = Rtc::new(chip.clock);
     let timers = TimerGroup::new(chip.timers);
@@ -87,7 +89,10 @@ pub(crate) fn bring_up(
         system,
         observer: console::Console,
     };
-    let product = Climate::new(sensor::Dht::new(board.sensor));
+    #[cfg(not(feature = "greenhouse"))]
+    let product = climate::Climate::new(sensor::Dht::new(board.sensor));
+    #[cfg(feature = "greenhouse")]
+    let product = greenhouse::product(board.greenhouse);
     (body, product, tls::install(chip.accelerators))
 }
 

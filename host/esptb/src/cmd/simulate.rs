@@ -39,8 +39,8 @@ pub(crate) struct Cmd {
     /// The device's flash: a whole image, as `esptb image` makes it. The device writes into it
     #[arg(long, required_unless_present = "count", value_name = "FILE")]
     flash: Option<PathBuf>,
-    /// What the device is for: one of the products of this project
-    #[arg(long, value_enum, default_value_t = Product::Climate, value_name = "PRODUCT")]
+    /// What the device is for: climate, which is the stock product, or greenhouse
+    #[arg(long, value_enum, hide_possible_values = true, default_value_t = Product::Climate, value_name = "PRODUCT")]
     product: Product,
     /// The station's address [default: made from the flash file's path]
     #[arg(long, value_parser = mac, value_name = "MAC")]

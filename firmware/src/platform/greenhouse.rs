@@ -1,0 +1,25 @@
+//! The greenhouse: what it is wired to on a board, by esp-hal.
+
+use embassy_time::Delay;
+use esp_hal::{
+    Async,
+    gpio::{Input, Output},
+    i2c::master::I2c,
+};
+use greenhouse::Greenhouse;
+use product::Product;
+
+/// What the board connects.
+pub(crate) struct Port {
+    /// The bus that the SHT4x is on.
+    pub(crate) bus: I2c<'static, Async>,
+    /// The relay of the pump, which closes when its pin is high.
+    pub(crate) relay: Output<'static>,
+    /// A button that connects its pin to ground.
+    pub(crate) button: Input<'static>,
+}
+
+/// The greenhouse of this board.
+pub(crate) fn product(port: Port) -> impl Product {
+    Greenhouse::new(port.bus, port.relay, port.button, Delay)
+}
