@@ -7,7 +7,7 @@ use heapless::String;
 use thingsboard::json::{Json, Writer};
 
 use crate::attribute::{Attributes as _, Members};
-use crate::{Faults, Product, Readings, answer};
+use crate::{Faults, Product, Readings, Refused, answer};
 
 /// Takes a sample, as a device does.
 pub fn sample<P: Product>(product: &mut P) -> Readings {
@@ -34,21 +34,20 @@ pub fn call<P: Product>(product: &mut P, method: &str, params: &str) -> String<3
     text(reply.get(..length))
 }
 
-/// Sets a shared attribute to a value of JSON. Returns what the operator is told if that cannot be.
+/// Sets a shared attribute to a value of JSON.
+///
+/// # Errors
+///
+/// [`Refused`] is what the operator is told.
 ///
 /// # Panics
 ///
 /// If there is no such attribute, or the value is no JSON.
-pub fn set<P: Product>(product: &mut P, key: &str, value: &str) -> Result<(), String<160>> {
+pub fn set<P: Product>(product: &mut P, key: &str, value: &str) -> Result<(), Refused> {
     let attributes = P::attributes();
     let done = run(attributes.set(product, key, json(value)));
     let (_, done) = done.expect("there is such a shared attribute");
-    done.map_err(|refused| {
-        let mut why = String::new();
-        // What does not fit is cut.
-        let _ = core::fmt::Write::write_fmt(&mut why, format_args!("{refused}"));
-        why
-    })
+    done
 }
 
 /// The client attributes as the product has them, in JSON.
@@ -58,7 +57,7 @@ pub fn attributes<P: Product>(product: &P) -> String<384> {
     Members::object(&mut writer, |members| {
         P::attributes().tell(product, members)
     });
-    text(writer.finish().ok().map(|written| &*written))
+    text(writer.finish().ok().map(|written| written as &[u8]))
 }
 
 /// Runs what a product does to its end.

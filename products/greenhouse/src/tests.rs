@@ -88,7 +88,7 @@ fn the_pump_runs_by_call_and_by_attribute_and_stands_still_when_nobody_watches()
     desk::run(greenhouse.restarting());
     assert!(!outside.relay.is_high());
     let error = desk::set(&mut greenhouse, "frostLimit", "10.1").unwrap_err();
-    assert_eq!(error, "write a number from -10.0 to 10.0");
+    assert_eq!(error.to_string(), "write a number from -10.0 to 10.0");
 }
 
 #[test]
