@@ -236,7 +236,7 @@ fn a_silent_time_server_leaves_the_floor_and_samples_without_time_stamps() {
         let built = SystemTime::now()
             .duration_since(SystemTime::UNIX_EPOCH)
             .expect("now");
-        let board = Simulator::new(
+        let board: Simulator = Simulator::new(
             board.flash,
             [0x24, 0x0a, 0xc4, 0x1a, 0x2b, 26],
             built.as_secs(),
