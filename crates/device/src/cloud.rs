@@ -76,6 +76,7 @@ use crate::tls::{self, Resumption, Stream, TlsError, Violation};
 use device::Device;
 pub use error::{CloudError, Phase};
 pub(crate) use inbound::Answer;
+use outbound::Certified;
 pub(crate) use outbound::INTERVAL_ATTRIBUTE;
 use pace::Pace;
 use serve::{Failure, serve};
@@ -199,9 +200,15 @@ impl CloudSession {
             resumed: stream.resumed(),
         });
 
-        let name = credentials.bundle().common_name();
         let pace = &mut self.pace;
-        let result = speak(context, name, settings.keep_alive_s, &mut stream, pace).await;
+        let result = speak(
+            context,
+            credentials,
+            settings.keep_alive_s,
+            &mut stream,
+            pace,
+        )
+        .await;
         let result = match result {
             Ok(command) => {
                 self.command = Some(command);
@@ -219,17 +226,18 @@ impl CloudSession {
 }
 
 /// Speaks MQTT until the connection ends.
-async fn speak<D: Device, IO: Read + Write>(
+async fn speak<'a, D: Device, IO: Read + Write>(
     device: &D,
-    name: &str,
+    certified: impl Into<Certified<'a>>,
     keep_alive_s: u16,
     io: IO,
     pace: &mut Pace,
 ) -> Result<Command, Failure<IO::Error>> {
+    let certified = certified.into();
     let mut rx = vec![0; RX_BYTES];
     let mut tx = vec![0; TX_BYTES];
     let config = ConfigBuilder::new(Buffers::new(&mut rx, &mut tx))
-        .client_id(name)
+        .client_id(certified.name)
         // The name has at most 64 bytes, as the client id may have.
         .map_err(|_| Failure::Known(CloudError::Bug))?
         .keepalive_interval(keep_alive_s)
@@ -244,7 +252,7 @@ async fn speak<D: Device, IO: Read + Write>(
     device.tell(&Event::Online {
         session_present: connection.connect_event() == minimq::ConnectEvent::Reconnected,
     });
-    serve(device, name, connection, &state, pace).await
+    serve(device, certified, connection, &state, pace).await
 }
 
 /// Speaks MQTT over a stream as after the TLS handshake, to a broker that may do anything. For the

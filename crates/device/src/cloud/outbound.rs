@@ -11,6 +11,7 @@ use thingsboard::{Decimal, Value, attributes, limits, rpc, telemetry};
 use super::device::Device;
 use super::inbound::Refused;
 use super::pace::Allowance;
+use crate::credentials::Credentials;
 use crate::event::KeptLimit;
 use crate::retained::PanicRecord;
 use crate::telemetry::{Sample, Vitals};
@@ -30,11 +31,53 @@ const REFUSED: &str = "refused";
 /// The client attribute that tells which limit the device keeps to, and what that costs.
 const LIMIT: &str = "telemetry_limit";
 
+/// The client attribute that tells how many days its certificate has left: what a server can raise an
+/// alarm by, which compares numbers and knows no date.
+const CERTIFICATE_DAYS: &str = "certificate_days";
+
+/// Whose connection it is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Certified<'a> {
+    /// The common name.
+    pub(super) name: &'a str,
+    /// When the first certificate of `device.crt` ends, in seconds since 1970, if one was shown.
+    pub(super) expires_unix_s: Option<u64>,
+}
+
+impl<'a> From<&'a str> for Certified<'a> {
+    fn from(name: &'a str) -> Self {
+        let expires_unix_s = None;
+        Self {
+            name,
+            expires_unix_s,
+        }
+    }
+}
+
+impl<'a> From<Credentials<'a>> for Certified<'a> {
+    fn from(credentials: Credentials<'a>) -> Self {
+        let bundle = credentials.bundle();
+        Self {
+            name: bundle.common_name(),
+            expires_unix_s: Some(bundle.expires_unix_s()),
+        }
+    }
+}
+
+impl Certified<'_> {
+    /// How many whole days are left; none while the time is not certain.
+    pub(super) fn days<D: Device>(self, device: &D) -> Option<u32> {
+        let now_s = device.stamp(device.uptime_ms())? / 1_000;
+        let left_s = self.expires_unix_s?.saturating_sub(now_s);
+        Some(u32::try_from(left_s / 86_400).unwrap_or(u32::MAX))
+    }
+}
+
 /// Writes those in `range` of the client attributes, which are published once per connection. Returns
 /// the length, and where to go on if there are more.
 pub(super) fn write_attributes<D: Device>(
     device: &D,
-    name: &str,
+    certified: Certified<'_>,
     range: Range<usize>,
     buffer: &mut [u8],
 ) -> Result<(usize, Option<usize>), BufferTooSmall> {
@@ -47,14 +90,18 @@ pub(super) fn write_attributes<D: Device>(
     }
     let panic = device.panic();
     let backtrace = panic.as_ref().map(PanicRecord::backtrace);
-    let values: Vec<(&str, Value<'_>), 10> = [
-        ("serial", Some(name.into())),
+    let expires_ms = certified.expires_unix_s.map(|unix_s| unix_s * 1_000);
+    let expires_ms = expires_ms.and_then(|ms| i64::try_from(ms).ok());
+    let values: Vec<(&str, Value<'_>), 12> = [
+        ("serial", Some(certified.name.into())),
         ("mac", Some(mac.as_str().into())),
         ("chip", Some(identity.chip.into())),
         ("firmware_version", Some(device.product().version.into())),
         ("reset_reason", Some(device.reset_reason().name().into())),
         (INTERVAL, Some(device.interval_ms().into())),
         (REFUSED, Some("".into())),
+        ("certificate_expires_ms", expires_ms.map(Value::Int)),
+        (CERTIFICATE_DAYS, certified.days(device).map(Into::into)),
         ("panic", panic.as_ref().map(|p| p.message.as_str().into())),
         ("panic_at", panic.as_ref().map(|p| p.place.as_str().into())),
         ("panic_backtrace", backtrace.as_deref().map(Into::into)),
@@ -68,9 +115,6 @@ pub(super) fn write_attributes<D: Device>(
     Ok((length, (end < values.len()).then_some(end)))
 }
 
-/// How many attributes there are of those that may change.
-pub(super) const MOST_CHANGES: u32 = 3;
-
 /// Client attributes that may change while a connection lasts.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Changing {
@@ -80,6 +124,18 @@ pub(super) struct Changing {
     pub(super) refused: Option<Refused>,
     /// The limit that the device keeps to.
     pub(super) limit: Option<KeptLimit>,
+    /// Days that the certificate has left.
+    pub(super) certificate_days: Option<u32>,
+}
+
+impl Changing {
+    /// How many are not as they were `told`, at most.
+    pub(super) fn changes(&self, told: &Self) -> u32 {
+        u32::from(self.interval_ms != told.interval_ms)
+            + u32::from(self.refused != told.refused)
+            + u32::from(self.limit != told.limit)
+            + u32::from(self.certificate_days != told.certificate_days)
+    }
 }
 
 /// Writes those that are not as they were `told`. Returns the length.
@@ -106,6 +162,10 @@ pub(super) fn write_changes(
         // It fits with numbers of ten digits.
         let _ = write!(limit, "{kept}");
         let _ = values.push((LIMIT, limit.as_str().into()));
+    }
+    let days = now.certificate_days;
+    if let Some(days) = days.filter(|_| days != told.certificate_days) {
+        let _ = values.push((CERTIFICATE_DAYS, days.into()));
     }
     attributes::write_values(buffer, values).map(<[u8]>::len)
 }

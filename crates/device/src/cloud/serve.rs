@@ -25,7 +25,7 @@ use thingsboard::json::BufferTooSmall;
 
 use super::device::Device;
 use super::inbound::{self, Answer, Wanted};
-use super::outbound::{self, Changing};
+use super::outbound::{self, Certified, Changing};
 use super::pace::Pace;
 use super::wire::{Wire, WireState};
 use super::{CloudError, Command, error};
@@ -105,7 +105,7 @@ impl<E> Failure<E> {
 /// Serves until the connection ends.
 pub(super) async fn serve<D: Device, IO: Read + Write>(
     device: &D,
-    name: &str,
+    certified: Certified<'_>,
     connection: Connection<'_, '_, Wire<'_, IO>>,
     state: &WireState,
     pace: &mut Pace,
@@ -114,7 +114,7 @@ pub(super) async fn serve<D: Device, IO: Read + Write>(
     device.errands().begin();
     let mut serving = Serving {
         device,
-        name,
+        certified,
         connection,
         state,
         pace,
@@ -154,7 +154,7 @@ impl Sent {
 
 struct Serving<'a, 's, 'b, 'l, 'p, D, IO> {
     device: &'a D,
-    name: &'a str,
+    certified: Certified<'a>,
     connection: Connection<'s, 'b, Wire<'l, IO>>,
     state: &'l WireState,
     pace: &'p mut Pace,

@@ -1,6 +1,7 @@
 //! Connections with a broker that is played by hand, in no time.
 
 pub(in crate::cloud) mod broker;
+mod certificate;
 mod commands;
 mod errands;
 mod fake;

@@ -51,11 +51,11 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, '_, D, IO> {
         if self.is_held_back(due.max(self.next_message)) {
             return Ok(());
         }
-        let (device, name) = (self.device, self.name);
+        let (device, certified) = (self.device, self.certified);
         let mut next = None;
         let write = |buffer: &mut [u8]| {
             let from = from..from + most as usize;
-            let (length, rest) = outbound::write_attributes(device, name, from, buffer)?;
+            let (length, rest) = outbound::write_attributes(device, certified, from, buffer)?;
             next = rest;
             Ok(length)
         };
@@ -78,6 +78,7 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, '_, D, IO> {
                 interval_ms: device.interval_ms(),
                 refused: None,
                 limit: None,
+                certificate_days: certified.days(device),
             });
         }
         Ok(())
@@ -86,15 +87,18 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, '_, D, IO> {
     /// Publishes client attributes that are no longer as they were told.
     pub(super) async fn tell_changes(&mut self) -> Result<(), Failure<IO::Error>> {
         let interval_ms = self.device.interval_ms();
+        let days = self.certified.days(self.device);
         let now = Changing {
             interval_ms,
             refused: self.wanted.refused,
             limit: self.pace.kept(interval_ms, self.device.vitals_interval_s()),
+            // Nothing is told of a clock that became uncertain.
+            certificate_days: days.or(self.told.and_then(|told| told.certificate_days)),
         };
         let Some(told) = self.told.filter(|told| *told != now) else {
             return Ok(());
         };
-        let most = outbound::MOST_CHANGES;
+        let most = now.changes(&told);
         if self.is_held_back(self.pace.telemetry_due(most, Instant::now())) {
             return Ok(());
         }
