@@ -143,6 +143,11 @@ impl Profile {
         })
     }
 
+    /// The regular expression.
+    pub(crate) fn pattern(&self) -> &str {
+        self.pattern.as_str()
+    }
+
     /// Cuts the device name from a CN, by the first match anywhere in it
     /// (`DeviceProvisionServiceImpl.extractDeviceNameFromCNByRegEx`: `find`, then group 1).
     pub(crate) fn device_name(&self, common_name: Option<&str>) -> Result<String, Refusal> {

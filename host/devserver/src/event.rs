@@ -219,6 +219,24 @@ pub enum Refusal {
         /// The name cut from the CN.
         name: String,
     },
+    /// The name belongs to a device of another profile.
+    #[error(
+        "the device \"{name}\" exists in another device profile than the one whose CA it sent: delete it, or give \
+         the certificate another CN"
+    )]
+    OtherProfile {
+        /// The name cut from the CN.
+        name: String,
+    },
+    /// The profile's transport type is for other devices.
+    #[error(
+        "the transport type of the device profile of \"{name}\" is not for MQTT: set it to Default, which ThingsBoard \
+         takes only as long as the profile has no devices"
+    )]
+    NotForMqtt {
+        /// The name of the device.
+        name: String,
+    },
     /// The certificate's dates do not include today.
     #[error("the certificate of CN \"{common_name}\" is not valid now: renew it, or set the clock")]
     NotValidNow {

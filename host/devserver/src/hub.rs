@@ -6,18 +6,19 @@ pub(crate) use calls::Call;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use mqtt_protocol_core::mqtt::packet::Qos;
 use mqtt_protocol_core::mqtt::result_code::DisconnectReasonCode;
+use rand::distr::{Alphanumeric, SampleString as _};
 use thingsboard::FromServer;
 use tokio::sync::{broadcast, mpsc};
 
-use crate::config::Profile;
 use crate::error::CallError;
 use crate::event::{Event, Events};
 use crate::limits::{Allowance, Cost, Limits};
+use crate::profiles::Known;
 use crate::recent::Recent;
 use crate::store::{DeviceId, Scope, Store, StoreError};
 use crate::value::Datum;
@@ -30,7 +31,9 @@ const COMMANDS: usize = 256;
 /// The state that the tasks share.
 pub(crate) struct Hub {
     pub(crate) store: Store,
-    pub(crate) profile: Option<Profile>,
+    profiles: RwLock<Arc<[Known]>>,
+    /// What a request of the REST interface shows to be logged in.
+    pub(crate) token: String,
     pub(crate) limits: Limits,
     events: broadcast::Sender<Arc<Event>>,
     pub(crate) recent: Recent,
@@ -44,6 +47,8 @@ struct Live {
     sessions: HashMap<DeviceId, Session>,
     /// When each device was last heard, since the start.
     heard: HashMap<DeviceId, i64>,
+    /// When each device came last, and when it left, since the start.
+    came_and_left: HashMap<DeviceId, (i64, Option<i64>)>,
     next_session: u64,
     /// What each device has left of its limits; ThingsBoard counts across connections too.
     allowances: HashMap<DeviceId, Allowance>,
@@ -95,6 +100,10 @@ pub(crate) struct Presence {
     pub(crate) protocol: Option<&'static str>,
     /// When it was last heard since the start.
     pub(crate) heard_ms: Option<i64>,
+    /// When it came last, since the start.
+    pub(crate) came_ms: Option<i64>,
+    /// When it left last, since the start.
+    pub(crate) left_ms: Option<i64>,
 }
 
 /// Milliseconds since 1970.
@@ -106,16 +115,31 @@ pub(crate) fn now_ms() -> i64 {
 }
 
 impl Hub {
-    pub(crate) fn new(store: Store, profile: Option<Profile>, limits: Limits) -> Self {
+    pub(crate) fn new(store: Store, profiles: Vec<Known>, limits: Limits) -> Self {
         Self {
             store,
-            profile,
+            profiles: RwLock::new(profiles.into()),
+            token: Alphanumeric.sample_string(&mut rand::rng(), 40),
             limits,
             events: broadcast::channel(EVENTS).0,
             recent: Recent::default(),
             live: Mutex::default(),
             messages: AtomicU64::new(0),
         }
+    }
+
+    /// The profiles by which devices come.
+    pub(crate) fn profiles(&self) -> Arc<[Known]> {
+        let profiles = self.profiles.read().unwrap_or_else(PoisonError::into_inner);
+        profiles.clone()
+    }
+
+    /// They have changed.
+    pub(crate) fn set_profiles(&self, profiles: Vec<Known>) {
+        *self
+            .profiles
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = profiles.into();
     }
 
     fn live(&self) -> MutexGuard<'_, Live> {
@@ -178,7 +202,10 @@ impl Hub {
                 .commands
                 .try_send(Command::Close(DisconnectReasonCode::SessionTakenOver));
         }
-        live.heard.insert(device, now_ms());
+        let now = now_ms();
+        live.heard.insert(device, now);
+        let left = live.came_and_left.get(&device).and_then(|(_, left)| *left);
+        live.came_and_left.insert(device, (now, left));
         (number, receiver)
     }
 
@@ -191,6 +218,9 @@ impl Hub {
             .is_some_and(|session| session.number != number);
         if !replaced {
             live.sessions.remove(&device);
+            if let Some((_, left)) = live.came_and_left.get_mut(&device) {
+                *left = Some(now_ms());
+            }
         }
         replaced
     }
@@ -240,6 +270,8 @@ impl Hub {
         Presence {
             protocol: live.sessions.get(&device).map(|session| session.protocol),
             heard_ms: live.heard.get(&device).copied(),
+            came_ms: live.came_and_left.get(&device).map(|(came, _)| *came),
+            left_ms: live.came_and_left.get(&device).and_then(|(_, left)| *left),
         }
     }
 
@@ -265,6 +297,7 @@ impl Hub {
         );
         let mut live = self.live();
         live.heard.remove(&device);
+        live.came_and_left.remove(&device);
         live.allowances.remove(&device);
         live.calls.forget(device);
     }

@@ -13,6 +13,7 @@ mod identity;
 mod lenient;
 mod limits;
 mod mqtt;
+mod profiles;
 mod recent;
 mod server;
 mod store;

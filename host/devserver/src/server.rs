@@ -15,7 +15,7 @@ use crate::api::{self, Attributes, DeviceInfo};
 use crate::config::Config;
 use crate::error::{CallError, Error};
 use crate::event::Events;
-use crate::hub::{Command, Hub};
+use crate::hub::{Command, Hub, now_ms};
 use crate::store::{Point, Store, StoreError};
 use crate::{http, mqtt, tls};
 
@@ -54,7 +54,10 @@ impl Server {
     pub async fn start(config: Config) -> Result<Self, Error> {
         let tls = config.tls.map(tls::server_config).transpose()?;
         let store = Store::open(&config.database)?;
-        let hub = Arc::new(Hub::new(store, config.profile, config.limits));
+        let profile = config.profile;
+        let known = store.submit(move |db| db.prepare_profiles(profile.as_ref(), now_ms()));
+        let known = known.await?;
+        let hub = Arc::new(Hub::new(store, known, config.limits));
         let (stop, stopped) = watch::channel(false);
         let (ready, started) = oneshot::channel();
         let runtime = Builder::new_current_thread().enable_all().build()?;

@@ -34,6 +34,16 @@ impl Datum {
         }
     }
 
+    /// As ThingsBoard's REST interface gives it: text, whatever it is.
+    pub(crate) fn text(&self) -> String {
+        match self {
+            Self::Text(text) | Self::Json(text) => text.clone(),
+            Self::Long(n) => n.to_string(),
+            Self::Double(n) => n.to_string(),
+            Self::Bool(is) => is.to_string(),
+        }
+    }
+
     /// Reads one JSON value; `None` for `null`, which ThingsBoard skips.
     pub(crate) fn from_json(json: Json<'_>) -> Option<Self> {
         if json.is_null() {

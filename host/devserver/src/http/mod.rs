@@ -1,4 +1,4 @@
-//! The page and the JSON API beneath it.
+//! The page and the JSON API beneath it, and beside it ThingsBoard's own.
 //!
 //! There is no login. What protects it: by default it is served on the loopback address only;
 //! a `Host` that is neither an address nor a known name is refused, so that no web site can
@@ -8,6 +8,7 @@
 mod api;
 mod connection;
 mod live;
+mod rest;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -67,7 +68,7 @@ pub(crate) async fn serve(
     mqtt_url: String,
     stop: watch::Receiver<bool>,
 ) {
-    let profile = hub.profile.is_some();
+    let profile = !hub.profiles().is_empty();
     let about = Arc::new(api::About {
         mqtt: mqtt_url,
         profile,
@@ -91,6 +92,7 @@ pub(crate) async fn serve(
         .route("/api/devices/{name}/series", get(api::series))
         .route("/api/devices/{name}/shared", axum::routing::put(api::share))
         .route("/api/devices/{name}/rpc", post(api::rpc))
+        .merge(rest::routes(&page))
         .layer(middleware::from_fn_with_state(page.clone(), guard))
         .with_state(page);
     let stopping = stop.clone();

@@ -233,7 +233,7 @@ mod tests {
     async fn a_call_that_nobody_waits_for_any_more_is_forgotten() {
         let hub = Hub::new(
             Store::open(&Database::Memory).unwrap(),
-            None,
+            Vec::new(),
             Limits::default(),
         );
         let made = hub

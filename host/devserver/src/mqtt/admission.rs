@@ -22,13 +22,25 @@ pub(super) async fn admit(
         // The device is made, or its certificate replaced, during the handshake, and the dates are
         // looked at afterwards: one whose certificate has expired exists, and is refused.
         let dates = chain.check_dates();
-        let profile = hub.profile.clone();
+        let profiles = hub.profiles();
         let admitted = hub
             .store
-            .submit(move |db| db.admit_chain(&chain, profile.as_ref(), now_ms()))
+            .submit(move |db| {
+                let admitted = db.admit_chain(&chain, &profiles, now_ms())?;
+                let other = match &admitted {
+                    Ok(admission) => db.refuses_mqtt(admission, &profiles)?,
+                    Err(_) => None,
+                };
+                Ok((admitted, other))
+            })
             .await?;
+        let (admitted, other) = admitted;
         if let Ok(admission) = &admitted {
             tell_changes(hub, admission);
+        }
+        if let Some(refusal) = other {
+            // Seen on a ThingsBoard 4.2.1 with a profile of transport type COAP.
+            return Ok(Err((refusal, ConnectReasonCode::ServerUnavailable)));
         }
         let admitted = dates.and(admitted);
         return Ok(admitted.map_err(|refusal| (refusal, ConnectReasonCode::NotAuthorized)));

@@ -1,5 +1,7 @@
 //! Attributes, client and shared.
 
+use std::collections::HashMap;
+
 use rusqlite::params;
 
 use super::series::datum;
@@ -63,6 +65,21 @@ impl Db {
             .prepare_cached("DELETE FROM attributes WHERE device = ?1 AND scope = ?2 AND key = ?3")?
             .execute(params![device.0, scope.number(), key])?;
         Ok(deleted == 1)
+    }
+
+    /// The attributes of a device, by name, and when each was set.
+    pub(crate) fn dated_attributes(
+        &mut self,
+        device: DeviceId,
+        scope: Scope,
+    ) -> Result<HashMap<String, (i64, Datum)>, StoreError> {
+        let mut statement = self.conn.prepare_cached(
+            "SELECT key, updated_ms, kind, value FROM attributes WHERE device = ?1 AND scope = ?2",
+        )?;
+        let rows = statement.query_map([device.0, scope.number()], |row| {
+            Ok((row.get(0)?, (row.get(1)?, datum(row, 2)?)))
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
     }
 
     /// The attributes of a device, by name.

@@ -3,13 +3,20 @@
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::{Db, StoreError};
-use crate::config::Profile;
 use crate::event::Refusal;
 use crate::identity::ClientChain;
+use crate::profiles::Known;
 
 /// Row of a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct DeviceId(pub(super) i64);
+
+impl DeviceId {
+    /// The number of its row.
+    pub(crate) fn row(self) -> i64 {
+        self.0
+    }
+}
 
 /// A device as stored.
 #[derive(Clone, Debug)]
@@ -47,7 +54,7 @@ impl Db {
     pub(crate) fn admit_chain(
         &mut self,
         chain: &ClientChain,
-        profile: Option<&Profile>,
+        profiles: &[Known],
         now_ms: i64,
     ) -> Result<Result<Admission, Refusal>, StoreError> {
         let considered = if chain.resumed() { 1 } else { usize::MAX };
@@ -67,10 +74,9 @@ impl Db {
                     Err(chain.unknown())
                 });
             }
-            if let Some(profile) = profile.filter(|_| !chain.resumed())
-                && profile.ca == *certificate
-            {
-                return self.provision(chain, profile, now_ms);
+            let known = profiles.iter().find(|one| one.profile.ca == *certificate);
+            if let Some(known) = known.filter(|_| !chain.resumed()) {
+                return self.provision(chain, known, now_ms);
             }
         }
         Ok(Err(chain.unknown()))
@@ -79,9 +85,10 @@ impl Db {
     fn provision(
         &mut self,
         chain: &ClientChain,
-        profile: &Profile,
+        known: &Known,
         now_ms: i64,
     ) -> Result<Result<Admission, Refusal>, StoreError> {
+        let profile = &known.profile;
         let name = match profile.device_name(chain.common_name()) {
             Ok(name) => name,
             Err(refusal) => return Ok(Err(refusal)),
@@ -89,6 +96,10 @@ impl Db {
         let leaf: &[u8] = chain.leaf();
         match self.device(&name)? {
             Some(DeviceRow { x509: false, .. }) => Ok(Err(Refusal::NameTaken { name })),
+            // `DeviceProvisionServiceImpl.provisionDeviceViaX509Chain`
+            Some(DeviceRow { id, .. }) if self.profile_of(id)? != known.row => {
+                Ok(Err(Refusal::OtherProfile { name }))
+            }
             Some(DeviceRow { id, .. }) => {
                 self.conn
                     .prepare_cached("UPDATE devices SET certificate = ?2 WHERE id = ?1")?
@@ -107,6 +118,7 @@ impl Db {
                     )?
                     .execute(params![name, now_ms, leaf])?;
                 let device = DeviceId(self.conn.last_insert_rowid());
+                self.set_profile(device, known.row)?;
                 Ok(Ok(Admission {
                     device,
                     name,
@@ -180,9 +192,17 @@ impl Db {
         Ok(statement.query_row([name], device_row).optional()?)
     }
 
+    /// The device of that row.
+    pub(crate) fn device_at(&mut self, row: i64) -> Result<Option<DeviceRow>, StoreError> {
+        let mut statement = self
+            .conn
+            .prepare_cached(&format!("{COLUMNS} WHERE id = ?1"))?;
+        Ok(statement.query_row([row], device_row).optional()?)
+    }
+
     /// Deletes a device with all its data; `false` if there is none.
     pub(crate) fn delete_device(&mut self, id: DeviceId) -> Result<bool, StoreError> {
-        for table in ["series", "latest", "attributes", "claims"] {
+        for table in ["series", "latest", "attributes", "claims", "memberships"] {
             self.conn
                 .execute(&format!("DELETE FROM {table} WHERE device = ?1"), [id.0])?;
         }

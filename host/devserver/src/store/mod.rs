@@ -6,6 +6,7 @@
 
 mod attributes;
 mod devices;
+mod documents;
 mod series;
 
 use std::collections::HashMap;
@@ -22,6 +23,7 @@ use tokio::sync::oneshot;
 use crate::config::Database;
 pub(crate) use attributes::Scope;
 pub(crate) use devices::{Admission, DeviceId, DeviceRow};
+pub(crate) use documents::{Document, Kind};
 pub use series::Point;
 
 /// How many jobs may share a transaction.

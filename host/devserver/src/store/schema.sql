@@ -38,6 +38,19 @@ CREATE TABLE IF NOT EXISTS attributes (
     value,
     PRIMARY KEY (device, scope, key)
 ) WITHOUT ROWID;
+-- Device profiles and dashboards, as ThingsBoard's REST interface has them.
+CREATE TABLE IF NOT EXISTS documents (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind INTEGER NOT NULL, -- 0 device profile, 1 dashboard
+    created_ms INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    body TEXT NOT NULL -- JSON
+);
+-- Which profile let a device in; the default one where there is no row.
+CREATE TABLE IF NOT EXISTS memberships (
+    device INTEGER PRIMARY KEY,
+    profile INTEGER NOT NULL
+);
 CREATE TABLE IF NOT EXISTS claims (
     device INTEGER PRIMARY KEY,
     secret TEXT NOT NULL,

@@ -6,6 +6,7 @@ use super::*;
 use crate::config::Profile;
 use crate::event::Refusal;
 use crate::identity::{Certificates, ClientChain};
+use crate::profiles::Known;
 use crate::value::{Datum, Record};
 
 fn memory() -> Store {
@@ -200,7 +201,14 @@ async fn admission_follows_thingsboard() {
     let pki = Pki::new(&Options::default()).unwrap();
     let profile = Profile::from_pem(pki.intermediate_pem().as_bytes(), "^(SN-[0-9]+)").unwrap();
     let admit = |chain: ClientChain, profile: Option<Profile>| {
-        move |db: &mut Db| db.admit_chain(&chain, profile.as_ref(), 1)
+        move |db: &mut Db| {
+            let known = profile.map(|profile| Known {
+                row: 1,
+                profile,
+                takes_mqtt: true,
+            });
+            db.admit_chain(&chain, known.as_slice(), 1)
+        }
     };
     let first = pki.device("SN-1-extra").unwrap();
     let store = memory();

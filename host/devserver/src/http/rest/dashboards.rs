@@ -1,0 +1,91 @@
+//! `DashboardController`.
+
+use axum::Json;
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use serde_json::{Map, Value};
+
+use super::{DASHBOARD, Fault, Page, PageLink, bad, not_found, replaced, row, shown};
+use crate::hub::now_ms;
+use crate::store::Kind;
+
+pub(super) async fn list(
+    State(page): State<Page>,
+    Query(link): Query<PageLink>,
+) -> Result<Json<Value>, Fault> {
+    let all = page
+        .hub
+        .store
+        .submit(|db| db.documents(Kind::Dashboard))
+        .await?;
+    Ok(Json(link.page(all, |one| {
+        let mut info = shown(DASHBOARD, one);
+        // `DashboardInfo`
+        if let Some(info) = info.as_object_mut() {
+            info.remove("configuration");
+        }
+        info
+    })))
+}
+
+pub(super) async fn one(
+    State(page): State<Page>,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, Fault> {
+    let row = row(DASHBOARD, &id)?;
+    let found = page
+        .hub
+        .store
+        .submit(move |db| db.document(Kind::Dashboard, row))
+        .await?;
+    Ok(Json(shown(
+        DASHBOARD,
+        found.ok_or_else(|| not_found("Dashboard", &id))?,
+    )))
+}
+
+pub(super) async fn save(
+    State(page): State<Page>,
+    body: Result<Json<Map<String, Value>>, JsonRejection>,
+) -> Result<Json<Value>, Fault> {
+    let Json(mut body) = body?;
+    let replaces = replaced(DASHBOARD, &mut body)?;
+    if body
+        .get("title")
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+        .is_empty()
+    {
+        return Err(bad("Dashboard title should be specified!"));
+    }
+    let body = Value::Object(body);
+    let saved = page.hub.store.submit(move |db| {
+        let row = match replaces {
+            Some(row) => {
+                db.change_document(row, &body)?;
+                row
+            }
+            None => db.add_document(Kind::Dashboard, &body, now_ms())?,
+        };
+        db.document(Kind::Dashboard, row)
+    });
+    let saved = saved.await?.ok_or_else(|| bad("Dashboard is not found!"))?;
+    Ok(Json(shown(DASHBOARD, saved)))
+}
+
+pub(super) async fn delete(
+    State(page): State<Page>,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Fault> {
+    let row = row(DASHBOARD, &id)?;
+    match page
+        .hub
+        .store
+        .submit(move |db| db.delete_document(Kind::Dashboard, row))
+        .await?
+    {
+        true => Ok(StatusCode::OK),
+        false => Err(not_found("Dashboard", &id)),
+    }
+}

@@ -1,0 +1,140 @@
+//! `DeviceProfileController`.
+
+use axum::Json;
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use serde_json::{Map, Value};
+
+use super::{DEVICE_PROFILE, Fault, Page, PageLink, bad, not_found, replaced, row, shown};
+use crate::hub::now_ms;
+use crate::profiles;
+use crate::store::{Db, Document, Kind};
+
+pub(super) async fn list(
+    State(page): State<Page>,
+    Query(link): Query<PageLink>,
+) -> Result<Json<Value>, Fault> {
+    let all = page
+        .hub
+        .store
+        .submit(|db| db.documents(Kind::Profile))
+        .await?;
+    Ok(Json(link.page(all, |one| shown(DEVICE_PROFILE, one))))
+}
+
+pub(super) async fn one(
+    State(page): State<Page>,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, Fault> {
+    let row = row(DEVICE_PROFILE, &id)?;
+    let found = page
+        .hub
+        .store
+        .submit(move |db| db.document(Kind::Profile, row))
+        .await?;
+    let found = found.ok_or_else(|| not_found("Device profile", &id))?;
+    Ok(Json(shown(DEVICE_PROFILE, found)))
+}
+
+pub(super) async fn save(
+    State(page): State<Page>,
+    body: Result<Json<Map<String, Value>>, JsonRejection>,
+) -> Result<Json<Value>, Fault> {
+    let Json(mut body) = body?;
+    let replaces = replaced(DEVICE_PROFILE, &mut body)?;
+    let mut body = Value::Object(body);
+    profiles::normal(&mut body).map_err(bad)?;
+    let saved = page.hub.store.submit(move |db| {
+        let all = db.documents(Kind::Profile)?;
+        let others = all.iter().filter(|one| Some(one.row) != replaces);
+        if let Some(fault) = conflict(&body, others) {
+            return Ok(Err(bad(fault)));
+        }
+        if let Some(row) = replaces {
+            let Some(before) = all.iter().find(|one| one.row == row) else {
+                return Ok(Err(bad("Device profile is not found!")));
+            };
+            // `DeviceProfileDataValidator.validateUpdate`
+            if before.body["transportType"] != body["transportType"] && db.has_devices(row)? {
+                let fault =
+                    "Can't change device profile transport type because devices referenced it!";
+                return Ok(Err(bad(fault)));
+            }
+        }
+        Ok(Ok((write(db, replaces, &body)?, db.known_profiles()?)))
+    });
+    let (saved, known) = saved.await??;
+    page.hub.set_profiles(known);
+    let saved = saved.ok_or_else(|| bad("Device profile is not found!"))?;
+    Ok(Json(shown(DEVICE_PROFILE, saved)))
+}
+
+fn write(
+    db: &mut Db,
+    replaces: Option<i64>,
+    body: &Value,
+) -> Result<Option<Document>, crate::store::StoreError> {
+    let row = match replaces {
+        Some(row) => {
+            db.change_document(row, body)?;
+            row
+        }
+        None => db.add_document(Kind::Profile, body, now_ms())?,
+    };
+    db.document(Kind::Profile, row)
+}
+
+/// What two profiles may not have in common (`DeviceProfileServiceImpl.saveDeviceProfile`).
+fn conflict<'a>(
+    body: &Value,
+    mut others: impl Iterator<Item = &'a Document> + Clone,
+) -> Option<&'static str> {
+    let secret = |body: &Value| {
+        let known = profiles::read(0, body).ok().flatten()?;
+        Some(known.profile.ca)
+    };
+    if others
+        .clone()
+        .any(|other| other.body["name"] == body["name"])
+    {
+        return Some("Device profile with such name already exists!");
+    }
+    let own = secret(body)?;
+    others
+        .any(|other| secret(&other.body).is_some_and(|other| other == own))
+        .then_some("Device profile with such certificate already exists!")
+}
+
+pub(super) async fn delete(
+    State(page): State<Page>,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Fault> {
+    let row = row(DEVICE_PROFILE, &id)?;
+    let deleted = page.hub.store.submit(move |db| {
+        let Some(there) = db.document(Kind::Profile, row)? else {
+            return Ok(Err(None));
+        };
+        // `DeviceProfileServiceImpl.deleteDeviceProfile`
+        if there.body["default"] == true {
+            return Ok(Err(Some(
+                "Deletion of Default Device Profile is prohibited!",
+            )));
+        }
+        if db.has_devices(row)? {
+            return Ok(Err(Some(
+                "The device profile referenced by the devices cannot be deleted!",
+            )));
+        }
+        db.delete_document(Kind::Profile, row)?;
+        Ok(Ok(db.known_profiles()?))
+    });
+    match deleted.await? {
+        Ok(known) => {
+            page.hub.set_profiles(known);
+            Ok(StatusCode::OK)
+        }
+        Err(Some(fault)) => Err(bad(fault)),
+        Err(None) => Err(not_found("Device profile", &id)),
+    }
+}
