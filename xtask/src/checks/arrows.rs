@@ -50,6 +50,19 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     ("host/provisioner", &["crates/protocomm", "host/vhci"]),
     ("host/devserver", &["crates/certfile", "crates/thingsboard"]),
+    ("host/tb", &["crates/product", "host/hostfile"]),
+    (
+        "host/doctor",
+        &[
+            "crates/certfile",
+            "crates/device",
+            "crates/thingsboard",
+            "host/hostfile",
+            "host/hosttime",
+            "host/simulator",
+            "host/tb",
+        ],
+    ),
     (
         "host/simulator",
         &[

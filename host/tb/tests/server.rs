@@ -1,0 +1,259 @@
+//! The client against `devserver`, which answers as ThingsBoard does. With `ESPTB_THINGSBOARD` set, the
+//! command line's tests (tests/interop) ask the same of a real one.
+
+use devserver::{Config, Profile, Server, Tls};
+use pki::{Options, Pki};
+use tb::rest::CredentialsType;
+use tb::setup::{Action, Series, Wanted, plan};
+use tb::{Client, Error, Filter, Login, Summary};
+use tokio::runtime::Runtime;
+
+struct Desk {
+    runtime: Runtime,
+    server: Option<Server>,
+    pki: Pki,
+}
+
+impl Desk {
+    /// A server that lets in whom its own profile lets in, if it has one.
+    fn new(with_profile: bool) -> Self {
+        let pki = Pki::new(&Options::default()).unwrap();
+        let identity = pki.server(&["127.0.0.1"]).unwrap();
+        let tls = Tls::from_pem(
+            identity.chain_pem().as_bytes(),
+            identity.key_pem().as_bytes(),
+        );
+        let profile = Profile::from_pem(pki.intermediate_pem().as_bytes(), "(.*)").unwrap();
+        let config = Config {
+            tls: Some(tls.unwrap()),
+            profile: with_profile.then_some(profile),
+            ..Config::default()
+        };
+        let runtime = Runtime::new().unwrap();
+        let server = runtime.block_on(Server::start(config)).unwrap();
+        Self {
+            runtime,
+            server: Some(server),
+            pki,
+        }
+    }
+
+    fn server(&self) -> &Server {
+        self.server.as_ref().unwrap()
+    }
+
+    fn login(&self, password: &str) -> Result<Client, Error> {
+        let login = Login::Password {
+            user: "tenant@thingsboard.org".into(),
+            password: password.to_owned().into(),
+        };
+        let address = self.server().http_url().parse().unwrap();
+        Client::login(address, login, None)
+    }
+
+    fn client(&self) -> Client {
+        self.login("tenant").unwrap()
+    }
+
+    fn wanted(&self) -> Wanted {
+        Wanted {
+            profile: "boards".into(),
+            ca_pem: self.pki.intermediate_pem().into(),
+            cn_pattern: "(.*)".into(),
+            allow_create: true,
+            silent_minutes: 5,
+            certificate_days: 30,
+            dashboard: "Boards".into(),
+            series: vec![Series {
+                key: "temperature".into(),
+                label: "Temperature".into(),
+                unit: "°C".into(),
+                decimals: 1,
+            }],
+        }
+    }
+}
+
+impl Drop for Desk {
+    fn drop(&mut self) {
+        if let Some(server) = self.server.take() {
+            self.runtime.block_on(server.stop());
+        }
+    }
+}
+
+#[test]
+fn a_wrong_login_is_told_as_such() {
+    let desk = Desk::new(false);
+    let error = desk.login("wrong").err().unwrap();
+    assert!(
+        matches!(&error, Error::Login { message, .. } if message == "Invalid username or password")
+    );
+    assert!(error.to_string().contains("esptb tb login"), "{error}");
+    let address = desk.server().http_url().parse().unwrap();
+    let key = Client::login(address, Login::ApiKey("tb_x".to_owned().into()), None).unwrap();
+    let error = key.user().unwrap_err();
+    assert!(
+        error.to_string().contains("older ones know no API keys"),
+        "{error}"
+    );
+    let user = desk.client().user().unwrap();
+    assert_eq!(user.authority, "TENANT_ADMIN");
+}
+
+#[test]
+fn setting_up_twice_changes_nothing() {
+    let desk = Desk::new(false);
+    let (client, wanted) = (desk.client(), desk.wanted());
+    let first = plan(&client, &wanted).unwrap();
+    assert!(
+        first
+            .steps()
+            .iter()
+            .all(|step| step.action == Action::Create)
+    );
+    assert!(
+        client
+            .device_profiles()
+            .unwrap()
+            .iter()
+            .all(|one| one.name != "boards"),
+        "a plan only"
+    );
+    let done = first.apply(&client).unwrap();
+    assert!(done.iter().all(|step| step.link.is_some()), "{done:?}");
+
+    let profiles = client.device_profiles().unwrap();
+    let made = profiles
+        .iter()
+        .find(|one| one.name == "boards")
+        .expect("it was made");
+    let dashboards = client.dashboards().unwrap();
+    assert_eq!(made.default_dashboard_id, Some(dashboards[0].id.clone()));
+    assert_eq!(made.profile_data.alarms.as_ref().map(Vec::len), Some(4));
+    assert!(plan(&client, &wanted).unwrap().is_empty());
+}
+
+#[test]
+fn only_what_differs_is_changed_and_what_others_added_stays() {
+    let desk = Desk::new(false);
+    let (client, mut wanted) = (desk.client(), desk.wanted());
+    plan(&client, &wanted).unwrap().apply(&client).unwrap();
+    let mut profile = client.device_profiles().unwrap().pop().unwrap();
+    let mine = serde_json::json!({ "id": "mine", "alarmType": "Too hot", "createRules": {} });
+    profile.profile_data.alarms.as_mut().unwrap().push(mine);
+    profile.rest.insert("description".into(), "by hand".into());
+    client.save_device_profile(&profile).unwrap();
+
+    wanted.cn_pattern = "^(SN-.*)$".into();
+    wanted.silent_minutes = 60;
+    let changed = plan(&client, &wanted).unwrap();
+    let [dashboard, told] = changed.steps();
+    assert_eq!(
+        (dashboard.action, told.action),
+        (Action::Keep, Action::Update)
+    );
+    assert_eq!(
+        told.changes,
+        ["the expression for the CN", "alarm rule \"Device silent\""]
+    );
+    changed.apply(&client).unwrap();
+    let after = client.device_profiles().unwrap().pop().unwrap();
+    assert_eq!(
+        after.chain().unwrap().certificate_reg_ex_pattern,
+        "^(SN-.*)$"
+    );
+    assert_eq!(after.profile_data.alarms.as_ref().map(Vec::len), Some(5));
+    assert_eq!(after.rest["description"], "by hand");
+    assert!(plan(&client, &wanted).unwrap().is_empty());
+}
+
+#[test]
+fn a_ca_of_another_profile_is_in_the_way() {
+    let desk = Desk::new(true);
+    let error = plan(&desk.client(), &desk.wanted()).unwrap_err();
+    let text = error.to_string();
+    assert!(
+        text.contains("\"default\"") && text.contains("--profile"),
+        "{text}"
+    );
+    // Nor does the server let it pass.
+    let client = desk.client();
+    let mut profile = client.device_profiles().unwrap().pop().unwrap();
+    (profile.id, profile.name) = (None, "boards".into());
+    let error = client.save_device_profile(&profile).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("such certificate already exists"),
+        "{error}"
+    );
+}
+
+#[test]
+fn devices_are_found_page_by_page() {
+    let desk = Desk::new(false);
+    let client = desk.client();
+    for number in 0..1_005 {
+        let name = format!("SN-{number:04}");
+        let made = desk.server().create_device(&name, Some(&name));
+        desk.runtime.block_on(made).unwrap();
+    }
+    let mut steps = Vec::new();
+    let all = Filter::default()
+        .find(&client, 0, |done, of| steps.push((done, of)))
+        .unwrap();
+    assert_eq!(steps, [(1_000, 1_005), (1_005, 1_005)]);
+    assert_eq!((all.len(), all[1_004].name.as_str()), (1_005, "SN-1004"));
+    assert_eq!(Summary::of(&all, 0).online, 0);
+    let some = Filter {
+        name: Some("sn-000".into()),
+        profile: Some("default".into()),
+        ..Filter::default()
+    };
+    assert_eq!(some.find(&client, 0, |_, _| ()).unwrap().len(), 10);
+    let none = Filter {
+        profile: Some("boards".into()),
+        ..Filter::default()
+    };
+    assert!(none.find(&client, 0, |_, _| ()).unwrap().is_empty());
+}
+
+#[test]
+fn a_device_is_made_looked_at_and_deleted() {
+    let desk = Desk::new(false);
+    let client = desk.client();
+    assert!(client.device("bench 1/ä").unwrap().is_none());
+    let made = client.create_device("bench 1/ä").unwrap();
+    assert_eq!(client.device("bench 1/ä").unwrap().unwrap().id, made.id);
+    let credentials = client.credentials(&made.id.id).unwrap();
+    assert_eq!(credentials.credentials_type, CredentialsType::AccessToken);
+    let latest = client.latest(&made.id.id, &["temperature"]).unwrap();
+    assert!(latest["temperature"][0]["value"].is_null());
+    assert!(
+        client
+            .create_device("bench 1/ä")
+            .unwrap_err()
+            .to_string()
+            .contains("already exists")
+    );
+    client.delete_device(&made.id.id).unwrap();
+    assert!(client.device("bench 1/ä").unwrap().is_none());
+    assert!(matches!(
+        client.delete_device(&made.id.id),
+        Err(Error::NotFound { .. })
+    ));
+}
+
+#[test]
+fn the_default_profile_stays() {
+    let desk = Desk::new(true);
+    let client = desk.client();
+    let profile = client.device_profiles().unwrap().pop().unwrap();
+    let id = profile.id.unwrap().id;
+    let error = client.delete_device_profile(&id).unwrap_err();
+    assert!(
+        error.to_string().contains("Default Device Profile"),
+        "{error}"
+    );
+}
