@@ -11,6 +11,7 @@ mod demo;
 mod exit;
 mod files;
 mod fleet;
+mod progress;
 mod prompt;
 mod serial;
 mod watchdog;
@@ -66,7 +67,10 @@ enum Command {
     Provision(cmd::provision::Cmd),
     Conformance(cmd::conformance::Cmd),
     Serve(cmd::serve::Cmd),
+    Tb(cmd::tb::Cmd),
+    Doctor(cmd::doctor::Cmd),
     Completions(cmd::completions::Cmd),
+    Man(cmd::man::Cmd),
 }
 
 fn main() -> ExitCode {
@@ -97,7 +101,10 @@ fn main() -> ExitCode {
         Command::Provision(cmd) => cmd::provision::run(cmd),
         Command::Conformance(cmd) => cmd::conformance::run(cmd),
         Command::Serve(cmd) => cmd::serve::run(cmd),
+        Command::Tb(cmd) => cmd::tb::run(cmd),
+        Command::Doctor(cmd) => cmd::doctor::run(cmd),
         Command::Completions(cmd) => cmd::completions::run(cmd, &mut Cli::command()),
+        Command::Man(cmd) => cmd::man::run(&cmd, Cli::command()),
     })
 }
 

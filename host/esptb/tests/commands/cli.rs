@@ -30,7 +30,17 @@ fn the_help_is_what_was_agreed_on() {
         "provision",
         "conformance",
         "serve",
+        "tb",
+        "tb login",
+        "tb logout",
+        "tb servers",
+        "tb setup",
+        "tb devices",
+        "tb status",
+        "tb watch",
+        "doctor",
         "completions",
+        "man",
     ];
     for command in commands {
         let mut arguments: Vec<_> = command.split_whitespace().collect();
@@ -79,6 +89,17 @@ fn wrong_arguments_are_told_from_failures() {
         &["provision", "--hci", "usb"],
         &["provision", "--passphrase", "without a network"],
         &["serve", "--mqtt", "8883"],
+        &["tb", "devices"],
+        &[
+            "tb",
+            "setup",
+            "--dry-run",
+            "--broker",
+            "mqtts://tb.example.com",
+        ],
+        &["tb", "login", "desk", "tb.example.com"],
+        &["tb", "login", "desk", "http://user:password@tb.example.com"],
+        &["doctor"],
         &["no-such-command"],
     ] {
         let output = esptb(folder.path(), arguments);
@@ -328,6 +349,23 @@ fn an_output_that_is_closed_is_no_failure() {
         assert!(
             !told.contains("panicked") && !told.contains("error:"),
             "{told}"
+        );
+    }
+}
+
+#[test]
+fn every_command_has_a_man_page() {
+    let folder = tempfile::tempdir().expect("a folder");
+    done(&esptb(folder.path(), &["man", "man1"]));
+    for (page, says) in [
+        ("esptb.1", "doctor"),
+        ("esptb-serve.1", "limit"),
+        ("esptb-tb-setup.1", "dashboard"),
+    ] {
+        let text = fs::read_to_string(folder.path().join("man1").join(page)).expect("a page");
+        assert!(
+            text.contains(".TH ") && text.contains(".SH NAME") && text.contains(says),
+            "{page}"
         );
     }
 }

@@ -6,3 +6,4 @@ mod field;
 mod files;
 mod pipes;
 mod program;
+mod tb;

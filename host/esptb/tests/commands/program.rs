@@ -14,6 +14,14 @@ pub(crate) fn esptb(folder: &Path, arguments: &[&str]) -> Output {
         .expect("the program starts")
 }
 
+/// As [`esptb`], with this in the environment, too.
+pub(crate) fn esptb_with(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Output {
+    command(folder, arguments)
+        .envs(variables.iter().copied())
+        .output()
+        .expect("the program starts")
+}
+
 /// As [`esptb`], for what might wait for ever.
 #[track_caller]
 pub(crate) fn esptb_promptly(folder: &Path, arguments: &[&str]) -> Output {
@@ -43,6 +51,12 @@ fn command(folder: &Path, arguments: &[&str]) -> Command {
         .env_remove("ESPTB_PASSPHRASE")
         .env_remove("ESPTB_PORT")
         .env_remove("ESPTB_WIFI")
+        .env_remove("ESPTB_SERVER")
+        .env_remove("ESPTB_TB_USER")
+        .env_remove("ESPTB_TB_PASSWORD")
+        .env_remove("ESPTB_TB_API_KEY")
+        // Where logins are kept: not among those of whoever runs the tests.
+        .env("XDG_CONFIG_HOME", folder.join("configuration"))
         .stdin(Stdio::null());
     command
 }

@@ -1,7 +1,6 @@
 //! Images of many devices at once, on all cores.
 
 use std::fs;
-use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -14,8 +13,9 @@ use flashimage::FlashImage;
 use super::prover::Prover;
 use super::{Cmd, make};
 use crate::cmd::pki::warnings;
-use crate::console::{self, BAD, GOOD, WARN, counted, paint};
+use crate::console::{self, BAD, WARN, counted, paint};
 use crate::files;
+use crate::progress::Progress;
 
 /// Where the images go unless told otherwise.
 const OUT: &str = "images";
@@ -121,7 +121,7 @@ impl Batch<'_> {
         let provers = provers.collect::<Result<Vec<_>>>()?;
         let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let refused = Mutex::new(Vec::new());
-        let progress = Progress::new(devices.len());
+        let progress = Progress::new(devices.len(), 16);
         let worker = |mut prover: Option<Prover>| {
             while let Some(device) = devices.get(next.fetch_add(1, Ordering::Relaxed)) {
                 if let Err(error) = self.one(device, prover.as_mut()) {
@@ -160,34 +160,5 @@ impl Batch<'_> {
             make::write(&folder.join(&name), &image.build_spiffs()?)?;
         }
         Ok(())
-    }
-}
-
-/// A line that counts, on a terminal.
-struct Progress {
-    all: usize,
-    shown: bool,
-}
-
-impl Progress {
-    fn new(all: usize) -> Self {
-        let shown = io::stderr().is_terminal();
-        Self { all, shown }
-    }
-
-    fn show(&self, done: usize) {
-        if self.shown && (done.is_multiple_of(16) || done == self.all) {
-            let percent = 100 * done / self.all.max(1);
-            let count = paint(GOOD, format!("{percent:3} %"));
-            anstream::eprint!("\r{count} {done} of {}", self.all);
-            // Only how far it is gets lost.
-            let _ = io::stderr().flush();
-        }
-    }
-
-    fn end(&self) {
-        if self.shown {
-            eprint!("\r\x1b[K");
-        }
     }
 }
