@@ -152,7 +152,12 @@ impl<IO: Read + Write> Mqtt<IO> {
             let mut cursor = Cursor::new(bytes);
             while cursor.position() < length as u64 {
                 let events = self.state.recv(&mut cursor);
-                self.apply(events).await?;
+                match self.apply(events).await {
+                    // What came before it counts: ThingsBoard follows a CONNACK that refuses with a
+                    // DISCONNECT of the same code, which MQTT 5 may not have there (0x88).
+                    Err(Refusal::Protocol) if !self.received.is_empty() => break,
+                    outcome => outcome?,
+                }
             }
         }
     }
