@@ -57,21 +57,28 @@ fn look(client: &Client, folder: &Folder, common_name: &str) -> Result<Vec<Findi
             Who::Tenant,
             "let the profile create devices (`esptb tb setup`), or make the device with this certificate",
         )),
-        Some(there) if there.device_profile_id != *id => findings.push(Finding::bad(
-            Check::Profile,
-            format!("a device \"{device_name}\" is there in the profile \"{}\", not \"{}\"", there.kind, profile.name),
-            Who::Tenant,
-            "delete that device, or move it into the other profile",
-        )),
-        Some(there) if client.credentials(&there.id.id)?.credentials_type != CredentialsType::X509Certificate => {
-            findings.push(Finding::bad(
-                Check::Profile,
-                format!("a device \"{device_name}\" is there with another kind of credentials than a certificate"),
-                Who::Tenant,
-                "delete that device: it is made anew when this one connects; or give it this certificate",
-            ));
+        Some(there) => {
+            if there.device_profile_id != *id {
+                findings.push(Finding::bad(
+                    Check::Profile,
+                    format!(
+                        "a device \"{device_name}\" is there in the profile \"{}\", not \"{}\"",
+                        there.kind, profile.name
+                    ),
+                    Who::Tenant,
+                    "delete that device, or move it into the other profile",
+                ));
+            }
+            let credentials = client.credentials(&there.id.id)?;
+            if credentials.credentials_type != CredentialsType::X509Certificate {
+                findings.push(Finding::bad(
+                    Check::Profile,
+                    format!("a device \"{device_name}\" is there with another kind of credentials than a certificate"),
+                    Who::Tenant,
+                    "delete that device: it is made anew when this one connects; or give it this certificate",
+                ));
+            }
         }
-        Some(_) => {}
     }
     if findings.iter().all(|finding| !finding.is_bad()) {
         findings.push(Finding::good(
