@@ -12,7 +12,7 @@ fn certified_connection<T>(device: &Fake, script: impl AsyncFnOnce(Broker) -> T)
         name: "SN-0001",
         expires_unix_s: Some(EXPIRES_UNIX_S),
     };
-    let mut pace = unlimited();
+    let mut pace = Pace::new(2);
     run(join(
         speak(device, certified, 30, here, &mut pace),
         script(Broker::new(there)),
