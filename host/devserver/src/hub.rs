@@ -17,6 +17,7 @@ use tokio::sync::{broadcast, mpsc};
 
 use crate::error::CallError;
 use crate::event::{Event, Events};
+use crate::firmware::Assigned;
 use crate::limits::{Allowance, Cost, Limits};
 use crate::profiles::Known;
 use crate::recent::Recent;
@@ -35,6 +36,7 @@ pub(crate) struct Hub {
     /// What a request of the REST interface shows to be logged in.
     pub(crate) token: String,
     pub(crate) limits: Limits,
+    pub(crate) assigned: Assigned,
     events: broadcast::Sender<Arc<Event>>,
     pub(crate) recent: Recent,
     live: Mutex<Live>,
@@ -121,6 +123,7 @@ impl Hub {
             profiles: RwLock::new(profiles.into()),
             token: Alphanumeric.sample_string(&mut rand::rng(), 40),
             limits,
+            assigned: Assigned::default(),
             events: broadcast::channel(EVENTS).0,
             recent: Recent::default(),
             live: Mutex::default(),
@@ -300,6 +303,7 @@ impl Hub {
         live.came_and_left.remove(&device);
         live.allowances.remove(&device);
         live.calls.forget(device);
+        self.assigned.set(device, None);
     }
 
     /// Ends the connection of a device; `false` if it has none.

@@ -15,6 +15,7 @@ use crate::api::{self, Attributes, DeviceInfo};
 use crate::config::Config;
 use crate::error::{CallError, Error};
 use crate::event::Events;
+use crate::firmware::{self, Firmware};
 use crate::hub::{Command, Hub, now_ms};
 use crate::store::{Point, Store, StoreError};
 use crate::{http, mqtt, tls};
@@ -244,6 +245,23 @@ impl Server {
     ) -> Result<(), CallError> {
         let values = std::iter::once((key.to_owned(), value)).collect();
         api::share(&self.hub.0, device, values).await
+    }
+
+    /// Assigns a package to a device: its shared attributes offer it, and a device that has subscribed to
+    /// them is told. It stays assigned until the server ends.
+    ///
+    /// # Errors
+    /// [`CallError::NoSuchDevice`], or the database failed.
+    pub async fn assign_firmware(&self, device: &str, firmware: Firmware) -> Result<(), CallError> {
+        firmware::assign(&self.hub.0, device, firmware).await
+    }
+
+    /// Takes away the package that is assigned to a device.
+    ///
+    /// # Errors
+    /// [`CallError::NoSuchDevice`], or the database failed.
+    pub async fn take_firmware_away(&self, device: &str) -> Result<(), CallError> {
+        firmware::take_away(&self.hub.0, device).await
     }
 
     /// Calls a device and waits for its answer, [`RPC_TIMEOUT`] at most. A device that is not

@@ -4,6 +4,7 @@
 
 mod authority;
 mod error;
+mod firmware;
 mod identity;
 mod key;
 mod load;
@@ -12,6 +13,7 @@ mod validity;
 
 pub use authority::{Options, Pki, Profile};
 pub use error::{Error, InvalidRequest};
+pub use firmware::{FirmwareKey, is_firmware_signature, load_firmware_keys};
 pub use identity::{Identity, Role};
 pub use key::{KeyAlgorithm, KeyEncoding};
 pub use store::Existing;

@@ -24,14 +24,14 @@ const DEVICE: [&str; 3] = ["device.key", "server_chain.pem", "device.crt"];
 pub(crate) const INTERMEDIATE: [&str; 2] = ["intermediate.crt", "intermediate.key"];
 
 /// A file to write. Secret ones are for their owner only.
-struct Output<'a> {
+pub(crate) struct Output<'a> {
     name: &'a str,
     contents: &'a str,
     is_secret: bool,
 }
 
 impl<'a> Output<'a> {
-    fn public(name: &'a str, contents: &'a str) -> Self {
+    pub(crate) fn public(name: &'a str, contents: &'a str) -> Self {
         Self {
             name,
             contents,
@@ -39,7 +39,7 @@ impl<'a> Output<'a> {
         }
     }
 
-    fn secret(name: &'a str, contents: &'a str) -> Self {
+    pub(crate) fn secret(name: &'a str, contents: &'a str) -> Self {
         Self {
             name,
             contents,
@@ -142,7 +142,11 @@ impl Identity {
 /// Writes all of them or none. The last one tells that the others are complete: where it would
 /// replace an old one, that goes first, so that a run that is killed in between leaves no
 /// certificate beside another's key.
-fn write(folder: &Path, existing: Existing, outputs: &[Output<'_>]) -> Result<(), Error> {
+pub(crate) fn write(
+    folder: &Path,
+    existing: Existing,
+    outputs: &[Output<'_>],
+) -> Result<(), Error> {
     fs::create_dir_all(folder).map_err(io(folder))?;
     if existing == Existing::Refuse {
         // All of them first, so that a refusal leaves the folder as it was.

@@ -13,6 +13,7 @@ use serde_json::{Map, Value, json};
 use super::Page;
 use crate::api::{self, DeviceInfo};
 use crate::error::CallError;
+use crate::firmware::{self, Firmware};
 use crate::store::StoreError;
 use crate::value::Datum;
 
@@ -195,4 +196,39 @@ pub(super) async fn rpc(
         .call(&name, &call.method, &params, wait, call.one_way);
     let answer = called.await?;
     Ok(Json(json!({ "answer": answer })))
+}
+
+#[derive(Deserialize)]
+pub(super) struct NewFirmware {
+    title: String,
+    version: String,
+    tag: Option<String>,
+}
+
+pub(super) async fn assign_firmware(
+    State(page): State<Page>,
+    Path(name): Path<String>,
+    Query(new): Query<NewFirmware>,
+    data: axum::body::Bytes,
+) -> Result<StatusCode, Failure> {
+    if data.is_empty() || new.title.is_empty() || new.version.is_empty() {
+        let error = "a package has a title, a version and bytes".to_owned();
+        return Err(Failure(StatusCode::BAD_REQUEST, error));
+    }
+    let firmware = Firmware {
+        title: new.title,
+        version: new.version,
+        tag: new.tag,
+        data: data.into(),
+    };
+    firmware::assign(&page.hub, &name, firmware).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(super) async fn take_firmware_away(
+    State(page): State<Page>,
+    Path(name): Path<String>,
+) -> Result<StatusCode, Failure> {
+    firmware::take_away(&page.hub, &name).await?;
+    Ok(StatusCode::NO_CONTENT)
 }

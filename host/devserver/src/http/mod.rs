@@ -93,6 +93,10 @@ pub(crate) async fn serve(
         .route("/api/devices/{name}/shared", axum::routing::put(api::share))
         .route("/api/devices/{name}/rpc", post(api::rpc))
         .merge(rest::routes(&page))
+        .route(
+            "/api/devices/{name}/firmware",
+            axum::routing::put(api::assign_firmware).delete(api::take_firmware_away),
+        )
         .layer(middleware::from_fn_with_state(page.clone(), guard))
         .with_state(page);
     let stopping = stop.clone();

@@ -1,10 +1,13 @@
 //! What a device publishes, and what becomes of it.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use mqtt_protocol_core::mqtt::result_code::{DisconnectReasonCode, PubackReasonCode};
 use thingsboard::json::{Json, Object};
-use thingsboard::{FromDevice, FromServer, Topic};
+use thingsboard::{FromDevice, FromServer, RequestId, Topic};
 
 use crate::event::Event;
+use crate::firmware::Downloads;
 use crate::hub::{Hub, now_ms};
 use crate::lenient;
 use crate::limits::Cost;
@@ -94,6 +97,7 @@ pub(super) struct Device {
     pub(super) name: String,
     /// Number of the connection.
     pub(super) session: u64,
+    pub(super) downloads: Arc<Mutex<Downloads>>,
 }
 
 impl Device {
@@ -126,7 +130,9 @@ impl Device {
                 self.rpc_request(hub, &payload, FromServer::RpcResponse(id).topic())
             }
             FromDevice::Claim => self.claim(hub, &payload, now),
-            FromDevice::FirmwareRequest { .. } => self.firmware(hub, &payload),
+            FromDevice::FirmwareRequest { request, chunk } => {
+                self.firmware(hub, &payload, request, chunk)
+            }
         };
         started.unwrap_or_else(Work::from)
     }
@@ -163,10 +169,15 @@ impl Device {
         })))
     }
 
-    /// As ThingsBoard answers if no firmware is assigned to the device
-    /// (`MqttTransportHandler.getOtaPackageCallback`, thingsboard/thingsboard, commit
-    /// 292e6a36a120c2056a3c19b501d8245d9e6f2db0).
-    fn firmware(&self, hub: &Hub, payload: &[u8]) -> Result<Work, Trouble> {
+    /// As ThingsBoard answers (`MqttTransportHandler.getOtaPackageCallback`, thingsboard/thingsboard, commit
+    /// dfe65d5abc3aa959aaa853952d74943fbd6867bd).
+    fn firmware(
+        &self,
+        hub: &Hub,
+        payload: &[u8],
+        request: RequestId,
+        chunk: u32,
+    ) -> Result<Work, Trouble> {
         let size = String::from_utf8_lossy(payload);
         let size = if size.is_empty() {
             Ok(0)
@@ -174,15 +185,31 @@ impl Device {
             size.parse::<i32>()
         };
         let size = size.map_err(|_| Trouble::Stumble("the size of a chunk has to be a number"))?;
-        let error: &[u8] = if i64::from(size) > i64::from(hub.limits.max_payload) {
-            b"PAYLOAD_TOO_LARGE"
-        } else {
-            self.charge(hub, Cost::Message)?;
-            b"NOT_FOUND"
+        let request_number = request.number();
+        let mut downloads = self
+            .downloads
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let size = downloads.size(request_number, usize::try_from(size).unwrap_or(0));
+        let end = |error: &[u8], reason| {
+            let topic = FromServer::FirmwareError.topic();
+            Ok(Work::End(topic, error.to_vec(), reason))
         };
-        let topic = FromServer::FirmwareError.topic();
-        let reason = "the device asked for firmware, and there is none";
-        Ok(Work::End(topic, error.to_vec(), reason))
+        if size > hub.limits.max_payload as usize {
+            let reason = "the device asked for larger chunks than a payload may be";
+            return end(b"PAYLOAD_TOO_LARGE", reason);
+        }
+        self.charge(hub, Cost::Message)?;
+        match downloads.chunk(hub, self.id, request_number, chunk) {
+            Some(bytes) => {
+                let topic = FromServer::FirmwareChunk { request, chunk }.topic();
+                Ok(Work::Done(Some((topic, bytes))))
+            }
+            None => {
+                let reason = "the device asked for firmware, and there is none";
+                end(b"NOT_FOUND", reason)
+            }
+        }
     }
 
     /// Source of which attributes are sent: thingsboard/thingsboard,

@@ -94,6 +94,7 @@ async fn live<S: AsyncRead + AsyncWrite + Unpin>(
         id: admission.device,
         name: admission.name.clone(),
         session,
+        downloads: Arc::default(),
     };
     let _entered = Entered {
         hub: hub.clone(),

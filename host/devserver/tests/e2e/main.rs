@@ -6,6 +6,7 @@ mod bench;
 mod browser;
 mod client;
 mod devices;
+mod firmware;
 mod messages;
 mod page;
 mod resumption;

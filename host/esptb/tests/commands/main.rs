@@ -1,9 +1,12 @@
 //! The program from outside: what it prints, where, with which exit code, and what becomes of an
 //! operator's files.
 
+#[path = "../../../flashimage/tests/common/mod.rs"]
+mod app;
 mod cli;
 mod field;
 mod files;
+mod firmware;
 mod pipes;
 mod program;
 mod tb;
