@@ -274,12 +274,15 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, '_, D, IO> {
 
     /// Publishes what `write` writes into at most `limit` bytes, with QoS 1. It is charged to the
     /// server's limits with so many data points, which telemetry and attributes have.
+    ///
+    /// Whatever is published goes through the same code: by a generic parameter MQTT's publishing would
+    /// be in flash as often as there is something to publish.
     async fn publish(
         &mut self,
         to: FromDevice,
         data_points: u32,
         limit: usize,
-        write: impl FnOnce(&mut [u8]) -> Result<usize, BufferTooSmall>,
+        write: &mut dyn FnMut(&mut [u8]) -> Result<usize, BufferTooSmall>,
     ) -> Result<Outcome, Failure<IO::Error>> {
         let topic = to.topic();
         let limit = self.pace.payload(limit);

@@ -41,14 +41,14 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, '_, D, IO> {
             }
             let length = answer.length;
             let reply = answer.payload.get(..length).unwrap_or_default();
-            let write = |buffer: &mut [u8]| {
+            let mut write = |buffer: &mut [u8]| {
                 let room = buffer.get_mut(..length);
                 let room = room.ok_or(BufferTooSmall { needed: length })?;
                 room.copy_from_slice(reply);
                 Ok(length)
             };
             match self
-                .publish(FromDevice::RpcResponse(answer.id), 0, length, write)
+                .publish(FromDevice::RpcResponse(answer.id), 0, length, &mut write)
                 .await?
             {
                 Outcome::Sent(op) => {

@@ -53,14 +53,14 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, '_, D, IO> {
         }
         let (device, certified) = (self.device, self.certified);
         let mut next = None;
-        let write = |buffer: &mut [u8]| {
+        let mut write = |buffer: &mut [u8]| {
             let from = from..from + most as usize;
             let (length, rest) = outbound::write_attributes(device, certified, from, buffer)?;
             next = rest;
             Ok(length)
         };
         let to = FromDevice::Attributes;
-        match self.publish(to, most, MOST_PAYLOAD, write).await? {
+        match self.publish(to, most, MOST_PAYLOAD, &mut write).await? {
             Outcome::Sent(op) => self.introduction = Some(Sent::now(op)),
             _ => log::warn!("the broker's packet limit leaves no room for the client attributes"),
         }
@@ -102,9 +102,9 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, '_, D, IO> {
         if self.is_held_back(self.pace.telemetry_due(most, Instant::now())) {
             return Ok(());
         }
-        let write = |buffer: &mut [u8]| outbound::write_changes(told, now, buffer);
+        let mut write = |buffer: &mut [u8]| outbound::write_changes(told, now, buffer);
         let to = FromDevice::Attributes;
-        let outcome = self.publish(to, most, MOST_PAYLOAD, write).await?;
+        let outcome = self.publish(to, most, MOST_PAYLOAD, &mut write).await?;
         // Without room it is told another time.
         if !matches!(outcome, Outcome::NoRoom) {
             self.told = Some(now);
@@ -129,9 +129,9 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, '_, D, IO> {
         let outcome = match held_back {
             true => Outcome::NoRoom,
             false => {
-                let write = |buffer: &mut [u8]| outbound::write_news(&told, &now, buffer);
+                let mut write = |buffer: &mut [u8]| outbound::write_news(&told, &now, buffer);
                 let to = FromDevice::Attributes;
-                self.publish(to, news, MOST_PAYLOAD, write).await?
+                self.publish(to, news, MOST_PAYLOAD, &mut write).await?
             }
         };
         // Without room they are told another time.
@@ -148,14 +148,14 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, '_, D, IO> {
         }
         if self.to_ask.limits {
             let call = FromDevice::RpcRequest(LIMITS_CALL);
-            self.to_ask.limits = !self.asked(call, outbound::write_limits_call).await?;
+            self.to_ask.limits = !self.asked(call, &mut outbound::write_limits_call).await?;
         }
         if self.to_ask.attributes {
             // The answer has this number, too; there is only one request per connection.
             let request = FromDevice::AttributesRequest(RequestId::wrapping(1));
             let product = self.device.product();
-            let write = |buffer: &mut [u8]| outbound::write_request(product, buffer);
-            self.to_ask.attributes = !self.asked(request, write).await?;
+            let mut write = |buffer: &mut [u8]| outbound::write_request(product, buffer);
+            self.to_ask.attributes = !self.asked(request, &mut write).await?;
         }
         Ok(())
     }
@@ -164,7 +164,7 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, '_, D, IO> {
     async fn asked(
         &mut self,
         question: FromDevice,
-        write: impl FnOnce(&mut [u8]) -> Result<usize, BufferTooSmall>,
+        write: &mut dyn FnMut(&mut [u8]) -> Result<usize, BufferTooSmall>,
     ) -> Result<bool, Failure<IO::Error>> {
         if self.is_held_back(self.pace.messages_due(1, Instant::now())) {
             return Ok(false);

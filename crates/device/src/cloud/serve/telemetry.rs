@@ -92,13 +92,16 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, '_, D, IO> {
             allowance.samples = 1;
         }
         let mut batch = outbound::Batch::default();
-        let write = |buffer: &mut [u8]| {
+        let mut write = |buffer: &mut [u8]| {
             let (length, written) = outbound::write_telemetry(device, from, allowance, buffer)?;
             batch = written;
             Ok(length)
         };
         let most = self.payload_limit;
-        match self.publish(FromDevice::Telemetry, 0, most, write).await? {
+        match self
+            .publish(FromDevice::Telemetry, 0, most, &mut write)
+            .await?
+        {
             Outcome::Sent(op) => {
                 if let Some(boot_unix_ms) = batch.boot_unix_ms {
                     device.queue().note_sent(batch.end, boot_unix_ms);
