@@ -25,6 +25,8 @@ pub enum TlsError {
     /// The server asks for another group, and gives out a cookie with that. The next connection begins
     /// with that group, so that it needs neither.
     RetryCookie,
+    /// The server's records end amid the header of a message.
+    MessageCut,
     /// The server changed its keys amid the connection.
     KeyUpdate,
     /// The two have no version in common.
@@ -77,6 +79,8 @@ pub(super) struct Seen {
     pub(super) flags: u32,
     /// Whether the server has answered as TLS does.
     pub(super) answered: bool,
+    /// Whether a record ends amid the header of a message.
+    pub(super) cut: bool,
     /// Whether it is its turn to finish a handshake of TLS 1.2, in which the device showed its
     /// certificate.
     pub(super) finishing: bool,
@@ -128,6 +132,9 @@ impl TlsError {
             | sys::MBEDTLS_ERR_MPI_ALLOC_FAILED
             | sys::MBEDTLS_ERR_ASN1_ALLOC_FAILED => return Self::OutOfMemory,
             _ => {}
+        }
+        if seen.cut {
+            return Self::MessageCut;
         }
         if let Some(fault) = seen.certificates {
             return Self::ServerCertificate(from_certificates(code, seen.flags, fault));
@@ -249,6 +256,10 @@ impl fmt::Display for TlsError {
                 "the server asks for another group and a cookie (HelloRetryRequest), which the \
                  device's TLS cannot give back: the next connection begins with that group; if this \
                  comes again and again, allow P-256 there",
+            ),
+            Self::MessageCut => f.write_str(
+                "the server's records end amid the header of a message, which the device's TLS cannot \
+                 join: let it send longer ones (max_fragment_size, ssl_buffer_size)",
             ),
             Self::KeyUpdate => f.write_str(
                 "the server changed its keys (KeyUpdate), which the device's TLS cannot follow; it \

@@ -16,6 +16,7 @@ macro_rules! vector {
 
 mod faults;
 pub(crate) mod pipe;
+mod records;
 mod resumption;
 mod retry;
 mod server;

@@ -196,6 +196,7 @@ fn tls() -> Vec<String> {
         E::NothingInCommon => E::NothingInCommon,
         E::Violation(_) => E::Violation(Violation::Malformed),
         E::RetryCookie => E::RetryCookie,
+        E::MessageCut => E::MessageCut,
         E::KeyUpdate => E::KeyUpdate,
         E::NoVersion => E::NoVersion,
         E::TooWeak => E::TooWeak,

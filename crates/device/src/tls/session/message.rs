@@ -60,11 +60,22 @@ impl Session<'_> {
             // SAFETY: the context was set up.
             flags: unsafe { sys::mbedtls_ssl_get_verify_result(self.ssl.as_ptr()) },
             answered: self.ssl.private_state > hello,
+            cut: code == sys::MBEDTLS_ERR_SSL_INVALID_RECORD && self.is_cut(),
             finishing: self.bytes.guard.is_full_tls12()
                 && self.ssl.private_state > finished
                 && !self.is_in(sys::mbedtls_ssl_states_MBEDTLS_SSL_HANDSHAKE_OVER),
             certificates: self.certificates(),
         }
+    }
+
+    /// Whether the record that is there ends amid the header of a message, as MbedTLS takes none
+    /// (library/ssl_msg.c, mbedtls_ssl_prepare_handshake_record, v3.6.5).
+    fn is_cut(&self) -> bool {
+        /// Type and length (RFC 8446, 4).
+        const HEADER: usize = 4;
+        self.ssl.private_in_msgtype == sys::MBEDTLS_SSL_MSG_HANDSHAKE as c_int
+            && self.ssl.private_badmac_seen_or_in_hsfraglen == 0
+            && (1..HEADER).contains(&self.ssl.private_in_msglen)
     }
 
     /// If the server's certificates are the message under way: which of them the device cannot use.

@@ -64,6 +64,8 @@ pub(super) struct Options<'a> {
     pub(super) identity: (&'a [&'a str], &'a str),
     /// Whether it gives tickets; if not, it keeps sessions itself.
     pub(super) tickets: bool,
+    /// The longest record that it sends, with its header, if it is shorter than most; 32 at least.
+    pub(super) longest_record: Option<usize>,
 }
 
 impl Default for Options<'_> {
@@ -76,6 +78,7 @@ impl Default for Options<'_> {
             wanted: Wanted::Always,
             identity: (&[SERVER, INTERMEDIATE], SERVER_KEY),
             tickets: true,
+            longest_record: None,
         }
     }
 }
@@ -122,6 +125,7 @@ impl Server {
             .with_client_cert_verifier(clients)
             .with_single_cert(chain, key)
             .unwrap();
+        config.max_fragment_size = options.longest_record;
         if options.tickets {
             config.ticketer = ring::Ticketer::new().unwrap();
         }
