@@ -46,7 +46,7 @@
 //!
 //! # Memory
 //!
-//! While connected: 5 KiB for MQTT on the heap, and MbedTLS's record buffers.
+//! While connected: 5 KiB for MQTT on the heap, 8 KiB where firmware can be fetched, and MbedTLS's record buffers.
 
 mod device;
 mod error;
@@ -71,6 +71,7 @@ use product::Schema;
 use crate::context::Context;
 use crate::credentials::Credentials;
 use crate::event::Event;
+use crate::firmware::PACKET_BYTES;
 use crate::platform::{Network, Platform};
 use crate::tls::{self, Resumption, Stream, TlsError, Violation};
 use device::Device;
@@ -104,6 +105,8 @@ pub enum Command {
     Restart,
     /// The device is to forget its network.
     FactoryReset,
+    /// A new firmware waits for a restart.
+    Update,
 }
 
 /// What outlives the connections to one broker.
@@ -234,7 +237,10 @@ async fn speak<'a, D: Device, IO: Read + Write>(
     pace: &mut Pace,
 ) -> Result<Command, Failure<IO::Error>> {
     let certified = certified.into();
-    let mut rx = vec![0; RX_BYTES];
+    // Only who can be updated has room for chunks.
+    let ready = device.updates().is_some_and(|updates| updates.is_ready());
+    let mut rx = vec![0; if ready { PACKET_BYTES } else { RX_BYTES }];
+    let most = rx.len() as u32;
     let mut tx = vec![0; TX_BYTES];
     let config = ConfigBuilder::new(Buffers::new(&mut rx, &mut tx))
         .client_id(certified.name)
@@ -244,7 +250,7 @@ async fn speak<'a, D: Device, IO: Read + Write>(
         .autodowngrade_qos();
     let mut session = Session::new(config);
     let state = WireState::default();
-    let connecting = session.connect(Wire::new(io, RX_BYTES as u32, &state));
+    let connecting = session.connect(Wire::new(io, most, &state));
     let connection = with_timeout(MQTT_TIMEOUT, connecting)
         .await
         .map_err(|_| Failure::Known(CloudError::TimedOut(Phase::Mqtt)))?

@@ -16,6 +16,7 @@ use zeroize::Zeroizing;
 use crate::clock::Clock;
 use crate::errands::Errands;
 use crate::event::Event;
+use crate::firmware::Updates;
 use crate::lifecycle::{Action, State};
 use crate::platform::{Entropy, Observer, Platform, System};
 use crate::settings::{LEAST_INTERVAL_MS, MOST_INTERVAL_MS, Settings};
@@ -73,6 +74,8 @@ pub struct Context<'a, P: Platform> {
     pub verifier: RefCell<Option<Box<KeptVerifier>>>,
     /// What the cloud asks of the product.
     pub(crate) errands: Errands,
+    /// Updates of the firmware.
+    pub(crate) updates: Updates<'a, P::Flash>,
     interval_ms: Cell<u32>,
     interval_changed: Signal<NoopRawMutex, ()>,
     next_sample: Cell<Instant>,
@@ -111,6 +114,7 @@ impl<'a, P: Platform> Context<'a, P> {
             clients: Cell::default(),
             verifier: RefCell::default(),
             errands: Errands::new(),
+            updates: Updates::new(storage, system.running(), product),
             interval_ms: Cell::new(interval),
             interval_changed: Signal::new(),
             next_sample: Cell::new(Instant::now()),

@@ -12,6 +12,7 @@ use product::{Fault, Refused};
 
 use crate::cloud::CloudError;
 use crate::credentials::CredentialsError;
+use crate::firmware::Why;
 use crate::platform::{JoinError, ResetReason, Ssid};
 use crate::settings::SettingsError;
 use crate::storage::StorageError;
@@ -241,6 +242,27 @@ pub enum Event {
         /// Why.
         why: Refused,
     },
+    /// The server offers another firmware, which is being fetched.
+    FirmwareFetching {
+        /// Its version, cut at 32 bytes.
+        version: String<32>,
+        /// Bytes of the package.
+        bytes: u32,
+    },
+    /// The server took away the firmware that was being fetched.
+    FirmwareWithdrawn,
+    /// The firmware that the server offers is not taken, or did not work.
+    FirmwareRefused {
+        /// Who must do what.
+        why: Why,
+    },
+    /// The firmware was proven, and starts with the next life.
+    FirmwareInstalled {
+        /// Its version, cut at 32 bytes.
+        version: String<32>,
+    },
+    /// The running firmware was on trial, and stays: the broker acknowledged telemetry.
+    FirmwareAccepted,
     /// The network is to be forgotten, by button, RPC or client.
     FactoryReset,
     /// The network's credentials could not be erased from flash: it is forgotten until the next
@@ -295,6 +317,10 @@ pub enum RestartReason {
     Rpc,
     /// Credentials erased; provisioning starts afresh.
     FactoryReset,
+    /// A new firmware starts.
+    Update,
+    /// The firmware on trial did not get online: the old one comes back.
+    Rollback,
 }
 
 /// The limit of the server that matters most, and what keeping to it costs.
@@ -389,6 +415,11 @@ impl Event {
             Self::IntervalRefused => "telemetry.refused",
             Self::AttributeSet { .. } => "attribute.set",
             Self::AttributeRefused { .. } => "attribute.refused",
+            Self::FirmwareFetching { .. } => "firmware.fetching",
+            Self::FirmwareWithdrawn => "firmware.withdrawn",
+            Self::FirmwareRefused { .. } => "firmware.refused",
+            Self::FirmwareInstalled { .. } => "firmware.installed",
+            Self::FirmwareAccepted => "firmware.accepted",
             Self::FactoryReset => "factory.reset",
             Self::EraseFailed(_) => "factory.failed",
             Self::Restarting { .. } => "restart",

@@ -14,6 +14,7 @@
 //! - [`provisioning`]: the client that tells the device which network to join.
 //! - [`clock`], [`telemetry`]: time, and samples until they are acknowledged.
 //! - [`retained`]: what outlives a crash: the last panic, and the pause before the next life.
+//! - [`firmware`]: packages into the other slot, and the trial of what starts from there.
 //! - [`tls`], [`cloud`]: one connection to the broker, and what outlives it.
 
 #![no_std]
@@ -29,6 +30,7 @@ pub mod context;
 pub mod credentials;
 mod errands;
 pub mod event;
+pub mod firmware;
 pub mod lifecycle;
 mod mbedtls;
 pub mod platform;

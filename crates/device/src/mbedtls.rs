@@ -114,6 +114,24 @@ impl<T: Structure> Drop for Owned<T> {
     }
 }
 
+/// Whether a signature (DER) is that of a key on an elliptic curve (`SubjectPublicKeyInfo` in DER) of what
+/// has this SHA-256. What MbedTLS cannot read, nobody has signed.
+pub(crate) fn is_signed(key: &[u8], digest: &[u8; 32], signature: &[u8]) -> bool {
+    let mut context = Owned::<sys::mbedtls_pk_context>::new();
+    // SAFETY: the context is initialised; all bytes are readable for their lengths.
+    unsafe {
+        sys::mbedtls_pk_parse_public_key(context.as_mut_ptr(), key.as_ptr(), key.len()) == 0
+            && sys::mbedtls_pk_verify(
+                context.as_mut_ptr(),
+                sys::mbedtls_md_type_t_MBEDTLS_MD_SHA256,
+                digest.as_ptr(),
+                digest.len(),
+                signature.as_ptr(),
+                signature.len(),
+            ) == 0
+    }
+}
+
 /// The function by which MbedTLS asks for random numbers, wherever it wants one: they come from
 /// the source to which it is given a pointer, or, for null, from the one that the
 /// [library](crate::tls::Library) was installed with.

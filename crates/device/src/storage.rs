@@ -108,6 +108,11 @@ impl<F: NorFlash> Storage<F> {
         }
     }
 
+    /// Works on the flash itself, where no partition of this module's lies.
+    pub(crate) fn with_flash<T>(&self, work: impl FnOnce(&mut F) -> T) -> T {
+        work(&mut self.flash.borrow_mut())
+    }
+
     /// Gives the flash back.
     pub fn release(self) -> F {
         self.flash.into_inner()

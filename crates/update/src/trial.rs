@@ -207,6 +207,20 @@ pub fn give_up<F: NorFlash>(flash: &mut F, places: &Places) -> Result<(), Fault<
     replace(flash, places, sector, entry, 1 - entry.slot(2))
 }
 
+/// Whether the running image is on trial, in a life whose start was counted.
+///
+/// # Errors
+///
+/// [`Fault::Flash`].
+pub fn is_on_trial<F: NorFlash>(
+    flash: &mut F,
+    places: &Places,
+    running: usize,
+) -> Result<bool, Fault<F::Error>> {
+    let selected = on_trial(flash, places)?;
+    Ok(selected.is_some_and(|(_, entry)| entry.slot(2) == running))
+}
+
 fn on_trial<F: NorFlash>(
     flash: &mut F,
     places: &Places,

@@ -14,6 +14,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use vhci::{HciSpec, SharedAir};
 
 use crate::bluetooth::Controller;
+use crate::bootloader;
 use crate::flash::Flash;
 use crate::network::{Conditions, Sockets};
 use crate::sensor::Dht11;
@@ -113,6 +114,7 @@ impl<W: Wiring> Simulator<W> {
 
     /// Lives one life, from boot to restart; dropping the future cuts the power.
     pub async fn live(&self) -> RestartReason {
+        self.start();
         self.chip.begin(&self.watchers).await;
         let body = Body::<Desk> {
             mailbox: self.mailbox.clone(),
@@ -137,6 +139,20 @@ impl<W: Wiring> Simulator<W> {
         let why = device::run(body, self.wiring.product(), library()).await;
         self.chip.restart();
         why
+    }
+
+    /// What comes before the device: the bootloader, and the count of an image that is on trial.
+    fn start(&self) {
+        let mut flash = self.flash.clone();
+        // An image that is given up restarts the chip, into the other one.
+        for _ in 0..2 {
+            let running = bootloader::choose(&mut flash);
+            self.chip.run_from(running);
+            if !device::firmware::begin(&mut flash, running) {
+                break;
+            }
+            self.chip.restart();
+        }
     }
 
     /// Lives one life after the other.

@@ -19,5 +19,6 @@ pub mod wifi;
 
 mod bluetooth;
 mod board;
+mod bootloader;
 
 pub use board::{Simulator, Wiring, World};

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use device::event::Event;
-use device::platform::{Heap, Identity, Observer, ResetReason, System};
+use device::platform::{Heap, Identity, Observer, ResetReason, Running, System};
 use device::retained::{self, PanicRecord, note_panic};
 use embassy_time::Instant;
 use rand::TryRng;
@@ -19,6 +19,7 @@ pub struct Chip {
     reset: Rc<Cell<ResetReason>>,
     button: Rc<Notify>,
     retained: Rc<Ram>,
+    running: Rc<Cell<Option<Running>>>,
     heap: Option<fn() -> Heap>,
     temperature_decicelsius: Option<i16>,
     built_at_unix_s: u64,
@@ -33,6 +34,7 @@ impl Chip {
             reset: Rc::new(Cell::new(ResetReason::PowerOn)),
             button: Rc::new(Notify::new()),
             retained: Rc::default(),
+            running: Rc::default(),
             heap: None,
             temperature_decicelsius: None,
             built_at_unix_s,
@@ -77,6 +79,11 @@ impl Chip {
         self.restart();
     }
 
+    /// The bootloader has started this image.
+    pub(crate) fn run_from(&self, running: Option<Running>) {
+        self.running.set(running);
+    }
+
     /// Begins a life: pauses if the ones before ended in crashes.
     pub(crate) async fn begin(&self, observer: &Watchers) {
         let cause = retained::begin(&*self.retained, self.reset.get(), observer).await;
@@ -90,6 +97,10 @@ impl System for Chip {
             chip: "simulated",
             built_at_unix_s: self.built_at_unix_s,
         }
+    }
+
+    fn running(&self) -> Option<Running> {
+        self.running.get()
     }
 
     fn reset_reason(&self) -> ResetReason {

@@ -32,6 +32,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "crates/protocomm",
             "crates/thingsboard",
             "crates/secp256r1",
+            "crates/update",
         ],
     ),
     ("crates/sockets", &["crates/device"]),
@@ -68,6 +69,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         &[
             "crates/device",
             "crates/product",
+            "crates/update",
             "host/hostfile",
             "host/hosttime",
             "host/vhci",

@@ -5,6 +5,7 @@ use product::Card;
 use crate::context::Context;
 use crate::errands::Errands;
 use crate::event::Event;
+use crate::firmware::Updating;
 use crate::platform::{Heap, Identity, Platform, ResetReason, System, Wifi};
 use crate::retained::{self, PanicRecord};
 use crate::telemetry::SampleQueue;
@@ -46,6 +47,10 @@ pub(super) trait Device {
     fn heap(&self) -> Option<Heap>;
     /// The largest free block of the heap.
     fn heap_largest(&self) -> Option<u32>;
+    /// Updates of the firmware; none where the body knows no slots.
+    fn updates(&self) -> Option<&dyn Updating> {
+        None
+    }
 }
 
 impl<P: Platform> Device for Context<'_, P> {
@@ -115,5 +120,11 @@ impl<P: Platform> Device for Context<'_, P> {
 
     fn heap_largest(&self) -> Option<u32> {
         self.system.heap_largest()
+    }
+
+    fn updates(&self) -> Option<&dyn Updating> {
+        self.system
+            .running()
+            .map(|_| &self.updates as &dyn Updating)
     }
 }

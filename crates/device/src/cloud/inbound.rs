@@ -6,7 +6,7 @@ use core::fmt::{self, Write};
 use embassy_time::Instant;
 use heapless::String;
 use product::Card;
-use thingsboard::json::Json;
+use thingsboard::json::{Json, Object};
 use thingsboard::limits::SessionLimits;
 use thingsboard::{FromServer, RequestId, Value, attributes, rpc};
 
@@ -16,6 +16,7 @@ use super::pace::Pace;
 use super::{Command, RX_BYTES, cut};
 use crate::errands::Errand;
 use crate::event::Event;
+use crate::firmware::Updating;
 use crate::settings::{LEAST_INTERVAL_MS, MOST_INTERVAL_MS};
 
 /// Room for the longest reply.
@@ -141,6 +142,11 @@ pub(super) fn take<D: Device>(
                     }
                     set_interval(device, wanted, update.get(INTERVAL_ATTRIBUTE));
                     give_shared(device, wanted, update.as_json().as_raw(), false);
+                    let gone = update.deleted().any(|name| name == *"fw_title");
+                    offer(device, |updates| match gone {
+                        true => updates.withdrawn(),
+                        false => updates.shared(Object::parse(payload).ok(), false),
+                    });
                 }
                 Err(error) => log::warn!("shared attributes: {error}"),
             }
@@ -155,6 +161,7 @@ pub(super) fn take<D: Device>(
                     set_interval(device, wanted, value);
                     let all = shared.map_or("{}", |shared| shared.as_json().as_raw());
                     give_shared(device, wanted, all, true);
+                    offer(device, |updates| updates.shared(shared, true));
                 }
                 Err(error) => log::warn!("shared attributes: {error}"),
             }
@@ -167,10 +174,26 @@ pub(super) fn take<D: Device>(
             }
             None
         }
+        Some(FromServer::FirmwareChunk { request, chunk }) => {
+            offer(device, |updates| updates.chunk(request, chunk, payload));
+            None
+        }
+        Some(FromServer::FirmwareError) => {
+            let word = core::str::from_utf8(payload).unwrap_or_default();
+            offer(device, |updates| updates.no_chunks(word));
+            None
+        }
         _ => {
             log::debug!("nothing is expected on {topic}");
             None
         }
+    }
+}
+
+/// Tells the updates something, where there are any.
+fn offer<D: Device>(device: &D, tell: impl FnOnce(&dyn Updating) -> Option<Event>) {
+    if let Some(event) = device.updates().and_then(tell) {
+        device.tell(&event);
     }
 }
 

@@ -5,6 +5,7 @@ use core::ops::Range;
 
 use heapless::{String, Vec};
 use product::{Card, MOST_SHARED, Members};
+use thingsboard::firmware::OFFER_KEYS;
 use thingsboard::json::{BufferTooSmall, Json, Object, Text, Writer};
 use thingsboard::{Decimal, Value, attributes, limits, rpc, telemetry};
 
@@ -202,11 +203,19 @@ pub(super) fn write_news(
     writer.finish().map(<[u8]>::len)
 }
 
-/// Writes the request for the shared attributes: the device's own, and the product's. Returns the length.
-pub(super) fn write_request(product: Card, buffer: &mut [u8]) -> Result<usize, BufferTooSmall> {
-    let mut keys = Vec::<&str, { 1 + MOST_SHARED }>::new();
-    // There is room for one.
+/// Writes the request for the shared attributes: the device's own, those of firmware and the product's. Returns the length.
+pub(super) fn write_request(
+    product: Card,
+    firmware: bool,
+    buffer: &mut [u8],
+) -> Result<usize, BufferTooSmall> {
+    let mut keys = Vec::<&str, { 1 + OFFER_KEYS.len() + 1 + MOST_SHARED }>::new();
+    // There is room for these.
     let _ = keys.push(INTERVAL_ATTRIBUTE);
+    if firmware {
+        let _ = keys.extend_from_slice(&OFFER_KEYS);
+        let _ = keys.push("fw_url");
+    }
     product.shared(&mut |key, _| {
         if keys.push(key).is_err() {
             log::error!("the product has too many shared attributes: {key} is not asked for");

@@ -5,6 +5,7 @@
 //! and TLS can bear that (minimq 0.13.5, `Connection::poll`; [`crate::tls::Stream`]).
 
 mod answers;
+mod firmware;
 mod introduction;
 mod telemetry;
 
@@ -112,6 +113,9 @@ pub(super) async fn serve<D: Device, IO: Read + Write>(
 ) -> Result<Command, Failure<IO::Error>> {
     pace.begin();
     device.errands().begin();
+    if let Some(updates) = device.updates() {
+        updates.connected();
+    }
     let mut serving = Serving {
         device,
         certified,
@@ -120,6 +124,7 @@ pub(super) async fn serve<D: Device, IO: Read + Write>(
         pace,
         subscribing: None,
         introduction: None,
+        reporting: None,
         introducing: None,
         to_ask: Asking::default(),
         wanted: Wanted::default(),
@@ -161,6 +166,8 @@ struct Serving<'a, 's, 'b, 'l, 'p, D, IO> {
     subscribing: Option<Sent>,
     /// Client attributes under way, with which the last panic is reported.
     introduction: Option<Sent>,
+    /// A report of an update under way.
+    reporting: Option<Sent>,
     /// Which of them are yet to be sent, if not all have been.
     introducing: Option<usize>,
     /// What is yet to be asked for.
@@ -214,6 +221,7 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, '_, D, IO> {
             self.tell_changes().await?;
             self.tell_product().await?;
             self.send_telemetry().await?;
+            self.update_firmware().await?;
             if let Some(answer) = self.wait().await? {
                 self.keep(answer);
             }
@@ -323,6 +331,7 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, '_, D, IO> {
     /// Lets go of acknowledged samples, and goes on with the introduction.
     fn note_acknowledgements(&mut self) {
         self.note_telemetry();
+        self.note_report();
         if let Some(sent) = &self.introduction
             && self.connection.is_complete(&sent.op)
         {
@@ -341,6 +350,13 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, '_, D, IO> {
 
     /// What the server commanded, once it knows that it will come, and has what waited until then.
     fn command(&mut self) -> Option<Command> {
+        if self
+            .device
+            .updates()
+            .is_some_and(|updates| updates.is_to_restart())
+        {
+            return Some(Command::Update);
+        }
         let (sent, _) = self.farewell.as_ref()?;
         let drained = self.device.queue().is_empty() || sent.at.elapsed() >= DRAIN;
         if !drained || !self.connection.is_complete(&sent.op) {
@@ -367,6 +383,7 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, '_, D, IO> {
         let awaited = [
             self.subscribing.as_ref(),
             self.introduction.as_ref(),
+            self.reporting.as_ref(),
             self.batches.front().map(|(sent, _)| sent),
             self.farewell.as_ref().map(|(sent, _)| sent),
         ];
@@ -376,7 +393,9 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, '_, D, IO> {
             Some((sent, _)) if sent.at.elapsed() < DRAIN => sent.at + DRAIN,
             _ => Instant::MAX,
         };
+        let chunks = self.device.updates().map(|updates| updates.due());
         let next_step = drained.min(self.held_back.unwrap_or(Instant::MAX));
+        let next_step = next_step.min(chunks.unwrap_or(Instant::MAX));
         let (state, stage, device) = (self.state, self.stage(), self.device);
         // What is awaited comes after a message that is being passed over.
         let occupied = state.occupied.get();

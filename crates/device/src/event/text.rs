@@ -195,6 +195,27 @@ impl fmt::Display for Event {
             Self::Restarting {
                 why: RestartReason::FactoryReset,
             } => f.write_str("restarting, to be provisioned anew"),
+            Self::Restarting {
+                why: RestartReason::Update,
+            } => f.write_str("restarting, into the new firmware"),
+            Self::Restarting {
+                why: RestartReason::Rollback,
+            } => f.write_str(
+                "the firmware on trial did not get online in its time: restarting, into the old one",
+            ),
+            Self::FirmwareFetching { version, bytes } => {
+                write!(f, "fetching firmware {version}, {bytes} bytes")
+            }
+            Self::FirmwareWithdrawn => {
+                f.write_str("the server took the firmware away: it is fetched no further")
+            }
+            Self::FirmwareRefused { why } => write!(f, "the firmware is not taken: {why}"),
+            Self::FirmwareInstalled { version } => {
+                write!(f, "firmware {version} is proven, and starts next")
+            }
+            Self::FirmwareAccepted => {
+                f.write_str("the firmware on trial got online, and stays")
+            }
         }
     }
 }

@@ -32,6 +32,15 @@ impl Identity {
     }
 }
 
+/// The image that runs, as its chip knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Running {
+    /// Address in flash of the first byte of its slot.
+    pub address: u32,
+    /// The chip's revision, as major * 100 + minor.
+    pub revision: u16,
+}
+
 /// Why the device started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ResetReason {
@@ -78,6 +87,11 @@ pub trait System {
     /// is asked once, when the device's life begins.
     fn started(&self) -> Instant {
         Instant::now()
+    }
+
+    /// Where the running image lies; none where it does not run from a slot, and cannot be updated.
+    fn running(&self) -> Option<Running> {
+        None
     }
 
     /// Why it started.

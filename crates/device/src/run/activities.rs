@@ -87,6 +87,9 @@ impl<'a, 'b, P: Platform> Activities<'a, 'b, P> {
                     Some(Command::Restart) => context.tell(&Event::Restarting {
                         why: RestartReason::Rpc,
                     }),
+                    Some(Command::Update) => context.tell(&Event::Restarting {
+                        why: RestartReason::Update,
+                    }),
                     Some(Command::FactoryReset) => context.tell(&Event::FactoryReset),
                     None => {}
                 }

@@ -5,6 +5,7 @@ use core::convert::Infallible;
 use embassy_time::{Duration, Instant, Timer};
 
 use crate::context::Context;
+use crate::event::{Event, RestartReason};
 use crate::platform::{Platform, System};
 use crate::retained;
 
@@ -29,6 +30,11 @@ pub(super) async fn watch<P: Platform>(context: &Context<'_, P>) -> Infallible {
         let sampling = now <= context.next_sample() + LATE;
         if sampling && !context.is_stuck(now) {
             context.system.feed_watchdog();
+        }
+        if context.updates.is_given_up(now) {
+            context.tell(&Event::Restarting {
+                why: RestartReason::Rollback,
+            });
         }
         if !settled && (context.state().is_steady(now) || now >= began + LASTED) {
             settled = true;

@@ -16,6 +16,8 @@
 
 use embedded_storage::nor_flash::NorFlash;
 
+use update::{Places, SECTOR, Slot};
+
 use super::StorageError;
 
 /// Where the table lies in flash, in bytes.
@@ -31,7 +33,11 @@ const FIRST_OFFSET: u32 = TABLE_OFFSET + 0x1000;
 const ENTRY_SIZE: usize = 32;
 const MAGIC: [u8; 2] = [0xAA, 0x50];
 const MD5_MAGIC: [u8; 2] = [0xEB, 0xEB];
+const TYPE_APP: u8 = 0;
+const SUBTYPE_OTA_0: u8 = 0x10;
+const SUBTYPE_OTA_1: u8 = 0x11;
 const TYPE_DATA: u8 = 1;
+const SUBTYPE_OTA: u8 = 0x00;
 const SUBTYPE_NVS: u8 = 0x02;
 const SUBTYPE_SPIFFS: u8 = 0x82;
 /// One that is labelled `spiffs` and is not: what is in it cannot be read, and the label misleads.
@@ -55,6 +61,8 @@ pub struct Partitions {
     /// The first of type spiffs, whatever its label, as `esp_vfs_spiffs_register` takes it where
     /// none is named (ESP-IDF v5.4.1, components/spiffs/esp_spiffs.c): what the device is given.
     pub spiffs: Result<Partition, StorageError>,
+    /// `otadata`, `ota_0` and `ota_1`, where the table has them: what an update needs.
+    pub slots: Option<Places>,
 }
 
 impl Partitions {
@@ -63,12 +71,14 @@ impl Partitions {
         Self::find(flash).unwrap_or_else(|error| Self {
             nvs: Err(error),
             spiffs: Err(error),
+            slots: None,
         })
     }
 
     fn find<F: NorFlash>(flash: &mut F) -> Result<Self, StorageError> {
         let capacity = flash.capacity();
         let (mut nvs, mut spiffs, mut other_files) = (None, None, None);
+        let (mut otadata, mut first, mut second) = (None, None, None);
         for index in 0..TABLE_SIZE as usize / ENTRY_SIZE {
             let mut entry = [0; ENTRY_SIZE];
             flash
@@ -91,6 +101,9 @@ impl Partitions {
             let slot = match ([entry[2], entry[3]], &label[..end]) {
                 ([TYPE_DATA, SUBTYPE_NVS], b"nvs") => &mut nvs,
                 ([TYPE_DATA, SUBTYPE_SPIFFS], _) => &mut spiffs,
+                ([TYPE_DATA, SUBTYPE_OTA], _) => &mut otadata,
+                ([TYPE_APP, SUBTYPE_OTA_0], _) => &mut first,
+                ([TYPE_APP, SUBTYPE_OTA_1], _) => &mut second,
                 ([TYPE_DATA, subtype], b"spiffs") if SUBTYPES_OF_OTHER_FILES.contains(&subtype) => {
                     &mut other_files
                 }
@@ -101,7 +114,20 @@ impl Partitions {
                 size: word(8),
             });
         }
+        let slots = [first, second].map(|slot| within::<F>(slot, capacity, "ota").ok());
+        let otadata = within::<F>(otadata, capacity, "otadata").ok();
+        let otadata = otadata.filter(|otadata| otadata.size >= 2 * SECTOR);
         Ok(Self {
+            slots: match (otadata, slots) {
+                (Some(otadata), [Some(first), Some(second)]) => Some(Places {
+                    otadata: otadata.offset,
+                    slots: [first, second].map(|slot| Slot {
+                        offset: slot.offset,
+                        len: slot.size,
+                    }),
+                }),
+                _ => None,
+            },
             nvs: within::<F>(nvs, capacity, "nvs"),
             spiffs: match (spiffs, other_files) {
                 (None, Some(_)) => Err(StorageError::OtherFiles),

@@ -27,9 +27,17 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, '_, D, IO> {
             topic::ATTRIBUTES,
             topic::SUBSCRIBE_ATTRIBUTES_RESPONSES,
             topic::SUBSCRIBE_RPC_RESPONSES,
+            topic::SUBSCRIBE_FIRMWARE,
+            topic::FIRMWARE_ERROR,
         ]
         .map(|filter| TopicFilter::new(filter).options(once()));
-        let subscribing = self.connection.subscribe(&filters, &[]);
+        // The last two are for who can be updated.
+        let updates = self.device.updates();
+        let filters = match updates.is_some_and(|updates| updates.is_ready()) {
+            true => &filters[..],
+            false => &filters[..4],
+        };
+        let subscribing = self.connection.subscribe(filters, &[]);
         let op = with_timeout(ACK_TIMEOUT, subscribing)
             .await
             .map_err(|_| Failure::Known(CloudError::Silent))?
@@ -154,7 +162,9 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, '_, D, IO> {
             // The answer has this number, too; there is only one request per connection.
             let request = FromDevice::AttributesRequest(RequestId::wrapping(1));
             let product = self.device.product();
-            let mut write = |buffer: &mut [u8]| outbound::write_request(product, buffer);
+            let firmware = self.device.updates().is_some();
+            let mut write =
+                |buffer: &mut [u8]| outbound::write_request(product, firmware, buffer);
             self.to_ask.attributes = !self.asked(request, &mut write).await?;
         }
         Ok(())

@@ -70,6 +70,10 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, '_, D, IO> {
                 samples: samples.try_into().unwrap_or(u16::MAX),
                 backlog: queue.len().try_into().unwrap_or(u16::MAX),
             });
+            let updates = self.device.updates();
+            if let Some(event) = updates.and_then(|updates| updates.telemetry_acknowledged()) {
+                self.device.tell(&event);
+            }
         }
     }
 

@@ -1,0 +1,492 @@
+//! Firmware updates: a package that the server offers, fetched into the slot that does not run beside
+//! telemetry, and the trial of what was started from there.
+//!
+//! What is written and when, and what a package must be, is the crate [`update`]'s. Here is what there is
+//! to ask, to tell and to decide; the connection asks and tells it, by [`Updating`].
+//!
+//! Every connection begins anew with what the server offers, and goes on with what is in flash: so a lost
+//! connection, a restart and a power cut are the same, and another package that was assigned meanwhile, or
+//! none, is seen at once.
+//!
+//! # Keys
+//!
+//! The makers' public keys are the `PUBLIC KEY` blocks of the file `firmware_key.pem`, beside the
+//! credentials: one image serves whoever builds products with it, and who could write another key there by
+//! a cable, could write another image. A device without the file takes no update, and says so when one is
+//! offered.
+
+mod offer;
+mod progress;
+mod ready;
+#[cfg(test)]
+mod tests;
+
+use alloc::boxed::Box;
+use core::cell::RefCell;
+
+use embassy_time::{Duration, Instant};
+use embedded_storage::nor_flash::NorFlash;
+use heapless::{Deque, String};
+use product::Card;
+use thingsboard::firmware::State;
+use thingsboard::json::{BufferTooSmall, Object};
+use thingsboard::{RequestId, Value, firmware, telemetry};
+use update::download::{Begun, Download};
+use update::trial::{self, Limits, Start};
+use update::{Fault, SECTOR};
+
+use crate::event::Event;
+use crate::platform::Running;
+use crate::storage::{Partitions, Storage};
+use offer::{Offered, Package};
+use progress::Fetching;
+use ready::{MbedTls, Names, Ready, Unable};
+
+/// The largest packet of the broker while a device can be updated: a chunk, its topic and what else MQTT
+/// has around it.
+pub(crate) const PACKET_BYTES: usize = SECTOR as usize + 128;
+
+/// How many states wait to be told.
+const MOST_REPORTS: usize = 8;
+
+/// Why an update failed, as the server is told.
+pub type Why = String<224>;
+
+/// The first thing to do in a life, where code of ours runs first: counts a start of an image that is on
+/// trial. True if the device is to restart at once, into the old image: the new one has had its chance.
+///
+/// A flash that fails ends no life: the image goes on, and its time on trial is counted all the same.
+pub fn begin<F: NorFlash>(flash: &mut F, running: Option<Running>) -> bool {
+    let slots = Partitions::read(flash).slots;
+    let running = slots.and_then(|places| Some((places, ready::slot(&places, running?)?)));
+    let Some((places, slot)) = running else {
+        return false;
+    };
+    let start = trial::at_start(flash, &places, slot, Limits::default());
+    matches!(start, Ok(Start::GivenUp { restart: true }))
+}
+
+/// Something to be told as telemetry.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Report {
+    /// Which image runs.
+    Current,
+    /// How far an update came.
+    State(State<'static>),
+    /// It failed, and why.
+    Failed(Why),
+}
+
+/// What a connection does for updates.
+pub(crate) trait Updating {
+    /// Whether packages can be taken.
+    fn is_ready(&self) -> bool;
+    /// A connection begins, which has not told yet what is offered.
+    fn connected(&self);
+    /// The server tells shared attributes: all, or those that changed.
+    fn shared(&self, shared: Option<Object<'_>>, all: bool) -> Option<Event>;
+    /// It has taken away what it offered.
+    fn withdrawn(&self) -> Option<Event>;
+    /// A chunk to ask for now.
+    fn to_ask(&self) -> Option<(RequestId, u32)>;
+    /// It was asked for.
+    fn asked(&self, chunk: u32);
+    /// A chunk came.
+    fn chunk(&self, request: RequestId, chunk: u32, bytes: &[u8]) -> Option<Event>;
+    /// The server has no chunks, and says why in a word.
+    fn no_chunks(&self, word: &str) -> Option<Event>;
+    /// When a chunk that was asked for is no longer waited for.
+    fn due(&self) -> Instant;
+    /// Whether something is to be told.
+    fn has_report(&self) -> bool;
+    /// Writes it; returns the length, and how many values it has.
+    fn write_report(&self, buffer: &mut [u8]) -> Result<(usize, u32), BufferTooSmall>;
+    /// It was told.
+    fn reported(&self);
+    /// Whether all is told, and the new image waits for a restart.
+    fn is_to_restart(&self) -> bool;
+    /// The broker acknowledged telemetry.
+    fn telemetry_acknowledged(&self) -> Option<Event>;
+}
+
+/// The updates of one life.
+pub struct Updates<'a, F> {
+    storage: &'a Storage<F>,
+    ready: Result<Ready, Unable>,
+    names: Names,
+    began: Instant,
+    inner: RefCell<Inner>,
+}
+
+/// Where an update is.
+enum Stage {
+    /// Nothing is to be done.
+    Idle,
+    /// Chunks come.
+    Fetching(Box<Fetching>),
+    /// The new image waits for a restart.
+    Installed,
+}
+
+struct Inner {
+    stage: Stage,
+    on_trial: bool,
+    /// What is offered, while the running image is on trial.
+    pending: Option<Package>,
+    /// What became of this one was told in this life.
+    settled: Option<Package>,
+    /// That this one is fetched was told in this life.
+    told: Option<Package>,
+    /// It was fetched again from the beginning, for it was damaged.
+    again: bool,
+    /// That the running image is the one offered was told in this life.
+    updated: bool,
+    /// Which image runs was told.
+    introduced: bool,
+    requests: u32,
+    reports: Deque<Report, MOST_REPORTS>,
+}
+
+impl<'a, F: NorFlash> Updates<'a, F> {
+    /// Those of a life that begins, in which this image runs.
+    pub(crate) fn new(storage: &'a Storage<F>, running: Option<Running>, product: Card) -> Self {
+        let (ready, names) = Ready::find(storage, running, product);
+        let on_trial = ready.as_ref().is_ok_and(|ready| {
+            let (places, slot) = (&ready.places, ready.running);
+            let on_trial = storage.with_flash(|flash| trial::is_on_trial(flash, places, slot));
+            on_trial.unwrap_or(false)
+        });
+        Self {
+            storage,
+            ready,
+            names,
+            began: Instant::now(),
+            inner: RefCell::new(Inner {
+                stage: Stage::Idle,
+                on_trial,
+                pending: None,
+                settled: None,
+                told: None,
+                again: false,
+                updated: false,
+                introduced: false,
+                requests: 0,
+                reports: Deque::new(),
+            }),
+        }
+    }
+
+    /// Ends the trial of the running image if its time is over; then the device is to restart, into the old
+    /// one.
+    pub(crate) fn is_given_up(&self, now: Instant) -> bool {
+        let limit = Duration::from_secs(60 * u64::from(Limits::default().minutes));
+        let mut inner = self.inner.borrow_mut();
+        let (true, Ok(ready)) = (inner.on_trial && now >= self.began + limit, &self.ready) else {
+            return false;
+        };
+        inner.on_trial = false;
+        let given_up = |flash: &mut F| trial::give_up(flash, &ready.places);
+        self.storage.with_flash(given_up).is_ok()
+    }
+
+    /// Begins with an offer, or goes on with it.
+    fn consider(&self, inner: &mut Inner, package: Package) -> Option<Event> {
+        if matches!(inner.stage, Stage::Installed) || inner.settled.as_ref() == Some(&package) {
+            return None;
+        }
+        let ready = match &self.ready {
+            Ok(ready) => ready,
+            Err(unable) => return inner.fail(package, unable),
+        };
+        if package.title == *self.names.product && package.version == *self.names.version {
+            return inner.runs(package);
+        }
+        let begun = self.storage.with_flash(|flash| {
+            Download::begin(flash, &ready.places, ready.running, &package.offer())
+        });
+        match begun {
+            Ok(Begun::Fetch(download)) => {
+                inner.requests = inner.requests.wrapping_add(1);
+                let request = RequestId::wrapping(inner.requests);
+                if inner.told.as_ref() != Some(&package) {
+                    inner.report(Report::State(State::Downloading));
+                    inner.told = Some(package.clone());
+                    inner.again = false;
+                }
+                let (version, bytes) = (offer::cut(&package.version), download.len());
+                let fetching = Fetching::new(download, package, request);
+                inner.stage = Stage::Fetching(Box::new(fetching));
+                self.go_on(inner)
+                    .or(Some(Event::FirmwareFetching { version, bytes }))
+            }
+            Ok(Begun::Runs) => inner.runs(package),
+            Ok(Begun::GivenUp) => inner.fail(
+                package,
+                &"it was started and did not get online, so the old firmware came back: mend it, and \
+                  assign it under another version",
+            ),
+            Err(Fault::OnTrial) => {
+                inner.pending = Some(package);
+                None
+            }
+            Err(fault) => inner.fail(package, &fault),
+        }
+    }
+
+    /// Installs what is fetched, if all is there.
+    fn go_on(&self, inner: &mut Inner) -> Option<Event> {
+        let Ok(ready) = &self.ready else { return None };
+        let Stage::Fetching(fetching) = &mut inner.stage else {
+            return None;
+        };
+        match self.storage.with_flash(|flash| fetching.is_done(flash)) {
+            Ok(false) => return None,
+            Ok(true) => {}
+            Err(fault) => return inner.give_up(&fault),
+        }
+        let (download, names) = (fetching.download, fetching.package.clone());
+        inner.report(Report::State(State::Downloaded));
+        let board = ready.board(&self.names);
+        let installed = self.storage.with_flash(|flash| {
+            let proven = download.prove(flash, &board, &ready.keys, &MbedTls)?;
+            if !names.is_told_by(proven.package().head()) {
+                return Ok(false);
+            }
+            proven.install(flash).map(|()| true)
+        });
+        match installed {
+            Ok(true) => {
+                inner.report(Report::State(State::Verified));
+                inner.report(Report::State(State::Updating));
+                inner.stage = Stage::Installed;
+                let version = offer::cut(&names.version);
+                Some(Event::FirmwareInstalled { version })
+            }
+            Ok(false) => inner.give_up(&offer::OTHER_NAMES),
+            Err(Fault::Refused(refusal)) if refusal.may_be_fetched_again() && !inner.again => {
+                inner.again = true;
+                let start_over = |flash: &mut F| download.start_over(flash);
+                if let Err(fault) = self.storage.with_flash(start_over) {
+                    return inner.give_up(&fault);
+                }
+                if let Stage::Fetching(fetching) = &mut inner.stage {
+                    fetching.begin_again();
+                }
+                None
+            }
+            Err(fault) => inner.give_up(&fault),
+        }
+    }
+}
+
+impl Inner {
+    /// Keeps something to be told; the latest gives way where there is no room, for states are told in
+    /// their order.
+    fn report(&mut self, report: Report) {
+        if let Err(report) = self.reports.push_back(report) {
+            let _ = self.reports.pop_back();
+            let _ = self.reports.push_back(report);
+        }
+    }
+
+    fn runs(&mut self, package: Package) -> Option<Event> {
+        self.settled = Some(package);
+        if !core::mem::replace(&mut self.updated, true) {
+            self.report(Report::State(State::Updated));
+        }
+        None
+    }
+
+    fn fail(&mut self, package: Package, why: &dyn core::fmt::Display) -> Option<Event> {
+        let why = offer::text(why);
+        self.report(Report::Failed(why.clone()));
+        self.settled = Some(package);
+        Some(Event::FirmwareRefused { why })
+    }
+
+    /// What is being fetched failed.
+    fn give_up(&mut self, why: &dyn core::fmt::Display) -> Option<Event> {
+        match core::mem::replace(&mut self.stage, Stage::Idle) {
+            Stage::Fetching(fetching) => self.fail(fetching.package, why),
+            other => {
+                self.stage = other;
+                None
+            }
+        }
+    }
+}
+
+impl<F: NorFlash> Updating for Updates<'_, F> {
+    fn is_ready(&self) -> bool {
+        self.ready.is_ok()
+    }
+
+    fn connected(&self) {
+        let mut inner = self.inner.borrow_mut();
+        if matches!(inner.stage, Stage::Fetching(_)) {
+            inner.stage = Stage::Idle;
+        }
+        if self.is_ready() && !core::mem::replace(&mut inner.introduced, true) {
+            inner.report(Report::Current);
+        }
+    }
+
+    fn shared(&self, shared: Option<Object<'_>>, all: bool) -> Option<Event> {
+        match Offered::read(shared) {
+            Offered::Package(package) => {
+                let mut inner = self.inner.borrow_mut();
+                match &inner.stage {
+                    Stage::Fetching(fetching) if fetching.package == package => None,
+                    _ => {
+                        if matches!(inner.stage, Stage::Fetching(_)) {
+                            inner.stage = Stage::Idle;
+                        }
+                        self.consider(&mut inner, package)
+                    }
+                }
+            }
+            Offered::Refused { package, why } => {
+                let mut inner = self.inner.borrow_mut();
+                if inner.settled.as_ref() == Some(&package)
+                    || matches!(inner.stage, Stage::Installed)
+                {
+                    return None;
+                }
+                inner.stage = Stage::Idle;
+                inner.pending = None;
+                inner.fail(package, &why)
+            }
+            Offered::Nothing if all => self.withdrawn(),
+            Offered::Nothing => None,
+        }
+    }
+
+    fn withdrawn(&self) -> Option<Event> {
+        let mut inner = self.inner.borrow_mut();
+        (inner.pending, inner.settled, inner.told) = (None, None, None);
+        if !matches!(inner.stage, Stage::Fetching(_)) {
+            return None;
+        }
+        inner.stage = Stage::Idle;
+        Some(Event::FirmwareWithdrawn)
+    }
+
+    fn to_ask(&self) -> Option<(RequestId, u32)> {
+        let mut inner = self.inner.borrow_mut();
+        let Stage::Fetching(fetching) = &mut inner.stage else {
+            return None;
+        };
+        if fetching.is_overdue(Instant::now()) {
+            inner.requests = inner.requests.wrapping_add(1);
+            let request = RequestId::wrapping(inner.requests);
+            let Stage::Fetching(fetching) = &mut inner.stage else {
+                return None;
+            };
+            if fetching.ask_again(request).is_err() {
+                let _ = inner
+                    .give_up(&"the server sends no chunks: look into its log, and assign it again");
+                return None;
+            }
+        }
+        let Stage::Fetching(fetching) = &mut inner.stage else {
+            return None;
+        };
+        let chunk = self.storage.with_flash(|flash| fetching.to_ask(flash));
+        Some((fetching.request, chunk.ok()??))
+    }
+
+    fn asked(&self, chunk: u32) {
+        if let Stage::Fetching(fetching) = &mut self.inner.borrow_mut().stage {
+            fetching.asked(chunk, Instant::now());
+        }
+    }
+
+    fn chunk(&self, request: RequestId, chunk: u32, bytes: &[u8]) -> Option<Event> {
+        let mut inner = self.inner.borrow_mut();
+        let Ok(ready) = &self.ready else { return None };
+        let Stage::Fetching(fetching) = &mut inner.stage else {
+            return None;
+        };
+        if !fetching.came(request, chunk, Instant::now()) {
+            return None;
+        }
+        let board = ready.board(&self.names);
+        let stored = self
+            .storage
+            .with_flash(|flash| fetching.download.store(flash, &board, chunk, bytes));
+        match stored {
+            Ok(_) => self.go_on(&mut inner),
+            Err(fault) => inner.give_up(&fault),
+        }
+    }
+
+    fn no_chunks(&self, word: &str) -> Option<Event> {
+        // What is not assigned any more is told as well; the connection ends in any case.
+        let why = match word {
+            "NOT_FOUND" => return None,
+            "PAYLOAD_TOO_LARGE" => {
+                "the server sends no chunks of 4096 bytes: raise its limit of payloads"
+            }
+            _ => "the server has no bytes of it: upload the package itself, not a URL",
+        };
+        self.inner.borrow_mut().give_up(&why)
+    }
+
+    fn due(&self) -> Instant {
+        match &self.inner.borrow().stage {
+            Stage::Fetching(fetching) => fetching.due(),
+            _ => Instant::MAX,
+        }
+    }
+
+    fn has_report(&self) -> bool {
+        !self.inner.borrow().reports.is_empty()
+    }
+
+    fn write_report(&self, buffer: &mut [u8]) -> Result<(usize, u32), BufferTooSmall> {
+        let inner = self.inner.borrow();
+        let (product, version) = (self.names.product.as_str(), self.names.version.as_str());
+        let (written, count) = match inner.reports.front() {
+            None => return Ok((0, 0)),
+            Some(Report::Current) => (firmware::write_current(buffer, product, version)?, 2),
+            Some(Report::State(State::Updated)) => {
+                let values = [
+                    ("current_fw_title", Value::Text(product)),
+                    ("current_fw_version", Value::Text(version)),
+                    ("fw_state", Value::Text(State::Updated.name())),
+                ];
+                (telemetry::write_values(buffer, values)?, 3)
+            }
+            Some(Report::State(state)) => (firmware::write_state(buffer, *state)?, 1),
+            Some(Report::Failed(why)) => (firmware::write_state(buffer, State::Failed(why))?, 2),
+        };
+        Ok((written.len(), count))
+    }
+
+    fn reported(&self) {
+        self.inner.borrow_mut().reports.pop_front();
+    }
+
+    fn is_to_restart(&self) -> bool {
+        let inner = self.inner.borrow();
+        matches!(inner.stage, Stage::Installed) && inner.reports.is_empty()
+    }
+
+    fn telemetry_acknowledged(&self) -> Option<Event> {
+        let mut inner = self.inner.borrow_mut();
+        let (true, Ok(ready)) = (inner.on_trial, &self.ready) else {
+            return None;
+        };
+        let accept = |flash: &mut F| trial::accept(flash, &ready.places, ready.running);
+        // A flash that fails may do better at the next acknowledgement.
+        self.storage.with_flash(accept).ok()?;
+        inner.on_trial = false;
+        if !core::mem::replace(&mut inner.updated, true) {
+            inner.report(Report::State(State::Updated));
+        }
+        if let Some(package) = inner.pending.take() {
+            let _ = self.consider(&mut inner, package);
+        }
+        Some(Event::FirmwareAccepted)
+    }
+}

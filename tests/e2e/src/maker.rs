@@ -1,0 +1,133 @@
+//! The maker of a product: images with their signature, and boards on which an image runs.
+//!
+//! An image here is the beginning that says what it is, and bytes that are like nothing else: the
+//! simulator runs the same code whichever slot is chosen.
+
+use std::ops::Range;
+
+use devserver::Firmware;
+use pki::FirmwareKey;
+use simulator::flash::Flash;
+use update::key::PublicKey;
+use update::package::signed_part;
+
+use crate::desk::{Desk, files_of, known_network};
+
+/// The first slot, by the project's partition table.
+const FIRST_SLOT: usize = 0x1_0000;
+/// The second one.
+const SECOND_SLOT: usize = 0x15_0000;
+
+/// What an image says of itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Image<'a> {
+    /// The product.
+    pub product: &'a str,
+    /// The version.
+    pub version: &'a str,
+    /// The chip, by Espressif's number.
+    pub chip: u8,
+    /// The number that counts against downgrades.
+    pub secure_version: u8,
+    /// How many bytes it has.
+    pub len: usize,
+}
+
+impl<'a> Image<'a> {
+    /// One of the stock product.
+    #[must_use]
+    pub fn of(version: &'a str) -> Self {
+        Self {
+            product: "climate",
+            version,
+            chip: 5,
+            secure_version: 3,
+            len: 100_003,
+        }
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        let mut bytes = vec![0; 288];
+        bytes[..2].copy_from_slice(&[0xE9, 1]);
+        bytes[12] = self.chip;
+        bytes[32..36].copy_from_slice(&0xABCD_5432_u32.to_le_bytes());
+        bytes[36] = self.secure_version;
+        bytes[48..48 + self.version.len()].copy_from_slice(self.version.as_bytes());
+        bytes[80..80 + self.product.len()].copy_from_slice(self.product.as_bytes());
+        bytes.extend((288..self.len).map(|at| ((at * at) >> 5) as u8));
+        bytes
+    }
+}
+
+/// Somebody with a key that signs firmware.
+pub struct Maker(FirmwareKey);
+
+impl Default for Maker {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Maker {
+    /// A maker with a new key.
+    ///
+    /// # Panics
+    ///
+    /// If none can be made.
+    #[must_use]
+    pub fn new() -> Self {
+        Self(FirmwareKey::generate().expect("a key"))
+    }
+
+    /// The signed package of an image.
+    ///
+    /// # Panics
+    ///
+    /// If it cannot be signed.
+    #[must_use]
+    pub fn package(&self, image: &Image<'_>) -> Vec<u8> {
+        let mut bytes = image.bytes();
+        let key = PublicKey::from_der(&self.0.public_der()).expect("its own key");
+        bytes.extend(signed_part(bytes.len() as u32, key.id()));
+        let signature = self.0.sign(&bytes).expect("a signature");
+        bytes.extend(signature);
+        bytes
+    }
+
+    /// That, as the server has it.
+    #[must_use]
+    pub fn firmware(&self, image: &Image<'_>) -> Firmware {
+        Firmware {
+            title: image.product.to_owned(),
+            version: image.version.to_owned(),
+            tag: None,
+            data: self.package(image),
+        }
+    }
+
+    /// A flash that knows the desk's network and the maker's key, and runs this image.
+    ///
+    /// # Panics
+    ///
+    /// If it cannot be built.
+    #[must_use]
+    pub fn flash(&self, desk: &Desk, serial: &str, port: u16, image: &Image<'_>) -> Flash {
+        let identity = desk.device_identity(serial);
+        let (chain, key) = (identity.chain_pem(), identity.key_pem());
+        let files = [chain.as_str(), key, identity.trust_pem()];
+        let built = files_of(files, &desk.settings(port, ""))
+            .file("firmware_key.pem", self.0.public_pem())
+            .nvs(known_network())
+            .build();
+        let mut flash = built.expect("a flash image");
+        let bytes = image.bytes();
+        flash[FIRST_SLOT..FIRST_SLOT + bytes.len()].copy_from_slice(&bytes);
+        Flash::from_bytes(flash)
+    }
+}
+
+/// Where so many bytes of the second slot lie.
+#[must_use]
+pub fn second_slot(len: usize) -> Range<usize> {
+    SECOND_SLOT..SECOND_SLOT + len
+}
