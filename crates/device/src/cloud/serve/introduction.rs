@@ -163,8 +163,7 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, '_, D, IO> {
             let request = FromDevice::AttributesRequest(RequestId::wrapping(1));
             let product = self.device.product();
             let firmware = self.device.updates().is_some();
-            let mut write =
-                |buffer: &mut [u8]| outbound::write_request(product, firmware, buffer);
+            let mut write = |buffer: &mut [u8]| outbound::write_request(product, firmware, buffer);
             self.to_ask.attributes = !self.asked(request, &mut write).await?;
         }
         Ok(())
