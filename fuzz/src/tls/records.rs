@@ -9,6 +9,9 @@ const LONGEST: usize = 16_384;
 impl Server<'_, '_> {
     /// Sends a record with the key of the moment.
     pub fn record(&mut self, kind: u8, text: &[u8], padding: usize) {
+        if kind == DATA {
+            self.said.extend(text);
+        }
         let record = match &mut self.write_key {
             Some(key) => key.seal(kind, text, padding),
             None => [&header(kind, text.len()), text].concat(),

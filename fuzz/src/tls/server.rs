@@ -39,6 +39,8 @@ pub struct Server<'s, 'a> {
     pub(super) heard: Vec<u8>,
     /// The text that the device sent.
     pub text: Vec<u8>,
+    /// The text that it was sent, in the order of its records.
+    pub said: Vec<u8>,
     /// The secrets of TLS 1.3 for what comes: the server's traffic, and resumption.
     pub(super) traffic: Hash,
     pub(super) resumption: Hash,
@@ -104,6 +106,7 @@ impl<'s, 'a> Server<'s, 'a> {
             unread: Vec::new(),
             heard: Vec::new(),
             text: Vec::new(),
+            said: Vec::new(),
             traffic: [0; 32],
             resumption: [0; 32],
         }

@@ -66,6 +66,9 @@ fn subject_key(of_server: bool) -> Vec<u8> {
 
 const P256: [u8; 10] = [6, 8, 0x2A, 0x86, 0x48, 0xCE, 0x3D, 3, 1, 7];
 
+/// The longest that a repetition gets, in bytes.
+const MOST_REPEATED: usize = 100_000;
+
 /// Makes certificates as a script says. An empty script makes good ones.
 pub struct Maker<'s, 'a>(pub &'s mut Script<'a>);
 
@@ -75,8 +78,9 @@ impl Maker<'_, '_> {
             0xF0.. => self.0.mutate(&mut bytes),
             0xE8.. => bytes = Vec::new(),
             0xE4.. => {
-                let times = self.0.byte_or_0();
-                bytes = bytes.repeat(usize::from(times));
+                let times = usize::from(self.0.byte_or_0());
+                // Longer than anybody takes, and not longer: one is repeated within another.
+                bytes = bytes.repeat(times.min(MOST_REPEATED / bytes.len().max(1)));
             }
             // Into each other, many times.
             0xE0.. => {

@@ -15,6 +15,7 @@ macro_rules! vector {
 }
 
 mod faults;
+mod passed_over;
 pub(crate) mod pipe;
 mod records;
 mod resumption;

@@ -10,7 +10,7 @@ use crate::credentials::{Fault, server_fault};
 use crate::event::TlsVersion;
 use crate::tls::error::Seen;
 use crate::tls::guard::{CERTIFICATE, CERTIFICATE_REQUEST, CERTIFICATE_VERIFY, certificates_of};
-use crate::tls::{Alert, TlsError, Violation};
+use crate::tls::{Alert, CertificateFault, TlsError, Violation};
 
 impl Session<'_> {
     /// The type of the message that the next step of the handshake takes, if the guard is to see it in
@@ -45,10 +45,44 @@ impl Session<'_> {
             None if tls13 && kind == Some(CERTIFICATE_VERIFY) => Err(Violation::Malformed),
             None => Ok(()),
         };
+        let passed_over = message
+            .filter(|_| kind == Some(CERTIFICATE))
+            .and_then(|message| self.passed_over(message, tls13));
         judged.map_err(|violation| {
             self.bytes.refusal = Some(violation.into());
             self.refused()
-        })
+        })?;
+        match passed_over {
+            None => Ok(()),
+            Some(fault) => {
+                /// unsupported_certificate (RFC 8446, 6.2).
+                const UNSUPPORTED: Alert = Alert(43);
+                self.alert(sys::MBEDTLS_SSL_ALERT_LEVEL_FATAL, UNSUPPORTED);
+                self.resumable = false;
+                Err(TlsError::ServerCertificate(CertificateFault::Unusable(
+                    fault,
+                )))
+            }
+        }
+    }
+
+    /// Why the first certificate in a message is not the one that MbedTLS took for the server's: it
+    /// passes over those with a signature that it does not know (library/ssl_tls.c,
+    /// ssl_parse_certificate_chain, v3.6.5).
+    fn passed_over(&self, message: &[u8], tls13: bool) -> Option<Fault> {
+        let (number, first) = certificates_of(message, usize::from(tls13)).next()?;
+        // SAFETY: during the handshake the context owns a session, and that the chain; null stands for
+        // none. MbedTLS made the chain of the message, each certificate a copy with its length.
+        let taken = unsafe {
+            let session = self.ssl.private_session_negotiate.as_ref()?;
+            let leaf = session.private_peer_cert.as_ref()?;
+            if leaf.raw.p.is_null() {
+                &[]
+            } else {
+                core::slice::from_raw_parts(leaf.raw.p, leaf.raw.len)
+            }
+        };
+        (taken != first).then(|| server_fault(first, number).unwrap_or(Fault::Damaged { number }))
     }
 
     /// What is known beside the error `code`, while the message under way is still there.

@@ -14,6 +14,7 @@ use rustls::crypto::{CryptoProvider, SupportedKxGroup, ring};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use rustls::server::WebPkiClientVerifier;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::time_provider::TimeProvider;
 use rustls::{HandshakeKind, RootCertStore, ServerConfig, ServerConnection, SupportedCipherSuite};
 
@@ -119,12 +120,14 @@ impl Server {
         let (chain, key) = options.identity;
         let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
         let chain = chain.iter().flat_map(|text| certificates(text)).collect();
+        // Whatever comes first: a server may show what is not its own.
+        let key = ring::sign::any_supported_type(&key).unwrap();
+        let identity = SingleCertAndKey::from(CertifiedKey::new(chain, key));
         let mut config = ServerConfig::builder_with_details(provider, Arc::new(Now))
             .with_protocol_versions(&versions)
             .unwrap()
             .with_client_cert_verifier(clients)
-            .with_single_cert(chain, key)
-            .unwrap();
+            .with_cert_resolver(Arc::new(identity));
         config.max_fragment_size = options.longest_record;
         if options.tickets {
             config.ticketer = ring::Ticketer::new().unwrap();

@@ -82,6 +82,9 @@ cp p256.key serveronly.key; sign serveronly /CN=SN-0001 server intermediate
 key otherca $p256;          sign otherca /CN=Test\ Other\ CA root self
 key server384 $p384;        sign server384 /CN=broker.test server otherca -md sha384
 key serverrsa ${rsa}2048;   sign serverrsa /CN=broker.test server otherca -md sha512
+# By a CA of Ed25519; only what it signed is kept.
+key edca -algorithm ED25519; sign edca /CN=Test\ Ed25519\ CA root self -md null
+cp server.key serverbyed.key; sign serverbyed /CN=broker.test server edca -md null
 cp p256.key notca.key;      sign notca /CN=Test\ Intermediate plain root
 }
 # Signed by the key of notca, which is that of p256.
@@ -95,4 +98,5 @@ openssl pkcs8 -topk8 -in p256.key -passout pass:test -out p256.encrypted.key
 openssl ec -in p256.key -aes128 -passout pass:test -out p256.sec1-encrypted.key 2>/dev/null
 
 rm -f root.key rsaca.key bigca.key intermediate.key otherca.key \
-    underbig.key nocn.key blankcn.key expired.key future.key serveronly.key notca.key
+    underbig.key nocn.key blankcn.key expired.key future.key serveronly.key notca.key \
+    edca.key edca.crt serverbyed.key
