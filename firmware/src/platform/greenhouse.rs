@@ -7,7 +7,6 @@ use esp_hal::{
     i2c::master::I2c,
 };
 use greenhouse::Greenhouse;
-use product::Product;
 
 /// What the board connects.
 pub(crate) struct Port {
@@ -19,7 +18,10 @@ pub(crate) struct Port {
     pub(crate) button: Input<'static>,
 }
 
+/// The greenhouse by these parts.
+pub(crate) type Carried = Greenhouse<I2c<'static, Async>, Output<'static>, Input<'static>, Delay>;
+
 /// The greenhouse of this board.
-pub(crate) fn product(port: Port) -> impl Product {
+pub(crate) fn product(port: Port) -> Carried {
     Greenhouse::new(port.bus, port.relay, port.button, Delay)
 }

@@ -30,9 +30,13 @@ mod system;
 mod tls;
 mod wifi;
 
-use device::platform::{Body, Observer, Platform, ResetReason};
+use device::platform::{Body, Observer, Platform, ResetReason, Running};
 use device::{retained::Beginning, tls::Library};
 use embassy_executor::Spawner;
+use esp_bootloader_esp_idf::partitions::{PARTITION_TABLE_MAX_LEN, read_partition_table};
+use esp_hal::efuse::chip_revision;
+use esp_hal::peripherals::FLASH;
+use esp_hal::system::software_reset;
 use esp_hal::{delay::Delay, rtc_cntl::Rtc, timer::timg::TimerGroup};
 use esp_storage::FlashStorage;
 use product::Product;
@@ -51,23 +55,58 @@ impl Platform for Chip {
     type Observer = console::Console;
 }
 
-/// Before the board's parts are put together: counts this life, and pauses if those before it ended
-/// in crashes. Returns why the chip started.
-pub(crate) fn begin() -> ResetReason {
+/// The product on the board.
+#[cfg(not(feature = "greenhouse"))]
+pub(crate) type Carried = climate::Climate<sensor::Dht>;
+#[cfg(feature = "greenhouse")]
+pub(crate) use greenhouse::Carried;
+
+/// What is known of a start before the board's parts are put together.
+pub(crate) struct Start {
+    /// Why the chip started.
+    reset: ResetReason,
+    /// Which image it started.
+    running: Option<Running>,
+}
+
+/// Before the board's parts are put together: counts the start of an image that is on trial, and this
+/// life, and pauses if those before it ended in crashes. An image that had its chance restarts here, into
+/// the old one.
+pub(crate) fn begin(flash: FLASH<'_>) -> Start {
     console::start_log();
+    let mut flash = FlashStorage::new(flash);
+    let running = running(&mut flash);
+    if device::firmware::begin(&mut flash, running) {
+        software_reset();
+    }
     let beginning = Beginning::count(&panic::Retained, system::cause());
     if let Some(event) = beginning.event() {
         console::Console.notice(console::uptime_ms(), &event);
         // There is no scheduler yet, nor anything else to do. The bootloader's watchdog is off.
         Delay::new().delay_millis(beginning.pause.as_millis() as u32);
     }
-    beginning.cause
+    Start {
+        reset: beginning.cause,
+        running,
+    }
+}
+
+/// The partition that the chip's memory map shows code of, which need not be the one that `otadata`
+/// tells: the bootloader passes over an image that is damaged.
+fn running(flash: &mut FlashStorage<'_>) -> Option<Running> {
+    let mut table = [0; PARTITION_TABLE_MAX_LEN];
+    let table = read_partition_table(flash, &mut table).ok()?;
+    let booted = table.booted_partition().ok()??;
+    Some(Running {
+        address: booted.offset(),
+        revision: chip_revision().combined(),
+    })
 }
 
 /// Starts the watchdog, the scheduler, the radio and the tasks beneath the device.
 pub(crate) fn bring_up(
     board: Board,
-    reset: ResetReason,
+    start: Start,
     spawner: Spawner,
 ) -> (Body<Chip>, impl Product, Library<'static>) {
     let chip = board.chip;
@@ -78,7 +117,7 @@ pub(crate) fn bring_up(
     light::start(board.light, spawner);
     // Wi-Fi comes up before anything asks for randomness: the radio is the source of it.
     let (controller, interface) = wifi::power_up(chip.wifi);
-    let system = system::Soc::new(clock, watchdog, chip.thermometer, board.button, reset);
+    let system = system::Soc::new(clock, watchdog, chip.thermometer, board.button, start);
     let stack = network::start(interface, &system, spawner);
     let body = Body {
         bluetooth: bluetooth::Controller::new(board.bluetooth),

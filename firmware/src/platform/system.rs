@@ -2,7 +2,7 @@
 
 use core::cell::RefCell;
 
-use device::platform::{Heap, Identity, ResetReason, System};
+use device::platform::{Heap, Identity, ResetReason, Running, System};
 use device::retained;
 use embassy_sync::{blocking_mutex::raw::NoopRawMutex, mutex::Mutex};
 use embassy_time::{Duration, Instant, with_timeout};
@@ -14,10 +14,10 @@ use esp_hal::{
     timer::timg::{MwdtStage, Wdt},
 };
 
-use super::heap;
 use super::panic::Retained;
 use super::random::{self, Random};
 use super::thermometer::{self, Thermometer};
+use super::{Start, heap};
 use crate::board::{self, Button};
 
 /// How long the button has to be held.
@@ -46,18 +46,18 @@ pub(crate) struct Soc {
     random: Random,
     thermometer: Thermometer,
     button: Mutex<NoopRawMutex, Button>,
-    reset: ResetReason,
+    start: Start,
 }
 
 impl Soc {
-    /// Takes the parts, and `reset` for the reason of the start. The radio must be up, for it is
+    /// Takes the parts, and what is known of the start. The radio must be up, for it is
     /// the source of randomness.
     pub(crate) fn new(
         clock: Rtc<'static>,
         watchdog: Watchdog,
         thermometer: thermometer::Port,
         button: Button,
-        reset: ResetReason,
+        start: Start,
     ) -> Self {
         Self {
             clock: RefCell::new(clock),
@@ -65,7 +65,7 @@ impl Soc {
             random: random::source(),
             thermometer: Thermometer::new(thermometer),
             button: Mutex::new(button),
-            reset,
+            start,
         }
     }
 }
@@ -121,8 +121,12 @@ impl System for Soc {
         Instant::MIN
     }
 
+    fn running(&self) -> Option<Running> {
+        self.start.running
+    }
+
     fn reset_reason(&self) -> ResetReason {
-        self.reset
+        self.start.reset
     }
 
     fn retained(&self) -> &dyn retained::Memory {
