@@ -83,6 +83,78 @@ struct MakeYourOwnProduct;
 /// The hardware of a product is its own: whoever puts the board together hands it over when the product is
 /// made, as traits of `embedded-hal`. The device calls one method at a time and waits for it to end, so
 /// that a product needs no locks; none is cut short, but where its documentation says so.
+///
+/// A lamp that the server switches, by call or by attribute, and that goes out when nobody watches it:
+///
+/// ```
+/// use embedded_hal::digital::OutputPin;
+/// use product::{Attributes, Calls, Faults, Product, Refusal, Series, call, desk, shared};
+///
+/// struct Lamp<P> {
+///     pin: P,
+///     lit: bool,
+/// }
+///
+/// struct Moment {
+///     lit: bool,
+/// }
+///
+/// impl<P: OutputPin> Lamp<P> {
+///     async fn light(&mut self, lit: bool) -> Result<(), Refusal> {
+///         let set = self.pin.set_state(lit.into());
+///         set.map_err(|_| Refusal("the lamp's pin does not work: check the board"))?;
+///         self.lit = lit;
+///         Ok(())
+///     }
+/// }
+///
+/// impl<P: OutputPin> Product for Lamp<P> {
+///     const NAME: &'static str = "lamp";
+///     const VERSION: &'static str = "1.0.0";
+///     type Reading = Moment;
+///     const SERIES: &'static [Series<Moment>] = &[Series::boolean("lit", |moment| Some(moment.lit))];
+///
+///     async fn sample(&mut self, _: &mut Faults) -> Moment {
+///         Moment { lit: self.lit }
+///     }
+///
+///     fn calls() -> impl Calls<Self> {
+///         call("light", Self::light)
+///     }
+///
+///     fn attributes() -> impl Attributes<Self> {
+///         shared("lit", |lamp: &Self| lamp.lit, Self::light).kept()
+///     }
+///
+///     async fn offline(&mut self) {
+///         let _ = self.light(false).await;
+///     }
+/// }
+///
+/// // At a desk: a pin that leads nowhere.
+/// struct Nowhere;
+///
+/// impl embedded_hal::digital::ErrorType for Nowhere {
+///     type Error = core::convert::Infallible;
+/// }
+///
+/// impl OutputPin for Nowhere {
+///     fn set_low(&mut self) -> Result<(), Self::Error> {
+///         Ok(())
+///     }
+///
+///     fn set_high(&mut self) -> Result<(), Self::Error> {
+///         Ok(())
+///     }
+/// }
+///
+/// let mut lamp = Lamp { pin: Nowhere, lit: false };
+/// assert_eq!(desk::call(&mut lamp, "light", "true"), r#"{"ok":true}"#);
+/// assert_eq!(desk::sample(&mut lamp).to_string(), "lit true");
+/// assert!(desk::set(&mut lamp, "lit", "7").is_err());
+/// desk::run(lamp.offline());
+/// assert_eq!(desk::attributes(&lamp), r#"{"lit":false}"#);
+/// ```
 pub trait Product: Sized {
     /// The product's name, by which the server tells images for it (`fw_title`).
     const NAME: &'static str;
