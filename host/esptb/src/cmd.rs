@@ -5,6 +5,7 @@ pub(crate) mod completions;
 pub(crate) mod conformance;
 pub(crate) mod demo;
 pub(crate) mod doctor;
+pub(crate) mod factory;
 pub(crate) mod firmware;
 pub(crate) mod flash;
 pub(crate) mod image;

@@ -5,3 +5,5 @@ pub(crate) mod event;
 pub(crate) mod lines;
 pub(crate) mod places;
 pub(crate) mod port;
+#[cfg(unix)]
+mod tcp;

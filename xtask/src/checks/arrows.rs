@@ -51,6 +51,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     ("host/provisioner", &["crates/protocomm", "host/vhci"]),
     ("host/devserver", &["crates/certfile", "crates/thingsboard"]),
+    ("host/factory", &["crates/protocomm"]),
     ("host/tb", &["crates/product", "host/hostfile"]),
     (
         "host/doctor",

@@ -1,7 +1,7 @@
 //! `esptb flash`: an image, an app or certificates onto a board.
 
-mod board;
-mod plan;
+pub(crate) mod board;
+pub(crate) mod plan;
 mod progress;
 
 use std::path::PathBuf;
@@ -9,7 +9,10 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Args;
 
-use self::{board::Connected, plan::Plan};
+use self::{
+    board::{Connected, How},
+    plan::Plan,
+};
 use super::image::Layout;
 use super::monitor::Monitor;
 use crate::console::{self, FAINT, GOOD, paint};
@@ -41,7 +44,7 @@ pub(crate) struct Cmd {
     #[arg(long, requires = "spiffs")]
     unchecked: bool,
 
-    /// The board's port [default: the only one that fits]
+    /// The board's port: /dev/ttyUSB0, or tcp:HOST:PORT [default: the only one that fits]
     #[arg(long, env = "ESPTB_PORT", value_name = "PORT", help_heading = "Board")]
     port: Option<String>,
     /// How fast to send, in bits per second
@@ -70,7 +73,14 @@ pub(crate) struct Cmd {
 pub(crate) fn run(cmd: Cmd) -> Result<()> {
     // All that can be refused without a board is, before one is touched.
     let plan = Plan::new(&cmd)?;
-    let mut connected = Connected::open(&cmd)?;
+    let how = How {
+        port: cmd.port.as_deref(),
+        baud: cmd.baud,
+        no_reset: cmd.no_reset,
+        no_stub: cmd.no_stub,
+        quiet: false,
+    };
+    let mut connected = Connected::open(&how)?;
     connected.check(&plan)?;
     connected.write(&plan)?;
     console::made(

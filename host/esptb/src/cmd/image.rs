@@ -3,7 +3,7 @@
 mod batch;
 mod inspect;
 pub(crate) mod make;
-mod prover;
+pub(crate) mod prover;
 pub(crate) mod wifi;
 
 use std::path::PathBuf;

@@ -1,7 +1,7 @@
 //! `esptb pki`: certificates of one's own, made, shown and checked.
 
 pub(crate) mod check;
-mod settings;
+pub(crate) mod settings;
 pub(crate) mod show;
 pub(crate) mod warnings;
 
@@ -110,7 +110,7 @@ Examples:
   xargs esptb pki device --settings common.json < serials.txt";
 
 #[derive(Args)]
-struct CaDir {
+pub(crate) struct CaDir {
     /// Folder of the CAs
     #[arg(long = "ca", default_value = "ca", value_name = "DIR")]
     path: PathBuf,
@@ -279,7 +279,8 @@ fn tell_shortened(identity: &Identity) {
     }
 }
 
-fn load(ca: &CaDir) -> Result<Pki> {
+/// The authorities in a folder.
+pub(crate) fn load(ca: &CaDir) -> Result<Pki> {
     Pki::load(&ca.path).map_err(|error| {
         let folder = ca.path.display();
         let error = anyhow::Error::from(error);

@@ -4,7 +4,7 @@ mod devices;
 mod login;
 mod server;
 mod setup;
-mod table;
+pub(crate) mod table;
 mod trial;
 mod watch;
 

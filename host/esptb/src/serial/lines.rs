@@ -160,7 +160,8 @@ fn pump(mut stream: impl Read, sender: &Sender<io::Result<Vec<u8>>>) {
         let told = match stream.read(&mut buffer) {
             Ok(0) => return,
             Ok(n) => sender.send(Ok(buffer.get(..n).unwrap_or_default().to_vec())),
-            Err(error) if is_passing(&error) => continue,
+            // Nothing, for whoever may have gone: then the port is to be let go.
+            Err(error) if is_passing(&error) => sender.send(Ok(Vec::new())),
             Err(error) => {
                 // Whoever listened is gone as well, or reads it.
                 let _ = sender.send(Err(error));

@@ -29,6 +29,9 @@ impl Board {
     ///
     /// None or several fit: they are listed. Or the port cannot be opened.
     pub(crate) fn open(name: Option<&str>) -> Result<Self> {
+        if let Some(address) = name.and_then(|name| name.strip_prefix("tcp:")) {
+            return Self::over_tcp(address);
+        }
         let ports = serialport::available_ports().unwrap_or_default();
         let name = match name {
             Some(name) => name.to_owned(),
@@ -41,6 +44,23 @@ impl Board {
             .open_native()
             .map_err(|error| refused(&name, &error))?;
         Ok(Self { port, name, usb })
+    }
+
+    /// A board at the end of a TCP connection: behind a serial server, or emulated.
+    #[cfg(unix)]
+    fn over_tcp(address: &str) -> Result<Self> {
+        let mut port = super::tcp::connect(address)?;
+        port.set_timeout(PATIENCE)?;
+        Ok(Self {
+            port,
+            name: format!("tcp:{address}"),
+            usb: unknown(),
+        })
+    }
+
+    #[cfg(not(unix))]
+    fn over_tcp(address: &str) -> Result<Self> {
+        bail!("tcp:{address}: boards over TCP want Linux or macOS; here, name a serial port")
     }
 
     /// Lets the board start anew. False if the port has no line for that.

@@ -2,14 +2,15 @@
 
 use anyhow::{Context, Result, anyhow, bail};
 use espflash::Error;
+use espflash::command::Command;
 use espflash::connection::{Connection, ResetAfterOperation, ResetBeforeOperation};
 use espflash::flasher::Flasher;
 use espflash::image_format::Segment;
 use serialport::UsbPortInfo;
 
 use super::plan::Plan;
+use super::plan::Region;
 use super::progress::Progress;
-use super::{Cmd, plan::Region};
 use crate::console::{FAINT, paint};
 use crate::serial::port::{BAUD, Board};
 
@@ -18,19 +19,36 @@ const SECURE_BOOT: u32 = 1 << 0;
 /// `SECURE_DOWNLOAD_ENABLE`: the ROM takes no helper and tells nothing.
 const SECURE_DOWNLOAD: u32 = 1 << 2;
 
+/// How a board is reached.
+pub(crate) struct How<'a> {
+    /// Its port; the only one that fits if none is named.
+    pub(crate) port: Option<&'a str>,
+    /// Bits per second.
+    pub(crate) baud: u32,
+    /// It waits in its boot ROM already, and stays there.
+    pub(crate) no_reset: bool,
+    /// Without the helper in RAM.
+    pub(crate) no_stub: bool,
+    /// Says nothing while it goes well.
+    pub(crate) quiet: bool,
+}
+
 /// A board that answers.
-pub(super) struct Connected {
+pub(crate) struct Connected {
     flasher: Flasher,
+    quiet: bool,
     name: String,
     usb: UsbPortInfo,
 }
 
 impl Connected {
     /// Finds the board and lets it start into its boot ROM.
-    pub(super) fn open(cmd: &Cmd) -> Result<Self> {
-        let Board { port, name, usb } = Board::open(cmd.port.as_deref())?;
-        anstream::eprintln!("{}", paint(FAINT, format!("connecting at {name}")));
-        let (before, after) = match cmd.no_reset {
+    pub(crate) fn open(how: &How<'_>) -> Result<Self> {
+        let Board { port, name, usb } = Board::open(how.port)?;
+        if !how.quiet {
+            anstream::eprintln!("{}", paint(FAINT, format!("connecting at {name}")));
+        }
+        let (before, after) = match how.no_reset || is_remote(&name) {
             true => (ResetBeforeOperation::NoReset, ResetAfterOperation::NoReset),
             false => (
                 ResetBeforeOperation::DefaultReset,
@@ -39,8 +57,8 @@ impl Connected {
         };
         let connection = Connection::new(port, usb.clone(), after, before, BAUD);
         // Above the ROM's own rate espflash warns; whoever gives the rate knows.
-        let baud = Some(cmd.baud).filter(|&baud| baud != BAUD);
-        let flasher = Flasher::connect(connection, !cmd.no_stub, true, true, None, baud)
+        let baud = Some(how.baud).filter(|&baud| baud != BAUD);
+        let flasher = Flasher::connect(connection, !how.no_stub, true, true, None, baud)
             .map_err(told)
             .with_context(|| {
                 format!(
@@ -49,7 +67,12 @@ impl Connected {
                      try --no-reset; or a slower --baud {BAUD}"
                 )
             })?;
-        Ok(Self { flasher, name, usb })
+        Ok(Self {
+            flasher,
+            quiet: how.quiet,
+            name,
+            usb,
+        })
     }
 
     pub(super) fn port(&self) -> &str {
@@ -57,7 +80,7 @@ impl Connected {
     }
 
     /// Whether the board would start what is planned.
-    pub(super) fn check(&mut self, plan: &Plan) -> Result<()> {
+    pub(crate) fn check(&mut self, plan: &Plan) -> Result<()> {
         let chip = self.flasher.chip();
         if let Some(wanted) = plan.chip.filter(|&wanted| wanted != chip) {
             bail!(
@@ -91,11 +114,24 @@ impl Connected {
         });
         let mac = info.mac_address.unwrap_or_default();
         let line = format!("{chip}{revision}, flash of {} MiB, {mac}", size >> 20);
-        anstream::eprintln!("{}", paint(FAINT, line));
+        if !self.quiet {
+            anstream::eprintln!("{}", paint(FAINT, line));
+        }
         if let Some(table) = &plan.expected_table {
             self.check_table(table)?;
         }
         Ok(())
+    }
+
+    /// What the chip is, and its address.
+    pub(crate) fn identity(&mut self) -> Result<factory::Identity> {
+        let info = self.flasher.device_info().map_err(told)?;
+        let mac = info.mac_address.context(
+            "the chip does not tell its address (secure download mode?): take another board",
+        )?;
+        let mac = crate::arguments::mac(&mac).map_err(|error| anyhow!(error))?;
+        let chip = info.chip.to_string();
+        Ok(factory::Identity { mac, chip })
     }
 
     fn check_security(&mut self) -> Result<()> {
@@ -144,7 +180,7 @@ impl Connected {
     }
 
     /// Writes what differs, verifies it, and lets the board start.
-    pub(super) fn write(&mut self, plan: &Plan) -> Result<()> {
+    pub(crate) fn write(&mut self, plan: &Plan) -> Result<()> {
         let blank;
         let mut regions: Vec<&Region> = plan.regions.iter().collect();
         if let Some((offset, size)) = plan.otadata {
@@ -172,7 +208,7 @@ impl Connected {
             .map(|region| (&*region.name, region.offset, region.bytes.len()))
             .collect();
         self.flasher
-            .write_bins_to_flash(&segments, &mut Progress::new(names))
+            .write_bins_to_flash(&segments, &mut Progress::new(names, self.quiet))
             .map_err(told)
             .context(
                 "writing failed; the board may not start now. Try again, with a shorter cable or \
@@ -181,13 +217,32 @@ impl Connected {
     }
 
     /// The same port, for the console, from the board's first line on.
-    pub(super) fn into_console(self) -> Result<Board> {
-        let Self { flasher, name, usb } = self;
+    pub(crate) fn into_console(self) -> Result<Board> {
+        let Self {
+            flasher, name, usb, ..
+        } = self;
+        if is_remote(&name) {
+            let mut connection = flasher.into_connection();
+            // There is no line for a reset. The helper of an emulated board starts the app by this; that
+            // of a chip refuses it, and somebody presses RESET.
+            let asked = connection.command(Command::RunUserCode);
+            if let Err(error) = asked {
+                log::info!("{name}: {error}");
+                anstream::eprintln!("{name} has no reset line: press RESET on the board");
+            }
+            let port = connection.into_serial();
+            return Board { port, name, usb }.at_console();
+        }
         let port = flasher.into_connection().into_serial();
         // What it said so far came at the wrong rate.
         let (board, _) = Board { port, name, usb }.at_console()?.reset();
         board.at_console()
     }
+}
+
+/// Whether a board is at the end of a TCP connection, which has no lines to reset it by.
+fn is_remote(name: &str) -> bool {
+    name.starts_with("tcp:")
 }
 
 fn md5(bytes: &[u8]) -> [u8; 16] {

@@ -21,7 +21,7 @@ pub(super) struct Region {
 }
 
 /// What is to be written.
-pub(super) struct Plan {
+pub(crate) struct Plan {
     pub(super) regions: Vec<Region>,
     /// The chip that it is for; SPIFFS is for any.
     pub(super) chip: Option<Chip>,
@@ -45,16 +45,19 @@ impl Plan {
 
     /// A whole flash: everything in it, but what is the board's own.
     fn whole(file: &Path, with_nvs: bool) -> Result<Self> {
-        let name = file.display();
-        let image = files::read(file)?;
-        let report = match flashimage::inspect(&image) {
+        Self::of_image(&files::read(file)?, &file.display().to_string(), with_nvs)
+    }
+
+    /// As [`whole`](Self::whole), of an image that was read or made already.
+    pub(crate) fn of_image(image: &[u8], name: &str, with_nvs: bool) -> Result<Self> {
+        let report = match flashimage::inspect(image) {
             Ok(report) => report,
             Err(error) => bail!(
                 "{name} is no whole flash: {error}. For an app alone give --app, for SPIFFS alone \
                  --spiffs"
             ),
         };
-        let (chip, min_revision) = starts(&report).with_context(|| name.to_string())?;
+        let (chip, min_revision) = starts(&report).with_context(|| name.to_owned())?;
         let bootloader = report.bootloader.as_ref();
         let mut regions = Vec::new();
         if let Some(placed) = bootloader {

@@ -16,16 +16,19 @@ pub(super) struct Progress<'a> {
     blocks: usize,
     start: Instant,
     live: bool,
+    /// Others tell of other boards on the same terminal.
+    quiet: bool,
 }
 
 impl<'a> Progress<'a> {
-    pub(super) fn new(names: Vec<(&'a str, u32, usize)>) -> Self {
+    pub(super) fn new(names: Vec<(&'a str, u32, usize)>, quiet: bool) -> Self {
         Self {
             names,
             now: 0,
             blocks: 1,
             start: Instant::now(),
-            live: io::stderr().is_terminal(),
+            live: !quiet && io::stderr().is_terminal(),
+            quiet,
         }
     }
 
@@ -74,7 +77,9 @@ impl ProgressCallbacks for Progress<'_> {
         if self.live {
             eprint!("\r\x1b[K");
         }
-        anstream::eprintln!("{} {}", self.name(), paint(FAINT, verdict));
+        if !self.quiet {
+            anstream::eprintln!("{} {}", self.name(), paint(FAINT, verdict));
+        }
         self.now += 1;
     }
 }

@@ -156,7 +156,8 @@ impl Layout {
             .geometry(geometry)
     }
 
-    fn builder(&self, table: PartitionTable) -> Result<FlashImage> {
+    /// With bootloader and app.
+    pub(crate) fn builder(&self, table: PartitionTable) -> Result<FlashImage> {
         let mut image = self.builder_without_app(table);
         let mut offset = 0;
         if let Some(path) = &self.app {

@@ -17,7 +17,7 @@ const WORKER: &str = "proof-worker";
 const ENDED: &str = "the process that proves credentials has ended: what it said is above";
 
 /// A process that proves. It ends when this is dropped.
-pub(super) struct Prover {
+pub(crate) struct Prover {
     /// None once there is nothing more to prove.
     folders: Option<ChildStdin>,
     told: BufReader<ChildStdout>,
@@ -28,7 +28,7 @@ impl Prover {
     /// # Errors
     ///
     /// If the system does not let this program start itself.
-    pub(super) fn start() -> Result<Self> {
+    pub(crate) fn start() -> Result<Self> {
         let program = std::env::current_exe().context("where this program is, is not known")?;
         let mut process = Command::new(program)
             .arg(WORKER)
@@ -51,7 +51,7 @@ impl Prover {
     /// # Errors
     ///
     /// As [`make::check_files`], or if the process has ended.
-    pub(super) fn prove(&mut self, folder: &Path) -> Result<()> {
+    pub(crate) fn prove(&mut self, folder: &Path) -> Result<()> {
         let mut line = serde_json::to_string(folder).context("its name is no text")?;
         line.push('\n');
         let folders = self.folders.as_mut().context(ENDED)?;

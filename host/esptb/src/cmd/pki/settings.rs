@@ -18,7 +18,7 @@ use crate::files;
 /// What goes into settings.json beside the certificates.
 #[derive(Args)]
 #[command(next_help_heading = "settings.json, with a random proof of possession for each device")]
-pub(super) struct Options {
+pub(crate) struct Options {
     /// The broker
     #[arg(long, value_parser = arguments::broker, value_name = "mqtts://HOST[:PORT]")]
     broker: Option<String>,
@@ -32,7 +32,7 @@ pub(super) struct Options {
 }
 
 /// Settings under way to the devices.
-pub(super) struct Template {
+pub(crate) struct Template {
     settings: Map<String, Value>,
     labels: PathBuf,
     there: There,
@@ -40,7 +40,7 @@ pub(super) struct Template {
 
 /// What becomes of a settings.json that is there already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum There {
+pub(crate) enum There {
     Refuse,
     Replace,
     Keep,
@@ -52,7 +52,7 @@ impl Options {
     /// # Errors
     ///
     /// If a device would refuse these settings.
-    pub(super) fn template(&self, out: &Path, there: There) -> Result<Option<Template>> {
+    pub(crate) fn template(&self, out: &Path, there: There) -> Result<Option<Template>> {
         if self.broker.is_none() && self.settings.is_none() && self.labels.is_none() {
             return Ok(None);
         }
@@ -86,7 +86,7 @@ impl Template {
     /// # Errors
     ///
     /// If they are there already, or cannot be written.
-    pub(super) fn write(&self, serial: &str, folder: &Path) -> Result<()> {
+    pub(crate) fn write(&self, serial: &str, folder: &Path) -> Result<()> {
         let path = folder.join("settings.json");
         let name = path.display();
         if path.exists() {

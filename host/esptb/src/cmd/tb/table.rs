@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use crate::console::printable;
 
 /// Lines with their columns below each other, the first as the head.
-pub(super) fn lines(rows: &[Vec<String>]) -> Vec<String> {
+pub(crate) fn lines(rows: &[Vec<String>]) -> Vec<String> {
     let rows: Vec<Vec<_>> = rows
         .iter()
         .map(|row| row.iter().map(|cell| printable(cell)).collect())
@@ -29,7 +29,7 @@ pub(super) fn lines(rows: &[Vec<String>]) -> Vec<String> {
 
 /// A line of CSV (RFC 4180). A cell that a spreadsheet would take for a formula is made text by an
 /// apostrophe, for names are a stranger's to choose.
-pub(super) fn csv(row: &[String]) -> String {
+pub(crate) fn csv(row: &[String]) -> String {
     let cell = |cell: &String| {
         let formula = cell.starts_with(['=', '+', '@', '\t', '\r'])
             || cell.starts_with('-') && cell.parse::<f64>().is_err();

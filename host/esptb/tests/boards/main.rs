@@ -1,10 +1,11 @@
 //! What works on boards, on boards that are made up: a console, and a boot ROM, behind
-//! pseudo-terminals. Unix only, as pseudo-terminals are.
+//! pseudo-terminals and TCP. Unix only, as pseudo-terminals are.
 #![cfg(unix)]
 
 mod board;
-#[path = "../../flashimage/tests/common/mod.rs"]
+#[path = "../../../flashimage/tests/common/mod.rs"]
 mod common;
+mod factory;
 
 use std::fs;
 use std::path::Path;

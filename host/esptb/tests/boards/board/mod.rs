@@ -1,5 +1,6 @@
 //! Boards that are made up, behind pseudo-terminals.
 
+pub(crate) mod jig;
 pub(crate) mod rom;
 
 use std::io::{Read, Write};
