@@ -2,7 +2,7 @@
 //! telemetry, and the trial of what was started from there.
 //!
 //! What is written and when, and what a package must be, is the crate [`update`]'s. Here is what there is
-//! to ask, to tell and to decide; the connection asks and tells it, by [`Updating`].
+//! to ask, to tell and to decide; the connection asks and tells it.
 //!
 //! Every connection begins anew with what the server offers, and goes on with what is in flash: so a lost
 //! connection, a restart and a power cut are the same, and another package that was assigned meanwhile, or
