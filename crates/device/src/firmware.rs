@@ -74,7 +74,7 @@ pub(crate) enum Report {
     /// How far an update came.
     State(State<'static>),
     /// It failed, and why.
-    Failed(Why),
+    Failed(Box<Why>),
 }
 
 /// What a connection does for updates.
@@ -299,7 +299,7 @@ impl Inner {
 
     fn fail(&mut self, package: Package, why: &dyn core::fmt::Display) -> Option<Event> {
         let why = offer::text(why);
-        self.report(Report::Failed(why.clone()));
+        self.report(Report::Failed(Box::new(why.clone())));
         self.settled = Some(package);
         Some(Event::FirmwareRefused { why })
     }
@@ -391,7 +391,7 @@ impl<F: NorFlash> Updating for Updates<'_, F> {
         let Stage::Fetching(fetching) = &mut inner.stage else {
             return None;
         };
-        let chunk = self.storage.with_flash(|flash| fetching.to_ask(flash));
+        let chunk = self.storage.with_flash(|flash| fetching.find_next(flash));
         Some((fetching.request, chunk.ok()??))
     }
 

@@ -1,5 +1,6 @@
 //! What the server offers, as shared attributes.
 
+use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use core::fmt::{Display, Write};
 
@@ -58,7 +59,7 @@ pub(super) enum Offered {
         /// Which.
         package: Package,
         /// Why.
-        why: Why,
+        why: Box<Why>,
     },
 }
 
@@ -85,7 +86,7 @@ impl Offered {
         };
         let refused = |package, why: &dyn Display| Self::Refused {
             package,
-            why: text_of(why),
+            why: Box::new(text_of(why)),
         };
         if text(URL).is_some_and(|url| !url.is_empty()) {
             let why = "this device fetches packages from its server alone, not by URL: upload the package \

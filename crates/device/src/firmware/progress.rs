@@ -72,7 +72,7 @@ impl Fetching {
     }
 
     /// The next chunk to ask for, while others are under way.
-    pub(super) fn to_ask<F: NorFlash>(
+    pub(super) fn find_next<F: NorFlash>(
         &mut self,
         flash: &mut F,
     ) -> Result<Option<u32>, Fault<F::Error>> {
@@ -88,7 +88,7 @@ impl Fetching {
         if self.under_way.is_empty() {
             self.heard = now;
         }
-        // There is room: `to_ask`.
+        // There is room: `find_next`.
         let _ = self.under_way.push(chunk);
         self.next = chunk + 1;
     }
