@@ -17,6 +17,7 @@ impl Board {
         Self {
             chip: parts::chip!(peripherals),
             bluetooth: parts::bluetooth!(peripherals, tx: GPIO17, rx: GPIO16, rts: GPIO18, cts: GPIO19),
+            #[cfg(not(feature = "greenhouse"))]
             sensor: parts::dht!(peripherals, pulses, GPIO23),
             #[cfg(feature = "greenhouse")]
             greenhouse: parts::greenhouse!(peripherals, sda: GPIO21, scl: GPIO22, relay: GPIO25, button: GPIO26),

@@ -7,7 +7,6 @@ use esp_hal::{
 };
 
 use super::{Board, parts};
-use crate::platform::sensor;
 
 #[path = "../platform/lamp/plain.rs"]
 pub(crate) mod lamp;
@@ -17,7 +16,8 @@ impl Board {
         Self {
             chip: parts::chip!(peripherals),
             bluetooth: parts::bluetooth!(peripherals, tx: GPIO6, rx: GPIO7, rts: GPIO10, cts: GPIO5),
-            sensor: sensor::Port,
+            #[cfg(not(feature = "greenhouse"))]
+            sensor: crate::platform::sensor::Port,
             #[cfg(feature = "greenhouse")]
             greenhouse: parts::greenhouse!(peripherals, sda: GPIO2, scl: GPIO3, relay: GPIO4, button: GPIO1),
             // The BOOT button.

@@ -13,6 +13,7 @@ impl Board {
         Self {
             chip: parts::chip!(peripherals),
             bluetooth: parts::bluetooth!(peripherals, tx: GPIO6, rx: GPIO7, rts: GPIO10, cts: GPIO5),
+            #[cfg(not(feature = "greenhouse"))]
             sensor: parts::dht!(peripherals, pulses, GPIO4),
             #[cfg(feature = "greenhouse")]
             greenhouse: parts::greenhouse!(peripherals, sda: GPIO0, scl: GPIO1, relay: GPIO3, button: GPIO2),

@@ -4,7 +4,6 @@
 use esp_hal::peripherals::Peripherals;
 
 use super::{Board, parts};
-use crate::platform::sensor;
 
 #[path = "../platform/lamp/none.rs"]
 pub(crate) mod lamp;
@@ -14,7 +13,8 @@ impl Board {
         Self {
             chip: parts::chip!(peripherals),
             bluetooth: parts::bluetooth!(peripherals, tx: GPIO6, rx: GPIO7, rts: GPIO10, cts: GPIO5),
-            sensor: sensor::Port,
+            #[cfg(not(feature = "greenhouse"))]
+            sensor: crate::platform::sensor::Port,
             #[cfg(feature = "greenhouse")]
             greenhouse: parts::greenhouse!(peripherals, sda: GPIO0, scl: GPIO1, relay: GPIO3, button: GPIO2),
             // The BOOT button.

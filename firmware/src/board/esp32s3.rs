@@ -14,6 +14,7 @@ impl Board {
         Self {
             chip: parts::chip!(peripherals),
             bluetooth: parts::bluetooth!(peripherals, tx: GPIO6, rx: GPIO7, rts: GPIO15, cts: GPIO16),
+            #[cfg(not(feature = "greenhouse"))]
             sensor: parts::dht!(peripherals, pulses, GPIO4),
             #[cfg(feature = "greenhouse")]
             greenhouse: parts::greenhouse!(peripherals, sda: GPIO1, scl: GPIO2, relay: GPIO12, button: GPIO13),

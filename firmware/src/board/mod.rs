@@ -22,15 +22,15 @@ use esp_hal::{
     peripherals::{FLASH, FROM_CPU_INTR0, RTC_TIMER, TIMG0, WIFI},
 };
 
-use crate::platform::{accelerators, bluetooth, sensor, thermometer};
+use crate::platform::{accelerators, bluetooth, thermometer};
 
 /// What is soldered on, and the parts of the chip that the device uses.
 pub(crate) struct Board {
     pub(crate) chip: Chip,
     /// The chip's radio, or the line to a controller beside it.
     pub(crate) bluetooth: bluetooth::Port,
-    #[cfg_attr(feature = "greenhouse", expect(dead_code, reason = "it has another"))]
-    pub(crate) sensor: sensor::Port,
+    #[cfg(not(feature = "greenhouse"))]
+    pub(crate) sensor: crate::platform::sensor::Port,
     #[cfg(feature = "greenhouse")]
     pub(crate) greenhouse: crate::platform::greenhouse::Port,
     pub(crate) button: Button,

@@ -2,16 +2,15 @@
 
 use esp_hal::gpio::{Input, InputConfig, InputPin, Level, Pull};
 #[cfg(rmt_driver_supported)]
+use esp_hal::{Async, peripherals::RMT, rmt::Rmt, time::Rate};
+#[cfg(all(rmt_driver_supported, not(feature = "greenhouse")))]
 use esp_hal::{
-    Async,
     gpio::{Flex, Pin},
-    peripherals::RMT,
-    rmt::{Rmt, RxChannelCreator},
-    time::Rate,
+    rmt::RxChannelCreator,
 };
 
 use super::Button;
-#[cfg(rmt_driver_supported)]
+#[cfg(all(rmt_driver_supported, not(feature = "greenhouse")))]
 use crate::platform::sensor;
 
 /// The [`Chip`](super::Chip) out of the peripherals. A macro, since it takes some of their fields and
@@ -93,7 +92,7 @@ pub(super) fn pulses(rmt: RMT<'static>) -> Rmt<'static, Async> {
 }
 
 /// A DHT sensor on this pin, on the chip's first channel that receives pulses.
-#[cfg(rmt_driver_supported)]
+#[cfg(all(rmt_driver_supported, not(feature = "greenhouse")))]
 macro_rules! dht {
     ($peripherals:ident, $pulses:ident, $pin:ident) => {
         $crate::board::parts::dht_on(
@@ -102,11 +101,11 @@ macro_rules! dht {
         )
     };
 }
-#[cfg(rmt_driver_supported)]
+#[cfg(all(rmt_driver_supported, not(feature = "greenhouse")))]
 pub(super) use dht;
 
 /// A DHT sensor on this channel and pin.
-#[cfg(rmt_driver_supported)]
+#[cfg(all(rmt_driver_supported, not(feature = "greenhouse")))]
 pub(super) fn dht_on(
     channel: impl RxChannelCreator<'static, Async>,
     pin: impl Pin + 'static,

@@ -15,6 +15,7 @@ impl Board {
             chip: parts::chip!(peripherals),
             // D4, D5, D10, D3.
             bluetooth: parts::bluetooth!(peripherals, tx: GPIO6, rx: GPIO7, rts: GPIO10, cts: GPIO5),
+            #[cfg(not(feature = "greenhouse"))]
             sensor: parts::dht!(peripherals, pulses, GPIO4),
             #[cfg(feature = "greenhouse")]
             greenhouse: parts::greenhouse!(peripherals, sda: GPIO20, scl: GPIO21, relay: GPIO3, button: GPIO2),

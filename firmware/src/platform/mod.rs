@@ -13,7 +13,7 @@ pub(crate) mod bluetooth;
 mod random;
 #[cfg_attr(rmt_driver_supported, path = "sensor/dht.rs")]
 #[cfg_attr(not(rmt_driver_supported), path = "sensor/none.rs")]
-#[cfg_attr(feature = "greenhouse", allow(dead_code, reason = "it has another"))]
+#[cfg(not(feature = "greenhouse"))]
 pub(crate) mod sensor;
 #[cfg_attr(soc_has_tsens, path = "thermometer/chip.rs")]
 #[cfg_attr(not(soc_has_tsens), path = "thermometer/none.rs")]

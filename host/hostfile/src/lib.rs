@@ -93,6 +93,9 @@ impl Draft {
             use std::os::unix::fs::OpenOptionsExt;
             options.mode(if is_secret { 0o600 } else { 0o644 });
         }
+        // Elsewhere a file is for whom its folder is for.
+        #[cfg(not(unix))]
+        let _ = is_secret;
         let mut file = options.open(&new)?;
         let draft = Self {
             new,
