@@ -5,6 +5,7 @@
 
 mod text;
 
+use alloc::boxed::Box;
 use core::net::Ipv4Addr;
 
 use heapless::String;
@@ -254,7 +255,7 @@ pub enum Event {
     /// The firmware that the server offers is not taken, or did not work.
     FirmwareRefused {
         /// Who must do what.
-        why: Why,
+        why: Box<Why>,
     },
     /// The firmware was proven, and starts with the next life.
     FirmwareInstalled {

@@ -298,8 +298,8 @@ impl Inner {
     }
 
     fn fail(&mut self, package: Package, why: &dyn core::fmt::Display) -> Option<Event> {
-        let why = offer::text(why);
-        self.report(Report::Failed(Box::new(why.clone())));
+        let why = Box::new(offer::text(why));
+        self.report(Report::Failed(why.clone()));
         self.settled = Some(package);
         Some(Event::FirmwareRefused { why })
     }
