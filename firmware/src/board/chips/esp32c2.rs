@@ -21,7 +21,7 @@ pub(crate) const NAME: &str = "ESP32-C2";
 /// memory that the main stack lies in.
 pub(crate) fn claim_heap() {
     esp_alloc::heap_allocator!(#[ram(reclaimed)] size: 64 * 1024);
-    esp_alloc::heap_allocator!(size: 36 * 1024);
+    esp_alloc::heap_allocator!(size: 32 * 1024);
 }
 
 /// What of TLS the chip computes in hardware.
