@@ -9,6 +9,7 @@ pub(crate) mod phone;
 pub(crate) mod play;
 pub(crate) mod server;
 pub(crate) mod show;
+pub(crate) mod update;
 pub(crate) mod view;
 
 use std::time::{SystemTime, UNIX_EPOCH};

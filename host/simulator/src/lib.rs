@@ -11,6 +11,7 @@
 
 pub mod flash;
 pub mod greenhouse;
+pub mod image;
 pub mod network;
 pub mod ntp;
 pub mod sensor;

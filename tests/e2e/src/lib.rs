@@ -22,7 +22,7 @@ pub use desk::{Desk, NETWORK, PASSPHRASE, PROOF, RATE};
 pub use diary::Diary;
 pub use dice::Dice;
 pub use emulated::{EmulatedBoard, EmulatedFlash, Extent, Figure, Figures};
-pub use maker::{Image, Maker, second_slot};
+pub use maker::{Maker, second_slot};
 pub use misbehaviour::{Answer, MisbehavingBroker, Misbehaviour, Step};
 pub use phone::Phone;
 pub use secrets::{given_away, hide, hide_key, shown};

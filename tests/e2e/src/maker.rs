@@ -1,13 +1,11 @@
 //! The maker of a product: images with their signature, and boards on which an image runs.
-//!
-//! An image here is the beginning that says what it is, and bytes that are like nothing else: the
-//! simulator runs the same code whichever slot is chosen.
 
 use std::ops::Range;
 
 use devserver::Firmware;
 use pki::FirmwareKey;
 use simulator::flash::Flash;
+use simulator::image::Image;
 use update::key::PublicKey;
 use update::package::signed_part;
 
@@ -17,47 +15,6 @@ use crate::desk::{Desk, files_of, known_network};
 const FIRST_SLOT: usize = 0x1_0000;
 /// The second one.
 const SECOND_SLOT: usize = 0x15_0000;
-
-/// What an image says of itself.
-#[derive(Clone, Copy, Debug)]
-pub struct Image<'a> {
-    /// The product.
-    pub product: &'a str,
-    /// The version.
-    pub version: &'a str,
-    /// The chip, by Espressif's number.
-    pub chip: u8,
-    /// The number that counts against downgrades.
-    pub secure_version: u8,
-    /// How many bytes it has.
-    pub len: usize,
-}
-
-impl<'a> Image<'a> {
-    /// One of the stock product.
-    #[must_use]
-    pub fn of(version: &'a str) -> Self {
-        Self {
-            product: "climate",
-            version,
-            chip: 5,
-            secure_version: 3,
-            len: 100_003,
-        }
-    }
-
-    fn bytes(&self) -> Vec<u8> {
-        let mut bytes = vec![0; 288];
-        bytes[..2].copy_from_slice(&[0xE9, 1]);
-        bytes[12] = self.chip;
-        bytes[32..36].copy_from_slice(&0xABCD_5432_u32.to_le_bytes());
-        bytes[36] = self.secure_version;
-        bytes[48..48 + self.version.len()].copy_from_slice(self.version.as_bytes());
-        bytes[80..80 + self.product.len()].copy_from_slice(self.product.as_bytes());
-        bytes.extend((288..self.len).map(|at| ((at * at) >> 5) as u8));
-        bytes
-    }
-}
 
 /// Somebody with a key that signs firmware.
 pub struct Maker(FirmwareKey);

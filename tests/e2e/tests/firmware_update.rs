@@ -2,8 +2,9 @@
 
 use device::event::{Event, RestartReason};
 use devserver::{Datum, Event as Seen, Events, Server};
-use e2e::{Desk, Diary, Image, Maker, NETWORK, scenario, second_slot};
+use e2e::{Desk, Diary, Maker, NETWORK, scenario, second_slot};
 use simulator::Simulator;
+use simulator::image::Image;
 
 /// The device of each scenario.
 const SERIAL: &str = "SN-700001";

@@ -16,6 +16,7 @@ use crate::demo::on_one_thread;
 use crate::demo::play::{self, Desk, Limits, Played};
 use crate::demo::server::{self, MQTTS_PORT, Seat};
 use crate::demo::show::Show;
+use crate::demo::update;
 
 /// Show the whole life of a device on this computer, from blank flash to live telemetry
 ///
@@ -32,6 +33,9 @@ pub(crate) struct Cmd {
     /// Mistype the Wi-Fi passphrase first, and try again in the same session
     #[arg(long, conflicts_with = "reboot")]
     mistakes: bool,
+    /// Assign a signed firmware to the device: it is fetched, started on trial, and stays
+    #[arg(long, conflicts_with_all = ["reboot", "mistakes"])]
+    update: bool,
     /// Plain lines instead of the view; with --for, checks that telemetry arrived every second
     #[arg(long)]
     headless: bool,
@@ -50,6 +54,7 @@ const AFTER_HELP: &str = "\
 Examples:
   esptb demo                         watch it in the terminal, and on the page that it names
   esptb demo --mistakes              with a wrong Wi-Fi passphrase first
+  esptb demo --update                with an update of the firmware over the air
   esptb demo --reboot                the second life: online with no provisioning
   esptb demo --headless --for 30s    for scripts and CI
 
@@ -73,6 +78,7 @@ async fn play(cmd: Cmd) -> Result<()> {
     let limits = Limits {
         is_watched: show.is_watched(),
         duration: cmd.duration,
+        update: cmd.update,
     };
     let played = play::play(desk, cmd.mistakes, &limits, &mut show).await;
     // The terminal is given back before anything is printed about how it ended.
@@ -93,7 +99,11 @@ async fn new_desk(cmd: &Cmd) -> Result<Desk> {
     let server = server::start_somewhere(&seat, &folder.certificates()?).await?;
     let record = Record::new(server.mqtt_addr().port(), time.address().port());
     folder.make_device(&pki, &record)?;
-    Ok(Desk::new(folder, record, server, time))
+    let firmware = match cmd.update {
+        true => Some(update::prepare(&folder, &record)?),
+        false => None,
+    };
+    Ok(Desk::new(folder, record, server, time).with_firmware(firmware))
 }
 
 /// The device and the world of the last demo. Where another program has a port that its flash names,
@@ -159,6 +169,9 @@ async fn conclude(played: Played, cmd: &Cmd, is_watched: bool) -> Result<()> {
         }
         None => None,
     };
+    if cmd.update {
+        row("firmware", played.firmware().await?);
+    }
     row(
         "kept in",
         format!("{folder}; the next life: {}", next_command(cmd)),

@@ -135,12 +135,9 @@ fn sign(cmd: &Sign) -> Result<()> {
         .with_context(|| format!("{} cannot be signed", cmd.app.display()))?;
     // What lies behind the image in the file is not the bootloader's to see: a package is signed anew.
     let len = app.program().map_or(0, |program| program.length);
-    let mut package = app.image().get(..len).unwrap_or_default().to_vec();
+    let image = app.image().get(..len).unwrap_or_default().to_vec();
+    let package = signed(image, &key)?;
     let id = public_key(&key.public_der())?.id();
-    let image_len = u32::try_from(package.len()).context("it is longer than any flash")?;
-    package.extend(signed_part(image_len, id));
-    let signature = key.sign(&package)?;
-    package.extend(signature);
     files::write(&cmd.out, &package)?;
     let head = read(&package).context("what was signed cannot be read")?;
     let told = format!(
@@ -153,6 +150,16 @@ fn sign(cmd: &Sign) -> Result<()> {
         FAINT,
         format_args!("  SHA256 {}, {} bytes", head.checksum(), package.len()),
     ))
+}
+
+/// An image with its signature behind it.
+pub(crate) fn signed(mut image: Vec<u8>, key: &FirmwareKey) -> Result<Vec<u8>> {
+    let id = public_key(&key.public_der())?.id();
+    let len = u32::try_from(image.len()).context("it is longer than any flash")?;
+    image.extend(signed_part(len, id));
+    let signature = key.sign(&image)?;
+    image.extend(signature);
+    Ok(image)
 }
 
 fn verify(cmd: &Verify) -> Result<()> {

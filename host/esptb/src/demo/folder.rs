@@ -8,6 +8,8 @@
 //!   spiffs_root/    the device's files: certificate, key, server chain, settings.json
 //!   spiffs.bin      the SPIFFS partition alone
 //!   flash.bin       the whole flash; the device writes into it
+//!   maker/          the key that signs firmware, with --update
+//!   firmware.bin    the signed package, with --update
 //!   server.sqlite   the server's data
 //!   esptb.log       what the libraries said while the view had the terminal
 //! ```
@@ -36,7 +38,7 @@ const PROOF_LENGTH: usize = 12;
 const RECORD: &str = "demo.json";
 const LOCK: &str = "demo.lock";
 /// Everything that a demo makes beside these two.
-const FILES: [&str; 16] = [
+const FILES: [&str; 20] = [
     "flash.bin",
     "spiffs.bin",
     "server.sqlite",
@@ -53,6 +55,10 @@ const FILES: [&str; 16] = [
     "spiffs_root/device.key",
     "spiffs_root/server_chain.pem",
     "spiffs_root/settings.json",
+    "spiffs_root/firmware_key.pem",
+    "maker/firmware.key",
+    "maker/firmware_key.pem",
+    "firmware.bin",
 ];
 
 /// A demo's folder, locked against a second demo.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use device::event::Event;
-use devserver::Server;
+use devserver::{Datum, Firmware, Server};
 use simulator::ntp::TimeServer;
 use simulator::wifi::{Network, WifiAir};
 use simulator::{Simulator, World};
@@ -34,8 +34,6 @@ const PASSPHRASE: &str = "correct horse battery";
 const PATIENCE: Duration = Duration::from_secs(120);
 /// How long the last sample may be under way.
 const GRACE: Duration = Duration::from_secs(3);
-/// A series that every sample has a value in.
-const SERIES: &str = "temperature";
 
 /// Everything around the device.
 pub(crate) struct Desk {
@@ -43,6 +41,8 @@ pub(crate) struct Desk {
     pub(crate) record: Record,
     server: Server,
     world: World,
+    /// What is to be assigned to the device once it is online.
+    firmware: Option<Firmware>,
     _time: TimeServer,
 }
 
@@ -52,6 +52,8 @@ pub(crate) struct Limits {
     pub(crate) is_watched: bool,
     /// How long telemetry is to flow.
     pub(crate) duration: Option<Duration>,
+    /// Whether the device's firmware is updated first.
+    pub(crate) update: bool,
 }
 
 /// The air of the demo.
@@ -73,8 +75,14 @@ impl Desk {
             record,
             server,
             world: world(),
+            firmware: None,
             _time: time,
         }
+    }
+
+    /// The same with a package to be assigned.
+    pub(crate) fn with_firmware(self, firmware: Option<Firmware>) -> Self {
+        Self { firmware, ..self }
     }
 
     fn place(&self) -> Place {
@@ -121,6 +129,8 @@ struct Outcome {
     /// Until when samples must have been taken, in milliseconds since 1970.
     until_ms: i64,
     provisioned: bool,
+    /// Whether the new firmware got online.
+    updated: bool,
 }
 
 /// A demo that has ended.
@@ -158,8 +168,11 @@ pub(crate) async fn play(
             happening = stage.board.next() => {
                 let happening = happening?;
                 stage.follow(&happening)?;
-                if let Happening::Life { at_ms, .. } = happening && limits.is_watched {
-                    // The operator has rebooted the device: what counts is the present life.
+                stage.assign(&happening, show).await?;
+                if let Happening::Life { at_ms, .. } = happening
+                    && (limits.is_watched || limits.update)
+                {
+                    // The device was rebooted: what counts is the present life.
                     coverage = Coverage::new(1_000, at_ms);
                     stage.outcome.online_ms = None;
                 }
@@ -195,6 +208,9 @@ pub(crate) async fn play(
             () = sleep_until(alarm.unwrap_or_else(Instant::now)), if alarm.is_some() => {
                 if stage.outcome.online.is_none() {
                     bail!("the device did not come online within {} s", PATIENCE.as_secs());
+                }
+                if stage.outcome.is_updating(limits) {
+                    bail!("the update did not end within {} s", PATIENCE.as_secs());
                 }
                 break;
             }
@@ -266,11 +282,29 @@ impl Stage {
                 self.phone = Some(tokio::task::spawn_local(play));
             }
             Happening::Device(_, Event::Provisioned { .. }) => self.outcome.provisioned = true,
+            Happening::Device(_, Event::FirmwareAccepted) => {
+                self.outcome.updated = true;
+                // From here on telemetry counts.
+                self.outcome.online = Some(Instant::now());
+            }
             Happening::Device(_, Event::Online { .. }) => {
                 self.outcome.online.get_or_insert_with(Instant::now);
                 self.outcome.online_ms.get_or_insert_with(now_ms);
             }
             _ => {}
+        }
+        Ok(())
+    }
+
+    /// Assigns the firmware once the device sends telemetry.
+    async fn assign(&mut self, happening: &Happening, show: &mut Show) -> Result<()> {
+        if let Happening::Device(_, Event::Acknowledged { .. }) = happening
+            && let Some(firmware) = self.desk.firmware.take()
+        {
+            let text = format!("firmware {} is assigned to the device", firmware.version);
+            show.tell(Happening::Demo(Note::plain(text)))?;
+            let serial = &self.desk.record.serial;
+            self.desk.server.assign_firmware(serial, firmware).await?;
         }
         Ok(())
     }
@@ -292,6 +326,9 @@ impl Stage {
 impl Outcome {
     /// When the demo ends by itself, as things stand.
     fn alarm(&self, limits: &Limits, coverage: &Coverage) -> Option<Instant> {
+        if self.is_updating(limits) && !limits.is_watched {
+            return self.started.map(|started| started + PATIENCE);
+        }
         let (Some(online), Some(duration)) = (self.online, limits.duration) else {
             let waiting = self.online.is_none() && !limits.is_watched;
             return self
@@ -309,6 +346,11 @@ impl Outcome {
             GRACE
         };
         Some(online + duration + grace)
+    }
+
+    /// Whether an update is yet to end.
+    fn is_updating(&self, limits: &Limits) -> bool {
+        limits.update && !self.updated
     }
 
     /// Takes note that the demo ends now.
@@ -337,6 +379,27 @@ impl Played {
         Some(online_ms..self.outcome.until_ms.max(online_ms))
     }
 
+    /// Which firmware the server believes to run.
+    ///
+    /// # Errors
+    ///
+    /// If the update did not end well.
+    pub(crate) async fn firmware(&self) -> Result<String> {
+        let latest = self.desk.server.latest(&self.desk.record.serial).await?;
+        let text = |key| match latest.get(key).map(|point| &point.value) {
+            Some(Datum::Text(text)) => text.as_str(),
+            _ => "unknown",
+        };
+        let (state, version) = (text("fw_state"), text("current_fw_version"));
+        if state != "UPDATED" || version != text("target_fw_version") {
+            bail!("the update did not end well: {state}, {version} runs");
+        }
+        Ok(format!(
+            "{state}: {} {version} runs",
+            text("current_fw_title")
+        ))
+    }
+
     /// How long the device took from power to being online.
     pub(crate) fn time_to_online(&self) -> Option<Duration> {
         Some(self.outcome.online? - self.outcome.started?)
@@ -357,7 +420,7 @@ impl Played {
         let points = self
             .desk
             .server
-            .series(device, SERIES, first..last + 1, limit)
+            .series(device, server::SERIES, first..last + 1, limit)
             .await?;
         let kept: BTreeSet<i64> = points.iter().map(|point| point.ts_ms).collect();
         if kept != told {

@@ -76,11 +76,23 @@ fn is_taken(error: &anyhow::Error) -> bool {
 pub(crate) fn happening(event: &Event) -> Option<Happening> {
     if let Event::Telemetry { records, .. } = event {
         return Some(Happening::Stored(Stored {
-            stamps_ms: records.iter().map(|record| record.ts_ms).collect(),
+            // A device also tells of its firmware so.
+            stamps_ms: records
+                .iter()
+                .filter(|record| is_sample(record))
+                .map(|record| record.ts_ms)
+                .collect(),
             latest: printable(&telemetry(records)).into_owned(),
         }));
     }
     note(event).map(Happening::Server)
+}
+
+/// A series that every sample has a value in.
+pub(crate) const SERIES: &str = "temperature";
+
+fn is_sample(record: &Record) -> bool {
+    record.values.iter().any(|(key, _)| key == SERIES)
 }
 
 /// One line on telemetry.
@@ -226,9 +238,13 @@ mod tests {
                 ("rssi".into(), Datum::Long(-50)),
             ],
         };
+        let state = Record {
+            ts_ms: 0,
+            values: vec![("fw_state".into(), Datum::Text("UPDATED".into()))],
+        };
         let event = Event::Telemetry {
             device: "SN-1".into(),
-            records: vec![record(1), record(2)],
+            records: vec![state, record(1), record(2)],
         };
         let Some(Happening::Stored(stored)) = happening(&event) else {
             panic!("telemetry is stored");
@@ -236,7 +252,7 @@ mod tests {
         assert_eq!(stored.stamps_ms, [1, 2]);
         assert_eq!(
             stored.latest,
-            "telemetry of 2 moments, at last temperature 22.5, rssi -50"
+            "telemetry of 3 moments, at last temperature 22.5, rssi -50"
         );
     }
 }
