@@ -407,3 +407,25 @@ fn an_image_that_crashes_gives_way_to_the_old_one() {
         .await;
     });
 }
+
+/// On trial an image takes no other: it begins with that once it is accepted.
+#[test]
+fn a_package_that_is_assigned_during_a_trial_comes_after_it() {
+    scenario(async {
+        let maker = Maker::new();
+        let (_desk, server, board) = bench(&maker).await;
+        let mut diary = Diary::of(&board);
+        let mut watch = Watch(server.events());
+        play(&board, async {
+            diary.until_named("telemetry.acknowledged").await;
+            assign(&server, maker.firmware(&Image::of("1.1.0"))).await;
+            diary.until_named("firmware.installed").await;
+            assign(&server, maker.firmware(&Image::of("1.2.0"))).await;
+            for version in ["1.1.0", "1.2.0"] {
+                watch.states_until("UPDATED").await;
+                assert_eq!(latest(&server, "current_fw_version").await, version);
+            }
+        })
+        .await;
+    });
+}
