@@ -6,8 +6,7 @@ use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use serde_json::{Map, Value};
 
-use super::{DASHBOARD, Fault, Page, PageLink, bad, not_found, replaced, row, shown};
-use crate::hub::now_ms;
+use super::{DASHBOARD, Fault, Page, PageLink, bad, not_found, put, replaced, row, shown};
 use crate::store::Kind;
 
 pub(super) async fn list(
@@ -60,16 +59,10 @@ pub(super) async fn save(
         return Err(bad("Dashboard title should be specified!"));
     }
     let body = Value::Object(body);
-    let saved = page.hub.store.submit(move |db| {
-        let row = match replaces {
-            Some(row) => {
-                db.change_document(row, &body)?;
-                row
-            }
-            None => db.add_document(Kind::Dashboard, &body, now_ms())?,
-        };
-        db.document(Kind::Dashboard, row)
-    });
+    let saved = page
+        .hub
+        .store
+        .submit(move |db| put(db, Kind::Dashboard, replaces, &body));
     let saved = saved.await?.ok_or_else(|| bad("Dashboard is not found!"))?;
     Ok(Json(shown(DASHBOARD, saved)))
 }

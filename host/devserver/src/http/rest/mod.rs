@@ -24,7 +24,7 @@ use serde_json::{Map, Value, json};
 
 use super::Page;
 use crate::hub::now_ms;
-use crate::store::{Document, StoreError};
+use crate::store::{Db, Document, Kind, StoreError};
 
 /// The user that ThingsBoard's demo data has.
 const USER: &str = "tenant@thingsboard.org";
@@ -243,6 +243,23 @@ fn replaced(kind: (&str, i64), body: &mut Map<String, Value>) -> Result<Option<i
         Some(id) => row(kind, id).map(Some),
         None => Ok(None),
     }
+}
+
+/// Puts a document in the place of the one that it replaces, or adds it; none if that one is gone.
+fn put(
+    db: &mut Db,
+    kind: Kind,
+    replaces: Option<i64>,
+    body: &Value,
+) -> Result<Option<Document>, StoreError> {
+    let row = match replaces {
+        Some(row) => {
+            db.change_document(row, body)?;
+            row
+        }
+        None => db.add_document(kind, body, now_ms())?,
+    };
+    db.document(kind, row)
 }
 
 #[cfg(test)]

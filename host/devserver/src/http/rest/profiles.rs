@@ -6,10 +6,9 @@ use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use serde_json::{Map, Value};
 
-use super::{DEVICE_PROFILE, Fault, Page, PageLink, bad, not_found, replaced, row, shown};
-use crate::hub::now_ms;
+use super::{DEVICE_PROFILE, Fault, Page, PageLink, bad, not_found, put, replaced, row, shown};
 use crate::profiles;
-use crate::store::{Db, Document, Kind};
+use crate::store::{Document, Kind};
 
 pub(super) async fn list(
     State(page): State<Page>,
@@ -62,27 +61,13 @@ pub(super) async fn save(
                 return Ok(Err(bad(fault)));
             }
         }
-        Ok(Ok((write(db, replaces, &body)?, db.known_profiles()?)))
+        let saved = put(db, Kind::Profile, replaces, &body)?;
+        Ok(Ok((saved, db.known_profiles()?)))
     });
     let (saved, known) = saved.await??;
     page.hub.set_profiles(known);
     let saved = saved.ok_or_else(|| bad("Device profile is not found!"))?;
     Ok(Json(shown(DEVICE_PROFILE, saved)))
-}
-
-fn write(
-    db: &mut Db,
-    replaces: Option<i64>,
-    body: &Value,
-) -> Result<Option<Document>, crate::store::StoreError> {
-    let row = match replaces {
-        Some(row) => {
-            db.change_document(row, body)?;
-            row
-        }
-        None => db.add_document(Kind::Profile, body, now_ms())?,
-    };
-    db.document(Kind::Profile, row)
 }
 
 /// What two profiles may not have in common (`DeviceProfileServiceImpl.saveDeviceProfile`).
