@@ -15,8 +15,8 @@ use zeroize::Zeroize;
 
 use crate::inverse;
 use crate::words::{
-    self, Mask, Sum, Words, add, add_word, choose, eight, is_not_zero, multiply_add, subtract,
-    subtract_word,
+    self, Mask, Sum, Words, add, add_word, choose, eight, hidden, is_not_zero, multiply_add,
+    subtract, subtract_word,
 };
 
 /// p, its least significant word first.
@@ -223,7 +223,7 @@ fn below_p(number: Words, carry: u32) -> Element {
     // a 1, and all ones again.
     let borrow = is_not_zero(!(n0 & n1 & n2));
     let borrow = borrow & (1 ^ is_not_zero(n3 | n4 | n5));
-    let (_, borrow) = subtract_word(n6, 1, borrow);
+    let (_, borrow) = subtract_word(n6, hidden(1), borrow);
     let borrow = borrow | is_not_zero(!n7);
     // It was below p if p cannot be subtracted.
     let p = p_if(Mask::from_bit((borrow ^ 1) | carry));

@@ -3,6 +3,9 @@
 //! the form that libsecp256k1 gave them (doc/safegcd_implementation.md, v0.4.0). Thirty are done on
 //! the lowest words, and then on the whole numbers at once; with delta = 1/2 in the beginning 590 do
 //! for 256 bits. It takes a fifth of the instructions of x^(p - 2), and no more room.
+//!
+//! On Xtensa the sums of 64 bits have branches, for that core has no comparison that leaves its result
+//! in a register. What is inverted is blinded (`point.rs`): a random number, whatever the scalar is.
 
 use core::hint::black_box;
 

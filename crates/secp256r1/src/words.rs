@@ -61,8 +61,15 @@ pub(crate) fn is_not_zero(a: u32) -> u32 {
 
 #[inline(always)]
 fn is_not_zero_by_bits(a: u32) -> u32 {
-    // Hidden, for compilers know this to be a comparison.
-    (a | black_box(a.wrapping_neg())) >> 31
+    // Hidden, for compilers know this to be a comparison; and so is the bit, for they know what is
+    // chosen by a sign.
+    black_box((a | black_box(a.wrapping_neg())) >> 31)
+}
+
+/// The number, hidden from a compiler that would make branches of what it knows of it.
+#[inline(always)]
+pub(crate) fn hidden(a: u32) -> u32 {
+    if COMPARES { a } else { black_box(a) }
 }
 
 /// The carry of a + b + carry, if this is their sum.
