@@ -23,11 +23,11 @@ const CHAPTERS: [(&str, &str); 6] = [
     ("fleet.mosquitto.", "A fleet against Mosquitto"),
 ];
 
-/// Writes all there is.
+/// Writes all there is; a chapter of which nothing was measured stays as it stands.
 pub(super) fn write(record: &Record) -> Result<()> {
     let page = workspace::root().join("docs/performance.md");
     let text = fs::read_to_string(&page).with_context(|| page.display().to_string())?;
-    let figures = figures(record)?;
+    let figures = figures(record, &text)?;
     let text = replaced(&text, &figures)
         .with_context(|| format!("{} has lost the marks of the figures", page.display()))?;
     fs::write(&page, text)?;
@@ -41,7 +41,16 @@ fn replaced(text: &str, figures: &str) -> Option<String> {
     Some(format!("{before}{BEGIN}{figures}{END}{after}"))
 }
 
-fn figures(record: &Record) -> Result<String> {
+/// A chapter as it stands in the page.
+fn chapter<'a>(page: &'a str, heading: &str) -> Option<&'a str> {
+    let start = page.find(&format!("\n### {heading}\n"))?;
+    let text = &page[start..];
+    let next = text[1..].find("\n### ").map(|at| at + 1);
+    let end = next.or_else(|| text.find(&format!("\n{END}")))?;
+    Some(&text[..end])
+}
+
+fn figures(record: &Record, page: &str) -> Result<String> {
     let mut text = "\n| measured on | |\n|---|---|\n".to_owned();
     for (what, which) in &record.machine {
         put(&mut text, format_args!("| {what} | {which} |"));
@@ -52,6 +61,7 @@ fn figures(record: &Record) -> Result<String> {
             .filter(|figure| figure.name.starts_with(prefix))
             .collect();
         if figures.is_empty() {
+            text.push_str(chapter(page, heading).unwrap_or_default());
             continue;
         }
         put(&mut text, format_args!("\n### {heading}\n"));
@@ -132,6 +142,17 @@ mod tests {
         let new = replaced(&page, "new\n").unwrap();
         assert_eq!(new, format!("before\n{BEGIN}new\n{END}after\n"));
         assert_eq!(replaced("nothing", "new"), None);
+    }
+
+    #[test]
+    fn what_was_not_measured_stays() {
+        let page = format!("{BEGIN}\n### Heap\n\n| a |\n\n![a](b)\n\n### Last\n\n| b |\n\n{END}");
+        let heap = "\n### Heap\n\n| a |\n\n![a](b)\n";
+        assert_eq!(chapter(&page, "Heap"), Some(heap));
+        assert_eq!(chapter(&page, "Last"), Some("\n### Last\n\n| b |\n"));
+        assert_eq!(chapter(&page, "None"), None);
+        let written = figures(&Record::default(), &page).unwrap();
+        assert!(written.ends_with(&format!("{heap}\n")), "{written}");
     }
 
     #[test]
