@@ -84,6 +84,11 @@ struct Fault {
     message: Option<String>,
 }
 
+/// What is sent: its content type, and its bytes.
+type Body<'a> = (&'a str, &'a [u8]);
+
+const JSON: &str = "application/json";
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Method {
     Get,
@@ -150,7 +155,8 @@ impl Client {
             password,
         });
         let body = Zeroizing::new(body.unwrap_or_default());
-        let (status, text) = self.send(Method::Post, "/api/auth/login", Some(&body), None)?;
+        let (status, text) =
+            self.send(Method::Post, "/api/auth/login", Some((JSON, &body)), None)?;
         if status != 200 {
             return Err(self.refusal("POST /api/auth/login", status, &text));
         }
@@ -180,17 +186,28 @@ impl Client {
     ) -> Result<A, Error> {
         let request = format!("POST {path}");
         let body = serde_json::to_vec(body).map_err(|error| self.strange(&request, &error))?;
-        let text = self.ask(Method::Post, path, Some(&body))?;
+        let text = self.ask(Method::Post, path, Some((JSON, &body)))?;
         // Some requests are answered by nothing.
         let text = if text.is_empty() { "null" } else { &text };
         self.read(&request, text)
+    }
+
+    /// The same for a form, of this content type.
+    pub(crate) fn post_form<A: DeserializeOwned>(
+        &self,
+        path: &str,
+        content_type: &str,
+        body: &[u8],
+    ) -> Result<A, Error> {
+        let text = self.ask(Method::Post, path, Some((content_type, body)))?;
+        self.read(&format!("POST {path}"), &text)
     }
 
     pub(crate) fn delete(&self, path: &str) -> Result<(), Error> {
         self.ask(Method::Delete, path, None).map(drop)
     }
 
-    fn ask(&self, method: Method, path: &str, body: Option<&[u8]>) -> Result<String, Error> {
+    fn ask(&self, method: Method, path: &str, body: Option<Body<'_>>) -> Result<String, Error> {
         let request = format!("{} {path}", method.name());
         let (mut status, mut text) = self.authorized(method, path, body)?;
         // A token lives for some hours (`JWT_TOKEN_EXPIRATION_TIME`: 2.5).
@@ -208,7 +225,7 @@ impl Client {
         &self,
         method: Method,
         path: &str,
-        body: Option<&[u8]>,
+        body: Option<Body<'_>>,
     ) -> Result<(u16, String), Error> {
         let value = Zeroizing::new(match &self.login {
             Login::ApiKey(key) => format!("ApiKey {}", key.as_str()),
@@ -224,18 +241,19 @@ impl Client {
         &self,
         method: Method,
         path: &str,
-        body: Option<&[u8]>,
+        body: Option<Body<'_>>,
         authorization: Option<&str>,
     ) -> Result<(u16, String), Error> {
         let url = self.address.join(path);
         let authorized = |name: &str| authorization.map(|value| (name.to_owned(), value));
         let sent = match method {
             Method::Post => {
-                let mut request = self.agent.post(&url).content_type("application/json");
+                let (content_type, body) = body.unwrap_or((JSON, &[]));
+                let mut request = self.agent.post(&url).content_type(content_type);
                 if let Some((name, value)) = authorized("X-Authorization") {
                     request = request.header(name, value);
                 }
-                request.send(body.unwrap_or_default())
+                request.send(body)
             }
             Method::Get | Method::Delete => {
                 let mut request = match method {

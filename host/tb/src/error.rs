@@ -1,5 +1,6 @@
 //! What can go wrong between an operator and a ThingsBoard, and who has to act.
 
+use crate::campaign::LedgerError;
 use crate::{Address, KeptError};
 
 /// Why something did not come about.
@@ -83,4 +84,7 @@ pub enum Error {
     /// The kept logins.
     #[error(transparent)]
     Kept(#[from] KeptError),
+    /// A campaign's file.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
 }

@@ -12,7 +12,7 @@ use crate::{Client, Error};
 const PAGE: u32 = 1_000;
 
 /// A device and how it is. Times are in milliseconds since 1970.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Device {
     /// The server's id of it.
     pub id: String,
@@ -32,6 +32,8 @@ pub struct Device {
     pub chip: Option<String>,
     /// When its certificate ends.
     pub certificate_expires_ms: Option<i64>,
+    /// How many samples wait in it; known only where it was [asked](crate::ask_backlogs).
+    pub backlog: Option<i64>,
     /// How many samples it lost since it started.
     pub dropped: Option<i64>,
     /// Why it started last.
@@ -53,8 +55,10 @@ pub struct Crash {
     pub message: String,
     /// In which line.
     pub at: Option<String>,
-    /// Where from: addresses, and the identity of the build that they belong to.
+    /// Where from: addresses.
     pub backtrace: Option<String>,
+    /// The build that they belong to: how the SHA-256 of its ELF file begins.
+    pub build: Option<String>,
 }
 
 /// Which devices.
@@ -102,7 +106,7 @@ const FIELDS: [Key<'static>; 2] = [
     key(KeyType::EntityField, "type"),
 ];
 
-const VALUES: [Key<'static>; 15] = [
+const VALUES: [Key<'static>; 16] = [
     key(KeyType::ServerAttribute, "active"),
     key(KeyType::ServerAttribute, "lastConnectTime"),
     key(KeyType::ServerAttribute, "lastDisconnectTime"),
@@ -115,12 +119,13 @@ const VALUES: [Key<'static>; 15] = [
     key(KeyType::ClientAttribute, "panic"),
     key(KeyType::ClientAttribute, "panic_at"),
     key(KeyType::ClientAttribute, "panic_backtrace"),
+    key(KeyType::ClientAttribute, "panic_build"),
     key(KeyType::ClientAttribute, "telemetry_limit"),
     key(KeyType::ClientAttribute, "refused"),
     key(KeyType::TimeSeries, "dropped"),
 ];
 
-const fn key(kind: KeyType, key: &'static str) -> Key<'static> {
+const fn key(kind: KeyType, key: &str) -> Key<'_> {
     Key { kind, key }
 }
 
@@ -142,6 +147,7 @@ impl Device {
                 message: panic.value.clone().filter(|text| !text.is_empty())?,
                 at: text("panic_at"),
                 backtrace: text("panic_backtrace"),
+                build: text("panic_build"),
             })
         });
         Self {
@@ -163,6 +169,7 @@ impl Device {
             firmware: text("firmware_version"),
             chip: text("chip"),
             certificate_expires_ms: data.number(Client, "certificate_expires_ms"),
+            backlog: None,
             dropped: data.number(TimeSeries, "dropped"),
             reset_reason: text("reset_reason"),
             crash,
@@ -213,8 +220,21 @@ impl Filter {
         &self,
         client: &Client,
         now_ms: i64,
-        mut progress: impl FnMut(u64, u64),
+        progress: impl FnMut(u64, u64),
     ) -> Result<Vec<Device>, Error> {
+        let read = |_: &EntityData, device| device;
+        self.find_with(client, now_ms, &[], read, progress)
+    }
+
+    /// The same with further series, and what is made of them.
+    pub(crate) fn find_with<T>(
+        &self,
+        client: &Client,
+        now_ms: i64,
+        series: &[&str],
+        read: impl Fn(&EntityData, Device) -> T,
+        mut progress: impl FnMut(u64, u64),
+    ) -> Result<Vec<T>, Error> {
         let name = self.name.as_deref().unwrap_or_default();
         let types = [self.profile.as_deref().unwrap_or_default()];
         let entity_filter = match &self.profile {
@@ -227,10 +247,12 @@ impl Filter {
                 entity_name_filter: name,
             },
         };
+        let further = series.iter().map(|name| key(KeyType::TimeSeries, name));
+        let values: Vec<_> = VALUES.into_iter().chain(further).collect();
         let mut query = DataQuery {
             entity_filter,
             entity_fields: &FIELDS,
-            latest_values: &VALUES,
+            latest_values: &values,
             page_link: PageLink {
                 page: 0,
                 page_size: PAGE,
@@ -249,8 +271,9 @@ impl Filter {
             } = client.entities(&query)?;
             seen += data.len() as u64;
             progress(seen, total_elements);
-            let devices = data.iter().map(Device::read);
-            found.extend(devices.filter(|device| self.lets_through(device, now_ms)));
+            let devices = data.iter().map(|data| (data, Device::read(data)));
+            let devices = devices.filter(|(_, device)| self.lets_through(device, now_ms));
+            found.extend(devices.map(|(data, device)| read(data, device)));
             if !has_next || data.is_empty() {
                 return Ok(found);
             }

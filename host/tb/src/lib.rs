@@ -3,6 +3,8 @@
 #![warn(missing_docs)]
 
 mod address;
+mod backlog;
+pub mod campaign;
 mod client;
 mod error;
 mod fleet;
@@ -12,7 +14,8 @@ mod secret;
 pub mod setup;
 
 pub use address::{Address, AddressError};
+pub use backlog::ask_backlogs;
 pub use client::{Client, Login};
 pub use error::Error;
-pub use fleet::{Device, Filter, Summary};
+pub use fleet::{Crash, Device, Filter, Summary};
 pub use kept::{KeptError, Servers};

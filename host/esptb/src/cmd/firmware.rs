@@ -7,6 +7,7 @@ use clap::{Args, Subcommand};
 use flashimage::{App, Chip, Program};
 use pki::{Existing, FirmwareKey};
 use update::checksum::Algorithm;
+use update::image::{HEAD_LEN, Head};
 use update::key::{PublicKey, Verifier};
 use update::package::{Read, Reader, TRAILER_LEN, signed_part};
 
@@ -61,8 +62,15 @@ struct Key {
 #[derive(Args)]
 struct Sign {
     /// The app: the ELF file that cargo or ESP-IDF linked, or an image for a slot
-    #[arg(value_name = "APP")]
-    app: PathBuf,
+    #[arg(value_name = "APP", required_unless_present = "simulated")]
+    app: Option<PathBuf>,
+    /// In place of an app, one of the stock product that only simulated devices take: it has this version,
+    /// and runs nothing
+    #[arg(long, value_name = "VERSION", value_parser = simulated_version, conflicts_with_all = ["app", "chip"])]
+    simulated: Option<String>,
+    /// How many bytes such an app has
+    #[arg(long, default_value = "100K", value_parser = bytes, value_name = "SIZE", requires = "simulated")]
+    simulated_size: u32,
     /// The key
     #[arg(long, default_value = "maker/firmware.key", value_name = "FILE")]
     key: PathBuf,
@@ -130,12 +138,14 @@ fn make_key(cmd: &Key) -> Result<()> {
 
 fn sign(cmd: &Sign) -> Result<()> {
     let key = FirmwareKey::load(&cmd.key)?;
-    let app = files::read(&cmd.app)?;
-    let app = App::new(&app, cmd.chip, cmd.flash_size)
-        .with_context(|| format!("{} cannot be signed", cmd.app.display()))?;
-    // What lies behind the image in the file is not the bootloader's to see: a package is signed anew.
-    let len = app.program().map_or(0, |program| program.length);
-    let image = app.image().get(..len).unwrap_or_default().to_vec();
+    let image = match (&cmd.app, &cmd.simulated) {
+        (Some(path), _) => image_of(cmd, path)?,
+        (None, version) => simulator::image::Image {
+            len: (cmd.simulated_size as usize).max(HEAD_LEN),
+            ..simulator::image::Image::of(version.as_deref().unwrap_or_default())
+        }
+        .bytes(),
+    };
     let package = signed(image, &key)?;
     let id = public_key(&key.public_der())?.id();
     files::write(&cmd.out, &package)?;
@@ -152,6 +162,24 @@ fn sign(cmd: &Sign) -> Result<()> {
     ))
 }
 
+/// The image in a file.
+fn image_of(cmd: &Sign, path: &Path) -> Result<Vec<u8>> {
+    let app = files::read(path)?;
+    let app = App::new(&app, cmd.chip, cmd.flash_size)
+        .with_context(|| format!("{} cannot be signed", path.display()))?;
+    // What lies behind the image in the file is not the bootloader's to see: a package is signed anew.
+    let len = app.program().map_or(0, |program| program.length);
+    Ok(app.image().get(..len).unwrap_or_default().to_vec())
+}
+
+/// As the field for it in an image has room.
+pub(crate) fn simulated_version(text: &str) -> Result<String, String> {
+    match (1..=32).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        true => Ok(text.to_owned()),
+        false => Err("a version has 1 to 32 printable characters".to_owned()),
+    }
+}
+
 /// An image with its signature behind it.
 pub(crate) fn signed(mut image: Vec<u8>, key: &FirmwareKey) -> Result<Vec<u8>> {
     let id = public_key(&key.public_der())?.id();
@@ -162,22 +190,35 @@ pub(crate) fn signed(mut image: Vec<u8>, key: &FirmwareKey) -> Result<Vec<u8>> {
     Ok(image)
 }
 
-fn verify(cmd: &Verify) -> Result<()> {
-    let package = files::read(&cmd.package)?;
-    let keys = pki::load_firmware_keys(&cmd.key)?;
+/// What a package says of itself, proven by a file of keys.
+pub(crate) fn proven(name: &Path, package: &[u8], key: &Path) -> Result<Head> {
+    let keys = pki::load_firmware_keys(key)?;
     let keys: Vec<_> = keys
         .iter()
         .map(|der| public_key(der))
         .collect::<Result<_>>()
-        .with_context(|| cmd.key.display().to_string())?;
-    let name = cmd.package.display();
-    let proven = read(&package)?
+        .with_context(|| key.display().to_string())?;
+    let proven = read(package)?
         .prove(None, &keys, &Backend)
-        .map_err(|refusal| anyhow::anyhow!("{name}: {refusal}"))?;
+        .map_err(|refusal| anyhow::anyhow!("{}: {refusal}", name.display()))?;
+    Ok(*proven.head())
+}
+
+/// What a package says of itself, proven by nobody.
+pub(crate) fn head(package: &[u8]) -> Result<Head> {
+    let read = read(package)?;
+    read.trailer()
+        .map_err(|refusal| anyhow::anyhow!("{refusal}"))?;
+    Ok(*read.head())
+}
+
+fn verify(cmd: &Verify) -> Result<()> {
+    let package = files::read(&cmd.package)?;
+    let name = cmd.package.display();
+    let head = proven(&cmd.package, &package, &cmd.key)?;
     if let Some(fault) = fault(&package) {
         bail!("{name}: rightly signed, but it cannot boot: {fault}");
     }
-    let head = proven.head();
     let told = format!(
         "{}: {} {}, for chip {}",
         paint(GOOD, "good"),

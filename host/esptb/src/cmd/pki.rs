@@ -1,6 +1,7 @@
 //! `esptb pki`: certificates of one's own, made, shown and checked.
 
 pub(crate) mod check;
+pub(crate) mod makers;
 pub(crate) mod settings;
 pub(crate) mod show;
 pub(crate) mod warnings;
@@ -99,6 +100,8 @@ struct Device {
     /// How the private key is written
     #[arg(long, value_enum, default_value_t = Encoding::Pkcs8, value_name = "FORM")]
     encoding: Encoding,
+    #[command(flatten)]
+    makers: makers::Makers,
     #[command(flatten)]
     settings: settings::Options,
 }
@@ -245,26 +248,34 @@ fn issue_devices(device: &Device) -> Result<()> {
         (false, false) => settings::There::Refuse,
     };
     let template = device.settings.template(&device.out, there)?;
+    let makers = device.makers.read()?;
+    // What a folder has beside its certificate.
+    let complete = |serial: &str, folder: &std::path::Path| {
+        if let Some(makers) = &makers {
+            makers.write(folder)?;
+        }
+        match &template {
+            Some(template) => template.write(serial, folder),
+            None => Ok(()),
+        }
+    };
     for serial in &device.serials {
         let folder = device.out.join(serial);
         if device.missing && pki.has_device(&folder, serial)? {
             console::made(&folder, "is there already");
-            if let Some(template) = &template {
-                template.write(serial, &folder)?;
-            }
+            complete(serial, &folder)?;
             continue;
         }
         let identity = pki.device_with(serial, &profile)?;
         identity
             .write_to(&folder, existing(device.kind.replace || device.missing))
             .map_err(or_replace)?;
-        if let Some(template) = &template {
-            template.write(serial, &folder)?;
-        }
+        complete(serial, &folder)?;
         let what = format!("CN {serial}, {}", profile.algorithm);
         console::made(&folder, &what);
         tell_shortened(&identity);
     }
+    makers::tell(makers.as_ref());
     if let Some(template) = &template {
         return template.tell();
     }

@@ -1,7 +1,9 @@
 //! `esptb tb`: a ThingsBoard from the operator's side.
 
+mod crash;
 mod devices;
 mod login;
+mod rollout;
 mod server;
 mod setup;
 pub(crate) mod table;
@@ -13,7 +15,7 @@ use clap::{Args, Subcommand};
 
 pub(crate) use server::ServerArgs;
 
-/// Set up a ThingsBoard for devices, and see how they are
+/// Set up a ThingsBoard for devices, see how they are, and bring them new firmware
 ///
 /// Works by ThingsBoard's REST interface, 3.6 to 4.x, and by that of `esptb serve`.
 #[derive(Args)]
@@ -30,6 +32,7 @@ Examples, from an empty tenant to devices online:
   esptb tb setup --broker mqtts://tb.example.com
   esptb tb devices
   esptb tb watch
+  esptb tb rollout climate-1.2.0.bin --dry-run
 
 Which server: --server, or ESPTB_SERVER, by its name or its URL; or the only one that is kept.
 For a URL the login is in ESPTB_TB_USER and ESPTB_TB_PASSWORD, or in ESPTB_TB_API_KEY.";
@@ -43,6 +46,7 @@ enum Task {
     Devices(devices::Cmd),
     Status(devices::Status),
     Watch(watch::Cmd),
+    Rollout(Box<rollout::Cmd>),
 }
 
 /// Does what was asked.
@@ -55,5 +59,6 @@ pub(crate) fn run(cmd: Cmd) -> Result<()> {
         Task::Devices(cmd) => devices::run(&cmd),
         Task::Status(cmd) => devices::status(&cmd),
         Task::Watch(cmd) => watch::run(&cmd),
+        Task::Rollout(cmd) => rollout::run(&cmd),
     }
 }

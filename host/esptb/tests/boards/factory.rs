@@ -22,6 +22,7 @@ fn plant() -> TempDir {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path();
     done(&esptb(path, &["pki", "init"]).output().expect("starts"));
+    done(&esptb(path, &["firmware", "key"]).output().expect("starts"));
     fs::write(path.join("app.bin"), app_bytes(0x3010)).expect("writes");
     folder
 }
@@ -48,6 +49,17 @@ fn serials(told: &Value) -> Vec<&str> {
     serials
         .map(|serial| serial.expect("a serial number"))
         .collect()
+}
+
+/// A file in the SPIFFS of a flash.
+fn file(flash: &[u8], name: &str) -> Vec<u8> {
+    let table = flashimage::PartitionTable::from_image(flash).expect("a table");
+    let partition = table.spiffs().expect("SPIFFS");
+    let start = partition.offset as usize;
+    let bytes = &flash[start..start + partition.size as usize];
+    let whole = spiffs::Partition::whole(partition.size);
+    let mut volume = spiffs::Spiffs::mount(spiffs::Image(bytes), whole, None).expect("a volume");
+    volume.read_to_vec(name).expect("the file")
 }
 
 #[test]
@@ -83,6 +95,7 @@ fn boards_at_two_ports_get_numbers_flashes_and_labels_of_their_own() {
     assert_eq!(told["account"]["unfinished"], Value::Array(Vec::new()));
     let flashes: Vec<_> = first.boards().into_iter().chain(second.boards()).collect();
     let mut owners = BTreeSet::new();
+    let maker = fs::read(path.join("maker/firmware_key.pem")).expect("a key");
     for (tail, rom) in (1..).zip(&flashes) {
         let mac = format!("24:0A:C4:00:00:{tail:02X}");
         let boards = told["boards"].as_array().expect("boards");
@@ -96,6 +109,8 @@ fn boards_at_two_ports_get_numbers_flashes_and_labels_of_their_own() {
             .expect("a flash")
             .to_string();
         assert!(report.contains(&format!("CN={serial}")), "{report}");
+        // Updates over the air are the maker's: his key is there, whom the device's own code asks for it.
+        assert_eq!(file(&rom.flash, "firmware_key.pem"), maker);
         let label = fs::read_to_string(path.join(format!("labels/{serial}.txt"))).expect("a label");
         assert!(
             label.contains(&mac) && label.contains(&format!("PROV_0000{tail:02X}")),
@@ -219,6 +234,11 @@ fn what_is_missing_is_told_before_a_board_is_touched() {
     failed(
         &run(&["factory", "list"]),
         "there is no ledger factory.sqlite",
+    );
+    fs::write(path.join("none.pem"), "no key").expect("writes");
+    failed(
+        &with(&["--firmware-key", "none.pem"]),
+        "no public key in PEM",
     );
     // A number that was given by hand is not given to a board.
     done(&run(&["pki", "device", "SN-000001"]));

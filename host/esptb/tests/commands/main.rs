@@ -4,6 +4,8 @@
 #[path = "../../../flashimage/tests/common/mod.rs"]
 mod app;
 mod cli;
+mod desk;
+mod devices;
 mod field;
 mod files;
 mod firmware;

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 use tempfile::TempDir;
 
@@ -38,6 +38,24 @@ pub(crate) fn esptb_promptly(folder: &Path, arguments: &[&str]) -> Output {
     }
     process.kill().expect("it ends");
     panic!("{arguments:?} waits for ever");
+}
+
+/// The program under way; it ends with this.
+pub(crate) struct Begun(Child);
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Begins what takes its time, and whose words nobody reads.
+pub(crate) fn begun(folder: &Path, arguments: &[&str]) -> Begun {
+    let mut command = command(folder, arguments);
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    Begun(command.spawn().expect("the program starts"))
 }
 
 fn command(folder: &Path, arguments: &[&str]) -> Command {

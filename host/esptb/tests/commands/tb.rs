@@ -1,79 +1,11 @@
 //! `esptb tb` and `esptb doctor` against `devserver`, which answers as ThingsBoard does.
 
 use std::fs;
-use std::path::Path;
-use std::process::Output;
 
-use devserver::{Config, Server, Tls};
 use serde_json::Value;
-use tempfile::TempDir;
-use tokio::runtime::Runtime;
 
-use crate::program::{done, err, esptb, esptb_with, failed, failed_at_the_end, out};
-
-const USER: &str = "tenant@thingsboard.org";
-const PASSWORD: (&str, &str) = ("ESPTB_TB_PASSWORD", "tenant");
-
-/// An empty tenant, and an operator's folder with CAs.
-struct Desk {
-    runtime: Runtime,
-    server: Option<Server>,
-    folder: TempDir,
-}
-
-impl Desk {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        done(&esptb(folder.path(), &["pki", "init"]));
-        done(&esptb(folder.path(), &["pki", "server", "127.0.0.1"]));
-        let read = |name: &str| fs::read(folder.path().join("ca").join(name)).expect("it was made");
-        let config = Config {
-            tls: Some(Tls::from_pem(&read("server.crt"), &read("server.key")).expect("good files")),
-            ..Config::default()
-        };
-        let runtime = Runtime::new().expect("a runtime");
-        let server = runtime.block_on(Server::start(config)).expect("it starts");
-        Self {
-            runtime,
-            server: Some(server),
-            folder,
-        }
-    }
-
-    fn server(&self) -> &Server {
-        self.server.as_ref().expect("it runs")
-    }
-
-    fn path(&self) -> &Path {
-        self.folder.path()
-    }
-
-    fn esptb(&self, arguments: &[&str]) -> Output {
-        esptb(self.path(), arguments)
-    }
-
-    fn json(&self, arguments: &[&str]) -> Value {
-        serde_json::from_str(&done(&self.esptb(arguments))).expect("JSON")
-    }
-
-    fn log_in(&self) {
-        let url = self.server().http_url();
-        let login = ["tb", "login", "desk", &url, "--user", USER];
-        let said = done(&esptb_with(self.path(), &login, &[PASSWORD]));
-        assert!(
-            said.contains("kept desk") && said.contains("TENANT_ADMIN"),
-            "{said}"
-        );
-    }
-}
-
-impl Drop for Desk {
-    fn drop(&mut self) {
-        if let Some(server) = self.server.take() {
-            self.runtime.block_on(server.stop());
-        }
-    }
-}
+use crate::desk::{Desk, PASSWORD, USER};
+use crate::program::{done, err, esptb_with, failed, failed_at_the_end, out};
 
 #[test]
 fn a_login_is_kept_by_name_once_it_works() {

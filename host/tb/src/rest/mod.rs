@@ -9,6 +9,7 @@
 
 mod dashboard;
 mod device;
+mod package;
 mod profile;
 mod query;
 
@@ -17,6 +18,7 @@ use serde_json::{Map, Value};
 
 pub use dashboard::{Dashboard, DashboardInfo};
 pub use device::{Credentials, CredentialsType, Device};
+pub use package::{NewPackage, Package};
 pub use profile::{
     ChainProvisioning, DeviceProfile, ProfileData, ProvisionConfiguration, Typed, same_certificate,
 };

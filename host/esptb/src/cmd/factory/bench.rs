@@ -15,8 +15,11 @@ use sha2::{Digest, Sha256};
 use super::labels;
 use crate::cmd::flash::board::{Connected, How};
 use crate::cmd::flash::plan::Plan;
+use crate::cmd::image::make;
 use crate::cmd::image::prover::Prover;
+use crate::cmd::pki::makers::Keys;
 use crate::cmd::pki::settings::Template;
+use crate::cmd::pki::warnings;
 use crate::console::{FAINT, paint};
 use crate::files;
 use crate::serial::event::EventLine;
@@ -30,6 +33,9 @@ pub(super) struct Desk {
     pub(super) pki: Pki,
     pub(super) profile: Profile,
     pub(super) template: Template,
+    pub(super) makers: Option<Keys>,
+    /// What all boards have in common was looked at.
+    pub(super) warned: bool,
     pub(super) prover: Prover,
 }
 
@@ -191,7 +197,15 @@ impl<'a> Bench<'a> {
             identity.write_to(&folder, Existing::Replace)?;
         }
         desk.template.write(serial, &folder)?;
+        if let Some(makers) = &desk.makers {
+            makers.write(&folder)?;
+        }
         desk.prover.prove(&folder)?;
+        if !std::mem::replace(&mut desk.warned, true) {
+            for warning in warnings::of_folder(&folder) {
+                make::warn(&folder, &warning);
+            }
+        }
         let chain = pem::parse_many(files::read(&folder.join("device.crt"))?)?;
         let leaf = chain.first().context("device.crt is empty")?;
         let digest = Sha256::digest(leaf.contents());

@@ -15,7 +15,7 @@ use super::bench::{Bench, Desk, Places};
 use super::{LedgerFile, labels};
 use crate::arguments::duration;
 use crate::cmd::image::{Layout, make, prover::Prover};
-use crate::cmd::pki::{self as pki_cmd, CaDir, settings};
+use crate::cmd::pki::{self as pki_cmd, CaDir, makers, settings};
 use crate::console::{self, FAINT, GOOD, counted, paint};
 use crate::demo::now_ms;
 
@@ -56,6 +56,8 @@ pub(super) struct Cmd {
     #[arg(long, default_value = "devices", value_name = "DIR")]
     devices: PathBuf,
     #[command(flatten)]
+    makers: makers::Makers,
+    #[command(flatten)]
     settings: settings::Options,
     #[command(flatten)]
     labels: labels::LabelOptions,
@@ -79,17 +81,25 @@ pub(super) fn run(cmd: &Cmd) -> Result<()> {
         .context("--app: what is to be written?")?;
     let app = make::app(app, cmd.layout.chip, cmd.layout.flash_size)?;
     let version = app.program().and_then(|program| program.app);
+    let makers = cmd.makers.read()?;
+    makers::tell(makers.as_ref());
+    let table = cmd.layout.table()?;
+    for warning in make::warnings_of(&table) {
+        make::warn(&cmd.devices, warning);
+    }
     fs::create_dir_all(&cmd.devices)
         .with_context(|| format!("cannot make {}", cmd.devices.display()))?;
     let desk = Mutex::new(Desk {
         pki: pki_cmd::load(&cmd.ca)?,
         profile: Profile::default(),
         template,
+        makers,
+        warned: false,
         prover: Prover::start()?,
     });
     let places = Places {
         desk: &desk,
-        image: cmd.layout.builder(cmd.layout.table()?)?,
+        image: cmd.layout.builder(table)?,
         version: version.map_or_else(|| "unknown".into(), |told| told.version),
         devices: &cmd.devices,
         labels: &cmd.labels,

@@ -101,7 +101,7 @@ pub(crate) fn spiffs_of(table: &PartitionTable) -> Result<Partition> {
 }
 
 /// What somebody should look at in a table.
-pub(super) fn warnings_of(table: &PartitionTable) -> Vec<&'static str> {
+pub(crate) fn warnings_of(table: &PartitionTable) -> Vec<&'static str> {
     let mut warnings = Vec::new();
     if table.nvs().is_none() {
         warnings.push(

@@ -4,8 +4,9 @@ use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use device::clock::Date;
 use serde_json::{Value, json};
-use tb::{Client, Device, Filter, Summary};
+use tb::{Client, Crash, Device, Filter, Summary};
 
+use super::crash::{Builds, Known};
 use super::{ServerArgs, table};
 use crate::console::{self, BAD, FAINT, GOOD, STRONG, WARN, paint, printable};
 use crate::demo::now_ms;
@@ -18,12 +19,19 @@ use crate::progress::Progress;
 #[derive(Args)]
 #[command(after_help = "Examples:\n  esptb tb devices --offline\n  \
                         esptb tb devices --expires-within 30 --format csv > renew.csv\n  \
+                        esptb tb devices --online --ask\n  \
+                        esptb tb devices --crashed --elf shipped/ --format csv\n  \
                         esptb tb devices --profile greenhouse --firmware 1.2.0 --json")]
 pub(super) struct Cmd {
     #[command(flatten)]
     server: ServerArgs,
     #[command(flatten)]
     pub(super) which: Which,
+    /// Ask each device that is online how many samples wait in it: a call to each
+    #[arg(long)]
+    ask: bool,
+    #[command(flatten)]
+    builds: Builds,
     /// How
     #[arg(long, value_enum, default_value_t = Format::Table, value_name = "FORMAT")]
     format: Format,
@@ -82,6 +90,8 @@ pub(super) struct Status {
     /// Of this device profile
     #[arg(long, value_name = "NAME", conflicts_with = "device")]
     profile: Option<String>,
+    #[command(flatten)]
+    builds: Builds,
     /// As JSON
     #[arg(long)]
     json: bool,
@@ -117,18 +127,40 @@ fn find(client: &Client, filter: &Filter) -> Result<Vec<Device>> {
 }
 
 pub(super) fn run(cmd: &Cmd) -> Result<()> {
-    let devices = find(&cmd.server.client()?, &cmd.which.filter())?;
+    let known = cmd.builds.read()?;
+    let client = cmd.server.client()?;
+    let mut devices = find(&client, &cmd.which.filter())?;
+    if cmd.ask {
+        let progress = Progress::new(devices.len(), 1);
+        tb::ask_backlogs(&client, &mut devices, |done, _| progress.show(done));
+        progress.end();
+    }
+    let shown = Shown {
+        backlog: cmd.ask,
+        known: known.as_ref(),
+    };
     match (cmd.format, cmd.json) {
-        (Format::Json, _) | (_, true) => console::line(json!(devices)),
+        (Format::Json, _) | (_, true) => {
+            let mut told = json!(devices);
+            for (device, told) in devices
+                .iter()
+                .zip(told.as_array_mut().into_iter().flatten())
+            {
+                if let (Some(known), Some(crash)) = (shown.known, &device.crash) {
+                    told["crash"]["places"] = resolved(known, crash).into();
+                }
+            }
+            console::line(told)
+        }
         (Format::Csv, _) => {
-            console::line(table::csv(&HEAD.map(str::to_owned)))?;
+            console::line(table::csv(&shown.of(HEAD.map(str::to_owned).to_vec())))?;
             for device in &devices {
-                console::line(table::csv(&row(device, false)))?;
+                console::line(table::csv(&row(device, false, &shown)))?;
             }
             Ok(())
         }
         (Format::Table, _) => {
-            for line in listed(&devices) {
+            for line in listed(&devices, &shown) {
                 console::line(line)?;
             }
             Ok(())
@@ -136,28 +168,55 @@ pub(super) fn run(cmd: &Cmd) -> Result<()> {
     }
 }
 
-const HEAD: [&str; 9] = [
+/// What is shown where it was asked for.
+#[derive(Default)]
+pub(super) struct Shown<'a> {
+    backlog: bool,
+    known: Option<&'a Known>,
+}
+
+impl Shown<'_> {
+    /// A row without what is not shown.
+    fn of(&self, mut row: Vec<String>) -> Vec<String> {
+        let mut columns = HEAD.iter();
+        row.retain(|_| match columns.next() {
+            Some(&"backlog") => self.backlog,
+            Some(&"backtrace") => self.known.is_some(),
+            _ => true,
+        });
+        row
+    }
+}
+
+/// Where it crashed, or a line that says why that is not known.
+fn resolved(known: &Known, crash: &Crash) -> Vec<String> {
+    known
+        .places(crash)
+        .unwrap_or_else(|error| vec![format!("unknown: {error:#}")])
+}
+
+const HEAD: [&str; 11] = [
     "device",
     "profile",
     "state",
     "since",
     "firmware",
     "certificate_ends",
+    "backlog",
     "dropped",
     "crash",
     "crash_at",
+    "backtrace",
 ];
 
 /// The table of `devices` and `watch`.
-pub(super) fn listed(devices: &[Device]) -> Vec<String> {
+pub(super) fn listed(devices: &[Device], shown: &Shown<'_>) -> Vec<String> {
     if devices.is_empty() {
         return vec!["no device".to_owned()];
     }
-    let mut rows = vec![
-        HEAD.map(|head| head.replace('_', " ").to_uppercase())
-            .to_vec(),
-    ];
-    rows.extend(devices.iter().map(|device| row(device, true)));
+    let head = HEAD.map(|head| head.replace('_', " ").to_uppercase());
+    let mut rows = vec![shown.of(head.to_vec())];
+    rows.extend(devices.iter().map(|device| row(device, true, shown)));
     let mut lines = table::lines(&rows);
     if let Some(head) = lines.first_mut() {
         *head = paint(STRONG, head.clone()).to_string();
@@ -165,7 +224,7 @@ pub(super) fn listed(devices: &[Device]) -> Vec<String> {
     lines
 }
 
-fn row(device: &Device, short: bool) -> Vec<String> {
+fn row(device: &Device, short: bool, shown: &Shown<'_>) -> Vec<String> {
     let number = |value: Option<i64>| value.map(|n| n.to_string()).unwrap_or_default();
     let crash = device.crash.as_ref();
     let message = crash.map(|crash| crash.message.clone()).unwrap_or_default();
@@ -173,24 +232,31 @@ fn row(device: &Device, short: bool) -> Vec<String> {
         true => message.chars().take(39).chain(['…']).collect(),
         false => message,
     };
-    vec![
+    let places = crash.zip(shown.known);
+    let places = places.map(|(crash, known)| resolved(known, crash));
+    let innermost = if short { 1 } else { usize::MAX };
+    let places: Vec<_> = places.into_iter().flatten().take(innermost).collect();
+    shown.of(vec![
         device.name.clone(),
         device.profile.clone(),
         if device.online { "online" } else { "offline" }.to_owned(),
         device.since_ms.map(date).unwrap_or_default(),
         device.firmware.clone().unwrap_or_default(),
         device.certificate_expires_ms.map(date).unwrap_or_default(),
+        number(device.backlog),
         number(device.dropped),
         message,
         crash.and_then(|crash| crash.at.clone()).unwrap_or_default(),
-    ]
+        places.join(" < "),
+    ])
 }
 
-fn date(ms: i64) -> String {
+pub(super) fn date(ms: i64) -> String {
     Date::from_unix_s(u64::try_from(ms / 1000).unwrap_or(0)).to_string()
 }
 
 pub(super) fn status(cmd: &Status) -> Result<()> {
+    let known = cmd.builds.read()?;
     let client = cmd.server.client()?;
     let Some(name) = &cmd.device else {
         let filter = Filter {
@@ -222,10 +288,16 @@ pub(super) fn status(cmd: &Status) -> Result<()> {
         true => client.call(&device.id, "getStatus", &json!({})).ok(),
         false => None,
     };
+    let crash = device.crash.as_ref();
+    let places = crash.zip(known.as_ref());
+    let places = places.map(|(crash, known)| resolved(known, crash));
     match cmd.json {
-        true => console::line(json!({ "device": device, "answer": answer })),
+        true => console::line(json!({ "device": device, "answer": answer, "places": places })),
         false => {
             told(&device)?;
+            for place in places.iter().flatten() {
+                field("", place)?;
+            }
             match answer.as_ref().and_then(Value::as_object) {
                 Some(answer) => answer
                     .iter()
@@ -300,6 +372,7 @@ fn told(device: &Device) -> Result<()> {
         ("crash told", crash.map(|crash| date(crash.told_ms))),
         ("crash", crash.map(|crash| crash.message.clone())),
         ("at", crash.and_then(|crash| crash.at.clone())),
+        ("build", crash.and_then(|crash| crash.build.clone())),
         ("backtrace", crash.and_then(|crash| crash.backtrace.clone())),
     ] {
         if let Some(value) = value {

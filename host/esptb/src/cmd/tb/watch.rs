@@ -10,7 +10,7 @@ use serde_json::json;
 use tb::{Client, Device, Summary};
 
 use super::ServerArgs;
-use super::devices::{Which, listed, summarized};
+use super::devices::{Shown, Which, listed, summarized};
 use crate::arguments::duration;
 use crate::console;
 use crate::demo::{interrupted, now_ms, on_one_thread};
@@ -74,7 +74,7 @@ fn show(devices: &[Device]) -> Result<()> {
     let (_, rows) = ratatui::crossterm::terminal::size().unwrap_or((80, 24));
     let mut lines = summarized(&Summary::of(devices, now_ms()));
     lines.push(String::new());
-    lines.extend(listed(devices));
+    lines.extend(listed(devices, &Shown::default()));
     let room = usize::from(rows).saturating_sub(2).max(1);
     let hidden = lines.len().saturating_sub(room);
     lines.truncate(room);
@@ -178,6 +178,7 @@ mod tests {
             firmware: Some("1.0.0".into()),
             chip: None,
             certificate_expires_ms: None,
+            backlog: None,
             dropped: Some(0),
             reset_reason: None,
             crash: None,
