@@ -8,6 +8,7 @@
 
 mod body;
 mod crew;
+mod faults;
 mod flash;
 mod limits;
 mod network;

@@ -141,18 +141,10 @@ impl<W: Wiring> Simulator<W> {
         why
     }
 
-    /// What comes before the device: the bootloader, and the count of an image that is on trial.
+    /// What comes before the device.
     fn start(&self) {
-        let mut flash = self.flash.clone();
-        // An image that is given up restarts the chip, into the other one.
-        for _ in 0..2 {
-            let running = bootloader::choose(&mut flash);
-            self.chip.run_from(running);
-            if !device::firmware::begin(&mut flash, running) {
-                break;
-            }
-            self.chip.restart();
-        }
+        let running = bootloader::start(&mut self.flash.clone(), || self.chip.restart());
+        self.chip.run_from(running);
     }
 
     /// Lives one life after the other.

@@ -6,20 +6,32 @@
 
 use device::platform::Running;
 use device::storage::Partitions;
-use embedded_storage::nor_flash::ReadNorFlash;
+use embedded_storage::nor_flash::NorFlash;
 use update::image::{HEAD_LEN, Head};
-
-use crate::flash::Flash;
 
 /// The revision of the simulated chip: as the first ESP32-C3 that was sold in numbers.
 const REVISION: u16 = 3;
 
+/// What comes before the device: the slot that starts, with the count of an image that is on trial. None where
+/// the table has no slots. An image that is given up restarts the chip, into the other one: `restart` is told.
+pub fn start<F: NorFlash>(flash: &mut F, mut restart: impl FnMut()) -> Option<Running> {
+    let running = choose(flash);
+    match device::firmware::begin(flash, running) {
+        true => {
+            restart();
+            // The other image is not on trial.
+            choose(flash)
+        }
+        false => running,
+    }
+}
+
 /// The slot that starts; none where the table has none.
-pub(crate) fn choose(flash: &mut Flash) -> Option<Running> {
+fn choose<F: NorFlash>(flash: &mut F) -> Option<Running> {
     let places = Partitions::read(flash).slots?;
     let selected = places.selected(flash).ok().flatten();
     let first = selected.map_or(0, |(_, entry)| entry.slot(2));
-    let is_app = |flash: &mut Flash, slot: usize| {
+    let is_app = |flash: &mut F, slot: usize| {
         let mut bytes = [0; HEAD_LEN];
         let read = flash.read(places.slots[slot].offset, &mut bytes);
         read.is_ok() && Head::read(&bytes).is_some()

@@ -20,6 +20,6 @@ pub mod wifi;
 
 mod bluetooth;
 mod board;
-mod bootloader;
+pub mod bootloader;
 
 pub use board::{Simulator, Wiring, World};

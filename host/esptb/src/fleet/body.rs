@@ -5,13 +5,13 @@ use std::cell::{Cell, RefCell};
 use std::future::pending;
 use std::net::Ipv4Addr;
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use climate::{Air, Climate, Sensor};
 use device::event::Event;
 use device::platform::{
     AccessPoint, Bluetooth, Body, Heap, Identity, JoinError, Observer, Platform, ResetReason,
-    ScanRequest, System, Wifi, WifiCredentials,
+    Running, ScanRequest, System, Wifi, WifiCredentials,
 };
 use device::retained;
 use embassy_time::Delay;
@@ -21,8 +21,11 @@ use greenhouse::model::{Pin, Sht4x, Wire};
 use product::{Fault, Product};
 use rand::TryRng;
 use rand::rngs::SysRng;
+use simulator::bootloader;
+use tokio::time::sleep;
 use vhci::HciTransport;
 
+use super::faults::{Link, Ram};
 use super::flash::Flash;
 use super::network::{Sockets, Stopwatch, Turn, Turnstile};
 use super::tally::{Counts, Times};
@@ -48,6 +51,14 @@ pub(super) struct Member {
     pub(super) number: u32,
     pub(super) flash: Flash,
     pub(super) common: Rc<Common>,
+    /// What the bootloader started.
+    pub(super) running: Cell<Option<Running>>,
+    /// Why it starts next.
+    pub(super) reset: Cell<ResetReason>,
+    /// How long it has no power before that.
+    pub(super) pause: Cell<Duration>,
+    pub(super) ram: Ram,
+    pub(super) link: Link,
 }
 
 /// The parts of a body.
@@ -63,6 +74,32 @@ impl Platform for Desk {
 }
 
 impl Member {
+    /// A device with this flash, switched off.
+    pub(super) fn new(name: String, number: u32, flash: Flash, common: Rc<Common>) -> Self {
+        Self {
+            name,
+            number,
+            flash,
+            common,
+            running: Cell::new(None),
+            reset: Cell::new(ResetReason::Software),
+            pause: Cell::new(Duration::ZERO),
+            ram: Ram::default(),
+            link: Link::default(),
+        }
+    }
+
+    /// What comes before a life: power, the bootloader, and a pause after crashes.
+    pub(super) async fn start(&self) {
+        sleep(self.pause.take()).await;
+        let restart = || self.reset.set(ResetReason::Software);
+        let running = bootloader::start(&mut self.flash.clone(), restart);
+        self.running.set(running);
+        let reset = self.reset.replace(ResetReason::Software);
+        self.reset
+            .set(retained::begin(&self.ram, reset, &Nobody).await);
+    }
+
     /// A body for its next life.
     pub(super) fn body(self: &Rc<Self>) -> Body<Desk> {
         let stopwatch = Stopwatch::default();
@@ -72,22 +109,28 @@ impl Member {
             bluetooth: NoRadio,
             mailbox: None,
             wifi: Cable {
-                number: self.number,
+                member: self.clone(),
                 turnstile: turnstile.clone(),
                 turn: turn.clone(),
             },
             network: Sockets {
+                member: self.clone(),
                 stopwatch: stopwatch.clone(),
                 turnstile: turnstile.clone(),
                 turn,
             },
             flash: self.flash.clone(),
-            system: Chip,
+            system: Chip {
+                member: self.clone(),
+                // The next one is the device's own, unless a fault comes first.
+                reset: self.reset.replace(ResetReason::Software),
+            },
             observer: Watcher {
                 member: self.clone(),
                 stopwatch,
                 connecting: Cell::new(None),
                 online: Cell::new(false),
+                waiting: Cell::new(0),
             },
         }
     }
@@ -123,17 +166,17 @@ impl Bluetooth for NoRadio {
     }
 }
 
-/// A station that has its network as soon as it is its turn, and never loses it.
+/// A station that has its network as soon as it is its turn, and loses it by a fault only.
 pub(super) struct Cable {
-    /// The device's number, which becomes its address.
-    number: u32,
+    /// Its number becomes its address.
+    member: Rc<Member>,
     turnstile: Turnstile,
     turn: Turn,
 }
 
 impl Wifi for Cable {
     fn mac(&self) -> [u8; 6] {
-        let [_, a, b, c] = self.number.to_be_bytes();
+        let [_, a, b, c] = self.member.number.to_be_bytes();
         [0x24, 0x0a, 0xc4, a, b, c]
     }
 
@@ -142,6 +185,7 @@ impl Wifi for Cable {
     }
 
     async fn join(&self, _: &WifiCredentials) -> Result<Ipv4Addr, JoinError> {
+        self.member.link.is(true).await;
         self.turn.set_out(&self.turnstile).await;
         Ok(Ipv4Addr::LOCALHOST)
     }
@@ -149,7 +193,7 @@ impl Wifi for Cable {
     async fn leave(&self) {}
 
     async fn lost(&self) {
-        pending().await
+        self.member.link.is(false).await;
     }
 
     fn rssi_dbm(&self) -> Option<i8> {
@@ -189,7 +233,11 @@ impl DelayNs for Measuring {
 }
 
 /// A chip whose clock ran on through a restart.
-pub(super) struct Chip;
+pub(super) struct Chip {
+    member: Rc<Member>,
+    /// Why this life began.
+    reset: ResetReason,
+}
 
 impl System for Chip {
     fn identity(&self) -> Identity {
@@ -199,12 +247,16 @@ impl System for Chip {
         }
     }
 
+    fn running(&self) -> Option<Running> {
+        self.member.running.get()
+    }
+
     fn reset_reason(&self) -> ResetReason {
-        ResetReason::Software
+        self.reset
     }
 
     fn retained(&self) -> &dyn retained::Memory {
-        self
+        &self.member.ram
     }
 
     fn feed_watchdog(&self) {}
@@ -234,13 +286,13 @@ impl System for Chip {
     }
 }
 
-/// No life of these ends in a crash: a panic ends the process.
-impl retained::Memory for Chip {
-    fn read(&self) -> [u8; retained::BYTES] {
-        [0; retained::BYTES]
-    }
+/// Before a life there is nobody to tell.
+struct Nobody;
 
-    fn write(&self, _: &[u8; retained::BYTES]) {}
+impl Observer for Nobody {
+    fn notice(&self, _: u64, _: &Event) {}
+
+    fn show_provisioning_code(&self, _: &str) {}
 }
 
 /// Adds up what happens to one device in one life.
@@ -249,6 +301,8 @@ pub(super) struct Watcher {
     stopwatch: Stopwatch,
     connecting: Cell<Option<Instant>>,
     online: Cell<bool>,
+    /// Samples of this life that are neither acknowledged nor dropped.
+    waiting: Cell<u64>,
 }
 
 impl Watcher {
@@ -277,19 +331,25 @@ impl Observer for Watcher {
             }
             Event::Sampled(_) => {
                 counts.sampled += 1;
+                self.waiting.set(self.waiting.get() + 1);
                 if self.online.get() {
                     self.stopwatch.get_ready();
                 }
             }
             Event::Acknowledged { samples, .. } => {
                 counts.acknowledged += u64::from(*samples);
+                self.done_with(u64::from(*samples));
                 counts.messages += 1;
                 if let Some(time) = self.stopwatch.stop() {
                     common.acknowledging.borrow_mut().record(time);
                 }
             }
             // Told once for each.
-            Event::SamplesDropped { .. } => counts.dropped += 1,
+            Event::SamplesDropped { .. } => {
+                counts.dropped += 1;
+                self.done_with(1);
+            }
+            Event::FirmwareAccepted => counts.updates += 1,
             Event::ConnectionFailed { .. } => {
                 counts.failed += 1;
                 self.offline(&mut counts);
@@ -310,6 +370,10 @@ impl Observer for Watcher {
 }
 
 impl Watcher {
+    fn done_with(&self, samples: u64) {
+        self.waiting.set(self.waiting.get().saturating_sub(samples));
+    }
+
     fn complain(&self, event: &Event) {
         let trouble = format!("{}: {event}", self.member.name);
         self.member.common.trouble.replace(Some(trouble));
@@ -318,6 +382,9 @@ impl Watcher {
 
 impl Drop for Watcher {
     fn drop(&mut self) {
-        self.offline(&mut self.member.common.counts.borrow_mut());
+        let mut counts = self.member.common.counts.borrow_mut();
+        self.offline(&mut counts);
+        counts.cut += self.waiting.get();
+        counts.restarts += 1;
     }
 }

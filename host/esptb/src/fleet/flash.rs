@@ -125,8 +125,13 @@ impl NorFlash for Flash {
     fn erase(&mut self, from: u32, to: u32) -> Result<(), Fault> {
         let length = to.checked_sub(from).ok_or(Fault(FlashError::OutOfBounds))? as usize;
         let from = self.range(from, length, SECTOR).map_err(Fault)?;
+        let mut own = self.own.borrow_mut();
         for number in from / SECTOR..(from + length) / SECTOR {
-            self.own.borrow_mut().insert(number, Box::new(*BLANK));
+            // As it was at first, it takes no memory.
+            match self.base.sectors.contains_key(&number) {
+                true => own.insert(number, Box::new(*BLANK)),
+                false => own.remove(&number),
+            };
         }
         Ok(())
     }
@@ -199,6 +204,7 @@ mod tests {
         assert_eq!(kind(flash.erase(8192, 4096)), FlashError::OutOfBounds);
         assert_eq!(kind(flash.write(8192, &[0; 4])), FlashError::OutOfBounds);
         flash.erase(0, SECTOR as u32).unwrap();
+        assert!(flash.own.borrow().is_empty(), "blank as at first");
         flash.write(4, &[0x1f; 4]).unwrap();
     }
 }

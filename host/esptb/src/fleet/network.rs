@@ -14,6 +14,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::body::Member;
+
 /// Measures from the packet that carries a sample to whatever its owner waits for.
 #[derive(Clone, Default)]
 pub(super) struct Stopwatch(Rc<Cell<Watch>>);
@@ -109,6 +111,7 @@ impl Turn {
 
 /// TCP and names by way of the host.
 pub(super) struct Sockets {
+    pub(super) member: Rc<Member>,
     pub(super) stopwatch: Stopwatch,
     pub(super) turnstile: Turnstile,
     pub(super) turn: Turn,
@@ -136,10 +139,14 @@ impl TcpConnect for Sockets {
     async fn connect(&self, remote: SocketAddr) -> io::Result<Stream> {
         let turn = Held(self.turn.clone());
         self.turn.take(&self.turnstile).await;
-        let stream = TcpStream::connect(remote).await?;
+        let stream = tokio::select! {
+            stream = TcpStream::connect(remote) => stream?,
+            () = self.member.link.is(false) => return Err(io::ErrorKind::NetworkDown.into()),
+        };
         stream.set_nodelay(true)?;
         Ok(Stream {
             stream,
+            member: self.member.clone(),
             stopwatch: self.stopwatch.clone(),
             turn,
             has_read: false,
@@ -180,6 +187,7 @@ impl Drop for Held {
 /// A TCP connection.
 pub(super) struct Stream {
     stream: TcpStream,
+    member: Rc<Member>,
     stopwatch: Stopwatch,
     turn: Held,
     /// Whether the server has answered.
@@ -192,7 +200,10 @@ impl ErrorType for Stream {
 
 impl Read for Stream {
     async fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        let read = self.stream.read(bytes).await?;
+        let read = tokio::select! {
+            read = self.stream.read(bytes) => read?,
+            () = self.member.link.is(false) => return Err(io::ErrorKind::NetworkDown.into()),
+        };
         self.has_read = true;
         Ok(read)
     }
@@ -204,7 +215,10 @@ impl Write for Stream {
             // What answers a ServerHello: its key was needed before.
             self.turn.0.end();
         }
-        let written = self.stream.write(bytes).await?;
+        let written = tokio::select! {
+            written = self.stream.write(bytes) => written?,
+            () = self.member.link.is(false) => return Err(io::ErrorKind::NetworkDown.into()),
+        };
         self.stopwatch.sent();
         Ok(written)
     }

@@ -42,6 +42,12 @@ pub(super) struct Share {
     pub(super) settings: String,
     /// The CAs that the broker's certificate may come from, PEM; the authority's root if none.
     pub(super) server_chain: Option<String>,
+    /// The version that they run, in a slot, so that they take updates; no slot holds anything if none.
+    pub(super) firmware: Option<String>,
+    /// Who may sign what comes after it, PEM.
+    pub(super) firmware_key: Option<String>,
+    /// The mean time between two faults of a device, in milliseconds.
+    pub(super) faults_ms: Option<u64>,
 }
 
 /// What a worker says.

@@ -18,6 +18,7 @@ use super::server::LocalServer;
 use super::summary::{Mark, Summary};
 use super::tally::{Counts, Times, Usage};
 use crate::arguments::duration;
+use crate::cmd::firmware::simulated_version;
 use crate::cmd::simulate::Product;
 use crate::console::{self, printable};
 use crate::demo::{interrupted, on_one_thread};
@@ -57,6 +58,17 @@ pub(crate) struct Options {
     /// count as failed
     #[arg(long, default_value = "60s", requires = "count", value_parser = duration, value_name = "TIME")]
     online_within: Duration,
+    /// Let them run this version of the stock product, from a slot: they take updates then, by packages of
+    /// `esptb firmware sign --simulated`
+    #[arg(long, requires_all = ["count", "firmware_key"], value_parser = simulated_version, value_name = "VERSION")]
+    firmware: Option<String>,
+    /// The public key of whoever may sign what comes after it
+    #[arg(long, requires = "firmware", value_name = "FILE")]
+    firmware_key: Option<PathBuf>,
+    /// Let faults happen to them, to each on average one in this time: the network away, the power cut, a
+    /// crash
+    #[arg(long, requires = "count", value_parser = duration, value_name = "TIME")]
+    faults: Option<Duration>,
     /// Processes that share the devices [default: one for each core]
     #[arg(long, requires = "count", value_parser = clap::value_parser!(u32).range(1..), value_name = "N")]
     workers: Option<u32>,
@@ -180,6 +192,9 @@ fn share(
         prefix: options.prefix.clone(),
         settings,
         server_chain: broker.server_ca.as_ref().map(read).transpose()?,
+        firmware: options.firmware.clone(),
+        firmware_key: options.firmware_key.as_ref().map(read).transpose()?,
+        faults_ms: options.faults.map(|mean| mean.as_millis() as u64),
     })
 }
 

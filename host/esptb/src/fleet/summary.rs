@@ -82,6 +82,12 @@ pub(crate) struct Summary {
     /// Distinct samples that the local server has.
     stored: Option<u64>,
     lost: u64,
+    /// Samples that waited when their device's life ended: by a fault, or for an update.
+    cut: u64,
+    /// Lives that ended, updates that were accepted, faults on purpose.
+    restarts: u64,
+    updates: u64,
+    faults: u64,
     /// With all online, in seconds.
     steady_s: Option<f64>,
     messages_per_s: Option<f64>,
@@ -159,6 +165,10 @@ impl Summary {
             dropped: counts.dropped,
             stored,
             lost: counts.waiting() + missing,
+            cut: counts.cut,
+            restarts: counts.restarts,
+            updates: counts.updates,
+            faults: counts.faults,
             // Without the local server the parent only looks on.
             server_cores: self.server_cores.filter(|_| stored.is_some()),
             server_memory: self.server_memory.filter(|_| stored.is_some()),
@@ -242,6 +252,13 @@ impl fmt::Display for Summary {
             samples += &format!("; the server has {stored}");
         }
         row(f, "samples", &samples)?;
+        if self.restarts > 0 {
+            let text = format!(
+                "{}, of {} faults and {} updates; {} samples waited then",
+                self.restarts, self.faults, self.updates, self.cut
+            );
+            row(f, "restarts", &text)?;
+        }
         if let (Some(rate), Some(seconds)) = (self.messages_per_s, self.steady_s) {
             let text = format!("{rate:.0} a second, over {seconds:.0} s with all online");
             row(f, "messages", &text)?;

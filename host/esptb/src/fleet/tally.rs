@@ -85,14 +85,23 @@ pub(super) struct Counts {
     pub(super) dropped: u64,
     /// Messages of samples that the broker acknowledged.
     pub(super) messages: u64,
+    /// Samples that waited when their device's life ended.
+    pub(super) cut: u64,
+    /// Lives that ended.
+    pub(super) restarts: u64,
+    /// Updates that devices have accepted.
+    pub(super) updates: u64,
+    /// Faults on purpose.
+    pub(super) faults: u64,
 }
 
 impl Counts {
-    /// Samples that are neither acknowledged nor dropped.
+    /// Samples that are neither acknowledged nor dropped, nor gone with a life.
     pub(super) fn waiting(&self) -> u64 {
         self.sampled
             .saturating_sub(self.acknowledged)
             .saturating_sub(self.dropped)
+            .saturating_sub(self.cut)
     }
 }
 
@@ -107,6 +116,10 @@ impl std::iter::Sum for Counts {
             acknowledged: a.acknowledged + b.acknowledged,
             dropped: a.dropped + b.dropped,
             messages: a.messages + b.messages,
+            cut: a.cut + b.cut,
+            restarts: a.restarts + b.restarts,
+            updates: a.updates + b.updates,
+            faults: a.faults + b.faults,
         })
     }
 }

@@ -15,6 +15,7 @@ use flashimage::{FlashImage, NvsEntry, NvsValue, PartitionTable};
 use pki::Pki;
 use rand::rngs::SysRng;
 use rand_core::UnwrapErr;
+use simulator::image::Image as App;
 use spiffs::{Builder, Geometry};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
@@ -27,6 +28,8 @@ use crate::cmd::simulate::Product;
 use crate::demo::on_one_thread;
 use crate::watchdog::Watchdog;
 
+/// The length of what they run: all have it in common.
+const APP_LEN: usize = 4096;
 /// How often it tells how it goes.
 const REPORT: Duration = Duration::from_secs(1);
 
@@ -53,7 +56,11 @@ async fn work() -> Result<()> {
     tell(&Told::Made { before })?;
     let _watchdog = Watchdog::start("a worker of the fleet", None);
     let random = Box::leak(Box::new(UnwrapErr(SysRng)));
-    let library = Library::install(random).map_err(|error| anyhow::anyhow!("{error}"))?;
+    let life = Life {
+        product,
+        library: Library::install(random).map_err(|error| anyhow::anyhow!("{error}"))?,
+        faults: share.faults_ms.map(Duration::from_millis),
+    };
     let mut reports = interval(REPORT);
     reports.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -62,7 +69,7 @@ async fn work() -> Result<()> {
                 None => return Ok(()),
                 Some(Order::Go { delay_ms, pause_ms }) => {
                     let members = members.clone();
-                    let switching = switch_on(members, product, library, delay_ms, pause_ms);
+                    let switching = switch_on(members, life, delay_ms, pause_ms);
                     tokio::task::spawn_local(switching);
                 }
                 Some(Order::Drain) => common.draining.set(true),
@@ -116,19 +123,38 @@ fn make(share: &Share, common: &Rc<Common>) -> Result<Vec<Rc<Member>>> {
     let pki = Pki::load(&share.ca)
         .with_context(|| format!("no authority in {} (`esptb pki init`)", share.ca.display()))?;
     let server_chain = share.server_chain.as_deref().unwrap_or(pki.root_pem());
+    let maker = share.firmware_key.as_deref();
     let common_files = [
         ("server_chain.pem", server_chain),
         ("settings.json", share.settings.as_str()),
     ];
+    let common_files: Vec<_> = common_files
+        .into_iter()
+        .chain(maker.map(|keys| ("firmware_key.pem", keys)))
+        .collect();
     // As a board that was provisioned; nobody asks for the network that it joins.
     let network = NvsEntry {
         namespace: keys::NAMESPACE.as_str().to_owned(),
         key: keys::WIFI.as_str().to_owned(),
         value: NvsValue::blob(*b"\x05fleet"),
     };
-    let image = FlashImage::builder().nvs(network).build()?;
+    let mut image = FlashImage::builder().nvs(network).build()?;
+    let table = PartitionTable::default();
+    if let Some(version) = &share.firmware {
+        let app = App {
+            len: APP_LEN,
+            ..App::of(version)
+        }
+        .bytes();
+        let mut partitions = table.partitions();
+        let slot = partitions.find(|partition| partition.kind == "app/ota_0");
+        let slot = slot
+            .context("the partition table has no ota_0: this is a bug")?
+            .offset as usize;
+        image[slot..slot + app.len()].copy_from_slice(&app);
+    }
     let base = Base::new(&image);
-    let partition = PartitionTable::default()
+    let partition = table
         .spiffs()
         .context("the partition table has no SPIFFS: this is a bug")?;
     let numbers = (0..share.count).map(|n| share.first + n * share.step);
@@ -148,40 +174,46 @@ fn make(share: &Share, common: &Rc<Common>) -> Result<Vec<Rc<Member>>> {
             })?;
             let flash = Flash::new(base.clone(), partition.offset as usize, &builder.build()?);
             let common = common.clone();
-            Ok(Rc::new(Member {
-                name,
-                number,
-                flash,
-                common,
-            }))
+            Ok(Rc::new(Member::new(name, number, flash, common)))
         })
         .collect()
 }
 
 /// Gives power to one device after the other.
-async fn switch_on(
-    members: Vec<Rc<Member>>,
-    product: Product,
-    library: Library<'static>,
-    delay_ms: f64,
-    pause_ms: f64,
-) {
+async fn switch_on(members: Vec<Rc<Member>>, life: Life, delay_ms: f64, pause_ms: f64) {
     let start = Instant::now();
     for (n, member) in members.into_iter().enumerate() {
         let after = Duration::from_secs_f64((delay_ms + pause_ms * n as f64) / 1_000.0);
         sleep_until(start + after).await;
         member.common.counts.borrow_mut().started += 1;
-        tokio::task::spawn_local(live_on(member, product, library));
+        tokio::task::spawn_local(live_on(member, life));
     }
 }
 
+/// What all lives have in common.
+#[derive(Clone, Copy)]
+struct Life {
+    product: Product,
+    library: Library<'static>,
+    /// The mean time between two faults of a device.
+    faults: Option<Duration>,
+}
+
 /// Lives one life after the other.
-async fn live_on(member: Rc<Member>, product: Product, library: Library<'static>) {
+async fn live_on(member: Rc<Member>, life: Life) {
     loop {
-        match product {
-            Product::Climate => device::run(member.body(), member.climate(), library).await,
-            Product::Greenhouse => device::run(member.body(), member.greenhouse(), library).await,
+        member.start().await;
+        let (body, library) = (member.body(), life.library);
+        let lived = async {
+            match life.product {
+                Product::Climate => device::run(body, member.climate(), library).await,
+                Product::Greenhouse => device::run(body, member.greenhouse(), library).await,
+            }
         };
+        tokio::select! {
+            _ = lived => {}
+            () = member.suffer(life.faults) => {}
+        }
         if member.common.draining.get() {
             pending::<()>().await;
         }
@@ -208,6 +240,9 @@ mod tests {
             prefix: "SN-".into(),
             settings: "{}".into(),
             server_chain: None,
+            firmware: Some("1.0.0".into()),
+            firmware_key: Some("keys".into()),
+            faults_ms: None,
         };
         let members = make(&share, &Rc::default()).unwrap();
         let names: Vec<_> = members.iter().map(|member| member.name.as_str()).collect();
@@ -218,6 +253,8 @@ mod tests {
                 troubles.is_empty() && storage.wifi().unwrap().is_some(),
                 "provisioned"
             );
+            let maker = storage.read_file("firmware_key.pem", 8192).unwrap();
+            assert_eq!(*maker, b"keys");
             storage.read_file("device.crt", 8192).unwrap().to_vec()
         });
         let certificates: Vec<_> = certificates.collect();
