@@ -20,6 +20,11 @@ fn main() {
     // radio-logs.x, which .cargo/config.toml asks for.
     let here = env::var("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR");
     println!("cargo::rustc-link-search={here}");
+    let rom = Path::new(&here).join(format!("rom-{}.x", chip.name()));
+    if rom.is_file() {
+        println!("cargo::rustc-link-arg-bins={}", rom.display());
+        println!("cargo::rerun-if-changed={}", rom.display());
+    }
     built_at::tell();
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed=built_at.rs");

@@ -7,6 +7,7 @@ mod faults;
 mod licences;
 mod mbedtls;
 mod memory;
+mod rom;
 mod rules;
 mod sanitizers;
 mod scalars;
@@ -100,6 +101,11 @@ const STEPS: &[Step] = &[
         name: "mbedtls",
         about: "MbedTLS is the version whose advisories and insides were read, and as it was then",
         run: |_| mbedtls::check().map(Outcome::Noted),
+    },
+    Step {
+        name: "rom",
+        about: "what the radios' libraries want of ROM, Rust and each other is there, also for chips that are not linked here",
+        run: |_| rom::check().map(Outcome::Noted),
     },
     Step {
         name: "clippy",
