@@ -3,7 +3,7 @@
 //! What a library wants must be in a library of its chip, in a linker script (of the chip's ROM, or
 //! ours), or be the name of a function or a static of the crates that call it. By names alone that
 //! is too strict: a linker takes only those objects that somebody calls. So what is missed for a chip
-//! that the step `firmware` links is not missed, and the rest is told.
+//! that the step `firmware` links is not missed, nor what firmware/Cargo.toml excuses; the rest is told.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -16,26 +16,6 @@ use object::{Object, ObjectSymbol};
 
 use crate::firmware::chips::{self, Chip};
 use crate::workspace;
-
-/// What is missed by name, and was not when the ESP32 was linked without Espressif's toolchain: the
-/// compiler has it, or it is in objects that nothing calls (of `librtc.a`, classic Bluetooth, `libphy.a`).
-const NOT_CALLED: &[(&str, &[&str])] = &[(
-    "esp32",
-    &[
-        "__divsf3",
-        "_bss_start",
-        "esp_dport_access_reg_read",
-        "lm_get_total_pkt_type",
-        "rtc_dbias_cfg",
-        "rtc_get_xtal",
-        "rtc_init_clk",
-        "rtc_sleep_set_wakeup_time",
-        "rtc_slowck_cali",
-        "rtc_slp_prep",
-        "rtc_time_get",
-        "strtok",
-    ],
-)];
 
 /// The crates whose functions and statics the libraries call.
 const CALLED: &[&str] = &[
@@ -75,10 +55,8 @@ pub(super) fn check() -> Result<String> {
         .flat_map(|(_, missing)| missing.clone())
         .collect();
     let mut faults = Vec::new();
-    for (name, (_, missing)) in &missing {
-        let excused = NOT_CALLED.iter().find(|(chip, _)| chip == name);
-        let excused = excused.map_or(&[][..], |(_, symbols)| symbols);
-        let called = |symbol: &&String| !excused.contains(&symbol.as_str());
+    for (name, (chip, missing)) in &missing {
+        let called = |symbol: &&String| !chip.not_called.contains(symbol);
         for symbol in missing.difference(&linked).filter(called) {
             faults.push(format!("{symbol} ({name})"));
         }

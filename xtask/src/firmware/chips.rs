@@ -26,6 +26,8 @@ pub(crate) struct Chip {
     pub(crate) promised: Option<u64>,
     /// The file with its partition table, at the root, where it is not `partitions.csv`.
     pub(crate) partitions: Option<String>,
+    /// What its radios' libraries name, and nothing calls.
+    pub(crate) not_called: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -47,6 +49,8 @@ struct ChipFacts {
     app_promised: Option<u64>,
     app_slot: Option<u64>,
     partitions: Option<String>,
+    #[serde(default)]
+    not_called: Vec<String>,
 }
 
 impl Chip {
@@ -140,6 +144,7 @@ fn read() -> Result<(String, Vec<Chip>)> {
         slot: facts.app_slot.unwrap_or(slot),
         promised: facts.app_promised,
         partitions: facts.partitions,
+        not_called: facts.not_called,
     });
     Ok((facts.default_chip, chips.collect()))
 }
