@@ -11,6 +11,7 @@ mod rom;
 mod rules;
 mod sanitizers;
 mod scalars;
+mod scenarios;
 mod threats;
 
 use std::{
@@ -38,6 +39,9 @@ pub(crate) struct Options {
     /// Run all steps, also after one has failed
     #[arg(long)]
     keep_going: bool,
+    /// The long steps as well, as CI does; a step that is named runs in any case
+    #[arg(long)]
+    all: bool,
 }
 
 /// How a step ended. Failure is an error.
@@ -52,6 +56,8 @@ enum Outcome {
 struct Step {
     name: &'static str,
     about: &'static str,
+    /// Left to CI, and to whoever asks for it.
+    long: bool,
     run: fn(&Options) -> Result<Outcome>,
 }
 
@@ -60,11 +66,13 @@ const STEPS: &[Step] = &[
     Step {
         name: "setup",
         about: "what the steps below need is there, or is installed",
+        long: false,
         run: |_| done(setup::run(setup::Purpose::Test)),
     },
     Step {
         name: "format",
         about: "rustfmt has nothing to change",
+        long: false,
         run: |_| {
             for folder in workspace::all() {
                 let mut rustfmt = process::cargo();
@@ -80,36 +88,43 @@ const STEPS: &[Step] = &[
     Step {
         name: "rules",
         about: "short files, no_std and no unsafe in crates/, chips named in one place, no leftovers; the threat model names its tests",
+        long: false,
         run: |_| rules::check().map(Outcome::Noted),
     },
     Step {
         name: "arrows",
         about: "packages depend on each other only as the architecture draws it",
+        long: false,
         run: |_| arrows::check().map(Outcome::Noted),
     },
     Step {
         name: "licences",
         about: "every dependency of all workspaces has a permissive licence",
+        long: false,
         run: |_| licences::check().map(Outcome::Noted),
     },
     Step {
         name: "advisories",
         about: "RustSec knows no fault of a dependency, where cargo-deny and its database are",
+        long: true,
         run: |_| advisories::check(),
     },
     Step {
         name: "mbedtls",
         about: "MbedTLS is the version whose advisories and insides were read, and as it was then",
+        long: false,
         run: |_| mbedtls::check().map(Outcome::Noted),
     },
     Step {
         name: "rom",
         about: "what the radios' libraries want of ROM, Rust and each other is there, also for chips that are not linked here",
+        long: false,
         run: |_| rom::check().map(Outcome::Noted),
     },
     Step {
         name: "clippy",
         about: "clippy has nothing to say about the host workspace",
+        long: false,
         run: |_| {
             let mut clippy = process::cargo();
             clippy.args(["clippy", "--locked", "--workspace", "--all-targets"]);
@@ -119,21 +134,25 @@ const STEPS: &[Step] = &[
     Step {
         name: "unit",
         about: "the tests beside the code",
+        long: false,
         run: |options| cargo_test(options, &["--lib", "--bins"]),
     },
     Step {
         name: "memory",
         about: "Valgrind finds no fault where MbedTLS is called, in a handshake of each shape, but those on purpose; and nothing that depends on a key of P-256",
+        long: true,
         run: |_| memory::check().map(Outcome::Noted),
     },
     Step {
         name: "sanitizers",
         about: "with our Rust and MbedTLS's C under the address and undefined-behaviour sanitizers, the tests of TLS, credentials and cloud pass, and faults on purpose are found",
+        long: true,
         run: |_| sanitizers::check(),
     },
     Step {
         name: "features",
         about: "TLS works without a P-256 of our own, too",
+        long: true,
         run: |_| {
             let mut test = process::cargo();
             test.args(["test", "--locked", "--package", "device"]);
@@ -147,6 +166,7 @@ const STEPS: &[Step] = &[
     Step {
         name: "emulated",
         about: "the device builds for the emulated board, without a branch on keys, and clippy has nothing to say about it",
+        long: false,
         run: |_| {
             let build = |args: &[&str]| {
                 let mut cargo = process::cargo();
@@ -173,26 +193,31 @@ const STEPS: &[Step] = &[
     Step {
         name: "scenarios",
         about: "the tests of whole crates and of the whole: first life to last, real peers",
-        run: |options| cargo_test(options, &["--test", "*"]),
+        long: false,
+        run: |options| scenarios::check(options.keep_going).map(Outcome::Noted),
     },
     Step {
         name: "servers",
         about: "the device and the TLS servers of others, set in each way, come to what docs/tls-servers.md tells",
+        long: true,
         run: |_| servers::check().map(Outcome::Noted),
     },
     Step {
         name: "interop",
         about: "Bumble provisions the simulated device, and ESP-IDF's NVS generator and our NVS agree",
+        long: false,
         run: |_| done(interop::test()),
     },
     Step {
         name: "fuzz",
         about: "no target finds a fault in a few thousand inputs",
+        long: true,
         run: |_| fuzz::brief().map(Outcome::Noted),
     },
     Step {
         name: "bogo",
         about: "BoringSSL's protocol tests find nothing that is not listed, where BoringSSL is",
+        long: true,
         run: |_| {
             Ok(match bogo::check()? {
                 bogo::Outcome::Passed(note) => Outcome::Noted(note),
@@ -203,11 +228,13 @@ const STEPS: &[Step] = &[
     Step {
         name: "doctests",
         about: "the examples in the documentation run",
+        long: false,
         run: |options| cargo_test(options, &["--doc"]),
     },
     Step {
         name: "rustdoc",
         about: "the documentation builds without a warning",
+        long: false,
         run: |_| {
             let mut rustdoc = process::cargo();
             rustdoc.env("RUSTDOCFLAGS", "--deny warnings");
@@ -221,10 +248,15 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "firmware",
-        about: "the firmware links for every chip that Rust compiles for, without a branch on keys, and fits where it is promised to",
-        run: |_| {
+        about: "the firmware links for the default chip, with --all or by name for every chip that Rust compiles for, without a branch on keys, and fits where it is promised to",
+        long: false,
+        run: |options| {
             let mut notes = Vec::new();
-            for chip in chips::all()? {
+            let chips = match options.all || !options.only.is_empty() {
+                true => chips::all()?,
+                false => vec![chips::find(None)?],
+            };
+            for chip in chips {
                 let account = firmware::build(&chip)?;
                 anstream::println!("{}", account.shown());
                 account.check_promise(&chip)?;
@@ -236,11 +268,13 @@ const STEPS: &[Step] = &[
     Step {
         name: "image",
         about: "the firmware becomes an image that boots: twice the same, and esptool agrees",
+        long: false,
         run: |_| bootable::check().map(Outcome::Noted),
     },
     Step {
         name: "firmware-clippy",
         about: "clippy has nothing to say about the firmware, for any chip that Rust compiles for, and other boards",
+        long: true,
         run: |_| done(firmware::lint()),
     },
 ];
@@ -284,7 +318,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     if options.list {
         let width = STEPS.iter().map(|step| step.name.len()).max().unwrap_or(0);
         for step in STEPS {
-            anstream::println!("{:width$}  {}", step.name, step.about);
+            let long = if step.long { " (with --all)" } else { "" };
+            anstream::println!("{:width$}  {}{long}", step.name, step.about);
         }
         return Ok(());
     }
@@ -300,6 +335,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         if !options.only.is_empty() && !options.only.iter().any(|name| name == step.name) {
             continue;
         }
+        if step.long && !options.all && options.only.is_empty() {
+            continue;
+        }
         let stopped = lines.iter().any(|line| line.verdict == Verdict::Failed);
         if stopped && !options.keep_going {
             let note = "not run after the failure above".to_owned();
@@ -313,6 +351,14 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             continue;
         }
         lines.push(perform(step, options));
+    }
+    if !options.all && options.only.is_empty() {
+        let long = STEPS.iter().filter(|step| step.long).map(|step| step.name);
+        let long: Vec<_> = long.collect();
+        terminal::remark(format!(
+            "left to --all, which CI runs: {}, and the other chips in firmware",
+            long.join(", ")
+        ));
     }
     summarise(&lines)
 }

@@ -168,6 +168,7 @@ mod tests {
             slot: 1000,
             promised: Some(900),
             partitions: None,
+            not_called: Vec::new(),
         }
     }
 
