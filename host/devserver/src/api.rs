@@ -30,7 +30,7 @@ pub struct DeviceInfo {
     pub last_seen_ms: Option<i64>,
 }
 
-fn info(hub: &Hub, row: DeviceRow) -> DeviceInfo {
+pub(crate) fn info(hub: &Hub, row: DeviceRow) -> DeviceInfo {
     let presence = hub.presence(row.id);
     DeviceInfo {
         name: row.name,

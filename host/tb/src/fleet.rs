@@ -106,7 +106,7 @@ const FIELDS: [Key<'static>; 2] = [
     key(KeyType::EntityField, "type"),
 ];
 
-const VALUES: [Key<'static>; 16] = [
+const VALUES: [Key<'static>; 17] = [
     key(KeyType::ServerAttribute, "active"),
     key(KeyType::ServerAttribute, "lastConnectTime"),
     key(KeyType::ServerAttribute, "lastDisconnectTime"),
@@ -123,6 +123,7 @@ const VALUES: [Key<'static>; 16] = [
     key(KeyType::ClientAttribute, "telemetry_limit"),
     key(KeyType::ClientAttribute, "refused"),
     key(KeyType::TimeSeries, "dropped"),
+    key(KeyType::TimeSeries, "current_fw_version"),
 ];
 
 const fn key(kind: KeyType, key: &str) -> Key<'_> {
@@ -166,7 +167,11 @@ impl Device {
                 false => left.max(server("inactivityAlarmTime")).or(connected),
             },
             last_activity_ms: server("lastActivityTime"),
-            firmware: text("firmware_version"),
+            // As ThingsBoard's updates know it; a device that takes none tells the attribute alone.
+            firmware: data
+                .text(TimeSeries, "current_fw_version")
+                .map(str::to_owned)
+                .or_else(|| text("firmware_version")),
             chip: text("chip"),
             certificate_expires_ms: data.number(Client, "certificate_expires_ms"),
             backlog: None,

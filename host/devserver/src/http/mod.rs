@@ -3,11 +3,12 @@
 //! There is no login. What protects it: by default it is served on the loopback address only;
 //! a `Host` that is neither an address nor a known name is refused, so that no web site can
 //! point its own name here; a request that changes something is taken only from the page
-//! itself; and the page may load nothing but its own three files.
+//! itself; and the page may load nothing but its own files.
 
 mod api;
 mod connection;
 mod live;
+mod overview;
 mod rest;
 
 use std::net::IpAddr;
@@ -28,7 +29,7 @@ use crate::hub::Hub;
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
 /// The page: path, content type, content.
-const FILES: [(&str, &str, &str); 8] = [
+const FILES: [(&str, &str, &str); 9] = [
     (
         "/",
         "text/html; charset=utf-8",
@@ -48,6 +49,7 @@ const FILES: [(&str, &str, &str); 8] = [
     ("/activity.js", SCRIPT, include_str!("../page/activity.js")),
     ("/calls.js", SCRIPT, include_str!("../page/calls.js")),
     ("/chart.js", SCRIPT, include_str!("../page/chart.js")),
+    ("/overview.js", SCRIPT, include_str!("../page/overview.js")),
     ("/tools.js", SCRIPT, include_str!("../page/tools.js")),
 ];
 
@@ -87,6 +89,7 @@ pub(crate) async fn serve(
     let router = router
         .route("/api/about", get(api::about))
         .route("/api/events", get(live::events))
+        .route("/api/overview", get(overview::overview))
         .route("/api/devices", get(api::devices).post(api::create))
         .route("/api/devices/{name}", get(api::device).delete(api::delete))
         .route("/api/devices/{name}/series", get(api::series))

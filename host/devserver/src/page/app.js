@@ -4,6 +4,7 @@
 import { Activity } from "/activity.js";
 import { Chart, format } from "/chart.js";
 import { Calls } from "/calls.js";
+import { Overview } from "/overview.js";
 import { api, ago, by, node, path } from "/tools.js";
 
 const LISTED = 300; // devices drawn at once; the filter finds the others
@@ -24,6 +25,8 @@ let skew = 0; // the server's clock minus this one's
 
 const activity = new Activity(by("activity"), by("activity-empty"));
 const calls = new Calls(() => selected);
+const overview = new Overview(() => selected, () => by("filter").value);
+overview.begin();
 
 // ---- the list ----
 
@@ -62,12 +65,10 @@ function listItem(device, item) {
 function drawEmpty() {
   const device = devices.get(selected);
   by("empty").hidden = devices.size > 0 || selected !== null;
-  by("none").hidden = devices.size === 0 && selected === null || Boolean(device);
+  by("overview").hidden = devices.size === 0 || selected !== null;
+  by("none").hidden = selected === null || Boolean(device);
   by("device").hidden = !device;
-  by("none-title").textContent = selected === null ? "Choose a device" : "There is no such device";
-  by("none-text").textContent = selected === null
-    ? "Its measurements, attributes and calls appear here."
-    : `“${selected}” has not connected yet, or was deleted.`;
+  by("none-text").textContent = `“${selected}” has not connected yet, or was deleted.`;
   by("layout").dataset.view = selected === null ? "list" : "device";
   document.title = `${selected ?? "Devices"} · devserver`;
   if (device) drawHead(device);
@@ -225,13 +226,14 @@ function select() {
   drawAttributes();
   listen();
   drawList();
+  overview.look();
   if (name !== null) window.scrollTo(0, 0);
 }
 
-/** On a wide screen there is room for a device at once. */
+/** The only device there is, is shown at once where there is room. */
 function selectFirst() {
-  if (selected !== null || !devices.size || !matchMedia("(min-width: 56.01rem)").matches) return;
-  const first = [...devices.values()].find((device) => device.online) ?? [...devices.values()][0];
+  if (selected !== null || devices.size !== 1 || !matchMedia("(min-width: 56.01rem)").matches) return;
+  const [first] = devices.values();
   location.replace(`#/device/${encodeURIComponent(first.name)}`);
 }
 
@@ -302,11 +304,15 @@ function heard(event) {
   }
   activity.event(event);
   drawList();
+  overview.lookSoon();
 }
 
 // ---- the rest ----
 
-by("filter").addEventListener("input", drawList);
+by("filter").addEventListener("input", () => {
+  drawList();
+  overview.lookSoon();
+});
 by("windows").addEventListener("click", (event) => {
   const chosen = event.target.closest("button");
   if (!chosen) return;

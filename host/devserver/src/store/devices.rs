@@ -258,6 +258,14 @@ impl Db {
             .execute(params![id.0, secret, expires_ms])?;
         Ok(())
     }
+
+    /// Until when that may be; it may have been.
+    pub(crate) fn claimable_until(&self, id: DeviceId) -> Result<Option<i64>, StoreError> {
+        let mut found = self
+            .conn
+            .prepare_cached("SELECT expires_ms FROM claims WHERE device = ?1")?;
+        Ok(found.query_row([id.0], |row| row.get(0)).optional()?)
+    }
 }
 
 fn device_row(row: &Row<'_>) -> rusqlite::Result<DeviceRow> {

@@ -20,7 +20,7 @@ const REQUESTS: usize = 8;
 const OF_UPDATES: [&str; 3] = ["fw_", "current_fw_", "target_fw_"];
 /// By so many series samples are seen to flow: one may be of a sensor that is broken.
 const SERIES: usize = 4;
-const STATE: [&str; 3] = ["fw_state", "fw_error", "current_fw_version"];
+const STATE: [&str; 2] = ["fw_state", "fw_error"];
 
 /// A campaign.
 pub struct Campaign<'a> {
@@ -197,7 +197,7 @@ impl<'a> Campaign<'a> {
             let text = |key| data.text(KeyType::TimeSeries, key).map(str::to_owned);
             let at = |key| data.value(KeyType::TimeSeries, key).map(|value| value.ts);
             let seen = Seen {
-                running: text("current_fw_version").or_else(|| device.firmware.clone()),
+                running: device.firmware.clone(),
                 state: text("fw_state").zip(at("fw_state")),
                 error: text("fw_error"),
                 sample_ms: self.series.iter().filter_map(|key| at(key)).max(),
