@@ -7,7 +7,7 @@
 //! `MqttTransportHandler.getOtaPackageCallback`, commit dfe65d5abc3aa959aaa853952d74943fbd6867bd.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sha2::{Digest, Sha256};
 use thingsboard::firmware::OFFER_KEYS;
@@ -46,8 +46,7 @@ pub struct Firmware {
 impl Firmware {
     /// The shared attributes that offer it.
     fn attributes(&self) -> Vec<(String, Datum)> {
-        let checksum = Sha256::digest(&self.data);
-        let checksum: String = checksum.iter().map(|byte| format!("{byte:02x}")).collect();
+        let checksum = sha256(&self.data);
         let text = |key: &str, value: &str| (key.to_owned(), Datum::Text(value.to_owned()));
         let [title, version, size, sum, algorithm] = OFFER_KEYS;
         let mut attributes = vec![text(title, &self.title), text(version, &self.version)];
@@ -71,13 +70,26 @@ impl Firmware {
     }
 }
 
+/// In hexadecimal digits.
+pub(crate) fn sha256(data: &[u8]) -> String {
+    let digest = Sha256::digest(data);
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// What is assigned, with the number of its package if it has one.
+type Choice = (Arc<Firmware>, Option<i64>);
+
 /// What is assigned.
 #[derive(Default)]
-pub(crate) struct Assigned(Mutex<HashMap<DeviceId, Arc<Firmware>>>);
+pub(crate) struct Assigned(Mutex<HashMap<DeviceId, Choice>>);
 
 impl Assigned {
-    pub(crate) fn set(&self, device: DeviceId, firmware: Option<Arc<Firmware>>) {
-        let mut assigned = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    fn locked(&self) -> MutexGuard<'_, HashMap<DeviceId, Choice>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn set(&self, device: DeviceId, firmware: Option<Choice>) {
+        let mut assigned = self.locked();
         match firmware {
             Some(firmware) => assigned.insert(device, firmware),
             None => assigned.remove(&device),
@@ -85,8 +97,19 @@ impl Assigned {
     }
 
     fn of(&self, device: DeviceId) -> Option<Arc<Firmware>> {
-        let assigned = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        assigned.get(&device).cloned()
+        self.locked()
+            .get(&device)
+            .map(|(firmware, _)| firmware.clone())
+    }
+
+    /// The number of the package that is assigned to a device.
+    pub(crate) fn package(&self, device: DeviceId) -> Option<i64> {
+        self.locked().get(&device)?.1
+    }
+
+    /// Whether a package is assigned to any.
+    pub(crate) fn has(&self, package: i64) -> bool {
+        self.locked().values().any(|(_, row)| *row == Some(package))
     }
 }
 
@@ -122,7 +145,12 @@ impl Downloads {
 }
 
 /// Assigns a package to a device, as with "Assigned firmware" of ThingsBoard's page.
-pub(crate) async fn assign(hub: &Hub, name: &str, firmware: Firmware) -> Result<(), CallError> {
+pub(crate) async fn assign(
+    hub: &Hub,
+    name: &str,
+    firmware: Arc<Firmware>,
+    package: Option<i64>,
+) -> Result<(), CallError> {
     let device = hub.device(name).await?;
     let attributes = firmware.attributes();
     let text = |key: &str, value: &str| (key.to_owned(), Datum::Text(value.to_owned()));
@@ -134,7 +162,7 @@ pub(crate) async fn assign(hub: &Hub, name: &str, firmware: Firmware) -> Result<
     target.push(("target_fw_ts".to_owned(), Datum::Long(now_ms())));
     target.push(text("fw_state", "QUEUED"));
     tell(hub, name, device, target).await?;
-    hub.assigned.set(device, Some(Arc::new(firmware)));
+    hub.assigned.set(device, Some((firmware, package)));
     // First what the package has not, then what it has.
     let absent = ["fw_tag", "fw_url"].map(str::to_owned);
     let absent = absent.into_iter();

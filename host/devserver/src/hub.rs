@@ -19,6 +19,7 @@ use crate::error::CallError;
 use crate::event::{Event, Events};
 use crate::firmware::Assigned;
 use crate::limits::{Allowance, Cost, Limits};
+use crate::packages::Packages;
 use crate::profiles::Known;
 use crate::recent::Recent;
 use crate::store::{DeviceId, Scope, Store, StoreError};
@@ -37,6 +38,7 @@ pub(crate) struct Hub {
     pub(crate) token: String,
     pub(crate) limits: Limits,
     pub(crate) assigned: Assigned,
+    pub(crate) packages: Packages,
     events: broadcast::Sender<Arc<Event>>,
     pub(crate) recent: Recent,
     live: Mutex<Live>,
@@ -124,6 +126,7 @@ impl Hub {
             token: Alphanumeric.sample_string(&mut rand::rng(), 40),
             limits,
             assigned: Assigned::default(),
+            packages: Packages::default(),
             events: broadcast::channel(EVENTS).0,
             recent: Recent::default(),
             live: Mutex::default(),

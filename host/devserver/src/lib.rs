@@ -14,6 +14,7 @@ mod identity;
 mod lenient;
 mod limits;
 mod mqtt;
+mod packages;
 mod profiles;
 mod recent;
 mod server;

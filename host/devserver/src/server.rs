@@ -253,7 +253,7 @@ impl Server {
     /// # Errors
     /// [`CallError::NoSuchDevice`], or the database failed.
     pub async fn assign_firmware(&self, device: &str, firmware: Firmware) -> Result<(), CallError> {
-        firmware::assign(&self.hub.0, device, firmware).await
+        firmware::assign(&self.hub.0, device, firmware.into(), None).await
     }
 
     /// Takes away the package that is assigned to a device.

@@ -221,7 +221,7 @@ pub(super) async fn assign_firmware(
         tag: new.tag,
         data: data.into(),
     };
-    firmware::assign(&page.hub, &name, firmware).await?;
+    firmware::assign(&page.hub, &name, firmware.into(), None).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -164,7 +164,9 @@ fn check(method: &Method, headers: &HeaderMap, names: &[String]) -> Result<(), &
     }
     // A web site can send a form across sites, but not with this type.
     let json = text(header::CONTENT_TYPE).is_some_and(|kind| kind.starts_with("application/json"));
-    if json || *method == Method::DELETE {
+    // Nor may it send this header without asking first, which nobody answers.
+    let with_token = headers.contains_key("x-authorization");
+    if json || with_token || *method == Method::DELETE {
         Ok(())
     } else {
         Err("Send the request with Content-Type: application/json.\n")
@@ -244,6 +246,13 @@ mod tests {
             );
             assert!(!ask(Method::DELETE, &[host.clone(), foreign]), "{origin}");
         }
+        let token = (
+            header::HeaderName::from_static("x-authorization"),
+            "Bearer x",
+        );
+        let upload = (header::CONTENT_TYPE, "multipart/form-data; boundary=b");
+        assert!(ask(Method::POST, &[host.clone(), upload.clone(), token]));
+        assert!(!ask(Method::POST, &[host.clone(), upload]));
         let form = (header::CONTENT_TYPE, "text/plain");
         assert!(!ask(Method::POST, &[host.clone(), form]));
         assert!(!ask(Method::PUT, &[host]));

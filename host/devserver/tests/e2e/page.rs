@@ -156,6 +156,125 @@ async fn the_page_shows_devices_live_and_calls_them() {
 }
 
 #[tokio::test]
+async fn several_devices_are_seen_at_a_glance() {
+    let server = Server::start(Config::default()).await.unwrap();
+    let soon = now_ms() + 12 * 86_400_000;
+    let healthy = json!({ "firmware_version": "1.2.0", "certificate_expires_ms": now_ms() + 9_000 * 86_400_000_i64 });
+    let limited = json!({
+        "firmware_version": "1.1.0", "certificate_expires_ms": soon,
+        "telemetry_limit": "messages: 10 a minute", "panic": "index out of bounds",
+    });
+    let mut clients = Vec::new();
+    for (name, attributes, series) in [
+        (
+            "room-1",
+            healthy.clone(),
+            json!({ "fw_state": "UPDATED", "current_fw_version": "1.2.0", "dropped": 0 }),
+        ),
+        (
+            "room-2",
+            healthy,
+            json!({ "fw_state": "DOWNLOADING", "current_fw_version": "1.1.0", "target_fw_version": "1.2.0" }),
+        ),
+        (
+            "room-3",
+            limited,
+            json!({ "fw_state": "FAILED", "fw_error": "signed by another maker", "dropped": 7 }),
+        ),
+        ("room-4", json!({}), json!({ "temperature": 21 })),
+    ] {
+        let token = server.create_device(name, None).await.unwrap().unwrap();
+        let mut client = Client::connect(server.mqtt_addr(), &token).await;
+        client
+            .publish("v1/devices/me/attributes", &attributes.to_string())
+            .await;
+        client
+            .publish("v1/devices/me/telemetry", &series.to_string())
+            .await;
+        clients.push(client);
+    }
+    clients[0]
+        .publish(
+            "v1/devices/me/claim",
+            r#"{"secretKey":"s","durationMs":600000}"#,
+        )
+        .await;
+    clients.truncate(3);
+
+    let browser = Browser::start(1280, 700, "light");
+    browser.open(&server.http_url());
+    let row = |name: &str| {
+        format!("document.querySelector('#overview-table [data-device={name}]')?.innerText")
+    };
+    browser.until(&format!("{}?.includes('up to date')", row("room-1")));
+    assert!(
+        !browser
+            .run("return document.querySelector('#overview').hidden")
+            .as_bool()
+            .unwrap()
+    );
+    let told = |name: &str| {
+        browser
+            .run(&format!("return {}", row(name)))
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    assert!(
+        told("room-1").contains("until "),
+        "it may be claimed: {}",
+        told("room-1")
+    );
+    assert!(
+        told("room-2").contains("downloading, to 1.2.0"),
+        "{}",
+        told("room-2")
+    );
+    let bad = told("room-3");
+    for words in [
+        "signed by another maker",
+        "in 11 days",
+        "10 a minute",
+        "index out of bounds",
+        "7 samples dropped",
+    ] {
+        assert!(bad.contains(words), "{words}: {bad}");
+    }
+    assert!(
+        told("room-4").contains("none: a token"),
+        "{}",
+        told("room-4")
+    );
+    let online = "document.querySelectorAll('#overview-table .dot[data-online=true]').length === 3";
+    browser.until(online);
+    for (width, height, scheme) in [
+        (1280, 700, "light"),
+        (1280, 700, "dark"),
+        (390, 1100, "light"),
+    ] {
+        browser.emulate(width, height, scheme);
+        let wide = browser.run("return document.documentElement.scrollWidth");
+        assert_eq!(wide, width, "nothing may need scrolling to the side");
+        picture(&browser, &format!("overview-{width}-{scheme}"));
+    }
+    browser.emulate(1280, 900, "light");
+
+    // What changes is seen without a reload.
+    clients[1]
+        .publish("v1/devices/me/telemetry", r#"{"fw_state":"VERIFIED"}"#)
+        .await;
+    browser.until(&format!("{}?.includes('verified')", row("room-2")));
+    // One of them, with the same in words.
+    browser.open(&format!("{}#/device/room-3", server.http_url()));
+    browser
+        .until("document.querySelector('#health').innerText.includes('signed by another maker')");
+    browser.until("!document.querySelector('#device').hidden");
+    picture(&browser, "health");
+    assert_eq!(browser.complaints(), Vec::<String>::new());
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn what_strangers_choose_stays_text() {
     let server = Server::start(Config::default()).await.unwrap();
     let token = server.create_device(HOSTILE, None).await.unwrap().unwrap();

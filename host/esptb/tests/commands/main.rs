@@ -11,4 +11,5 @@ mod files;
 mod firmware;
 mod pipes;
 mod program;
+mod rollout;
 mod tb;

@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{DEVICE, DEVICE_PROFILE, Fault, Page, TENANT, bad, id, not_found, row};
+use super::{DEVICE, DEVICE_PROFILE, Fault, Page, TENANT, bad, id, not_found, packages, row};
 use crate::api;
 use crate::error::CallError;
 use crate::hub::{Hub, now_ms};
@@ -63,6 +63,7 @@ async fn shown(hub: &Hub, device: DeviceRow) -> Result<Json<Value>, Fault> {
     Ok(Json(json!({
         "id": id(DEVICE, device.id.row()), "createdTime": device.created_ms, "tenantId": id(TENANT, 1),
         "name": device.name, "type": kind, "label": null, "deviceProfileId": id(DEVICE_PROFILE, row),
+        "firmwareId": hub.assigned.package(device.id).map(|row| id(packages::OTA_PACKAGE, row)),
     })))
 }
 
@@ -79,10 +80,41 @@ pub(super) async fn create(
     if name.is_empty() {
         return Err(bad("Device name should be specified!"));
     }
+    if let Some(id) = body.get("id").and_then(|id| id["id"].as_str()) {
+        return change(&page.hub, id, &name, body.get("firmwareId")).await;
+    }
     if api::create(&page.hub, &name, None).await?.is_none() {
         return Err(bad("Device with such name already exists!"));
     }
     by_name(State(page), Query(Named { device_name: name })).await
+}
+
+/// A device as it is saved: of all that it has, another firmware may be assigned.
+async fn change(
+    hub: &Hub,
+    id: &str,
+    name: &str,
+    firmware: Option<&Value>,
+) -> Result<Json<Value>, Fault> {
+    let device = find(hub, id).await?;
+    if device.name != name {
+        return Err(bad("esptb serve gives a device no other name"));
+    }
+    let row = device.id;
+    let profile = hub.store.submit(move |db| db.profile_of(row)).await?;
+    let firmware = firmware.unwrap_or(&Value::Null);
+    packages::assign(hub, (device.id, name), profile, firmware).await?;
+    shown(hub, device).await
+}
+
+/// The names of its series.
+pub(super) async fn series(
+    State(page): State<Page>,
+    Path(id): Path<String>,
+) -> Result<Json<Vec<String>>, Fault> {
+    let device = find(&page.hub, &id).await?.id;
+    let latest = page.hub.store.submit(move |db| db.latest(device)).await?;
+    Ok(Json(latest.into_iter().map(|(name, _)| name).collect()))
 }
 
 pub(super) async fn delete(

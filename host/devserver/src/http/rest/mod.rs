@@ -9,6 +9,7 @@
 
 mod dashboards;
 mod devices;
+mod packages;
 mod profiles;
 mod query;
 
@@ -107,6 +108,16 @@ pub(super) fn routes(page: &Page) -> Router<Page> {
         .route(
             "/api/plugins/telemetry/DEVICE/{id}/values/timeseries",
             get(devices::latest),
+        )
+        .route(
+            "/api/plugins/telemetry/DEVICE/{id}/keys/timeseries",
+            get(devices::series),
+        )
+        .route("/api/otaPackages", get(packages::list))
+        .route("/api/otaPackage", post(packages::create))
+        .route(
+            "/api/otaPackage/{id}",
+            post(packages::upload).delete(packages::delete),
         )
         .route("/api/rpc/twoway/{id}", post(devices::call))
         .route("/api/entitiesQuery/find", post(query::find))
