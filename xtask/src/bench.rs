@@ -12,6 +12,7 @@ mod page;
 mod plot;
 mod promises;
 mod record;
+mod rollout;
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -37,6 +38,9 @@ pub(crate) struct Options {
     /// Devices of the largest fleet
     #[arg(long, default_value_t = 2_000, value_name = "N")]
     devices: u32,
+    /// Devices of the fleet that gets a new version
+    #[arg(long, default_value_t = 10_000, value_name = "N")]
+    rollout_devices: u32,
 }
 
 /// What can be measured.
@@ -50,6 +54,8 @@ enum What {
     Heap,
     /// Fleets of simulated devices, against the local server and against Mosquitto
     Fleet,
+    /// A new version for a fleet of ten thousand, or of --rollout-devices
+    Rollout,
 }
 
 /// Measures, and writes what came of it.
@@ -74,6 +80,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             What::Images => images::measure(options.spiffsgen.as_deref())?,
             What::Heap => lives::measure()?,
             What::Fleet => fleet::measure(options.devices)?,
+            What::Rollout => rollout::measure(options.rollout_devices)?,
         };
         for figure in figures {
             anstream::println!("{}", figure.shown());

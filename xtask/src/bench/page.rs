@@ -14,13 +14,14 @@ const BEGIN: &str = "<!-- figures: written by `cargo xtask bench --write` -->\n"
 const END: &str = "<!-- end of the figures -->\n";
 
 /// Chapters: the beginning of the names of their figures, and their headings.
-const CHAPTERS: [(&str, &str); 6] = [
+const CHAPTERS: [(&str, &str); 7] = [
     ("instructions.", "Instructions"),
     ("process.", "An image, as a process"),
     ("batch.", "Images in batches"),
     ("heap.", "Heap"),
     ("fleet.local.", "A fleet against the local server"),
     ("fleet.mosquitto.", "A fleet against Mosquitto"),
+    ("rollout.", "A new version for a fleet"),
 ];
 
 /// Writes all there is; a chapter of which nothing was measured stays as it stands.

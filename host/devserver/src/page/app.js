@@ -26,7 +26,6 @@ let skew = 0; // the server's clock minus this one's
 const activity = new Activity(by("activity"), by("activity-empty"));
 const calls = new Calls(() => selected);
 const overview = new Overview(() => selected, () => by("filter").value);
-overview.begin();
 
 // ---- the list ----
 

@@ -40,10 +40,10 @@ function trouble(device) {
 const COLUMNS = [
   ["Firmware", (device) => [device.firmware ?? "", ""]],
   ["Update", update],
+  ["Trouble", trouble],
   ["Certificate ends", certificate],
   ["Limit kept", (device) => [device.limit ?? "", device.limit ? "warn" : ""]],
   ["Claim", claim],
-  ["Trouble", trouble],
 ];
 
 export class Overview {
@@ -74,12 +74,16 @@ export class Overview {
 
   #drawAll({ found, devices }) {
     const now = Date.now();
+    // A column that nobody fills takes room from the others.
+    const columns = COLUMNS.filter(([, tell]) => devices.some((device) => tell(device, now)[0]));
+    const names = ["Device", "Heard", ...columns.map(([name]) => name)];
+    by("overview-table").tHead.rows[0].replaceChildren(...names.map((name) => node("th", { scope: "col" }, name)));
     const rows = devices.map((device) => {
       const dot = node("span", { class: "dot", "data-online": device.online, title: device.online ? "online" : "offline" });
       const link = node("a", { href: `#/device/${encodeURIComponent(device.name)}` }, dot, device.name);
-      const cells = COLUMNS.map(([, tell]) => {
+      const cells = columns.map(([, tell]) => {
         const [text, kind] = tell(device, now);
-        return node("td", { "data-kind": kind, title: text }, text);
+        return node("td", { "data-kind": kind }, text);
       });
       return node("tr", { "data-device": device.name }, node("th", { scope: "row" }, link),
         node("td", {}, ago(device.last_seen_ms, now)), ...cells);
@@ -94,11 +98,5 @@ export class Overview {
     by("health").replaceChildren(...rows.filter(([, text]) => text).map(([name, text, kind]) =>
       node("div", {}, node("dt", {}, name), node("dd", { "data-kind": kind }, text))));
     by("health").hidden = !by("health").children.length;
-  }
-
-  /** The head of the table. */
-  begin() {
-    const names = ["Device", "Heard", ...COLUMNS.map(([name]) => name)];
-    by("overview-table").tHead.rows[0].replaceChildren(...names.map((name) => node("th", { scope: "col" }, name)));
   }
 }

@@ -227,7 +227,7 @@ fn a_version_that_devices_refuse_goes_no_further_than_its_first_wave() {
         "has a package climate 1.2.0 with other bytes",
     );
     failed(
-        &fleet.rollout(&[&package, &key[0], &key[1], "--profile", "nobody"]),
+        &fleet.rollout(&[&mine, "--profile", "nobody"]),
         "no device profile",
     );
 }
