@@ -373,9 +373,8 @@ class RealThingsBoard(unittest.TestCase):
         self.assertLess(len(connected), 4, 'nor again and again')
 
 
-@unittest.skipUnless(URL, 'no ThingsBoard is given: ESPTB_THINGSBOARD=http://user:password@host:port')
-class OperatorsTools(unittest.TestCase):
-    """`esptb tb` and `esptb doctor` against the same server: set up, ten boards, and the mistakes."""
+class Tenant:
+    """An operator's folder, and a device profile of its own on the server."""
 
     BOARDS = 10
 
@@ -420,6 +419,11 @@ class OperatorsTools(unittest.TestCase):
         anchors = ('--broker-ca', SERVER_CA) if SERVER_CA else ()
         return json.loads(self.esptb('tb', 'setup', '--profile', self.profile, '--broker', self.broker, '--server-name',
                                      self.name, *anchors, '--json', *arguments))
+
+
+@unittest.skipUnless(URL, 'no ThingsBoard is given: ESPTB_THINGSBOARD=http://user:password@host:port')
+class OperatorsTools(Tenant, unittest.TestCase):
+    """`esptb tb` and `esptb doctor` against the same server: set up, ten boards, and the mistakes."""
 
     def doctor(self, folder, code=0):
         found = json.loads(self.esptb('doctor', self.broker, '--device', folder, '--no-sntp', '--json', code=code))
