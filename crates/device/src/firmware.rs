@@ -15,6 +15,7 @@
 //! a cable, could write another image. A device without the file takes no update, and says so when one is
 //! offered.
 
+mod connection;
 mod offer;
 mod progress;
 mod ready;
@@ -28,9 +29,8 @@ use embassy_time::{Duration, Instant};
 use embedded_storage::nor_flash::NorFlash;
 use heapless::{Deque, String};
 use product::Card;
+use thingsboard::RequestId;
 use thingsboard::firmware::State;
-use thingsboard::json::{BufferTooSmall, Object};
-use thingsboard::{RequestId, Value, firmware, telemetry};
 use update::download::{Begun, Download};
 use update::trial::{self, Limits, Start};
 use update::{Fault, SECTOR};
@@ -38,7 +38,8 @@ use update::{Fault, SECTOR};
 use crate::event::Event;
 use crate::platform::Running;
 use crate::storage::{Partitions, Storage};
-use offer::{Offered, Package};
+pub(crate) use connection::Updating;
+use offer::Package;
 use progress::Fetching;
 use ready::{MbedTls, Names, Ready, Unable};
 
@@ -77,38 +78,6 @@ pub(crate) enum Report {
     Failed(Box<Why>),
 }
 
-/// What a connection does for updates.
-pub(crate) trait Updating {
-    /// Whether packages can be taken.
-    fn is_ready(&self) -> bool;
-    /// A connection begins, which has not told yet what is offered.
-    fn connected(&self);
-    /// The server tells shared attributes: all, or those that changed.
-    fn shared(&self, shared: Option<Object<'_>>, all: bool) -> Option<Event>;
-    /// It has taken away what it offered.
-    fn withdrawn(&self) -> Option<Event>;
-    /// A chunk to ask for now.
-    fn to_ask(&self) -> Option<(RequestId, u32)>;
-    /// It was asked for.
-    fn asked(&self, chunk: u32);
-    /// A chunk came.
-    fn chunk(&self, request: RequestId, chunk: u32, bytes: &[u8]) -> Option<Event>;
-    /// The server has no chunks, and says why in a word.
-    fn no_chunks(&self, word: &str) -> Option<Event>;
-    /// When a chunk that was asked for is no longer waited for.
-    fn due(&self) -> Instant;
-    /// Whether something is to be told.
-    fn has_report(&self) -> bool;
-    /// Writes it; returns the length, and how many values it has.
-    fn write_report(&self, buffer: &mut [u8]) -> Result<(usize, u32), BufferTooSmall>;
-    /// It was told.
-    fn reported(&self);
-    /// Whether all is told, and the new image waits for a restart.
-    fn is_to_restart(&self) -> bool;
-    /// The broker acknowledged telemetry.
-    fn telemetry_acknowledged(&self) -> Option<Event>;
-}
-
 /// The updates of one life.
 pub struct Updates<'a, F> {
     storage: &'a Storage<F>,
@@ -137,6 +106,8 @@ struct Inner {
     settled: Option<Package>,
     /// That this one is fetched was told in this life.
     told: Option<Package>,
+    /// The server had no chunks of this one, which it offered.
+    absent: Option<Package>,
     /// It was fetched again from the beginning, for it was damaged.
     again: bool,
     /// That the running image is the one offered was told in this life.
@@ -167,6 +138,7 @@ impl<'a, F: NorFlash> Updates<'a, F> {
                 pending: None,
                 settled: None,
                 told: None,
+                absent: None,
                 again: false,
                 updated: false,
                 introduced: false,
@@ -199,7 +171,12 @@ impl<'a, F: NorFlash> Updates<'a, F> {
             Err(unable) => return inner.fail(package, unable),
         };
         if package.title == *self.names.product && package.version == *self.names.version {
-            return inner.runs(package);
+            // On trial it may yet be taken back: then UPDATED is told once it is accepted.
+            return if inner.on_trial {
+                None
+            } else {
+                inner.runs(package)
+            };
         }
         let begun = self.storage.with_flash(|flash| {
             Download::begin(flash, &ready.places, ready.running, &package.offer())
@@ -313,180 +290,5 @@ impl Inner {
                 None
             }
         }
-    }
-}
-
-impl<F: NorFlash> Updating for Updates<'_, F> {
-    fn is_ready(&self) -> bool {
-        self.ready.is_ok()
-    }
-
-    fn connected(&self) {
-        let mut inner = self.inner.borrow_mut();
-        if matches!(inner.stage, Stage::Fetching(_)) {
-            inner.stage = Stage::Idle;
-        }
-        if self.is_ready() && !core::mem::replace(&mut inner.introduced, true) {
-            inner.report(Report::Current);
-        }
-    }
-
-    fn shared(&self, shared: Option<Object<'_>>, all: bool) -> Option<Event> {
-        match Offered::read(shared) {
-            Offered::Package(package) => {
-                let mut inner = self.inner.borrow_mut();
-                match &inner.stage {
-                    Stage::Fetching(fetching) if fetching.package == package => None,
-                    _ => {
-                        if matches!(inner.stage, Stage::Fetching(_)) {
-                            inner.stage = Stage::Idle;
-                        }
-                        self.consider(&mut inner, package)
-                    }
-                }
-            }
-            Offered::Refused { package, why } => {
-                let mut inner = self.inner.borrow_mut();
-                if inner.settled.as_ref() == Some(&package)
-                    || matches!(inner.stage, Stage::Installed)
-                {
-                    return None;
-                }
-                inner.stage = Stage::Idle;
-                inner.pending = None;
-                inner.fail(package, &why)
-            }
-            Offered::Nothing if all => self.withdrawn(),
-            Offered::Nothing => None,
-        }
-    }
-
-    fn withdrawn(&self) -> Option<Event> {
-        let mut inner = self.inner.borrow_mut();
-        (inner.pending, inner.settled, inner.told) = (None, None, None);
-        if !matches!(inner.stage, Stage::Fetching(_)) {
-            return None;
-        }
-        inner.stage = Stage::Idle;
-        Some(Event::FirmwareWithdrawn)
-    }
-
-    fn to_ask(&self) -> Option<(RequestId, u32)> {
-        let mut inner = self.inner.borrow_mut();
-        let Stage::Fetching(fetching) = &mut inner.stage else {
-            return None;
-        };
-        if fetching.is_overdue(Instant::now()) {
-            inner.requests = inner.requests.wrapping_add(1);
-            let request = RequestId::wrapping(inner.requests);
-            let Stage::Fetching(fetching) = &mut inner.stage else {
-                return None;
-            };
-            if fetching.ask_again(request).is_err() {
-                let _ = inner
-                    .give_up(&"the server sends no chunks: look into its log, and assign it again");
-                return None;
-            }
-        }
-        let Stage::Fetching(fetching) = &mut inner.stage else {
-            return None;
-        };
-        let chunk = self.storage.with_flash(|flash| fetching.find_next(flash));
-        Some((fetching.request, chunk.ok()??))
-    }
-
-    fn asked(&self, chunk: u32) {
-        if let Stage::Fetching(fetching) = &mut self.inner.borrow_mut().stage {
-            fetching.asked(chunk, Instant::now());
-        }
-    }
-
-    fn chunk(&self, request: RequestId, chunk: u32, bytes: &[u8]) -> Option<Event> {
-        let mut inner = self.inner.borrow_mut();
-        let Ok(ready) = &self.ready else { return None };
-        let Stage::Fetching(fetching) = &mut inner.stage else {
-            return None;
-        };
-        if !fetching.came(request, chunk, Instant::now()) {
-            return None;
-        }
-        let board = ready.board(&self.names);
-        let stored = self
-            .storage
-            .with_flash(|flash| fetching.download.store(flash, &board, chunk, bytes));
-        match stored {
-            Ok(_) => self.go_on(&mut inner),
-            Err(fault) => inner.give_up(&fault),
-        }
-    }
-
-    fn no_chunks(&self, word: &str) -> Option<Event> {
-        // What is not assigned any more is told as well; the connection ends in any case.
-        let why = match word {
-            "NOT_FOUND" => return None,
-            "PAYLOAD_TOO_LARGE" => {
-                "the server sends no chunks of 4096 bytes: raise its limit of payloads"
-            }
-            _ => "the server has no bytes of it: upload the package itself, not a URL",
-        };
-        self.inner.borrow_mut().give_up(&why)
-    }
-
-    fn due(&self) -> Instant {
-        match &self.inner.borrow().stage {
-            Stage::Fetching(fetching) => fetching.due(),
-            _ => Instant::MAX,
-        }
-    }
-
-    fn has_report(&self) -> bool {
-        !self.inner.borrow().reports.is_empty()
-    }
-
-    fn write_report(&self, buffer: &mut [u8]) -> Result<(usize, u32), BufferTooSmall> {
-        let inner = self.inner.borrow();
-        let (product, version) = (self.names.product.as_str(), self.names.version.as_str());
-        let (written, count) = match inner.reports.front() {
-            None => return Ok((0, 0)),
-            Some(Report::Current) => (firmware::write_current(buffer, product, version)?, 2),
-            Some(Report::State(State::Updated)) => {
-                let values = [
-                    ("current_fw_title", Value::Text(product)),
-                    ("current_fw_version", Value::Text(version)),
-                    ("fw_state", Value::Text(State::Updated.name())),
-                ];
-                (telemetry::write_values(buffer, values)?, 3)
-            }
-            Some(Report::State(state)) => (firmware::write_state(buffer, *state)?, 1),
-            Some(Report::Failed(why)) => (firmware::write_state(buffer, State::Failed(why))?, 2),
-        };
-        Ok((written.len(), count))
-    }
-
-    fn reported(&self) {
-        self.inner.borrow_mut().reports.pop_front();
-    }
-
-    fn is_to_restart(&self) -> bool {
-        let inner = self.inner.borrow();
-        matches!(inner.stage, Stage::Installed) && inner.reports.is_empty()
-    }
-
-    fn telemetry_acknowledged(&self) -> Option<Event> {
-        let mut inner = self.inner.borrow_mut();
-        let (true, Ok(ready)) = (inner.on_trial, &self.ready) else {
-            return None;
-        };
-        let accept = |flash: &mut F| trial::accept(flash, &ready.places, ready.running);
-        // A flash that fails may do better at the next acknowledgement.
-        self.storage.with_flash(accept).ok()?;
-        inner.on_trial = false;
-        if !core::mem::replace(&mut inner.updated, true) {
-            inner.report(Report::State(State::Updated));
-        }
-        if let Some(package) = inner.pending.take() {
-            let _ = self.consider(&mut inner, package);
-        }
-        Some(Event::FirmwareAccepted)
     }
 }

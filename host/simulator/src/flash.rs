@@ -87,8 +87,6 @@ struct PowerCut {
     operations_left: u64,
     /// How the operation after these is left half done; none if it is not begun.
     amid: Option<u64>,
-    /// There is power to read until that operation has begun.
-    until_begun: bool,
 }
 
 /// What has become of a word that should have become `wanted`: of the bits that differ, those in
@@ -204,7 +202,8 @@ impl Flash {
         self.cut_power(operations, None);
     }
 
-    /// Lets the power go in the middle of the operation after this many. The seed says what is
+    /// Lets the power go in the middle of the operation after this many; until that one has begun the flash
+    /// can be read, for most of what writes reads first. The seed says what is
     /// left of it: a word that is written has some of its bits; a sector that is erased is all
     /// zeros up to somewhere (chips write it before they erase it), or has few, half, or most of
     /// its bits back, as the seed is 0, 1, 2 or 3 modulo 4.
@@ -212,20 +211,10 @@ impl Flash {
         self.cut_power(operations, Some(seed));
     }
 
-    /// As [`lose_power_amid`](Self::lose_power_amid), but the flash can be read until the operation has
-    /// begun: for what reads before each write, and would not come to it otherwise.
-    pub fn lose_power_once_begun(&self, operations: u64, seed: u64) {
-        self.cut_power(operations, Some(seed));
-        if let Some(cut) = &mut self.0.borrow_mut().cut {
-            cut.until_begun = true;
-        }
-    }
-
     fn cut_power(&self, operations_left: u64, amid: Option<u64>) {
         self.0.borrow_mut().cut = Some(PowerCut {
             operations_left,
             amid,
-            until_begun: false,
         });
     }
 
@@ -254,10 +243,8 @@ impl Chip {
     }
 
     fn is_off(&self) -> bool {
-        self.cut.as_ref().is_some_and(|cut| {
-            let waits = cut.until_begun && cut.amid.is_some();
-            cut.operations_left == 0 && !waits
-        })
+        let cut = self.cut.as_ref();
+        cut.is_some_and(|cut| cut.operations_left == 0 && cut.amid.is_none())
     }
 
     /// Begins an operation, if there is power for it. If there is not, the seed says how it is left

@@ -61,6 +61,7 @@ fn cut_everywhere_and_look(
             Some(seed) => flash.lose_power_amid(cut, cut * HALVES + seed),
         }
         change(&Storage::open(flash.clone()).0);
+        assert!(flash.power_is_lost(), "nothing was cut at {cut}");
         flash.restore_power();
         look(
             &flash,

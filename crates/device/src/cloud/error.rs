@@ -58,6 +58,8 @@ pub enum CloudError {
         /// How many the next batch has at most.
         next: u16,
     },
+    /// The server has no firmware of which a chunk was asked for, and ends the connection over that.
+    NoFirmware,
     /// The broker ended the connection.
     Kicked {
         /// The reason code of its DISCONNECT, if there was one.
@@ -207,6 +209,10 @@ impl fmt::Display for CloudError {
                 }
                 f.write_str("raise the limit there, or the telemetry interval")
             }
+            Self::NoFirmware => f.write_str(
+                "the server no longer has the firmware of which a chunk was asked for, and ended the connection: \
+                 assign the package again, unless somebody took it away",
+            ),
             Self::Kicked { reason: None } => {
                 f.write_str("the broker closed the connection without a reason: look into its log")
             }

@@ -48,6 +48,8 @@ pub(super) struct Wanted {
     pub(super) missed: bool,
     /// The last thing that it wanted and cannot have.
     pub(super) refused: Option<Refused>,
+    /// Whether it has no chunk that was asked for: then it ends the connection.
+    pub(super) no_chunks: bool,
 }
 
 impl Wanted {
@@ -180,6 +182,7 @@ pub(super) fn take<D: Device>(
         }
         Some(FromServer::FirmwareError) => {
             let word = core::str::from_utf8(payload).unwrap_or_default();
+            wanted.no_chunks = true;
             offer(device, |updates| updates.no_chunks(word));
             None
         }

@@ -228,8 +228,12 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, '_, D, IO> {
         }
     }
 
-    /// Names a limit of the server as the likely reason, if it is.
+    /// Names firmware that is gone, or a limit of the server, as the likely reason, if it is.
     fn explain(&mut self, failure: Failure<IO::Error>) -> Failure<IO::Error> {
+        // ThingsBoard has the same reason code for this as for limits, and what is on its way then fails.
+        if self.wanted.no_chunks {
+            return Failure::Known(CloudError::NoFirmware);
+        }
         let Failure::Known(
             CloudError::Kicked {
                 reason: Some(reason),

@@ -31,6 +31,8 @@ pub(super) struct Fetching {
     under_way: Vec<u32, WINDOW>,
     heard: Instant,
     silent: u8,
+    /// A chunk came by this number.
+    any: bool,
 }
 
 impl Fetching {
@@ -43,6 +45,7 @@ impl Fetching {
             under_way: Vec::new(),
             heard: Instant::now(),
             silent: 0,
+            any: false,
         }
     }
 
@@ -76,7 +79,13 @@ impl Fetching {
         &mut self,
         flash: &mut F,
     ) -> Result<Option<u32>, Fault<F::Error>> {
-        if self.under_way.is_full() {
+        // The first one alone: a server that has none ends the connection, and with more on their way
+        // the reason would be lost.
+        let has_room = match self.any {
+            true => !self.under_way.is_full(),
+            false => self.under_way.is_empty(),
+        };
+        if !has_room {
             return Ok(None);
         }
         let chunk = self.download.missing(flash, self.next)?;
@@ -102,6 +111,7 @@ impl Fetching {
         self.under_way.swap_remove(at);
         self.heard = now;
         self.silent = 0;
+        self.any = true;
         true
     }
 

@@ -84,7 +84,7 @@ fn a_power_cut_amid_a_write_leaves_a_word_of_which_some_bits_have_fallen() {
 #[test]
 fn until_an_operation_has_begun_the_flash_can_be_read() {
     let mut flash = Flash::from_bytes(vec![0xff; SECTOR]);
-    flash.lose_power_once_begun(1, 1);
+    flash.lose_power_amid(1, 1);
     flash.write(0, &[0; 4]).unwrap();
     assert!(!flash.power_is_lost());
     flash.read(0, &mut [0; 4]).unwrap();

@@ -40,7 +40,7 @@ fn a_power_cut_at_any_operation_costs_at_most_the_chunk_under_way() {
         for at in 0..whole.operations() {
             let mut flash = flash();
             if torn {
-                flash.lose_power_once_begun(at, at);
+                flash.lose_power_amid(at, at);
             } else {
                 flash.lose_power_after(at);
             }
@@ -73,7 +73,7 @@ fn a_download_gets_on_in_lives_that_are_just_long_enough() {
     for life in 0.. {
         assert!(life < 12, "it does not get on");
         // A chunk takes 1,026 operations.
-        flash.lose_power_once_begun(1100, life);
+        flash.lose_power_amid(1100, life);
         let done = update(&mut flash, "2", &package, &mut fetched);
         let is_off = flash.power_is_lost();
         flash.restore_power();

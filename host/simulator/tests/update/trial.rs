@@ -146,7 +146,7 @@ fn cut_everywhere(
             let mut flash = ready();
             match torn {
                 None => flash.lose_power_after(at),
-                Some(kind) => flash.lose_power_once_begun(at, at * 4 + kind),
+                Some(kind) => flash.lose_power_amid(at, at * 4 + kind),
             }
             assert!(verdict(&mut flash).is_err(), "{at}");
             flash.restore_power();
@@ -210,7 +210,7 @@ fn a_power_cut_at_each_start_uses_it_up() {
     let mut flash = installed();
     for number in 1..=3 {
         // Amid the counting, and a word of which some bits have fallen is a start.
-        flash.lose_power_once_begun(0, number);
+        flash.lose_power_amid(0, number);
         assert!(at_start(&mut flash, &PLACES, 1, LIMITS).is_err());
         flash.restore_power();
     }

@@ -26,6 +26,9 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, '_, D, IO> {
         let Some(updates) = self.device.updates().filter(|_| self.told.is_some()) else {
             return Ok(());
         };
+        while let Some(event) = updates.look() {
+            self.device.tell(&event);
+        }
         if self.reporting.is_none()
             && updates.has_report()
             && !self.is_held_back(self.pace.telemetry_due(MOST_VALUES, Instant::now()))

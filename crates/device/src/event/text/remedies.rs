@@ -17,6 +17,7 @@ use crate::tls::{Alert, CertificateFault, TlsError, Violation};
 const IMPERATIVES: &[&str] = &[
     "add",
     "allow",
+    "assign",
     "build",
     "change",
     "check",
@@ -234,6 +235,7 @@ fn cloud() -> Vec<String> {
         E::NotSubscribed { .. } => E::NotSubscribed { reason: 0x80 },
         E::NotTaken { .. } => E::NotTaken { reason: 0x80 },
         E::OverLimit { .. } => E::OverLimit { reason: 0x83, samples: 0, next: 1 },
+        E::NoFirmware => E::NoFirmware,
         E::Kicked { .. } => E::Kicked { reason: None },
         E::Silent => E::Silent,
         E::Lost(_) => E::Lost(kind),

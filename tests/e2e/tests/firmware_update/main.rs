@@ -1,0 +1,194 @@
+//! Updates of the firmware: a package that the maker signed runs in the end, and no other one ever does.
+
+mod changes;
+mod refusals;
+mod trial;
+
+use device::event::{Event, RestartReason};
+use devserver::{Datum, Event as Seen, Events, Server};
+use e2e::{Desk, Diary, Maker, scenario, second_slot};
+use simulator::Simulator;
+use simulator::image::Image;
+
+/// The device of each scenario.
+const SERIAL: &str = "SN-700001";
+
+/// What the server sees of an update.
+struct Watch(Events);
+
+impl Watch {
+    /// The states told by the device up to this one, and the last reason.
+    async fn states_until(&mut self, last: &str) -> (Vec<String>, String) {
+        let (mut states, mut why) = (Vec::new(), String::new());
+        loop {
+            let event = self.0.next().await.expect("the server lives");
+            let Seen::Telemetry { device, records } = &*event else {
+                continue;
+            };
+            if device != SERIAL {
+                continue;
+            }
+            for (key, value) in records.iter().flat_map(|record| &record.values) {
+                match (key.as_str(), value) {
+                    ("fw_state", Datum::Text(state)) => states.push(state.clone()),
+                    ("fw_error", Datum::Text(error)) => why = error.clone(),
+                    _ => {}
+                }
+            }
+            if states.last().is_some_and(|state| state == last) {
+                return (states, why);
+            }
+        }
+    }
+}
+
+/// The last value of a series, as text.
+async fn latest(server: &Server, key: &str) -> String {
+    let all = server.latest(SERIAL).await.expect("telemetry");
+    match all.get(key).map(|point| &point.value) {
+        Some(Datum::Text(text)) => text.clone(),
+        other => panic!("{key}: {other:?}"),
+    }
+}
+
+/// A desk, a server, and a board that runs version 1.0.0 of this maker.
+async fn bench(maker: &Maker) -> (Desk, Server, Simulator) {
+    let desk = Desk::set().await;
+    let server = desk.server().await;
+    let port = server.mqtt_addr().port();
+    let flash = maker.flash(&desk, SERIAL, port, &Image::of("1.0.0"));
+    let board = desk.board(flash, 70);
+    (desk, server, board)
+}
+
+/// Plays a story while the board lives one life after the other.
+async fn play(board: &Simulator, story: impl Future<Output = ()>) {
+    tokio::select! {
+        never = board.live_on() => match never {},
+        () = story => {}
+    }
+}
+
+#[test]
+fn a_signed_package_is_fetched_beside_telemetry_and_runs() {
+    scenario(async {
+        let maker = Maker::new();
+        let (_desk, server, board) = bench(&maker).await;
+        let mut diary = Diary::of(&board);
+        let mut watch = Watch(server.events());
+        play(&board, async {
+            diary.until_named("cloud.online").await;
+            diary.until_named("telemetry.acknowledged").await;
+            let image = Image::of("1.1.0");
+            let firmware = maker.firmware(&image);
+            let data = firmware.data.clone();
+            let assigned = server.assign_firmware(SERIAL, firmware).await;
+            assigned.expect("it is assigned");
+            let (states, _) = watch.states_until("UPDATED").await;
+            let told = [
+                "QUEUED",
+                "INITIATED",
+                "DOWNLOADING",
+                "DOWNLOADED",
+                "VERIFIED",
+                "UPDATING",
+                "UPDATED",
+            ];
+            assert_eq!(states, told);
+            assert_eq!(latest(&server, "current_fw_version").await, "1.1.0");
+            assert_eq!(latest(&server, "current_fw_title").await, "climate");
+            assert_eq!(board.flash.to_bytes()[second_slot(data.len())], data);
+            diary.until_named("firmware.accepted").await;
+            let why = RestartReason::Update;
+            assert!(
+                diary
+                    .read
+                    .iter()
+                    .any(|(_, event)| *event == Event::Restarting { why })
+            );
+            // It stays, and nothing is fetched again.
+            board.station.cut();
+            diary.until_named("cloud.online").await;
+            for _ in 0..5 {
+                diary.until_named("telemetry.acknowledged").await;
+            }
+            let fetched = diary.names();
+            let fetched = fetched.iter().filter(|name| **name == "firmware.fetching");
+            assert_eq!(fetched.count(), 1);
+        })
+        .await;
+    });
+}
+
+async fn assign(server: &Server, firmware: devserver::Firmware) {
+    let assigned = server.assign_firmware(SERIAL, firmware).await;
+    assigned.expect("it is assigned");
+}
+
+#[test]
+fn a_package_is_fetched_on_after_the_power_went_at_any_time() {
+    scenario(async {
+        let maker = Maker::new();
+        let (_desk, server, board) = bench(&maker).await;
+        let mut diary = Diary::of(&board);
+        let mut watch = Watch(server.events());
+        let image = Image {
+            len: 200_000,
+            ..Image::of("1.1.0")
+        };
+        play(&board, async {
+            diary.until_named("telemetry.acknowledged").await;
+        })
+        .await;
+        assign(&server, maker.firmware(&image)).await;
+        // A chunk takes 1,026 operations: a cut in each fifth or so.
+        let mut cuts = 0;
+        let states = loop {
+            board.flash.lose_power_after(5_500 + 97 * cuts);
+            let told = tokio::select! {
+                biased;
+                () = power_goes(&board) => None,
+                told = async {
+                    diary.until(is_whole).await;
+                    // Three lives cut short on trial would bring the old image back.
+                    board.flash.restore_power();
+                    watch.states_until("UPDATED").await
+                } => Some(told),
+            };
+            if let Some((states, _)) = told {
+                break states;
+            }
+            cuts += 1;
+            board.flash.restore_power();
+            board.chip.power_cycle();
+            server.cut(SERIAL).await.expect("the device is known");
+            assert!(cuts < 30, "it does not get on");
+        };
+        assert!(cuts > 5, "the cuts must hit something: {cuts}");
+        // While the power goes the flash fails, which a device that went on would tell.
+        let end = ["DOWNLOADED", "VERIFIED", "UPDATING", "UPDATED"];
+        assert!(states.ends_with(&end.map(str::to_owned)), "{states:?}");
+        assert_eq!(latest(&server, "current_fw_version").await, "1.1.0");
+    });
+}
+
+/// Whether the package was fetched as a whole.
+fn is_whole(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::FirmwareInstalled { .. } | Event::FirmwareAccepted
+    )
+}
+
+/// Lives until the flash has no power.
+async fn power_goes(board: &Simulator) {
+    let mut life = std::pin::pin!(board.live_on());
+    std::future::poll_fn(|context| {
+        let std::task::Poll::Pending = life.as_mut().poll(context);
+        match board.flash.power_is_lost() {
+            true => std::task::Poll::Ready(()),
+            false => std::task::Poll::Pending,
+        }
+    })
+    .await;
+}
