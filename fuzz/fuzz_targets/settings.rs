@@ -18,7 +18,11 @@ fuzz_target!(|file: &[u8]| {
         }
     };
     assert!(!settings.broker.host.is_empty() && settings.broker.port != 0);
-    assert!(!settings.sntp_server.host.is_empty() && settings.sntp_server.port != 0);
+    assert!(!settings.sntp_servers.is_empty());
+    for server in &settings.sntp_servers {
+        assert!(server.host.bytes().all(|b| b.is_ascii_graphic()));
+        assert!(!server.host.is_empty() && server.port != 0);
+    }
     assert!(!settings.server_name.is_empty());
     assert!((LEAST_INTERVAL_MS..=MOST_INTERVAL_MS).contains(&settings.telemetry_interval_ms));
     assert!((5..=3_600).contains(&settings.keep_alive_s));
@@ -33,7 +37,6 @@ fuzz_target!(|file: &[u8]| {
     assert!(provisioning.security != Security::Srp6a || provisioning.pop != Proof::None);
     for host in [
         &settings.broker.host,
-        &settings.sntp_server.host,
         &settings.server_name,
     ] {
         assert!(host.bytes().all(|b| b.is_ascii_graphic()), "{host:?}");

@@ -14,7 +14,7 @@ use embassy_time::{Duration, Instant};
 use crate::event::ClockSource;
 
 pub use date::Date;
-pub use sntp::ask;
+pub use sntp::{ask, ask_all};
 
 /// The clocks of one device: time since boot, and the calendar.
 pub struct Clock {

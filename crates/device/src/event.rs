@@ -300,6 +300,8 @@ pub enum ClockError {
     Implausible,
     /// There is no socket.
     NoSocket,
+    /// Servers answered, and no two of them agree.
+    Contradiction,
 }
 
 /// A TLS protocol version.

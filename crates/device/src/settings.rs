@@ -8,7 +8,7 @@
 //! |---|---|---|
 //! | `broker` | `mqtts://host[:port]`; a name, or an IPv4 address | [`DEFAULT_BROKER`], port 8883 |
 //! | `server_name` | the name that the broker's certificate must carry | the host of `broker` |
-//! | `sntp_server` | `host[:port]` | [`DEFAULT_TIME_SERVER`], port 123 |
+//! | `sntp_server` | `host[:port]`, or up to three with commas between: with three, one that lies is outvoted | [`DEFAULT_TIME_SERVERS`], port 123 |
 //! | `telemetry_interval_ms` | 100 to 3,600,000 | 1000 |
 //! | `vitals_interval_s` | 0 to 86,400: how often what the device measures of itself is sent, beside when it changes; 0 with each sample | 60 |
 //! | `keep_alive_s` | 5 to 3,600: how soon a dead connection is noticed | 30 |
@@ -42,7 +42,7 @@ mod uri;
 
 use core::net::IpAddr;
 
-use heapless::String;
+use heapless::{String, Vec};
 use thingsboard::json::{Json, Object};
 
 pub use error::{Fault, SettingsError};
@@ -56,10 +56,15 @@ pub const DEFAULT_BROKER: &str = match option_env!("DEVICE_BROKER") {
     None => "mqtts://thingsboard.local",
 };
 
-/// The time server where `settings.json` names none. Not the NTP pool, which products may not have as
-/// their default without a zone of their own (<https://www.ntppool.org/en/vendors.html>); this one is
-/// offered to everybody (<https://developers.cloudflare.com/time-services/ntp/usage/>).
-pub const DEFAULT_TIME_SERVER: &str = "time.cloudflare.com";
+/// The time servers where `settings.json` names none. Not the NTP pool, which products may not have as
+/// their default without a zone of their own (<https://www.ntppool.org/en/vendors.html>); these are
+/// offered to everybody (<https://developers.cloudflare.com/time-services/ntp/usage/>,
+/// <https://developers.google.com/time/faq>, <https://time.nl/index_en.html>).
+pub const DEFAULT_TIME_SERVERS: [&str; MOST_TIME_SERVERS] =
+    ["time.cloudflare.com", "time.google.com", "ntp.time.nl"];
+
+/// The most time servers.
+pub const MOST_TIME_SERVERS: usize = 3;
 
 // A build with a bad default must fail, not the device.
 const DEFAULT_BROKER_PARTS: uri::HostPort<'static> = match uri::broker(DEFAULT_BROKER) {
@@ -110,8 +115,8 @@ pub struct Settings {
     pub broker: Endpoint,
     /// The name or address that the broker's certificate must carry.
     pub server_name: String<128>,
-    /// The time server.
-    pub sntp_server: Endpoint,
+    /// The time servers, one at least.
+    pub sntp_servers: Vec<Endpoint, MOST_TIME_SERVERS>,
     /// Milliseconds between two samples, [`LEAST_INTERVAL_MS`] to [`MOST_INTERVAL_MS`].
     pub telemetry_interval_ms: u32,
     /// Seconds between two samples that carry all vitals, 0 to 86,400; 0 if each does.
@@ -162,10 +167,10 @@ impl Default for Settings {
         Self {
             server_name: broker.host.clone(),
             broker,
-            sntp_server: Endpoint {
-                host: text(DEFAULT_TIME_SERVER),
+            sntp_servers: Vec::from_array(DEFAULT_TIME_SERVERS.map(|host| Endpoint {
+                host: text(host),
                 port: uri::SNTP_PORT,
-            },
+            })),
             telemetry_interval_ms: 1_000,
             vitals_interval_s: 60,
             keep_alive_s: 30,
@@ -203,9 +208,9 @@ impl Settings {
                     server_name = Some(name);
                 }
                 Some("sntp_server") => {
-                    let parts = string(value, "sntp_server")
-                        .and_then(|t| uri::time_server(t).map_err(Fault::at("sntp_server")))?;
-                    settings.sntp_server = parts.endpoint();
+                    let hosts = string(value, "sntp_server")?;
+                    settings.sntp_servers =
+                        time_servers(hosts).map_err(Fault::at("sntp_server"))?;
                 }
                 Some("telemetry_interval_ms") => {
                     settings.telemetry_interval_ms = number(
@@ -283,6 +288,18 @@ impl Provisioning {
         }
         Ok(())
     }
+}
+
+/// Time servers with commas between.
+fn time_servers(hosts: &str) -> Result<Vec<Endpoint, MOST_TIME_SERVERS>, Fault> {
+    let mut servers = Vec::new();
+    for host in hosts.split(',') {
+        let parts = uri::time_server(host.trim_ascii())?;
+        servers
+            .push(parts.endpoint())
+            .map_err(|_| Fault::TooMany(MOST_TIME_SERVERS))?;
+    }
+    Ok(servers)
 }
 
 /// A default, which is known to fit.

@@ -1,6 +1,7 @@
 //! Time: dates in certificates are judged by it, by the device and by the server.
 
-use device::settings::Settings;
+use device::event::ClockError;
+use device::settings::{Endpoint, Settings};
 use simulator::network::Sockets;
 use tokio::sync::watch;
 
@@ -9,12 +10,20 @@ use crate::{Check, Finding, Who};
 /// So far two clocks may be apart, in seconds.
 const APART_S: u64 = 60;
 
-/// Asks the device's time server as the device does, and compares it with this computer.
+/// Asks each of the device's time servers as the device does, and compares it with this computer.
 pub(crate) async fn examine(settings: &Settings, now_unix_s: u64) -> Vec<Finding> {
     let (_joined, link) = watch::channel(true);
-    let server = &settings.sntp_server;
-    let asked = device::clock::ask(&Sockets::new(link), &server.host, server.port, 0).await;
-    vec![match asked {
+    let network = Sockets::new(link);
+    let mut findings = Vec::new();
+    for server in &settings.sntp_servers {
+        let asked = device::clock::ask(&network, &server.host, server.port, 0).await;
+        findings.push(finding(server, asked, now_unix_s));
+    }
+    findings
+}
+
+fn finding(server: &Endpoint, asked: Result<u64, ClockError>, now_unix_s: u64) -> Finding {
+    match asked {
         Ok(unix_ms) => compare(&server.host, unix_ms / 1000, now_unix_s),
         Err(error) => Finding::note(
             Check::Clock,
@@ -26,7 +35,7 @@ pub(crate) async fn examine(settings: &Settings, now_unix_s: u64) -> Vec<Finding
             "let UDP to port 123 pass where the devices are, or name another sntp_server in settings.json: without it \
              they begin with a time that is only a lower bound",
         ),
-    }]
+    }
 }
 
 fn compare(server: &str, told_unix_s: u64, now_unix_s: u64) -> Finding {

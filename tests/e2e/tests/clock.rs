@@ -8,7 +8,7 @@ use devserver::Server;
 use e2e::{Desk, Diary, play, scenario};
 use serde_json::json;
 use simulator::Simulator;
-use simulator::ntp::now_unix_ms;
+use simulator::ntp::{TimeServer, now_unix_ms};
 
 const YEAR_MS: i64 = 365 * 86_400_000;
 
@@ -107,6 +107,37 @@ fn a_time_that_no_certificate_was_valid_at_is_not_kept() {
 
 /// What a sagging supply, or an oscillator that was measured wrongly, leaves in a chip's clock: years in
 /// which the certificates are good.
+#[test]
+fn a_time_server_that_lies_is_outvoted_by_two_and_not_believed_against_one() {
+    scenario(async {
+        let desk = Desk::set().await;
+        let [liar, other] = [TimeServer::start().await, TimeServer::start().await];
+        let (liar, other) = (liar.expect("a socket"), other.expect("a socket"));
+        liar.lie(YEAR_MS);
+        let (liar, other_address) = (liar.address(), other.address());
+        let three = format!(
+            r#","sntp_server":"{liar}, {}, {other_address}""#,
+            desk.time.address()
+        );
+        let server = desk.server().await;
+        let flash = desk.flash(&serial(74), server.mqtt_addr().port(), &three);
+        let board = desk.board(flash, 74);
+        play(&desk, &board, 74, async |diary| {
+            let (unix_ms, source) = clock_set(diary).await;
+            assert_eq!(source, ClockSource::Sntp);
+            assert!(unix_ms.abs_diff(now_unix_ms()) < 1_000, "{unix_ms}");
+            diary.until_named("telemetry.acknowledged").await;
+            other.be_silent(true);
+            restart(&server, 74, diary).await;
+            let (unix_ms, source) = clock_set(diary).await;
+            assert_eq!(source, ClockSource::Kept);
+            assert!(unix_ms.abs_diff(now_unix_ms()) < 1_000, "{unix_ms}");
+            diary.until_named("telemetry.acknowledged").await;
+        })
+        .await;
+    });
+}
+
 #[test]
 fn a_clock_that_ran_on_into_the_far_future_is_not_believed() {
     scenario(async {

@@ -261,6 +261,9 @@ impl fmt::Display for ClockError {
                 "the time server does not answer: let UDP port 123 through, or change sntp_server"
             }
             Self::Implausible => "the time server's answer makes no sense: check sntp_server",
+            Self::Contradiction => {
+                "the time servers contradict each other: name three in sntp_server, of which two are right"
+            }
             Self::NoSocket => "no UDP socket for the time server: this is a fault of the firmware",
         })
     }

@@ -127,9 +127,8 @@ fn keep_good_time<P: Platform>(context: &Context<'_, P>) {
 }
 
 async fn ask_time<P: Platform>(context: &Context<'_, P>) -> Result<u64, ClockError> {
-    let server = &context.settings.sntp_server;
     let floor = context.system.identity().built_at_unix_s;
-    clock::ask(context.network, &server.host, server.port, floor).await
+    clock::ask_all(context.network, &context.settings.sntp_servers, floor).await
 }
 
 /// The clock stays as it is.

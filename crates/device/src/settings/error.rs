@@ -74,6 +74,8 @@ pub enum Fault {
     BadPort,
     /// A user name or password before the host.
     UserInBroker,
+    /// More than there is room for: so many.
+    TooMany(usize),
 }
 
 impl Fault {
@@ -134,6 +136,7 @@ impl fmt::Display for Fault {
             Self::Ipv6 => f.write_str(
                 "is an IPv6 address, and the device speaks IPv4 alone: write a name or an IPv4 address",
             ),
+            Self::TooMany(most) => write!(f, "names too many: write {most} at most"),
             Self::UserInBroker => f.write_str(
                 "has a user or password: leave out all up to the @, for the device proves itself \
                  by its certificate",

@@ -24,8 +24,9 @@ fn an_empty_object_is_the_defaults() {
     assert_eq!(settings.provisioning.security.number(), 2);
     assert_eq!(settings.provisioning.username, "wifiprov");
     assert_eq!(settings.provisioning.name_prefix, "PROV_");
-    assert_eq!(settings.sntp_server.host, "time.cloudflare.com");
-    assert_eq!(settings.sntp_server.port, 123);
+    let servers = settings.sntp_servers.iter();
+    let servers: Vec<_, 3> = servers.map(|s| (s.host.as_str(), s.port)).collect();
+    assert_eq!(servers, DEFAULT_TIME_SERVERS.map(|host| (host, 123)));
     assert_eq!(settings.server_name, settings.broker.host);
 }
 
@@ -56,8 +57,11 @@ fn every_key_is_read_and_strange_ones_are_passed_over() {
     assert_eq!(settings.server_name, "tb.example");
     assert_eq!(settings.broker.address(), "10.0.0.5".parse().ok());
     assert_eq!(settings.broker.port, 18_883);
-    assert_eq!(settings.sntp_server.address(), "10.0.0.6".parse().ok());
-    assert_eq!(settings.sntp_server.port, 1_123);
+    let [server] = &settings.sntp_servers[..] else {
+        panic!("{:?}", settings.sntp_servers)
+    };
+    assert_eq!(server.address(), "10.0.0.6".parse().ok());
+    assert_eq!(server.port, 1_123);
     assert_eq!(settings.telemetry_interval_ms, 250);
     assert_eq!(settings.vitals_interval_s, 0);
     assert_eq!(settings.keep_alive_s, 60);
@@ -210,4 +214,24 @@ fn the_keys_are_those_that_are_read() {
         assert!(Settings::parse(json.as_bytes()).is_err(), "{key}");
     }
     assert!(Settings::parse(br#"{"colour":null}"#).is_ok());
+}
+
+#[test]
+fn up_to_three_time_servers_stand_in_one_line() {
+    let of = |value: &str| {
+        let text = format!(r#"{{"sntp_server":"{value}"}}"#);
+        Settings::parse(text.as_bytes()).map(|settings| settings.sntp_servers)
+    };
+    let three = of("ntp1.example, 10.0.0.6:1123 ,ntp3.example").unwrap();
+    let ports: Vec<_, 3> = three.iter().map(|server| server.port).collect();
+    assert_eq!(ports[..], [123, 1_123, 123]);
+    assert_eq!(three[2].host, "ntp3.example");
+    let fault = |value| match of(value) {
+        Err(SettingsError::Value { key, fault }) => (key, fault),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(fault("a,b,c,d"), ("sntp_server", Fault::TooMany(3)));
+    for nobody in ["", ",", "a,", "a,,b", "a b"] {
+        assert_eq!(fault(nobody), ("sntp_server", Fault::BadHost), "{nobody}");
+    }
 }

@@ -363,7 +363,7 @@ mod tests {
         let settings = fs::read(root.path().join("spiffs_root/settings.json")).unwrap();
         let settings = Settings::parse(&settings).unwrap();
         assert_eq!(
-            (settings.broker.port, settings.sntp_server.port),
+            (settings.broker.port, settings.sntp_servers[0].port),
             (8883, 123)
         );
         let proof = ProofOfPossession::new(record.proof.as_bytes()).unwrap();
@@ -405,7 +405,7 @@ mod tests {
         let storage = device::storage::Storage::open(simulator::flash::Flash::from_bytes(after)).0;
         let settings = storage.read_file("settings.json", 8192).unwrap();
         let settings = Settings::parse(&settings).unwrap();
-        let ports = (settings.broker.port, settings.sntp_server.port);
+        let ports = (settings.broker.port, settings.sntp_servers[0].port);
         assert_eq!(ports, (40_001, 40_002));
         let (_, kept) = Folder::existing(root.path()).unwrap();
         assert_eq!((kept.mqtt_port, kept.sntp_port), (40_001, 40_002));

@@ -111,6 +111,7 @@ fn settings() -> Vec<String> {
         E::Ipv6 => E::BadHost,
         E::BadPort => E::BadPort,
         E::UserInBroker => E::UserInBroker,
+        E::TooMany(_) => E::TooMany(3),
     );
     let not_json = settings::Settings::parse(b"[").unwrap_err();
     texts.extend(texts!(settings::SettingsError:
@@ -178,6 +179,7 @@ fn network() -> Vec<String> {
         C::Silent => C::Silent,
         C::Implausible => C::Implausible,
         C::NoSocket => C::NoSocket,
+        C::Contradiction => C::Contradiction,
     ));
     for sensor in [S::Absent, S::Garbled, S::Implausible] {
         texts.push(Event::SensorFailed(sensor).to_string());

@@ -218,7 +218,7 @@ mod tests {
             ("tb.example", 1)
         );
         assert_eq!(
-            (settings.sntp_server.port, settings.keep_alive_s),
+            (settings.sntp_servers[0].port, settings.keep_alive_s),
             (1_123, 7)
         );
         assert_eq!(files(&flash), ["/device.crt", "/settings.json"]);
@@ -233,7 +233,7 @@ mod tests {
         let flash_without = flash("{}");
         let time = applied(&none, &flash_without).unwrap().unwrap();
         assert_eq!(
-            settings(&flash_without).sntp_server.port,
+            settings(&flash_without).sntp_servers[0].port,
             time.address().port()
         );
 
