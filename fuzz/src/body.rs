@@ -11,7 +11,7 @@ use climate::{Air, Sensor};
 use device::event::Event;
 use device::platform::{
     AccessPoint, AuthMode, Bluetooth, Heap, Identity, JoinError, Network, Observer, Platform,
-    ResetReason, ScanRequest, System, Wifi, WifiCredentials,
+    Press, ResetReason, ScanRequest, System, Wifi, WifiCredentials,
 };
 use device::retained;
 use embassy_time::Timer;
@@ -251,7 +251,7 @@ impl System for Sys {
         None
     }
 
-    async fn button_held(&self) {
+    async fn button(&self) -> Press {
         std::future::pending().await
     }
 }

@@ -76,6 +76,8 @@ pub struct Context<'a, P: Platform> {
     pub(crate) errands: Errands,
     /// Updates of the firmware.
     pub(crate) updates: Updates<'a, P::Flash>,
+    /// How many times the device was to be claimable in this life, and the last that the server knows.
+    claims: Cell<(u32, u32)>,
     interval_ms: Cell<u32>,
     interval_changed: Signal<NoopRawMutex, ()>,
     next_sample: Cell<Instant>,
@@ -101,6 +103,7 @@ impl<'a, P: Platform> Context<'a, P> {
         let kept = storage.interval_ms().ok().flatten();
         let kept = kept.filter(|ms| (LEAST_INTERVAL_MS..=MOST_INTERVAL_MS).contains(ms));
         let interval = kept.unwrap_or(settings.telemetry_interval_ms);
+        let trial = settings.firmware_trial;
         Self {
             wifi,
             network,
@@ -114,7 +117,8 @@ impl<'a, P: Platform> Context<'a, P> {
             clients: Cell::default(),
             verifier: RefCell::default(),
             errands: Errands::new(),
-            updates: Updates::new(storage, system.running(), product),
+            updates: Updates::new(storage, system.running(), product, trial),
+            claims: Cell::default(),
             interval_ms: Cell::new(interval),
             interval_changed: Signal::new(),
             next_sample: Cell::new(Instant::now()),
@@ -129,6 +133,13 @@ impl<'a, P: Platform> Context<'a, P> {
     /// another action.
     pub fn tell(&self, event: &Event) {
         self.observer.notice(self.clock.uptime_ms(), event);
+        match event {
+            // Who has just shown that he has the label.
+            Event::Provisioned { .. } => self.allow_claim(),
+            // The next owner is asked for the label again.
+            Event::FactoryReset => self.claims.set((self.claims.get().1, self.claims.get().1)),
+            _ => {}
+        }
         let now = Instant::now();
         let (state, action) = self.state.get().step(event, now);
         if state != self.state.replace(state) {
@@ -138,6 +149,28 @@ impl<'a, P: Platform> Context<'a, P> {
         if let Some(action) = action {
             self.action.signal(action);
         }
+    }
+
+    /// Lets whoever has the label claim the device, as soon as there is a connection.
+    pub fn allow_claim(&self) {
+        if self.settings.claim_minutes > 0 {
+            let (asked, told) = self.claims.get();
+            self.claims.set((asked.wrapping_add(1), told));
+            self.errands.wake();
+        }
+    }
+
+    /// Which of these wishes the server does not know yet.
+    pub(crate) fn untold_claim(&self) -> Option<u32> {
+        let (asked, told) = self.claims.get();
+        (asked != told).then_some(asked)
+    }
+
+    /// The server knows this one.
+    pub(crate) fn claim_told(&self, told: u32) {
+        self.claims.set((self.claims.get().0, told));
+        let minutes = self.settings.claim_minutes;
+        self.tell(&Event::ClaimOpened { minutes });
     }
 
     /// Where the device is in its life.

@@ -129,6 +129,11 @@ impl Errands {
         *self.attributes.borrow() == these
     }
 
+    /// Has the connection look again at what there is to tell.
+    pub(crate) fn wake(&self) {
+        self.changed.signal(());
+    }
+
     /// The next outcome. Cancel-safe; for one waiter.
     pub(crate) async fn outcome(&self) -> Outcome {
         match select(self.done.receive(), self.changed.wait()).await {

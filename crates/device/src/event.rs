@@ -264,6 +264,11 @@ pub enum Event {
     },
     /// The running firmware was on trial, and stays: the broker acknowledged telemetry.
     FirmwareAccepted,
+    /// Whoever knows the claim secret may make the device his on the server.
+    ClaimOpened {
+        /// For so many minutes.
+        minutes: u16,
+    },
     /// The network is to be forgotten, by button, RPC or client.
     FactoryReset,
     /// The network's credentials could not be erased from flash: it is forgotten until the next
@@ -423,6 +428,7 @@ impl Event {
             Self::FirmwareRefused { .. } => "firmware.refused",
             Self::FirmwareInstalled { .. } => "firmware.installed",
             Self::FirmwareAccepted => "firmware.accepted",
+            Self::ClaimOpened { .. } => "claim.opened",
             Self::FactoryReset => "factory.reset",
             Self::EraseFailed(_) => "factory.failed",
             Self::Restarting { .. } => "restart",

@@ -63,7 +63,7 @@ pub fn begin<F: NorFlash>(flash: &mut F, running: Option<Running>) -> bool {
     let Some((places, slot)) = running else {
         return false;
     };
-    let start = trial::at_start(flash, &places, slot, Limits::default());
+    let start = trial::at_start(flash, &places, slot);
     matches!(start, Ok(Start::GivenUp { restart: true }))
 }
 
@@ -84,6 +84,10 @@ pub struct Updates<'a, F> {
     ready: Result<Ready, Unable>,
     names: Names,
     began: Instant,
+    /// How long a start of the running image may take on trial.
+    patience: Duration,
+    /// What the trial of the next image allows.
+    limits: Limits,
     inner: RefCell<Inner>,
 }
 
@@ -120,18 +124,30 @@ struct Inner {
 
 impl<'a, F: NorFlash> Updates<'a, F> {
     /// Those of a life that begins, in which this image runs.
-    pub(crate) fn new(storage: &'a Storage<F>, running: Option<Running>, product: Card) -> Self {
+    pub(crate) fn new(
+        storage: &'a Storage<F>,
+        running: Option<Running>,
+        product: Card,
+        limits: Limits,
+    ) -> Self {
         let (ready, names) = Ready::find(storage, running, product);
         let on_trial = ready.as_ref().is_ok_and(|ready| {
             let (places, slot) = (&ready.places, ready.running);
             let on_trial = storage.with_flash(|flash| trial::is_on_trial(flash, places, slot));
             on_trial.unwrap_or(false)
         });
+        let allowed = ready.as_ref().ok().and_then(|ready| {
+            let allowed = storage.with_flash(|flash| trial::limits(flash, &ready.places));
+            allowed.ok()
+        });
+        let minutes = allowed.unwrap_or_default().minutes;
         Self {
             storage,
             ready,
             names,
             began: Instant::now(),
+            patience: Duration::from_secs(60 * u64::from(minutes)),
+            limits,
             inner: RefCell::new(Inner {
                 stage: Stage::Idle,
                 on_trial,
@@ -151,9 +167,11 @@ impl<'a, F: NorFlash> Updates<'a, F> {
     /// Ends the trial of the running image if its time is over; then the device is to restart, into the old
     /// one.
     pub(crate) fn is_given_up(&self, now: Instant) -> bool {
-        let limit = Duration::from_secs(60 * u64::from(Limits::default().minutes));
         let mut inner = self.inner.borrow_mut();
-        let (true, Ok(ready)) = (inner.on_trial && now >= self.began + limit, &self.ready) else {
+        let (true, Ok(ready)) = (
+            inner.on_trial && now >= self.began + self.patience,
+            &self.ready,
+        ) else {
             return false;
         };
         inner.on_trial = false;
@@ -229,7 +247,7 @@ impl<'a, F: NorFlash> Updates<'a, F> {
             if !names.is_told_by(proven.package().head()) {
                 return Ok(false);
             }
-            proven.install(flash).map(|()| true)
+            proven.install(flash, self.limits).map(|()| true)
         });
         match installed {
             Ok(true) => {

@@ -25,7 +25,7 @@ use crate::provisioning::Mailbox;
 
 pub use heap::largest_free_block;
 pub use protocomm::qr;
-pub use system::{Entropy, Heap, Identity, Observer, ResetReason, Running, System};
+pub use system::{Entropy, Heap, Identity, Observer, Press, ResetReason, Running, System};
 pub use wifi::{
     ANYWHERE, AccessPoint, AuthMode, Bssid, JoinError, Passphrase, Place, ScanRequest, Shown, Ssid,
     Wifi, WifiCredentials, join,

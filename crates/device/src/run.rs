@@ -8,7 +8,7 @@ mod activities;
 mod carrying;
 mod files;
 mod joining;
-mod provision;
+pub(crate) mod provision;
 mod sampling;
 mod timekeeping;
 mod watching;
@@ -21,7 +21,7 @@ use crate::clock::Clock;
 use crate::context::{Context, Parts};
 use crate::event::{Event, RestartReason};
 use crate::lifecycle::Action;
-use crate::platform::{ANYWHERE, Body, Platform, System, Wifi};
+use crate::platform::{ANYWHERE, Body, Platform, Press, System, Wifi};
 use crate::storage::Storage;
 use crate::tls;
 use activities::Activities;
@@ -138,10 +138,12 @@ async fn follow<P: Platform>(
     }
 }
 
-/// Tells of a factory reset when the button was held.
+/// Tells of a factory reset when the button was held, and lets the device be claimed when it was pressed.
 async fn button<P: Platform>(context: &Context<'_, P>) -> core::convert::Infallible {
     loop {
-        context.system.button_held().await;
-        context.tell(&Event::FactoryReset);
+        match context.system.button().await {
+            Press::Long => context.tell(&Event::FactoryReset),
+            Press::Short => context.allow_claim(),
+        }
     }
 }

@@ -12,6 +12,9 @@
 //! | `telemetry_interval_ms` | 100 to 3,600,000 | 1000 |
 //! | `vitals_interval_s` | 0 to 86,400: how often what the device measures of itself is sent, beside when it changes; 0 with each sample | 60 |
 //! | `keep_alive_s` | 5 to 3,600: how soon a dead connection is noticed | 30 |
+//! | `firmware_trial_starts` | 1 to 8: so many starts has a new firmware to get online, or the old one comes back | 3 |
+//! | `firmware_trial_minutes` | 1 to 1,440: and so many minutes in each of them | 10 |
+//! | `claim_minutes` | 0 to 1,440: how long whoever has the label may claim the device on the server, after it was provisioned or its button was pressed; 0 if nobody may | 15 |
 //! | `country` | two capital letters (ISO 3166-1): which Wi-Fi channels may be used, until the access point tells | what is allowed everywhere (`01`) |
 //! | `provisioning.security` | 0, 1 or 2 | 2 |
 //! | `provisioning.username` | 1 to 32 bytes; security 2 only | `wifiprov` |
@@ -44,6 +47,7 @@ use core::net::IpAddr;
 
 use heapless::{String, Vec};
 use thingsboard::json::{Json, Object};
+use update::trial::Limits;
 
 pub use error::{Fault, SettingsError};
 pub use pop::{Proof, ProofOfPossession};
@@ -78,13 +82,16 @@ pub const LEAST_INTERVAL_MS: u32 = 100;
 pub const MOST_INTERVAL_MS: u32 = 3_600_000;
 
 /// The keys of settings.json.
-pub const KEYS: [&str; 8] = [
+pub const KEYS: [&str; 11] = [
     "broker",
     "server_name",
     "sntp_server",
     "telemetry_interval_ms",
     "vitals_interval_s",
     "keep_alive_s",
+    "firmware_trial_starts",
+    "firmware_trial_minutes",
+    "claim_minutes",
     "country",
     "provisioning",
 ];
@@ -123,6 +130,10 @@ pub struct Settings {
     pub vitals_interval_s: u32,
     /// MQTT keep-alive in seconds, 5 to 3,600.
     pub keep_alive_s: u16,
+    /// What the trial of a new firmware allows.
+    pub firmware_trial: Limits,
+    /// For how many minutes the device can be claimed on the server, 0 to 1,440.
+    pub claim_minutes: u16,
     /// The country's two letters (ISO 3166-1), by whose rules the radio chooses its channels.
     pub country: Option<[u8; 2]>,
     /// How the device is provisioned.
@@ -174,6 +185,10 @@ impl Default for Settings {
             telemetry_interval_ms: 1_000,
             vitals_interval_s: 60,
             keep_alive_s: 30,
+            firmware_trial: Limits::default(),
+            // For who has just provisioned it to log in; and the device is not there for everybody whom
+            // the label was shown once.
+            claim_minutes: 15,
             country: None,
             provisioning: Provisioning {
                 security: Security::Srp6a,
@@ -225,6 +240,17 @@ impl Settings {
                 }
                 Some("keep_alive_s") => {
                     settings.keep_alive_s = number(value, "keep_alive_s", 5, 3_600)? as u16;
+                }
+                Some("firmware_trial_starts") => {
+                    settings.firmware_trial.starts =
+                        number(value, "firmware_trial_starts", 1, 8)? as u8;
+                }
+                Some("firmware_trial_minutes") => {
+                    settings.firmware_trial.minutes =
+                        number(value, "firmware_trial_minutes", 1, 1_440)? as u16;
+                }
+                Some("claim_minutes") => {
+                    settings.claim_minutes = number(value, "claim_minutes", 0, 1_440)? as u16;
                 }
                 Some("country") => {
                     let letters = string(value, "country")?.as_bytes().try_into().ok();

@@ -16,6 +16,7 @@ use crate::otadata::{Entry, State, next_sequence};
 use crate::package::{Package, Reader};
 use crate::slots::{Fault, Places, SECTOR, Slot, erase, read, write};
 use crate::tail::{Header, MOST_CHUNKS, Tail};
+use crate::trial::Limits;
 
 /// What the server offers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -251,16 +252,21 @@ impl Proven {
         &self.package
     }
 
-    /// Makes the bootloader start it, on trial, from the next restart on.
+    /// Makes the bootloader start it, on trial within these limits, from the next restart on.
     ///
     /// # Errors
     ///
     /// [`Fault::NoSequence`]; [`Fault::Flash`].
-    pub fn install<F: NorFlash>(self, flash: &mut F) -> Result<(), Fault<F::Error>> {
+    pub fn install<F: NorFlash>(
+        self,
+        flash: &mut F,
+        limits: Limits,
+    ) -> Result<(), Fault<F::Error>> {
         let Self { download, .. } = self;
         let sequence = next_sequence(download.selected, download.index, 2);
         let entry = sequence.and_then(|sequence| Entry::new(sequence, State::NEW));
         let entry = entry.ok_or(Fault::NoSequence)?;
+        download.tail.set_limits(flash, limits.to_bytes())?;
         // Over a torn one of the same numbers, too: the last word makes it whole.
         write(flash, download.tail.0, &entry.to_bytes())
     }

@@ -5,11 +5,12 @@
 //!   32  magic "upd1"          76  CRC-32 of the 44 bytes before
 //!   36  length of the package 80  accepted: the image got online
 //!   40  which package, 32     84  given up: it did not
-//!   72  zeros                 96  a word for each start of the image, 8
+//!   72  zeros                 88  what the trial allows: starts, 0x54, minutes
+//!                             96  a word for each start of the image, 8
 //!                            128  a word for each chunk, 992
 //! ```
 //!
-//! Each word is blank, or was written once with zeros. One that a power cut tore is neither: as a chunk
+//! Each word but that of the trial is blank, or was written once with zeros. One that a power cut tore is neither: as a chunk
 //! it is not there yet, as a verdict it is not given yet, and as a start it counts, for there was one.
 
 use embedded_storage::nor_flash::NorFlash;
@@ -23,6 +24,7 @@ const HEADER_LEN: usize = 48;
 const MAGIC: [u8; 4] = *b"upd1";
 const ACCEPTED: u32 = 80;
 const GIVEN_UP: u32 = 84;
+const LIMITS: u32 = 88;
 const STARTS: u32 = 96;
 const CHUNKS: u32 = 128;
 
@@ -96,6 +98,23 @@ impl Tail {
 
     pub(crate) fn give_up<F: NorFlash>(self, flash: &mut F) -> Result<(), Fault<F::Error>> {
         self.mark(flash, GIVEN_UP)
+    }
+
+    /// The word that says what the trial allows; all ones if nobody said.
+    pub(crate) fn limits<F: NorFlash>(self, flash: &mut F) -> Result<[u8; 4], Fault<F::Error>> {
+        self.word(flash, LIMITS).map(u32::to_le_bytes)
+    }
+
+    /// Says it. What was said before an interrupted installation stays, for flash is not written twice.
+    pub(crate) fn set_limits<F: NorFlash>(
+        self,
+        flash: &mut F,
+        limits: [u8; 4],
+    ) -> Result<(), Fault<F::Error>> {
+        match self.word(flash, LIMITS)? {
+            u32::MAX => write(flash, self.0 + LIMITS, &limits),
+            _ => Ok(()),
+        }
     }
 
     /// How many starts were counted.

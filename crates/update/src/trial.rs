@@ -33,13 +33,34 @@ use crate::otadata::{Entry, State, next_sequence};
 use crate::slots::{Fault, Places, erase, write};
 use crate::tail::{MOST_STARTS, Tail};
 
-/// What a trial allows.
+/// What a trial allows. The image that installs another says it, for that one is known to work; it is read
+/// again before anything of the new one can go wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Starts, 1 to 8.
     pub starts: u8,
-    /// Minutes in each of them.
+    /// Minutes in each of them, at least 1.
     pub minutes: u16,
+}
+
+/// Marks a word with limits: one that a power cut tore has it hardly ever.
+const MARK: u8 = 0x54;
+
+impl Limits {
+    pub(crate) fn to_bytes(self) -> [u8; 4] {
+        let [low, high] = self.minutes.to_le_bytes();
+        [self.starts, MARK, low, high]
+    }
+
+    /// The defaults where nobody said anything that can be: an older image, or one that was cut off.
+    fn read([starts, mark, low, high]: [u8; 4]) -> Self {
+        let minutes = u16::from_le_bytes([low, high]);
+        let is_said = mark == MARK && (1..=MOST_STARTS).contains(&starts) && minutes > 0;
+        match is_said {
+            true => Self { starts, minutes },
+            false => Self::default(),
+        }
+    }
 }
 
 impl Default for Limits {
@@ -136,7 +157,6 @@ pub fn at_start<F: NorFlash>(
     flash: &mut F,
     places: &Places,
     running: usize,
-    limits: Limits,
 ) -> Result<Start, Fault<F::Error>> {
     let Some((sector, entry)) = places.selected(flash)? else {
         return Ok(Start::Usual);
@@ -149,7 +169,7 @@ pub fn at_start<F: NorFlash>(
         runs: entry.slot(2) == running,
         starts: tail.starts(flash)?,
     };
-    let of = limits.starts.clamp(1, MOST_STARTS);
+    let of = Limits::read(tail.limits(flash)?).starts;
     match decide(facts, of) {
         Step::GoOn => Ok(Start::Usual),
         Step::Confirm => {
@@ -221,6 +241,18 @@ pub fn is_on_trial<F: NorFlash>(
     Ok(selected.is_some_and(|(_, entry)| entry.slot(2) == running))
 }
 
+/// What the trial of the image that the bootloader goes by allows.
+///
+/// # Errors
+///
+/// [`Fault::Flash`].
+pub fn limits<F: NorFlash>(flash: &mut F, places: &Places) -> Result<Limits, Fault<F::Error>> {
+    match places.selected(flash)? {
+        Some((sector, _)) => Tail(places.sector(sector)).limits(flash).map(Limits::read),
+        None => Ok(Limits::default()),
+    }
+}
+
 fn on_trial<F: NorFlash>(
     flash: &mut F,
     places: &Places,
@@ -282,6 +314,24 @@ mod tests {
                     }
                 }
             }
+        }
+    }
+
+    #[test]
+    fn limits_are_read_as_they_were_written_and_are_the_defaults_where_torn() {
+        let said = Limits {
+            starts: 8,
+            minutes: 1440,
+        };
+        assert_eq!(Limits::read(said.to_bytes()), said);
+        for word in [
+            [0xFF; 4],
+            [0, MARK, 1, 0],
+            [9, MARK, 1, 0],
+            [3, MARK, 0, 0],
+            [3, 0x5C, 9, 0],
+        ] {
+            assert_eq!(Limits::read(word), Limits::default(), "{word:?}");
         }
     }
 

@@ -1,6 +1,6 @@
 //! The system around the device: who it is, its clock, randomness, button and memory.
 
-use device::platform::{Heap, Identity, ResetReason, System};
+use device::platform::{Heap, Identity, Press, ResetReason, System};
 use device::retained;
 
 use super::{keys, radio::Source};
@@ -63,8 +63,9 @@ impl System for Machine {
         None
     }
 
-    async fn button_held(&self) {
+    async fn button(&self) -> Press {
         keys::button_held().await;
+        Press::Long
     }
 }
 

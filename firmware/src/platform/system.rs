@@ -2,7 +2,7 @@
 
 use core::cell::RefCell;
 
-use device::platform::{Heap, Identity, ResetReason, Running, System};
+use device::platform::{Heap, Identity, Press, ResetReason, Running, System};
 use device::retained;
 use embassy_sync::{blocking_mutex::raw::NoopRawMutex, mutex::Mutex};
 use embassy_time::{Duration, Instant, with_timeout};
@@ -22,6 +22,9 @@ use crate::board::{self, Button};
 
 /// How long the button has to be held.
 const HELD: Duration = Duration::from_secs(5);
+
+/// Contacts that are pressed or let go open and close a few times within this.
+const BOUNCING: Duration = Duration::from_millis(30);
 
 /// The watchdog bites when it was not fed for so long. The longest that computing takes at a
 /// stretch is a handshake with RSA-4096, in software on most chips.
@@ -174,7 +177,7 @@ impl System for Soc {
         self.thermometer.decicelsius()
     }
 
-    async fn button_held(&self) {
+    async fn button(&self) -> Press {
         let mut button = self.button.lock().await;
         let Button { pin, pressed } = &mut *button;
         // It counts from when it is released: a line that is stuck, or was before a restart, would
@@ -194,8 +197,11 @@ impl System for Soc {
                     Level::High => pin.wait_for_low().await,
                 }
             };
-            if with_timeout(HELD, released).await.is_err() {
-                return;
+            let began = Instant::now();
+            match with_timeout(HELD, released).await {
+                Err(_) => return Press::Long,
+                Ok(()) if began.elapsed() >= BOUNCING => return Press::Short,
+                Ok(()) => {}
             }
         }
     }

@@ -36,6 +36,8 @@ pub(crate) struct Hub {
     profiles: RwLock<Arc<[Known]>>,
     /// What a request of the REST interface shows to be logged in.
     pub(crate) token: String,
+    /// The same of the customer's user, who claims devices.
+    pub(crate) customer_token: String,
     pub(crate) limits: Limits,
     pub(crate) assigned: Assigned,
     pub(crate) packages: Packages,
@@ -124,6 +126,7 @@ impl Hub {
             store,
             profiles: RwLock::new(profiles.into()),
             token: Alphanumeric.sample_string(&mut rand::rng(), 40),
+            customer_token: Alphanumeric.sample_string(&mut rand::rng(), 40),
             limits,
             assigned: Assigned::default(),
             packages: Packages::default(),

@@ -17,7 +17,7 @@ use crate::error::{CallError, Error};
 use crate::event::Events;
 use crate::firmware::{self, Firmware};
 use crate::hub::{Command, Hub, now_ms};
-use crate::store::{Point, Store, StoreError};
+use crate::store::{Claimed, Point, Store, StoreError};
 use crate::{http, mqtt, tls};
 
 /// How long [`Server::send_rpc`] and the page wait for an answer.
@@ -262,6 +262,18 @@ impl Server {
     /// [`CallError::NoSuchDevice`], or the database failed.
     pub async fn take_firmware_away(&self, device: &str) -> Result<(), CallError> {
         firmware::take_away(&self.hub.0, device).await
+    }
+
+    /// The customer claims a device by this secret, as with the "Claim device" of ThingsBoard's page; whether
+    /// it is his now. A wrong secret cancels what the device allowed.
+    ///
+    /// # Errors
+    /// [`CallError::NoSuchDevice`], or the database failed.
+    pub async fn claim(&self, device: &str, secret: &str) -> Result<bool, CallError> {
+        let (id, secret) = (self.hub.0.device(device).await?, secret.to_owned());
+        let store = &self.hub.0.store;
+        let taken = store.submit(move |db| db.take(id, &secret, now_ms()));
+        Ok(taken.await? == Claimed::Success)
     }
 
     /// Calls a device and waits for its answer, [`RPC_TIMEOUT`] at most. A device that is not

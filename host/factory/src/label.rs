@@ -114,6 +114,8 @@ impl Label {
         if let Some(proof) = &self.proof {
             text.push_str("proof of possession  ");
             text.push_str(proof);
+            text.push_str("\nclaim secret         ");
+            text.push_str(&Zeroizing::new(protocomm::claim::secret(proof)));
             text.push('\n');
         }
         text.push_str("QR code              ");

@@ -1,7 +1,7 @@
 //! The key with which a maker signs firmware, and its public part, which devices have.
 //!
-//! What is signed is for `update` to say; here are the key, its files and the signature: ECDSA on P-256
-//! with SHA-256, as r and s.
+//! What is signed is for `update` to say; here are the key, its files, the signature (ECDSA on P-256 with
+//! SHA-256, as r and s), and a package of both.
 
 use std::path::{Path, PathBuf};
 
@@ -11,6 +11,8 @@ use aws_lc_rs::signature::{
 };
 use aws_lc_rs::{rand::SystemRandom, signature::KeyPair as _};
 use rcgen::PublicKeyData as _;
+use update::key::PublicKey;
+use update::package::signed_part;
 use zeroize::Zeroizing;
 
 use crate::key::{self, Key};
@@ -80,6 +82,22 @@ impl FirmwareKey {
     /// The public part in DER (`SubjectPublicKeyInfo`).
     pub fn public_der(&self) -> Vec<u8> {
         self.key.pair().subject_public_key_info()
+    }
+
+    /// A signed package: the image with this key's signature behind it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Backend`], also for an image that is longer than any flash.
+    pub fn package(&self, mut image: Vec<u8>) -> Result<Vec<u8>, Error> {
+        let key = PublicKey::from_der(&self.public_der());
+        let key = key.ok_or_else(|| Error::Backend("a key of its own is not on P-256".into()))?;
+        let len = u32::try_from(image.len());
+        let len = len.map_err(|_| Error::Backend("the image is longer than any flash".into()))?;
+        image.extend(signed_part(len, key.id()));
+        let signature = self.sign(&image)?;
+        image.extend(signature);
+        Ok(image)
     }
 
     /// Signs: r, then s.

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use device::event::Event;
-use device::platform::{Heap, Identity, Observer, ResetReason, Running, System};
+use device::platform::{Heap, Identity, Observer, Press, ResetReason, Running, System};
 use device::retained::{self, PanicRecord, note_panic};
 use embassy_time::Instant;
 use rand::TryRng;
@@ -18,6 +18,7 @@ pub struct Chip {
     epoch: Rc<Cell<Option<u64>>>,
     reset: Rc<Cell<ResetReason>>,
     button: Rc<Notify>,
+    pressed: Rc<Notify>,
     retained: Rc<Ram>,
     running: Rc<Cell<Option<Running>>>,
     heap: Option<fn() -> Heap>,
@@ -33,6 +34,7 @@ impl Chip {
             epoch: Rc::default(),
             reset: Rc::new(Cell::new(ResetReason::PowerOn)),
             button: Rc::new(Notify::new()),
+            pressed: Rc::new(Notify::new()),
             retained: Rc::default(),
             running: Rc::default(),
             heap: None,
@@ -58,6 +60,11 @@ impl Chip {
     /// Holds the button for five seconds.
     pub fn hold_button(&self) {
         self.button.notify_one();
+    }
+
+    /// Presses the button, and lets it go.
+    pub fn press_button(&self) {
+        self.pressed.notify_one();
     }
 
     /// Takes the power away and brings it back: the clock is lost, and whatever outlives a restart.
@@ -137,8 +144,11 @@ impl System for Chip {
         self.temperature_decicelsius
     }
 
-    async fn button_held(&self) {
-        self.button.notified().await;
+    async fn button(&self) -> Press {
+        tokio::select! {
+            () = self.button.notified() => Press::Long,
+            () = self.pressed.notified() => Press::Short,
+        }
     }
 }
 

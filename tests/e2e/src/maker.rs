@@ -6,8 +6,6 @@ use devserver::Firmware;
 use pki::FirmwareKey;
 use simulator::flash::Flash;
 use simulator::image::Image;
-use update::key::PublicKey;
-use update::package::signed_part;
 
 use crate::desk::{Desk, files_of, known_network};
 
@@ -43,12 +41,7 @@ impl Maker {
     /// If it cannot be signed.
     #[must_use]
     pub fn package(&self, image: &Image<'_>) -> Vec<u8> {
-        let mut bytes = image.bytes();
-        let key = PublicKey::from_der(&self.0.public_der()).expect("its own key");
-        bytes.extend(signed_part(bytes.len() as u32, key.id()));
-        let signature = self.0.sign(&bytes).expect("a signature");
-        bytes.extend(signature);
-        bytes
+        self.0.package(image.bytes()).expect("a signature")
     }
 
     /// That, as the server has it.

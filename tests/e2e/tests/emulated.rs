@@ -54,6 +54,7 @@ impl<'a> Blank<'a> {
         let (outcome, _) = tokio::join!(talk, board.until("provisioning.done"));
         assert!(matches!(outcome, Outcome::Joined(_)), "{outcome:?}");
         board.until("cloud.online").await;
+        board.until("claim.opened").await;
         board.until("telemetry.acknowledged").await;
         let provisioned = [
             "boot",
@@ -66,7 +67,9 @@ impl<'a> Blank<'a> {
             "provisioning.disconnected",
             "bluetooth.stopped",
         ];
-        assert_eq!(board.names, [&provisioned[..], &CONNECTED].concat());
+        let claimable = ["claim.opened"];
+        let names = [&provisioned[..], &CONNECTED, &claimable].concat();
+        assert_eq!(board.names, names);
         self.counted(board).await
     }
 

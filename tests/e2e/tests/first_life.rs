@@ -53,6 +53,7 @@ fn a_blank_device_becomes_a_device_in_the_server() {
             diary.until_named("cloud.online").await;
             let stamps = telemetry(&server, "SN-000001", 15).await;
             assert_steady(&stamps);
+            diary.until_named("claim.opened").await;
             diary.until_named("telemetry.acknowledged").await;
             assert_eq!(
                 diary.names(),
@@ -72,6 +73,7 @@ fn a_blank_device_becomes_a_device_in_the_server() {
                     "cloud.connecting",
                     "cloud.tls",
                     "cloud.online",
+                    "claim.opened",
                 ]
             );
             let attributes = server

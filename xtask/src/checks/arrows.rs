@@ -39,7 +39,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("host/hosttime", &[]),
     ("host/hostfile", &[]),
     ("host/vhci", &[]),
-    ("host/pki", &["crates/certfile", "host/hostfile"]),
+    (
+        "host/pki",
+        &["crates/certfile", "crates/update", "host/hostfile"],
+    ),
     (
         "host/flashimage",
         &[

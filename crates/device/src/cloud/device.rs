@@ -1,6 +1,7 @@
 //! What serving a connection needs of the device.
 
 use product::Card;
+use zeroize::Zeroizing;
 
 use crate::context::Context;
 use crate::errands::Errands;
@@ -8,7 +9,18 @@ use crate::event::Event;
 use crate::firmware::Updating;
 use crate::platform::{Heap, Identity, Platform, ResetReason, System, Wifi};
 use crate::retained::{self, PanicRecord};
+use crate::run::provision;
 use crate::telemetry::SampleQueue;
+
+/// A wish to be claimable.
+pub(super) struct Claim {
+    /// Its number in this life.
+    pub(super) number: u32,
+    /// Who knows it may claim the device.
+    pub(super) secret: Zeroizing<heapless::String<20>>,
+    /// For how long.
+    pub(super) minutes: u16,
+}
 
 /// The device, as the cloud sees it. [`Context`] is one.
 pub(super) trait Device {
@@ -47,6 +59,13 @@ pub(super) trait Device {
     fn heap(&self) -> Option<Heap>;
     /// The largest free block of the heap.
     fn heap_largest(&self) -> Option<u32>;
+    /// What the server is to be told so that the device can be claimed; nothing if it is not to be, or has
+    /// been told.
+    fn claim(&self) -> Option<Claim> {
+        None
+    }
+    /// It was told this one.
+    fn claim_told(&self, _number: u32) {}
     /// Updates of the firmware; none where the body knows no slots.
     fn updates(&self) -> Option<&dyn Updating> {
         None
@@ -120,6 +139,21 @@ impl<P: Platform> Device for Context<'_, P> {
 
     fn heap_largest(&self) -> Option<u32> {
         self.system.heap_largest()
+    }
+
+    fn claim(&self) -> Option<Claim> {
+        let number = self.untold_claim()?;
+        // Without a proof there is nothing that only the owner has.
+        let proof = provision::proof(self)?;
+        Some(Claim {
+            number,
+            secret: Zeroizing::new(protocomm::claim::secret(&proof)),
+            minutes: self.settings.claim_minutes,
+        })
+    }
+
+    fn claim_told(&self, number: u32) {
+        Context::claim_told(self, number);
     }
 
     fn updates(&self) -> Option<&dyn Updating> {

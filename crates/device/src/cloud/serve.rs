@@ -5,6 +5,7 @@
 //! and TLS can bear that (minimq 0.13.5, `Connection::poll`; [`crate::tls::Stream`]).
 
 mod answers;
+mod claim;
 mod firmware;
 mod introduction;
 mod telemetry;
@@ -125,6 +126,7 @@ pub(super) async fn serve<D: Device, IO: Read + Write>(
         subscribing: None,
         introduction: None,
         reporting: None,
+        claiming: None,
         introducing: None,
         to_ask: Asking::default(),
         wanted: Wanted::default(),
@@ -168,6 +170,8 @@ struct Serving<'a, 's, 'b, 'l, 'p, D, IO> {
     introduction: Option<Sent>,
     /// A report of an update under way.
     reporting: Option<Sent>,
+    /// A wish to be claimable under way, with its number.
+    claiming: Option<(Sent, u32)>,
     /// Which of them are yet to be sent, if not all have been.
     introducing: Option<usize>,
     /// What is yet to be asked for.
@@ -222,6 +226,7 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, '_, D, IO> {
             self.tell_product().await?;
             self.send_telemetry().await?;
             self.update_firmware().await?;
+            self.claim().await?;
             if let Some(answer) = self.wait().await? {
                 self.keep(answer);
             }
@@ -336,6 +341,7 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, '_, D, IO> {
     fn note_acknowledgements(&mut self) {
         self.note_telemetry();
         self.note_report();
+        self.note_claim();
         if let Some(sent) = &self.introduction
             && self.connection.is_complete(&sent.op)
         {
@@ -388,6 +394,7 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, '_, D, IO> {
             self.subscribing.as_ref(),
             self.introduction.as_ref(),
             self.reporting.as_ref(),
+            self.claiming.as_ref().map(|(sent, _)| sent),
             self.batches.front().map(|(sent, _)| sent),
             self.farewell.as_ref().map(|(sent, _)| sent),
         ];

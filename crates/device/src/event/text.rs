@@ -213,6 +213,10 @@ impl fmt::Display for Event {
             Self::FirmwareInstalled { version } => {
                 write!(f, "firmware {version} is proven, and starts next")
             }
+            Self::ClaimOpened { minutes } => write!(
+                f,
+                "can be claimed on the server for {minutes} minutes, with the secret of the label's code"
+            ),
             Self::FirmwareAccepted => {
                 f.write_str("the firmware on trial got online, and stays")
             }

@@ -11,6 +11,7 @@ use product::Card;
 use thingsboard::json::Object;
 use update::image::HEAD_LEN;
 use update::otadata::{Entry, State};
+use update::trial::Limits;
 
 use super::offer::Offered;
 use super::{Updates, Updating, begin};
@@ -110,7 +111,12 @@ fn told(updates: &impl Updating) -> Vec<String> {
 #[test]
 fn an_image_on_trial_is_not_told_as_updated() {
     let storage = Storage::open(on_trial()).0;
-    let updates = Updates::new(&storage, Some(RUNNING), Card::of::<Room>());
+    let updates = Updates::new(
+        &storage,
+        Some(RUNNING),
+        Card::of::<Room>(),
+        Limits::default(),
+    );
     updates.connected();
     assert_eq!(told(&updates).len(), 1, "which one runs");
     let offer = br#"{"fw_title":"room","fw_version":"2","fw_size":900,"fw_checksum":"26f0db00",
@@ -137,7 +143,12 @@ fn an_image_on_trial_is_not_told_as_updated() {
 #[test]
 fn a_package_that_waits_for_the_end_of_a_trial_is_told_as_fetched() {
     let storage = Storage::open(on_trial()).0;
-    let updates = Updates::new(&storage, Some(RUNNING), Card::of::<Room>());
+    let updates = Updates::new(
+        &storage,
+        Some(RUNNING),
+        Card::of::<Room>(),
+        Limits::default(),
+    );
     updates.connected();
     let offer = br#"{"fw_title":"room","fw_version":"3","fw_size":900,"fw_checksum":"26f0db00",
         "fw_checksum_algorithm":"CRC32"}"#;

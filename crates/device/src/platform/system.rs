@@ -132,9 +132,19 @@ pub trait System {
     /// The chip's own temperature in tenths of a degree Celsius, where it has a sensor.
     fn chip_temperature_decicelsius(&self) -> Option<i16>;
 
-    /// Returns when the button has been held for five seconds; one that is held already when this is
-    /// called, has to be released first. Cancel-safe. Without a button it never returns.
-    async fn button_held(&self);
+    /// Returns when the button has been held for five seconds, or been let go before; one that is pressed
+    /// already when this is called, has to be released first. Cancel-safe. Without a button it never
+    /// returns.
+    async fn button(&self) -> Press;
+}
+
+/// What was done to the button.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Press {
+    /// It was let go before five seconds were over.
+    Short,
+    /// It was held for five seconds.
+    Long,
 }
 
 /// Heap in bytes.

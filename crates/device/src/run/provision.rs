@@ -93,7 +93,7 @@ async fn serve<P: Platform>(
 
 /// The proof that clients must have, none if they need not have any; made and kept if this is the
 /// first time that it is needed.
-fn proof<P: Platform>(context: &Context<'_, P>) -> Option<Zeroizing<String>> {
+pub(crate) fn proof<P: Platform>(context: &Context<'_, P>) -> Option<Zeroizing<String>> {
     let settings = &context.settings.provisioning;
     match &settings.pop {
         _ if settings.security == Security::None => None,

@@ -21,6 +21,9 @@ fn an_empty_object_is_the_defaults() {
     assert_eq!(settings, Settings::default());
     assert_eq!(settings.telemetry_interval_ms, 1_000);
     assert_eq!(settings.vitals_interval_s, 60);
+    let trial = settings.firmware_trial;
+    assert_eq!((trial.starts, trial.minutes), (3, 10));
+    assert_eq!(settings.claim_minutes, 15);
     assert_eq!(settings.provisioning.security.number(), 2);
     assert_eq!(settings.provisioning.username, "wifiprov");
     assert_eq!(settings.provisioning.name_prefix, "PROV_");
@@ -47,6 +50,9 @@ fn every_key_is_read_and_strange_ones_are_passed_over() {
             "server_name": "tb.example", "broker": "mqtts://10.0.0.5:18883",
             "sntp_server": "10.0.0.6:1123", "telemetry_interval_ms": 250, "keep_alive_s": 60,
             "vitals_interval_s": 0,
+            "claim_minutes": 0,
+            "firmware_trial_starts": 8,
+            "firmware_trial_minutes": 1440,
             "country": "DE",
             "colour": ["green"],
             "provisioning": {"security": 1, "username": "u", "pop": "ab\"cd",
@@ -64,6 +70,9 @@ fn every_key_is_read_and_strange_ones_are_passed_over() {
     assert_eq!(server.port, 1_123);
     assert_eq!(settings.telemetry_interval_ms, 250);
     assert_eq!(settings.vitals_interval_s, 0);
+    let trial = settings.firmware_trial;
+    assert_eq!((trial.starts, trial.minutes), (8, 1440));
+    assert_eq!(settings.claim_minutes, 0);
     assert_eq!(settings.keep_alive_s, 60);
     assert_eq!(settings.country, Some(*b"DE"));
     for wrong in ["de", "D", "DEU", "D1", ""] {

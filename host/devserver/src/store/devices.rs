@@ -202,7 +202,14 @@ impl Db {
 
     /// Deletes a device with all its data; `false` if there is none.
     pub(crate) fn delete_device(&mut self, id: DeviceId) -> Result<bool, StoreError> {
-        for table in ["series", "latest", "attributes", "claims", "memberships"] {
+        for table in [
+            "series",
+            "latest",
+            "attributes",
+            "claims",
+            "memberships",
+            "owned",
+        ] {
             self.conn
                 .execute(&format!("DELETE FROM {table} WHERE device = ?1"), [id.0])?;
         }
@@ -242,29 +249,6 @@ impl Db {
         } else {
             Err(StoreError::NoDevice)
         }
-    }
-
-    /// Notes that whoever knows the secret may take the device over.
-    pub(crate) fn claim(
-        &mut self,
-        id: DeviceId,
-        secret: &str,
-        expires_ms: i64,
-    ) -> Result<(), StoreError> {
-        self.conn
-            .prepare_cached(
-                "INSERT OR REPLACE INTO claims (device, secret, expires_ms) VALUES (?1, ?2, ?3)",
-            )?
-            .execute(params![id.0, secret, expires_ms])?;
-        Ok(())
-    }
-
-    /// Until when that may be; it may have been.
-    pub(crate) fn claimable_until(&self, id: DeviceId) -> Result<Option<i64>, StoreError> {
-        let mut found = self
-            .conn
-            .prepare_cached("SELECT expires_ms FROM claims WHERE device = ?1")?;
-        Ok(found.query_row([id.0], |row| row.get(0)).optional()?)
     }
 }
 

@@ -5,6 +5,7 @@
 //! a thousand devices share one `fsync`. What the tables mean is in the files beside.
 
 mod attributes;
+mod claims;
 mod devices;
 mod documents;
 mod series;
@@ -22,6 +23,7 @@ use tokio::sync::oneshot;
 
 use crate::config::Database;
 pub(crate) use attributes::Scope;
+pub(crate) use claims::Claimed;
 pub(crate) use devices::{Admission, DeviceId, DeviceRow};
 pub(crate) use documents::{Document, Kind};
 pub use series::Point;

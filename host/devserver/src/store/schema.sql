@@ -56,3 +56,7 @@ CREATE TABLE IF NOT EXISTS claims (
     secret TEXT NOT NULL,
     expires_ms INTEGER NOT NULL
 );
+-- Devices that are the customer's, of whom there is one.
+CREATE TABLE IF NOT EXISTS owned (
+    device INTEGER PRIMARY KEY
+);

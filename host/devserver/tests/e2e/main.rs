@@ -4,6 +4,7 @@ mod answers;
 mod bare;
 mod bench;
 mod browser;
+mod claims;
 mod client;
 mod devices;
 mod firmware;

@@ -9,7 +9,7 @@ use pki::{Existing, FirmwareKey};
 use update::checksum::Algorithm;
 use update::image::{HEAD_LEN, Head};
 use update::key::{PublicKey, Verifier};
-use update::package::{Read, Reader, TRAILER_LEN, signed_part};
+use update::package::{Read, Reader, TRAILER_LEN};
 
 use crate::arguments::bytes;
 use crate::console::{self, BAD, FAINT, GOOD, paint, printable};
@@ -146,7 +146,7 @@ fn sign(cmd: &Sign) -> Result<()> {
         }
         .bytes(),
     };
-    let package = signed(image, &key)?;
+    let package = key.package(image)?;
     let id = public_key(&key.public_der())?.id();
     files::write(&cmd.out, &package)?;
     let head = read(&package).context("what was signed cannot be read")?;
@@ -178,16 +178,6 @@ pub(crate) fn simulated_version(text: &str) -> Result<String, String> {
         true => Ok(text.to_owned()),
         false => Err("a version has 1 to 32 printable characters".to_owned()),
     }
-}
-
-/// An image with its signature behind it.
-pub(crate) fn signed(mut image: Vec<u8>, key: &FirmwareKey) -> Result<Vec<u8>> {
-    let id = public_key(&key.public_der())?.id();
-    let len = u32::try_from(image.len()).context("it is longer than any flash")?;
-    image.extend(signed_part(len, id));
-    let signature = key.sign(&image)?;
-    image.extend(signature);
-    Ok(image)
 }
 
 /// What a package says of itself, proven by a file of keys.

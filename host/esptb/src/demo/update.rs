@@ -7,7 +7,6 @@ use pki::{Existing, FirmwareKey};
 use simulator::image::Image;
 
 use super::folder::{Folder, Record};
-use crate::cmd::firmware::signed;
 use crate::files;
 
 /// What the device runs at first.
@@ -43,7 +42,7 @@ pub(crate) fn prepare(folder: &Folder, record: &Record) -> Result<Firmware> {
     room.context("the flash ends before its first slot does")?
         .copy_from_slice(&first);
     files::write_private(&path, &flash)?;
-    let data = signed(image(NEXT), &key)?;
+    let data = key.package(image(NEXT))?;
     files::write_private(&folder.path("firmware.bin"), &data)?;
     Ok(Firmware {
         title: Image::of(NEXT).product.to_owned(),

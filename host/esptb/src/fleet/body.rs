@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use climate::{Air, Climate, Sensor};
 use device::event::Event;
 use device::platform::{
-    AccessPoint, Bluetooth, Body, Heap, Identity, JoinError, Observer, Platform, ResetReason,
+    AccessPoint, Bluetooth, Body, Heap, Identity, JoinError, Observer, Platform, Press, ResetReason,
     Running, ScanRequest, System, Wifi, WifiCredentials,
 };
 use device::retained;
@@ -281,7 +281,7 @@ impl System for Chip {
         None
     }
 
-    async fn button_held(&self) {
+    async fn button(&self) -> Press {
         pending().await
     }
 }

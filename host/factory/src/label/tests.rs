@@ -99,5 +99,9 @@ fn long_serial_numbers_are_small_and_long_proofs_refused() {
     let long = "\u{1}".repeat(100);
     assert!(Label::new("1", &mac, "P", None, Some(&long), 1).is_err());
     let none = Label::new("1", &mac, "P", None, None, 0).unwrap();
-    assert!(!none.as_text().contains("proof"));
+    assert!(!none.as_text().contains("proof") && !none.as_text().contains("claim"));
+    let label = Label::new("1", &mac, "P", None, Some("abcdefghijkm"), 2).unwrap();
+    let secret = protocomm::claim::secret("abcdefghijkm");
+    let line = format!("claim secret         {secret}\n");
+    assert!(label.as_text().contains(&line));
 }

@@ -11,6 +11,7 @@ use update::download::{Begun, Download, Offer};
 use update::key::{PublicKey, Verifier};
 use update::otadata::{Entry, State};
 use update::package::signed_part;
+use update::trial::Limits;
 use update::{Fault, Places, Slot};
 
 pub(crate) const SLOT: u32 = 6 * 4096;
@@ -123,8 +124,25 @@ pub(crate) enum Update {
     GivenUp,
 }
 
+/// What a trial allows, unless a test says otherwise.
+pub(crate) const LIMITS: Limits = Limits {
+    starts: 3,
+    minutes: 10,
+};
+
 /// Fetches what is missing, tells which chunks, and installs.
 pub(crate) fn update(
+    flash: &mut Flash,
+    version: &str,
+    package: &[u8],
+    fetched: &mut Vec<u32>,
+) -> Outcome<Update> {
+    update_within(LIMITS, flash, version, package, fetched)
+}
+
+/// That, on trial within these limits.
+pub(crate) fn update_within(
+    limits: Limits,
     flash: &mut Flash,
     version: &str,
     package: &[u8],
@@ -144,6 +162,6 @@ pub(crate) fn update(
         assert!(download.store(flash, &BOARD, chunk, bytes)?);
     }
     let proven = download.prove(flash, &BOARD, &[public()], &P256)?;
-    proven.install(flash)?;
+    proven.install(flash, limits)?;
     Ok(Update::Installed)
 }

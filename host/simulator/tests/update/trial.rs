@@ -2,15 +2,10 @@
 
 use simulator::flash::Flash;
 use update::otadata::{Entry, State};
-use update::trial::{Limits, Start, accept, at_start, give_up};
+use update::trial::{Limits, Start, accept, at_start, give_up, limits};
 use update::{Fault, Places};
 
-use crate::bench::{PLACES, Update, booted, flash, package, update};
-
-const LIMITS: Limits = Limits {
-    starts: 3,
-    minutes: 10,
-};
+use crate::bench::{LIMITS, PLACES, Update, booted, flash, package, update, update_within};
 
 fn installed() -> Flash {
     let mut flash = flash();
@@ -22,7 +17,7 @@ fn installed() -> Flash {
 /// A start of the slot that the bootloader takes.
 fn start(flash: &mut Flash) -> Start {
     let running = booted(flash);
-    at_start(flash, &PLACES, running, LIMITS).expect("the flash works")
+    at_start(flash, &PLACES, running).expect("the flash works")
 }
 
 fn on_trial(start: u8) -> Start {
@@ -44,6 +39,25 @@ fn an_image_that_never_gets_online_has_its_starts_and_no_more() {
     let next = update(&mut flash, "3", &package("3", 5000), &mut fetched);
     assert_eq!((next, booted(&flash)), (Ok(Update::Installed), 1));
     assert_eq!(start(&mut flash), on_trial(1));
+}
+
+/// The one that installs says it; what a later one would have is not asked.
+#[test]
+fn a_trial_has_the_limits_of_its_installation() {
+    let said = Limits {
+        starts: 1,
+        minutes: 90,
+    };
+    let mut flash = flash();
+    assert_eq!(limits(&mut flash, &PLACES), Ok(Limits::default()));
+    let done = update_within(said, &mut flash, "2", &package("2", 5000), &mut Vec::new());
+    assert_eq!(done, Ok(Update::Installed));
+    assert_eq!(limits(&mut flash, &PLACES), Ok(said));
+    assert_eq!(start(&mut flash), Start::OnTrial { start: 1, of: 1 });
+    assert_eq!(start(&mut flash), Start::GivenUp { restart: true });
+    let next = update(&mut flash, "3", &package("3", 5000), &mut Vec::new());
+    assert_eq!(next, Ok(Update::Installed));
+    assert_eq!(limits(&mut flash, &PLACES), Ok(LIMITS));
 }
 
 #[test]
@@ -75,7 +89,7 @@ fn the_old_image_cannot_accept_the_new_one() {
 fn an_image_that_the_bootloader_would_not_start_is_given_up() {
     let mut flash = installed();
     // It found the image damaged, and started the other one.
-    let told = at_start(&mut flash, &PLACES, 0, LIMITS);
+    let told = at_start(&mut flash, &PLACES, 0);
     assert_eq!(told, Ok(Start::GivenUp { restart: false }));
     assert_eq!((booted(&flash), start(&mut flash)), (0, Start::Usual));
 }
@@ -192,7 +206,7 @@ fn a_power_cut_while_it_is_given_up_leaves_one_of_both_and_then_the_old_one() {
     };
     cut_everywhere(
         at_its_end,
-        |flash| at_start(flash, &PLACES, 1, LIMITS).map(drop),
+        |flash| at_start(flash, &PLACES, 1).map(drop),
         |mut flash, at| {
             if booted(&flash) == 1 {
                 let told = start(&mut flash);
@@ -211,7 +225,7 @@ fn a_power_cut_at_each_start_uses_it_up() {
     for number in 1..=3 {
         // Amid the counting, and a word of which some bits have fallen is a start.
         flash.lose_power_amid(0, number);
-        assert!(at_start(&mut flash, &PLACES, 1, LIMITS).is_err());
+        assert!(at_start(&mut flash, &PLACES, 1).is_err());
         flash.restore_power();
     }
     assert_eq!(start(&mut flash), Start::GivenUp { restart: true });
@@ -224,12 +238,12 @@ fn a_board_that_was_never_updated_starts_as_usual() {
         otadata: 0,
         ..PLACES
     };
-    assert_eq!(at_start(&mut blank, &places, 0, LIMITS), Ok(Start::Usual));
+    assert_eq!(at_start(&mut blank, &places, 0), Ok(Start::Usual));
     // By ESP-IDF's otatool.py and by the C firmware: nobody said what became of it.
     let entry = Entry::new(2, State::UNDEFINED).expect("an entry");
     let mut bytes = vec![0xFF; 0x2000];
     bytes[4096..4128].copy_from_slice(&entry.to_bytes());
     let mut told = Flash::from_bytes(bytes);
-    assert_eq!(at_start(&mut told, &places, 1, LIMITS), Ok(Start::Usual));
+    assert_eq!(at_start(&mut told, &places, 1), Ok(Start::Usual));
     assert_eq!(told.operations(), 0);
 }

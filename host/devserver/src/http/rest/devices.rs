@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{DEVICE, DEVICE_PROFILE, Fault, Page, TENANT, bad, id, not_found, packages, row};
+use super::{CUSTOMER, DEVICE, DEVICE_PROFILE, Fault, Page, TENANT, bad, id, not_found, packages, row};
 use crate::api;
 use crate::error::CallError;
 use crate::hub::{Hub, now_ms};
@@ -53,16 +53,17 @@ async fn find(hub: &Hub, id: &str) -> Result<DeviceRow, Fault> {
     found.ok_or_else(|| not_found("Device", id))
 }
 
-async fn shown(hub: &Hub, device: DeviceRow) -> Result<Json<Value>, Fault> {
+pub(super) async fn shown(hub: &Hub, device: DeviceRow) -> Result<Json<Value>, Fault> {
     let profile = hub.store.submit(move |db| {
         let row = db.profile_of(device.id)?;
-        Ok((row, db.document(Kind::Profile, row)?))
+        Ok((row, db.document(Kind::Profile, row)?, db.is_owned(device.id)?))
     });
-    let (row, profile) = profile.await?;
+    let (row, profile, owned) = profile.await?;
     let kind = profile.map(|profile| profile.body["name"].clone());
     Ok(Json(json!({
         "id": id(DEVICE, device.id.row()), "createdTime": device.created_ms, "tenantId": id(TENANT, 1),
         "name": device.name, "type": kind, "label": null, "deviceProfileId": id(DEVICE_PROFILE, row),
+        "customerId": id(CUSTOMER, i64::from(owned)),
         "firmwareId": hub.assigned.package(device.id).map(|row| id(packages::OTA_PACKAGE, row)),
     })))
 }

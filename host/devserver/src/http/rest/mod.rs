@@ -7,6 +7,7 @@
 //! Source: thingsboard/thingsboard v4.2.1 (292e6a36a120c2056a3c19b501d8245d9e6f2db0),
 //! `application/src/main/java/org/thingsboard/server/controller/`, and what a server of that version answered.
 
+mod claims;
 mod dashboards;
 mod devices;
 mod packages;
@@ -30,6 +31,9 @@ use crate::store::{Db, Document, Kind, StoreError};
 /// The user that ThingsBoard's demo data has.
 const USER: &str = "tenant@thingsboard.org";
 const PASSWORD: &str = "tenant";
+/// And the user of the one customer.
+const CUSTOMER_USER: &str = "customer@thingsboard.org";
+const CUSTOMER_PASSWORD: &str = "customer";
 /// As which version it answers.
 const VERSION: &str = "4.2.1";
 
@@ -38,6 +42,8 @@ const DEVICE: (&str, i64) = ("DEVICE", 1);
 const DEVICE_PROFILE: (&str, i64) = ("DEVICE_PROFILE", 2);
 const DASHBOARD: (&str, i64) = ("DASHBOARD", 3);
 const TENANT: (&str, i64) = ("TENANT", 4);
+/// Of row 0, if nobody.
+const CUSTOMER: (&str, i64) = ("CUSTOMER", 7);
 const USER_KIND: (&str, i64) = ("USER", 5);
 
 /// `ThingsboardErrorResponse`: status, and a message for whoever asked.
@@ -128,9 +134,32 @@ pub(super) fn routes(page: &Page) -> Router<Page> {
             get(dashboards::one).delete(dashboards::delete),
         )
         .layer(middleware::from_fn_with_state(page.clone(), logged_in));
+    let customers = Router::new()
+        .route(
+            "/api/customer/device/{name}/claim",
+            post(claims::claim).delete(claims::give_back),
+        )
+        .layer(middleware::from_fn_with_state(page.clone(), is_customer));
     Router::new()
         .route("/api/auth/login", post(login))
         .merge(asked)
+        .merge(customers)
+}
+
+/// Lets the customer's user through.
+async fn is_customer(State(page): State<Page>, request: Request, next: Next) -> Response {
+    let shown = request.headers().get("x-authorization");
+    let shown = shown.and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
+    let (status, message) = match shown {
+        Some(token) if token == page.hub.customer_token => return next.run(request).await,
+        Some(token) if token == page.hub.token => (
+            StatusCode::FORBIDDEN,
+            "You don't have permission to perform this operation!",
+        ),
+        Some(_) => (StatusCode::UNAUTHORIZED, "Invalid username or password"),
+        None => (StatusCode::UNAUTHORIZED, "Authentication failed"),
+    };
+    Fault(status, message.to_owned()).into_response()
 }
 
 /// Lets those through who show the token; others are told what ThingsBoard tells them.
@@ -166,13 +195,15 @@ async fn login(
             "Authentication failed".to_owned(),
         ));
     };
-    if (user.as_str(), password.as_str()) != (USER, PASSWORD) {
-        let message = "Invalid username or password".to_owned();
-        return Err(Fault(StatusCode::UNAUTHORIZED, message));
-    }
-    Ok(Json(
-        json!({ "token": page.hub.token, "refreshToken": page.hub.token }),
-    ))
+    let token = match (user.as_str(), password.as_str()) {
+        (USER, PASSWORD) => &page.hub.token,
+        (CUSTOMER_USER, CUSTOMER_PASSWORD) => &page.hub.customer_token,
+        _ => {
+            let message = "Invalid username or password".to_owned();
+            return Err(Fault(StatusCode::UNAUTHORIZED, message));
+        }
+    };
+    Ok(Json(json!({ "token": token, "refreshToken": token })))
 }
 
 async fn user() -> Json<Value> {
