@@ -66,7 +66,10 @@ async fn claims_are_answered_as_thingsboard_answers() {
     // Before the device allowed it; a device that is not there; somebody who may not.
     assert_eq!(customer.claim("bench", "value"), failure);
     let (status, missing) = customer.claim("NOSUCH", "value");
-    assert_eq!((status, &missing["message"]), (404, &json!("Requested item wasn't found!")));
+    assert_eq!(
+        (status, &missing["message"]),
+        (404, &json!("Requested item wasn't found!"))
+    );
     assert_eq!(User::of(&server, "tenant").claim("bench", "value").0, 403);
 
     let mut allow = async |json: &str| {
@@ -82,7 +85,11 @@ async fn claims_are_answered_as_thingsboard_answers() {
     allow(value).await;
     allow(r#"{"secretKey":"another","durationMs":60000}"#).await;
     let (status, won) = customer.claim("bench", "value");
-    assert_eq!((status, &won["response"]), (200, &json!("SUCCESS")), "{won}");
+    assert_eq!(
+        (status, &won["response"]),
+        (200, &json!("SUCCESS")),
+        "{won}"
+    );
     assert_eq!(won["device"]["name"], "bench");
     assert_eq!(customer.claim("bench", "value"), claimed);
     allow(r#"{"secretKey":"value2","durationMs":60000}"#).await;

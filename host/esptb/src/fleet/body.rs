@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use climate::{Air, Climate, Sensor};
 use device::event::Event;
 use device::platform::{
-    AccessPoint, Bluetooth, Body, Heap, Identity, JoinError, Observer, Platform, Press, ResetReason,
-    Running, ScanRequest, System, Wifi, WifiCredentials,
+    AccessPoint, Bluetooth, Body, Heap, Identity, JoinError, Observer, Platform, Press,
+    ResetReason, Running, ScanRequest, System, Wifi, WifiCredentials,
 };
 use device::retained;
 use embassy_time::Delay;

@@ -10,7 +10,9 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{CUSTOMER, DEVICE, DEVICE_PROFILE, Fault, Page, TENANT, bad, id, not_found, packages, row};
+use super::{
+    CUSTOMER, DEVICE, DEVICE_PROFILE, Fault, Page, TENANT, bad, id, not_found, packages, row,
+};
 use crate::api;
 use crate::error::CallError;
 use crate::hub::{Hub, now_ms};
@@ -56,7 +58,11 @@ async fn find(hub: &Hub, id: &str) -> Result<DeviceRow, Fault> {
 pub(super) async fn shown(hub: &Hub, device: DeviceRow) -> Result<Json<Value>, Fault> {
     let profile = hub.store.submit(move |db| {
         let row = db.profile_of(device.id)?;
-        Ok((row, db.document(Kind::Profile, row)?, db.is_owned(device.id)?))
+        Ok((
+            row,
+            db.document(Kind::Profile, row)?,
+            db.is_owned(device.id)?,
+        ))
     });
     let (row, profile, owned) = profile.await?;
     let kind = profile.map(|profile| profile.body["name"].clone());
