@@ -83,9 +83,9 @@ use pace::Pace;
 use serve::{Failure, serve};
 use wire::{Wire, WireState};
 
-/// The largest packet that the device takes: an RPC with about 900 bytes of parameters. The
-/// broker is told; what it sends all the same is passed over.
-pub(crate) const RX_BYTES: usize = 1024;
+/// The largest packet that a device takes which cannot be updated: an RPC with about 900 bytes of
+/// parameters.
+const RX_BYTES: usize = 1024;
 /// What is sent and not yet acknowledged: a batch of 2 KiB, the client attributes, a few replies.
 const TX_BYTES: usize = 4096;
 
@@ -228,6 +228,13 @@ impl CloudSession {
     }
 }
 
+/// The largest packet that the device takes. The broker is told; what it sends all the same is passed over.
+fn most_packet<D: Device>(device: &D) -> u32 {
+    // Only who can be updated has room for chunks.
+    let ready = device.updates().is_some_and(|updates| updates.is_ready());
+    (if ready { PACKET_BYTES } else { RX_BYTES }) as u32
+}
+
 /// Speaks MQTT until the connection ends.
 async fn speak<'a, D: Device, IO: Read + Write>(
     device: &D,
@@ -237,10 +244,8 @@ async fn speak<'a, D: Device, IO: Read + Write>(
     pace: &mut Pace,
 ) -> Result<Command, Failure<IO::Error>> {
     let certified = certified.into();
-    // Only who can be updated has room for chunks.
-    let ready = device.updates().is_some_and(|updates| updates.is_ready());
-    let mut rx = vec![0; if ready { PACKET_BYTES } else { RX_BYTES }];
-    let most = rx.len() as u32;
+    let most = most_packet(device);
+    let mut rx = vec![0; most as usize];
     let mut tx = vec![0; TX_BYTES];
     let config = ConfigBuilder::new(Buffers::new(&mut rx, &mut tx))
         .client_id(certified.name)

@@ -219,6 +219,8 @@ pub enum Event {
     MessageSkipped {
         /// How large its packet was.
         bytes: u32,
+        /// The largest packet that the device takes.
+        most: u32,
     },
     /// The server told what it lets the device send, or the interval was changed: this is what the
     /// device keeps to.

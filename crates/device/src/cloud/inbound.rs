@@ -13,7 +13,7 @@ use thingsboard::{FromServer, RequestId, Value, attributes, rpc};
 use super::device::Device;
 use super::outbound::INTERVAL_ATTRIBUTE;
 use super::pace::Pace;
-use super::{Command, RX_BYTES, cut};
+use super::{Command, cut, most_packet};
 use crate::errands::Errand;
 use crate::event::Event;
 use crate::firmware::Updating;
@@ -96,6 +96,8 @@ pub(super) enum Refused {
     TooLarge {
         /// How large the packet was.
         bytes: u32,
+        /// The largest that the device takes.
+        most: u32,
     },
 }
 
@@ -107,10 +109,9 @@ impl fmt::Display for Refused {
                 "{INTERVAL_ATTRIBUTE}: set a number from {LEAST_INTERVAL_MS} to {MOST_INTERVAL_MS}"
             ),
             Self::Attribute { key, why } => write!(f, "{key}: {why}"),
-            Self::TooLarge { bytes } => write!(
-                f,
-                "a message of {bytes} bytes: this device takes {RX_BYTES}"
-            ),
+            Self::TooLarge { bytes, most } => {
+                write!(f, "a message of {bytes} bytes: this device takes {most}")
+            }
         }
     }
 }
@@ -127,11 +128,12 @@ pub(super) fn take<D: Device>(
 ) -> Option<Box<Answer>> {
     let from = FromServer::parse(topic);
     if let Some(bytes) = shortened {
-        device.tell(&Event::MessageSkipped { bytes });
+        let most = most_packet(device);
+        device.tell(&Event::MessageSkipped { bytes, most });
         if let Some(FromServer::RpcRequest(id)) = from {
-            return Some(Answer::too_large(id, bytes).into());
+            return Some(Answer::too_large(id, bytes, most).into());
         }
-        wanted.refused = Some(Refused::TooLarge { bytes });
+        wanted.refused = Some(Refused::TooLarge { bytes, most });
         return None;
     }
     match from {
@@ -315,14 +317,14 @@ impl Answer {
     }
 
     /// To a call of which nothing is left but its number.
-    fn too_large(id: RequestId, bytes: u32) -> Self {
+    fn too_large(id: RequestId, bytes: u32, most: u32) -> Self {
         let mut answer = Self::to(id);
         answer.method = cut("?".chars());
         let mut error = String::<96>::new();
         // It fits with ten digits.
         let _ = write!(
             error,
-            "the call has {bytes} bytes, and this device takes {RX_BYTES}: shorten its params"
+            "the call has {bytes} bytes, and this device takes {most}: shorten its params"
         );
         answer.refuse(&error);
         answer

@@ -3,7 +3,7 @@
 use core::fmt;
 
 use super::{ClockError, ClockSource, Event, KeptLimit, LimitOf, RestartReason, TlsVersion};
-use crate::cloud::{INTERVAL_ATTRIBUTE, RX_BYTES};
+use crate::cloud::INTERVAL_ATTRIBUTE;
 use crate::platform::{JoinError, Shown};
 use crate::settings::{LEAST_INTERVAL_MS, MOST_INTERVAL_MS};
 
@@ -167,10 +167,10 @@ impl fmt::Display for Event {
             Self::RpcDropped { method } => {
                 write!(f, "RPC {method} not answered: no room for its reply")
             }
-            Self::MessageSkipped { bytes } => write!(
+            Self::MessageSkipped { bytes, most } => write!(
                 f,
                 "a message of {bytes} bytes was passed over: make it shorter on the server, this \
-                 device takes {RX_BYTES}"
+                 device takes {most}"
             ),
             Self::LimitKept(limit) => write!(f, "the server's limit on telemetry: {limit}"),
             Self::IntervalChanged { ms } => write!(f, "telemetry every {ms} ms from now on"),

@@ -125,6 +125,29 @@ async fn assign(server: &Server, firmware: devserver::Firmware) {
     assigned.expect("it is assigned");
 }
 
+/// A device that can be updated has room for chunks, and says so of what is larger still.
+#[test]
+fn what_is_larger_than_a_chunk_is_told_as_too_large() {
+    scenario(async {
+        let maker = Maker::new();
+        let (_desk, server, board) = bench(&maker).await;
+        let mut diary = Diary::of(&board);
+        play(&board, async {
+            diary.until_named("telemetry.acknowledged").await;
+            let call = async |bytes| {
+                let params = serde_json::json!("x".repeat(bytes));
+                let answer = server.send_rpc(SERIAL, "getStatus", params).await;
+                answer.expect("an answer").get().to_owned()
+            };
+            let answer = call(2_000).await;
+            assert!(answer.contains("uptime_ms"), "{answer}");
+            let answer = call(5_000).await;
+            assert!(answer.contains("this device takes 4224"), "{answer}");
+        })
+        .await;
+    });
+}
+
 #[test]
 fn a_package_is_fetched_on_after_the_power_went_at_any_time() {
     scenario(async {

@@ -185,7 +185,13 @@ fn network() -> Vec<String> {
         texts.push(Event::SensorFailed(sensor).to_string());
     }
     texts.push(Event::IntervalRefused.to_string());
-    texts.push(Event::MessageSkipped { bytes: 1_500 }.to_string());
+    texts.push(
+        Event::MessageSkipped {
+            bytes: 1_500,
+            most: 1_024,
+        }
+        .to_string(),
+    );
     texts.push(Event::CountryRefused { country: *b"??" }.to_string());
     texts
 }
