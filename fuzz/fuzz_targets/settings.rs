@@ -35,10 +35,7 @@ fuzz_target!(|file: &[u8]| {
             .all(|b| (b' '..0x7F).contains(&b))
     );
     assert!(provisioning.security != Security::Srp6a || provisioning.pop != Proof::None);
-    for host in [
-        &settings.broker.host,
-        &settings.server_name,
-    ] {
+    for host in [&settings.broker.host, &settings.server_name] {
         assert!(host.bytes().all(|b| b.is_ascii_graphic()), "{host:?}");
     }
     // The proof of possession is in no log, unless something public says the same.

@@ -2,7 +2,7 @@
 //! that is certainly past, and asking ends in time.
 #![no_main]
 
-use device::clock;
+use device::sntp;
 use fuzz::body::{Datagram, Net};
 use fuzz::{Script, time};
 use libfuzzer_sys::fuzz_target;
@@ -25,7 +25,7 @@ fuzz_target!(|data: &[u8]| {
         };
         net.incoming.borrow_mut().push_back(datagram);
     }
-    let answer = time::run(clock::ask(&net, host, 123, floor)).expect("it gives up in time");
+    let answer = time::run(sntp::ask(&net, host, 123, floor)).expect("it gives up in time");
     assert!(time::now_us() <= 10_000_000, "within ten seconds");
     match answer {
         Ok(ms) => assert!(ms / 1_000 >= floor, "behind the floor"),

@@ -215,6 +215,7 @@ impl System for Sys {
         Identity {
             chip: "fuzz",
             built_at_unix_s: 1_700_000_000,
+            build: device::platform::BuildId::default(),
         }
     }
 

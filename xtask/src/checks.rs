@@ -3,10 +3,12 @@
 mod advisories;
 mod arrows;
 mod bootable;
+mod circles;
 mod faults;
 mod licences;
 mod mbedtls;
 mod memory;
+mod new;
 mod rom;
 mod rules;
 mod sanitizers;
@@ -22,9 +24,7 @@ use std::{
 use anyhow::{Result, bail};
 
 use crate::{
-    bogo,
-    firmware::{self, chips},
-    fuzz, interop, process, servers, setup, size, terminal, workspace,
+    bogo, chips, firmware, fuzz, interop, process, servers, setup, size, terminal, workspace,
 };
 
 /// The options of `cargo xtask test`.
@@ -96,6 +96,12 @@ const STEPS: &[Step] = &[
         about: "packages depend on each other only as the architecture draws it",
         long: false,
         run: |_| arrows::check().map(Outcome::Noted),
+    },
+    Step {
+        name: "circles",
+        about: "in no crate do modules use each other in a circle",
+        long: false,
+        run: |_| circles::check().map(Outcome::Noted),
     },
     Step {
         name: "licences",
@@ -270,6 +276,12 @@ const STEPS: &[Step] = &[
         about: "the firmware becomes an image that boots: twice the same, and esptool agrees",
         long: false,
         run: |_| bootable::check().map(Outcome::Noted),
+    },
+    Step {
+        name: "new",
+        about: "`esptb new` in an empty folder makes a product that passes its test, lives at a desk and becomes an image",
+        long: true,
+        run: |_| new::check().map(Outcome::Noted),
     },
     Step {
         name: "firmware-clippy",

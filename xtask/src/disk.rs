@@ -1,7 +1,7 @@
 //! Room on the disk: a build that runs out of it ends in a compiler's panic, which names neither
 //! the disk nor what to do.
 
-use crate::{setup::Purpose, terminal};
+use crate::{purpose::Purpose, terminal};
 
 /// What the target folders of all workspaces come to from a fresh clone, in GB, rounded up.
 const fn needed(purpose: Purpose) -> u64 {

@@ -2,7 +2,6 @@
 
 pub(crate) mod account;
 pub(crate) mod branches;
-pub(crate) mod chips;
 mod image;
 mod map;
 mod paths;
@@ -10,15 +9,18 @@ mod paths;
 use std::{
     fs,
     io::BufReader,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
 use anyhow::{Context, Result, bail};
 use cargo_metadata::Message;
 
-use self::{account::Account, chips::Chip};
-use crate::{process, terminal, workspace};
+use self::account::Account;
+use crate::{
+    chips::{self, Chip},
+    process, terminal, workspace,
+};
 
 /// The options of `cargo xtask firmware`.
 #[derive(clap::Args)]
@@ -60,6 +62,18 @@ pub(crate) fn elf(chip: &Chip) -> Result<PathBuf> {
     Ok(compile(chip)?.elf)
 }
 
+/// Builds the firmware of a product outside this repository, whose package in `folder` has this name, with
+/// what has been compiled for this one's; returns the ELF file.
+pub(crate) fn product(folder: &Path, package: &str, chip: &Chip) -> Result<PathBuf> {
+    let target = workspace::firmware().join("target");
+    let mut command = process::cargo();
+    command.current_dir(folder).env("CARGO_TARGET_DIR", &target);
+    command.args(["build", "--release", "--offline"]);
+    command.args(["--config", &paths::shortened(chip)?]);
+    process::run(&mut command)?;
+    Ok(target.join(&chip.target).join("release").join(package))
+}
+
 /// Runs clippy over the firmware, warnings denied: for every chip that Rust's own toolchain
 /// compiles for, with each option, and for the boards that are not a chip's first.
 pub(crate) fn lint() -> Result<()> {
@@ -77,6 +91,7 @@ pub(crate) fn lint() -> Result<()> {
     for chip in chips::all()? {
         lint(&chip, None, None)?;
         lint(&chip, Some("hci-uart"), None)?;
+        lint(&chip, Some("greenhouse"), None)?;
     }
     chips::boards()?
         .iter()

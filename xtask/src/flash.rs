@@ -5,12 +5,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 
 use crate::{
-    esptb,
-    firmware::{
-        self,
-        chips::{self, Chip},
-    },
-    process, setup, workspace,
+    chips::{self, Chip},
+    esptb, firmware, process, setup, workspace,
 };
 
 /// The options of `cargo xtask flash`.

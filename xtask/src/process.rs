@@ -11,7 +11,8 @@ use anyhow::{Context, Result, bail};
 /// The `cargo` that runs this program.
 pub(crate) fn cargo() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.current_dir(crate::workspace::root());
+    // The folder of this package lies in that of the project.
+    command.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
     command
 }
 

@@ -6,23 +6,9 @@
 
 use std::process::Command;
 
-use anyhow::{Context, Result, bail};
-use clap::ValueEnum;
-
+pub(crate) use crate::purpose::Purpose;
 use crate::{disk, interop, process, terminal};
-
-/// What the machine is being prepared for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Purpose {
-    /// `cargo xtask demo` and everything under host/
-    Demo,
-    /// `cargo xtask firmware` and `size`
-    Firmware,
-    /// `cargo xtask test`: all of the above, and the peers that the tests talk to
-    Test,
-    /// `cargo xtask bench`: what measures, and what is measured against
-    Bench,
-}
+use anyhow::{Context, Result, bail};
 
 struct Package {
     /// The package of Debian 12 or Ubuntu.
@@ -240,7 +226,7 @@ fn missing_rust(purpose: Purpose) -> Result<Vec<RustItem>> {
     if purpose != Purpose::Demo {
         let sysroot = process::capture(Command::new("rustc").args(["--print", "sysroot"]))?;
         let libraries = std::path::Path::new(sysroot.trim()).join("lib/rustlib");
-        let mut targets: Vec<_> = crate::firmware::chips::all()?
+        let mut targets: Vec<_> = crate::chips::all()?
             .into_iter()
             .map(|chip| chip.target)
             .collect();

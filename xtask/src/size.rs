@@ -7,10 +7,10 @@ use std::{collections::BTreeMap, fs, path::PathBuf};
 use anyhow::{Context, Result};
 
 use crate::{
+    chips,
     firmware::{
         self,
         account::{Account, Share},
-        chips,
     },
     terminal::{self, thousands},
     workspace,

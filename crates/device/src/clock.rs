@@ -1,20 +1,14 @@
-//! Calendar time: where the wall clock stands against the time since boot, how it is set, and
-//! dates for people.
+//! Calendar time: where the wall clock stands against the time since boot, and how it is set.
 //!
 //! Samples carry the time since boot; only when they are sent does [`Clock`] turn it into a real
 //! time stamp, so that a clock set late, or corrected, is right for all of them.
-
-mod date;
-mod sntp;
 
 use core::cell::Cell;
 
 use embassy_time::{Duration, Instant};
 
+use crate::calendar::Moment;
 use crate::event::ClockSource;
-
-pub use date::Date;
-pub use sntp::{ask, ask_all};
 
 /// The clocks of one device: time since boot, and the calendar.
 pub struct Clock {
@@ -27,24 +21,6 @@ pub struct Clock {
     asked: Cell<Option<Instant>>,
     /// As `boot` was when a certificate was last found valid.
     proven: Cell<Option<u64>>,
-}
-
-/// A time by which certificates are judged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Moment {
-    /// Seconds since 1970 UTC.
-    pub unix_s: u64,
-    /// Whether it is a lower bound and nothing more: what has expired by then has expired, but what
-    /// is not valid yet may be by now.
-    pub is_floor: bool,
-}
-
-impl From<u64> for Moment {
-    /// A time that is known.
-    fn from(unix_s: u64) -> Self {
-        let is_floor = false;
-        Self { unix_s, is_floor }
-    }
 }
 
 /// How far a clock may have been moved since a certificate was found valid, and still be proven.

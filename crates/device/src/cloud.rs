@@ -49,7 +49,6 @@
 //! While connected: 5 KiB for MQTT on the heap, 8 KiB where firmware can be fetched, and MbedTLS's record buffers.
 
 mod device;
-mod error;
 mod inbound;
 mod outbound;
 mod pace;
@@ -68,17 +67,16 @@ use heapless::String;
 use minimq::{Buffers, ConfigBuilder, Session};
 use product::Schema;
 
+pub use crate::broker::{CloudError, Phase};
 use crate::context::Context;
 use crate::credentials::Credentials;
+pub use crate::errands::Command;
 use crate::event::Event;
 use crate::firmware::PACKET_BYTES;
 use crate::platform::{Network, Platform};
 use crate::tls::{self, Resumption, Stream, TlsError, Violation};
 use device::Device;
-pub use error::{CloudError, Phase};
-pub(crate) use inbound::Answer;
 use outbound::Certified;
-pub(crate) use outbound::INTERVAL_ATTRIBUTE;
 use pace::Pace;
 use serve::{Failure, serve};
 use wire::{Wire, WireState};
@@ -97,17 +95,6 @@ const TLS_TIMEOUT: Duration = Duration::from_secs(60);
 const MQTT_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long to wait for the reason after the server hung up, and for it to take notice of ours.
 const FAREWELL_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// What the server commanded, and knows that it will come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Command {
-    /// The device is to restart.
-    Restart,
-    /// The device is to forget its network.
-    FactoryReset,
-    /// A new firmware waits for a restart.
-    Update,
-}
 
 /// What outlives the connections to one broker.
 pub struct CloudSession {

@@ -28,7 +28,7 @@ use alloc::vec::Vec;
 use heapless::String;
 use rand_core::CryptoRng;
 
-use crate::clock::Moment;
+use crate::calendar::Moment;
 pub use certfile::file::Form;
 use certfile::firmware::LEAST_RSA_BITS;
 pub use error::{CredentialsError, Fault, File};

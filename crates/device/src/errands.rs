@@ -12,12 +12,41 @@ use embassy_futures::select::{Either, select};
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 use embassy_sync::channel::Channel;
 use embassy_sync::signal::Signal;
+use heapless::String as Text;
 use product::Refused;
-
-use crate::cloud::Answer;
+use thingsboard::RequestId;
 
 /// How many of each wait at most.
 const MOST: usize = 4;
+
+/// Room for the longest reply.
+pub(crate) const REPLY_BYTES: usize = 448;
+
+/// An RPC that was carried out, or refused, with its reply.
+pub(crate) struct Answer {
+    pub(crate) id: RequestId,
+    /// Its name, cut.
+    pub(crate) method: Text<32>,
+    /// Whether it was carried out.
+    pub(crate) ok: bool,
+    /// The reply.
+    pub(crate) payload: [u8; REPLY_BYTES],
+    /// How many bytes it has.
+    pub(crate) length: usize,
+    /// What is to be done once the server has the reply.
+    pub(crate) command: Option<Command>,
+}
+
+/// What the server commanded, and knows that it will come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Command {
+    /// The device is to restart.
+    Restart,
+    /// The device is to forget its network.
+    FactoryReset,
+    /// A new firmware waits for a restart.
+    Update,
+}
 
 /// Something that the product is to do.
 pub(crate) enum Errand {

@@ -11,13 +11,24 @@ use core::net::Ipv4Addr;
 use heapless::String;
 use product::{Fault, Refused};
 
-use crate::cloud::CloudError;
+use crate::broker::CloudError;
 use crate::credentials::CredentialsError;
-use crate::firmware::Why;
-use crate::platform::{JoinError, ResetReason, Ssid};
+use crate::machine::ResetReason;
 use crate::settings::SettingsError;
 use crate::storage::StorageError;
 use crate::telemetry::Sample;
+pub use crate::tls::TlsVersion;
+use crate::wifi::{JoinError, Ssid};
+
+/// Whoever is told what happens to the device.
+pub trait Observer {
+    /// Takes notice of `event`, which happened this many milliseconds after boot.
+    fn notice(&self, uptime_ms: u64, event: &Event);
+
+    /// Shows the QR code's payload for the provisioning app. It holds the proof of possession:
+    /// for the eyes at the device (console, label), not for a log that travels.
+    fn show_provisioning_code(&self, payload: &str);
+}
 
 /// Something that happened to the device.
 #[derive(Debug, Clone, PartialEq)]
@@ -311,14 +322,8 @@ pub enum ClockError {
     Contradiction,
 }
 
-/// A TLS protocol version.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TlsVersion {
-    /// TLS 1.2, RFC 5246.
-    Tls12,
-    /// TLS 1.3, RFC 8446.
-    Tls13,
-}
+/// Why an update failed, as the server is told.
+pub type Why = String<224>;
 
 /// Why the device restarts itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -441,7 +446,7 @@ impl Event {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::platform::AuthMode;
+    use crate::wifi::AuthMode;
     use alloc::string::ToString;
 
     #[test]

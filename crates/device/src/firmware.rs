@@ -27,7 +27,7 @@ use core::cell::RefCell;
 
 use embassy_time::{Duration, Instant};
 use embedded_storage::nor_flash::NorFlash;
-use heapless::{Deque, String};
+use heapless::Deque;
 use product::Card;
 use thingsboard::RequestId;
 use thingsboard::firmware::State;
@@ -35,8 +35,8 @@ use update::download::{Begun, Download};
 use update::trial::{self, Limits, Start};
 use update::{Fault, SECTOR};
 
-use crate::event::Event;
-use crate::platform::Running;
+use crate::event::{Event, Why};
+use crate::machine::Running;
 use crate::storage::{Partitions, Storage};
 pub(crate) use connection::Updating;
 use offer::Package;
@@ -49,9 +49,6 @@ pub(crate) const PACKET_BYTES: usize = SECTOR as usize + 128;
 
 /// How many states wait to be told.
 const MOST_REPORTS: usize = 8;
-
-/// Why an update failed, as the server is told.
-pub type Why = String<224>;
 
 /// The first thing to do in a life, where code of ours runs first: counts a start of an image that is on
 /// trial. True if the device is to restart at once, into the old image: the new one has had its chance.

@@ -12,7 +12,7 @@
 //! - [`lifecycle`]: what follows from what happened, as a pure function; [`run()`] does it.
 //! - [`storage`], [`settings`], [`credentials`]: what is in flash, and whether it is any good.
 //! - [`provisioning`]: the client that tells the device which network to join.
-//! - [`clock`], [`telemetry`]: time, and samples until they are acknowledged.
+//! - [`calendar`], [`clock`], [`sntp`], [`telemetry`]: time, and samples until they are acknowledged.
 //! - [`retained`]: what outlives a crash: the last panic, and the pause before the next life.
 //! - [`firmware`]: packages into the other slot, and the trial of what starts from there.
 //! - [`tls`], [`cloud`]: one connection to the broker, and what outlives it.
@@ -24,6 +24,8 @@
 
 extern crate alloc;
 
+mod broker;
+pub mod calendar;
 pub mod clock;
 pub mod cloud;
 pub mod context;
@@ -32,16 +34,19 @@ mod errands;
 pub mod event;
 pub mod firmware;
 pub mod lifecycle;
+mod machine;
 mod mbedtls;
 pub mod platform;
 pub mod provisioning;
 pub mod retained;
 mod run;
 pub mod settings;
+pub mod sntp;
 pub mod storage;
 pub mod telemetry;
 #[cfg(test)]
 mod testing;
 pub mod tls;
+mod wifi;
 
 pub use run::run;

@@ -32,10 +32,10 @@
 
 use embassy_time::{Duration, Instant};
 
-use crate::cloud::CloudError;
+use crate::broker::CloudError;
 use crate::event::{Event, RestartReason};
-use crate::platform::JoinError;
 use crate::tls::TlsError;
+use crate::wifi::JoinError;
 
 /// How long a connection must last to count as one: a broker that accepts and kicks is a failure
 /// each time, and the pauses go on growing.

@@ -12,6 +12,7 @@
 pub mod h4;
 mod heap;
 pub mod light;
+mod mailbox;
 mod system;
 mod wifi;
 
@@ -21,15 +22,16 @@ use core::fmt::Debug;
 use embedded_nal_async::{Dns, TcpConnect};
 use embedded_storage::nor_flash::NorFlash;
 
-use crate::provisioning::Mailbox;
-
-pub use heap::largest_free_block;
-pub use protocomm::qr;
-pub use system::{Entropy, Heap, Identity, Observer, Press, ResetReason, Running, System};
-pub use wifi::{
-    ANYWHERE, AccessPoint, AuthMode, Bssid, JoinError, Passphrase, Place, ScanRequest, Shown, Ssid,
-    Wifi, WifiCredentials, join,
+pub use crate::event::Observer;
+pub use crate::machine::{BuildId, Heap, Identity, ResetReason, Running};
+pub use crate::wifi::{
+    AccessPoint, AuthMode, Bssid, JoinError, Passphrase, Place, Shown, Ssid, WifiCredentials,
 };
+pub use heap::largest_free_block;
+pub use mailbox::{Closed, Mailbox};
+pub use protocomm::qr;
+pub use system::{Entropy, Press, System};
+pub use wifi::{ANYWHERE, ScanRequest, Wifi, join};
 
 /// The parts of a body, by type.
 pub trait Platform {

@@ -14,6 +14,7 @@
 //!         16   callers: eight addresses, 32-bit little-endian
 //!         48   message, UTF-8
 //!        176   place, UTF-8
+//!        248   which build it was
 //! ```
 
 mod end;
@@ -25,8 +26,8 @@ use esp_nvs::platform::software_crc32;
 use heapless::{String, Vec};
 
 use crate::clock::Clock;
-use crate::event::Event;
-use crate::platform::{Observer, ResetReason};
+use crate::event::{Event, Observer};
+use crate::machine::{BuildId, ResetReason};
 
 pub use end::{PanicBody, panicked};
 
@@ -37,7 +38,7 @@ pub const BYTES: usize = 256;
 pub const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// Of this layout: another has another magic.
-const MAGIC: [u8; 4] = *b"LIV1";
+const MAGIC: [u8; 4] = *b"LIV2";
 const CRC: core::ops::Range<usize> = 4..8;
 const CRASHES: usize = 8;
 const FLAGS: usize = 9;
@@ -45,10 +46,11 @@ const LENGTHS: core::ops::Range<usize> = 10..13;
 const CALLERS: usize = 16;
 const MESSAGE: usize = 48;
 const PLACE: usize = 176;
+const BUILD: usize = 248;
 
 const MOST_CALLERS: usize = 8;
 const MOST_MESSAGE: usize = PLACE - MESSAGE;
-const MOST_PLACE: usize = BYTES - PLACE;
+const MOST_PLACE: usize = BUILD - PLACE;
 
 const THERE_IS_A_PANIC: u8 = 1;
 const IT_IS_NEW: u8 = 2;
@@ -71,6 +73,8 @@ pub struct PanicRecord {
     pub place: String<MOST_PLACE>,
     /// Addresses of the callers, the innermost first; to be looked up in the ELF file.
     pub callers: Vec<u32, MOST_CALLERS>,
+    /// Which build it was: after an update, or one that was taken back, not the one that reports it.
+    pub build: BuildId,
 }
 
 impl PanicRecord {
@@ -80,6 +84,7 @@ impl PanicRecord {
         message: impl Display,
         place: impl Display,
         callers: impl IntoIterator<Item = u32>,
+        build: BuildId,
     ) -> Self {
         let mut head = Head(String::new());
         let mut tail = Tail(String::new());
@@ -90,6 +95,7 @@ impl PanicRecord {
             message: head.0,
             place: tail.0,
             callers: callers.into_iter().take(MOST_CALLERS).collect(),
+            build,
         }
     }
 
@@ -171,6 +177,7 @@ impl Retained {
                     .take(callers.into())
                     .filter_map(|address| Some(u32::from_le_bytes(address.try_into().ok()?)))
                     .collect(),
+                build: BuildId(bytes.get(BUILD..)?.try_into().ok()?),
             })
         };
         Some(Self {
@@ -187,6 +194,7 @@ impl Retained {
             message,
             place,
             callers,
+            build,
         }) = &self.panic
         {
             bytes[FLAGS] = THERE_IS_A_PANIC | if self.new { IT_IS_NEW } else { 0 };
@@ -201,6 +209,7 @@ impl Retained {
             }
             bytes[MESSAGE..][..message.len()].copy_from_slice(message.as_bytes());
             bytes[PLACE..][..place.len()].copy_from_slice(place.as_bytes());
+            bytes[BUILD..].copy_from_slice(&build.0);
         }
         bytes[..4].copy_from_slice(&MAGIC);
         let sum = software_crc32(0, &bytes[CRASHES..]);

@@ -76,6 +76,8 @@ const DEFAULT_BROKER_PARTS: uri::HostPort<'static> = match uri::broker(DEFAULT_B
     Err(_) => panic!("DEVICE_BROKER is no broker URI: write mqtts://host or mqtts://host:port"),
 };
 
+/// The shared attribute that sets the telemetry interval, in milliseconds.
+pub(crate) const INTERVAL_ATTRIBUTE: &str = "telemetryIntervalMs";
 /// The shortest telemetry interval, in milliseconds.
 pub const LEAST_INTERVAL_MS: u32 = 100;
 /// The longest telemetry interval, in milliseconds.

@@ -22,7 +22,7 @@ use embedded_storage::nor_flash::NorFlash;
 use esp_nvs::Key;
 use zeroize::Zeroizing;
 
-use crate::platform::{Passphrase, Place, Ssid, WifiCredentials};
+use crate::wifi::{Passphrase, Place, Ssid, WifiCredentials};
 pub use error::{FileError, StorageError};
 use memory::{Memory, Network};
 pub use partitions::{Partition, Partitions, TABLE_OFFSET, TABLE_SIZE};

@@ -5,6 +5,7 @@
 //! or the queue was full and it was the oldest, which is counted.
 
 mod sample;
+mod schedule;
 mod vitals;
 
 use alloc::boxed::Box;
@@ -16,7 +17,8 @@ use embassy_sync::signal::Signal;
 use product::Schema;
 
 pub use sample::Sample;
-pub use vitals::{Vitals, VitalsSchedule};
+pub use schedule::VitalsSchedule;
+pub use vitals::Vitals;
 
 /// Samples that wait to be sent, or to be acknowledged.
 pub struct SampleQueue {

@@ -5,7 +5,6 @@ use core::marker::PhantomData;
 
 use thingsboard::json::{Json, Writer};
 
-use crate::Product;
 use crate::json::{FromJson, ToJson, Wrong};
 
 /// Why a product does not do what it was asked, for the operator to read: what to do about it.
@@ -165,36 +164,8 @@ pub struct Reply {
     pub length: usize,
 }
 
-/// Carries out a call and writes its reply; for the device.
-pub async fn answer<P: Product>(
-    product: &mut P,
-    method: &str,
-    params: Option<Json<'_>>,
-    buffer: &mut [u8],
-) -> Reply {
-    let mut writer = Writer::new(buffer);
-    let done = P::calls()
-        .perform(product, method, params, &mut writer)
-        .await;
-    let error = match done {
-        Some(Ok(())) => match writer.finish() {
-            Ok(written) => {
-                let length = written.len();
-                return Reply { ok: true, length };
-            }
-            Err(_) => Refused::Refusal(Refusal("the reply is too long: make the product say less")),
-        },
-        Some(Err(refused)) => refused,
-        None => Refused::Refusal(Refusal("unknown method")),
-    };
-    Reply {
-        ok: false,
-        length: refuse(&error, buffer),
-    }
-}
-
 /// Writes a reply that says why not. Returns its length.
-fn refuse(why: &Refused, buffer: &mut [u8]) -> usize {
+pub(crate) fn refuse(why: &Refused, buffer: &mut [u8]) -> usize {
     let mut text = heapless::String::<160>::new();
     let place = match why {
         Refused::Wrong(Wrong { member: None, .. }) => "params: ",

@@ -57,6 +57,7 @@
 mod attribute;
 mod call;
 mod card;
+mod carry;
 pub mod desk;
 mod fault;
 mod json;
@@ -66,12 +67,13 @@ mod series;
 mod tests;
 
 pub use attribute::{Attributes, Client, MOST_SHARED, Members, Shared, client, shared};
-pub use call::{Call, Calls, Refusal, Refused, Reply, answer, call};
+pub use call::{Call, Calls, Refusal, Refused, Reply, call};
 pub use card::Card;
+pub use carry::answer;
 pub use fault::{Fault, Faults};
 pub use json::{Expected, Fixed, FromJson, ToJson, Whole, Wrong, member};
-pub use readings::{MOST_BYTES, Readings};
-pub use series::{About, Kind, MOST_SERIES, RESERVED, Schema, Series};
+pub use readings::Readings;
+pub use series::{About, Kind, MOST_BYTES, MOST_SERIES, RESERVED, Schema, Series};
 
 /// The page's product is compiled, and its test at the desk run.
 #[cfg(doctest)]

@@ -8,17 +8,13 @@ use core::fmt;
 
 use thingsboard::Value;
 
-use crate::series::{About, Schema};
-use crate::{Fault, Faults, Product};
-
-/// How many bytes the readings of a sample take at most.
-pub const MOST_BYTES: usize = 48;
+use crate::series::{About, MOST_BYTES, Schema};
 
 /// The values of one moment.
 #[derive(Clone, Copy)]
 pub struct Readings {
-    schema: Schema,
-    packed: [u8; MOST_BYTES],
+    pub(crate) schema: Schema,
+    pub(crate) packed: [u8; MOST_BYTES],
 }
 
 impl Readings {
@@ -29,41 +25,6 @@ impl Readings {
             schema,
             packed: [0; MOST_BYTES],
         }
-    }
-
-    /// Those of a product. What is beyond its range is absent, and a fault.
-    #[must_use]
-    pub fn of<P: Product>(reading: &P::Reading, faults: &mut Faults) -> Self {
-        let mut readings = Self::absent(const { Schema::of::<P>() });
-        let mut bytes = readings.packed.iter_mut();
-        let (mut waiting, mut bits) = (0_u64, 0);
-        let steps = P::SERIES.iter().map(|series| series.steps(reading));
-        for (about, steps) in readings.schema.iter().zip(steps) {
-            let code = match steps {
-                Some(steps) if about.contains(steps) => {
-                    1 + i64::from(steps).abs_diff(about.least.into())
-                }
-                Some(_) => {
-                    faults.note(Fault::Implausible);
-                    0
-                }
-                None => 0,
-            };
-            waiting |= code << bits;
-            bits += about.bits();
-            while bits >= 8 {
-                // There is room, for the product was compiled.
-                if let Some(byte) = bytes.next() {
-                    *byte = waiting as u8;
-                }
-                waiting >>= 8;
-                bits -= 8;
-            }
-        }
-        if let Some(byte) = bytes.next() {
-            *byte = waiting as u8;
-        }
-        readings
     }
 
     /// Those that were kept as [bytes](Self::bytes).

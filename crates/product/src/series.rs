@@ -8,8 +8,8 @@ use core::ops::RangeInclusive;
 
 use thingsboard::{Decimal, Value};
 
-use crate::Product;
-use crate::readings::MOST_BYTES;
+/// How many bytes the readings of a sample take at most.
+pub const MOST_BYTES: usize = 48;
 
 /// How many series a product has at most.
 pub const MOST_SERIES: usize = 32;
@@ -29,7 +29,7 @@ pub const RESERVED: [&str; 9] = [
 
 /// One series of a product whose readings are `R`.
 pub struct Series<R> {
-    about: About,
+    pub(crate) about: About,
     of: Of<R>,
 }
 
@@ -183,8 +183,8 @@ impl fmt::Display for Shown {
 /// The series of a product, whichever it is.
 #[derive(Clone, Copy)]
 pub struct Schema {
-    at: fn(usize) -> Option<&'static About>,
-    bytes: u8,
+    pub(crate) at: fn(usize) -> Option<&'static About>,
+    pub(crate) bytes: u8,
 }
 
 impl Schema {
@@ -193,33 +193,6 @@ impl Schema {
         at: |_| None,
         bytes: 0,
     };
-
-    /// Those of a product. Series that cannot be are found while it is compiled: a key that is there
-    /// twice or is the device's own, a range without values, more than fits.
-    ///
-    /// ```compile_fail
-    /// use product::{Faults, Product, Schema, Series};
-    ///
-    /// struct Twice;
-    ///
-    /// impl Product for Twice {
-    ///     const NAME: &'static str = "twice";
-    ///     const VERSION: &'static str = "1.0.0";
-    ///     type Reading = ();
-    ///     const SERIES: &'static [Series<()>] =
-    ///         &[Series::boolean("open", |()| None), Series::boolean("open", |()| None)];
-    ///     async fn sample(&mut self, _: &mut Faults) {}
-    /// }
-    ///
-    /// const SCHEMA: Schema = Schema::of::<Twice>();
-    /// ```
-    #[must_use]
-    pub const fn of<P: Product>() -> Self {
-        Self {
-            at: |index| P::SERIES.get(index).map(|series| &series.about),
-            bytes: const { checked(P::SERIES) },
-        }
-    }
 
     /// All of them, in the product's order.
     pub fn iter(self) -> impl Iterator<Item = &'static About> + Clone {
@@ -254,7 +227,7 @@ impl fmt::Debug for Schema {
 }
 
 /// Checks all series, which is done while a product is compiled, and returns the bytes of a sample.
-const fn checked<R>(series: &[Series<R>]) -> u8 {
+pub(crate) const fn checked<R>(series: &[Series<R>]) -> u8 {
     assert!(
         series.len() <= MOST_SERIES,
         "a product has 32 series at most"

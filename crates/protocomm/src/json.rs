@@ -3,7 +3,7 @@
 //! The tokenizer accepts some texts that are not JSON, but never reads a JSON text wrongly. It
 //! does not recurse, so nesting costs nothing.
 
-use crate::wire::BufferTooSmall;
+use crate::buffer::BufferTooSmall;
 
 /// Writes text into a buffer, and counts what did not fit.
 pub(crate) struct Writer<'a> {

@@ -6,6 +6,7 @@
 /// What a source of random numbers has to be, of the `rand_core` that this crate uses (0.10).
 pub use rand_core::CryptoRng;
 
+mod buffer;
 pub mod claim;
 pub mod client;
 pub mod device;

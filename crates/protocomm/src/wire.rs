@@ -22,6 +22,7 @@ pub mod version;
 
 use core::fmt;
 
+pub use crate::buffer::BufferTooSmall;
 use crate::wifi::open_enum;
 
 /// The bytes are not a message of this endpoint. The peer is at fault, or is no peer of ours.
@@ -35,25 +36,6 @@ impl fmt::Display for Malformed {
 }
 
 impl core::error::Error for Malformed {}
-
-/// The buffer given for a message is too small.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BufferTooSmall {
-    /// The length that would have been enough, in bytes.
-    pub needed: usize,
-}
-
-impl fmt::Display for BufferTooSmall {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "the buffer is too small: {} bytes are needed",
-            self.needed
-        )
-    }
-}
-
-impl core::error::Error for BufferTooSmall {}
 
 open_enum! {
     /// How a request went: `Status` of `constants.proto`.

@@ -7,6 +7,7 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+mod curve;
 mod field;
 mod inverse;
 mod point;
@@ -17,56 +18,13 @@ mod table;
 mod tests;
 mod words;
 
-use core::fmt;
 use core::hint::black_box;
 
+pub use curve::Coordinates;
+use curve::ORDER;
 use field::Element;
 use words::Words;
 use zeroize::{Zeroize, ZeroizeOnDrop};
-
-/// The order of the base point, its least significant word first.
-const ORDER: Words = [
-    0xfc63_2551,
-    0xf3b9_cac2,
-    0xa717_9e84,
-    0xbce6_faad,
-    0xffff_ffff,
-    0xffff_ffff,
-    0,
-    0xffff_ffff,
-];
-
-/// A point's coordinates, each with its most significant byte first. `Debug` does not show them, for
-/// x may be a secret that was agreed upon.
-#[derive(Clone, Copy, PartialEq, Eq, Zeroize)]
-pub struct Coordinates {
-    /// x.
-    pub x: [u8; 32],
-    /// y.
-    pub y: [u8; 32],
-}
-
-impl Coordinates {
-    /// The base point (SEC 2, 2.4.2).
-    pub const BASE: Self = Self {
-        x: [
-            0x6b, 0x17, 0xd1, 0xf2, 0xe1, 0x2c, 0x42, 0x47, 0xf8, 0xbc, 0xe6, 0xe5, 0x63, 0xa4,
-            0x40, 0xf2, 0x77, 0x03, 0x7d, 0x81, 0x2d, 0xeb, 0x33, 0xa0, 0xf4, 0xa1, 0x39, 0x45,
-            0xd8, 0x98, 0xc2, 0x96,
-        ],
-        y: [
-            0x4f, 0xe3, 0x42, 0xe2, 0xfe, 0x1a, 0x7f, 0x9b, 0x8e, 0xe7, 0xeb, 0x4a, 0x7c, 0x0f,
-            0x9e, 0x16, 0x2b, 0xce, 0x33, 0x57, 0x6b, 0x31, 0x5e, 0xce, 0xcb, 0xb6, 0x40, 0x68,
-            0x37, 0xbf, 0x51, 0xf5,
-        ],
-    };
-}
-
-impl fmt::Debug for Coordinates {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Coordinates").finish_non_exhaustive()
-    }
-}
 
 /// A point of the curve, but not infinity.
 #[derive(Clone, Copy)]

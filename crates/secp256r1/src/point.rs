@@ -5,7 +5,7 @@ mod tests;
 
 use zeroize::Zeroize;
 
-use crate::Coordinates;
+use crate::curve::Coordinates;
 use crate::field::Element;
 
 /// b.

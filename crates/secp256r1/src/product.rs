@@ -28,7 +28,7 @@
 
 use zeroize::Zeroize;
 
-use crate::Coordinates;
+use crate::curve::Coordinates;
 use crate::field::Element;
 use crate::point::{Affine, Jacobian, Multiples, half_az4};
 use crate::signs::{SIGNS, Signs};

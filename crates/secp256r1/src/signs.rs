@@ -2,7 +2,7 @@
 
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-use crate::ORDER;
+use crate::curve::ORDER;
 use crate::words::{self, Mask, Words};
 
 /// An odd number from 1 to the order, as signs: number = sum of s(i) 2^i for i from 0 to 259, each

@@ -5,7 +5,9 @@ use core::fmt;
 use crate::checksum::Algorithm;
 use crate::image::{HEAD_LEN, Head};
 use crate::key::KeyId;
-use crate::package::TRAILER_LEN;
+
+/// How many bytes come behind the image.
+pub const TRAILER_LEN: usize = 96;
 
 /// What a package must fit.
 #[derive(Clone, Copy, Debug)]

@@ -14,15 +14,14 @@
 
 use sha2::{Digest, Sha256};
 
+pub use crate::check::TRAILER_LEN;
 use crate::check::{Board, Refusal};
 use crate::checksum::{Algorithm, Checksum, Running};
 use crate::image::{HEAD_LEN, Head};
 use crate::key::{KeyId, PublicKey, Verifier};
 use crate::word;
 
-/// How many bytes come behind the image.
-pub const TRAILER_LEN: usize = 96;
-/// How many of them are the signature.
+/// How many of the bytes behind the image are the signature.
 pub const SIGNATURE_LEN: usize = 64;
 
 const MAGIC: [u8; 8] = *b"ESPTBSIG";

@@ -24,7 +24,7 @@ pub(crate) mod serial;
 pub(crate) mod stack;
 pub(crate) mod uart;
 mod virtio;
-pub(crate) mod watchdog;
+mod watchdog;
 
 use register::Register;
 
@@ -35,6 +35,13 @@ pub(crate) fn wake_up() {
     power::look_back();
     uart::listen();
     interrupts::enable();
+}
+
+/// Puts the watchdog off; the first time, starts it.
+pub(crate) fn feed_watchdog() {
+    if watchdog::feed() {
+        clock::interrupt();
+    }
 }
 
 /// Sets the logger for good. To be called once, before anything logs: the target has no atomic

@@ -17,13 +17,10 @@ const PATIENCE: Duration = Duration::from_secs(15);
 
 static BITES_AT: Mutex<Cell<u64>> = Mutex::new(Cell::new(u64::MAX));
 
-/// Puts it off; the first time, starts it.
-pub(crate) fn feed() {
+/// Puts it off. True if it starts by that: then the clock has another alarm to set.
+pub(super) fn feed() -> bool {
     let at = (Instant::now() + PATIENCE).as_ticks();
-    let first = critical_section::with(|cs| BITES_AT.borrow(cs).replace(at) == u64::MAX);
-    if first {
-        super::clock::interrupt();
-    }
+    critical_section::with(|cs| BITES_AT.borrow(cs).replace(at) == u64::MAX)
 }
 
 /// When it bites, in ticks.

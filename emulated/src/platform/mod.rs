@@ -19,7 +19,7 @@ use device::tls::Library;
 use embassy_executor::Spawner;
 use static_cell::StaticCell;
 
-use crate::board::{ethernet::Ethernet, nor::Flash, power, watchdog};
+use crate::board::{self, ethernet::Ethernet, nor::Flash, power};
 use radio::Source;
 
 /// The types of this body.
@@ -39,7 +39,7 @@ pub(crate) async fn bring_up(spawner: Spawner) -> (Body<Emulated>, Library<'stat
     console::start_log();
     let reset = retained::begin(&power::Retained, power::cause(), &console::Console).await;
     // From here on, as on a chip: not through the pause after crashes, which nothing can hang.
-    watchdog::feed();
+    board::feed_watchdog();
     let card = Ethernet::start();
     let mac = card.mac();
     let stack = network::start(card, spawner);

@@ -4,7 +4,7 @@ use device::platform::{Heap, Identity, Press, ResetReason, System};
 use device::retained;
 
 use super::{keys, radio::Source};
-use crate::board::{heap, power, watchdog};
+use crate::board::{self, heap, power};
 
 /// The emulated machine.
 pub(crate) struct Machine {
@@ -17,6 +17,7 @@ impl System for Machine {
         Identity {
             chip: "qemu-virt",
             built_at_unix_s: BUILT_AT_UNIX_S,
+            build: device::platform::BuildId::default(),
         }
     }
 
@@ -29,7 +30,7 @@ impl System for Machine {
     }
 
     fn feed_watchdog(&self) {
-        watchdog::feed();
+        board::feed_watchdog();
     }
 
     fn unix_ms(&self) -> Option<u64> {

@@ -1,20 +1,20 @@
 //! The boards: the only place that names a chip.
 //!
-//! - A board's file says which pin does what, and what light there is. The build script takes the
-//!   one that `BOARD` names, or else the one with the name of the chip, which is Espressif's own.
-//! - A chip's file, in `chips/`, says how much heap there is, where memory outlives a restart, what
-//!   of TLS is computed in hardware, how a sagging supply is noticed, and, where there is an RMT, which
+//! - A board's file is a table ([`parts`]): which pin does what, and what light there is. The build script takes
+//!   the one that `BOARD` names, or else the one with the name of the chip, which is Espressif's own.
+//! - A chip's file, in `chips/`, is one, too ([`facts`]): how much heap there is, where memory outlives a restart,
+//!   how a sagging supply is noticed, what of TLS is computed in hardware, and, where there is an RMT, which
 //!   channel receives pulses.
 //!
-//! Each has the same items as the others of its kind. Everything else in the firmware takes what it
-//! needs from [`Board`].
+//! Everything else in the firmware takes what it needs from [`Board`].
 
+mod facts;
 mod parts;
 
 // `mod chosen`, from the board's file, and `mod this_chip`, from the chip's.
 include!(concat!(env!("OUT_DIR"), "/board.rs"));
 
-pub(crate) use chosen::lamp;
+pub(crate) use chosen::{TX_POWER_QUARTER_DBM, lamp};
 pub(crate) use this_chip::{NAME as CHIP, RETAINED, claim_heap, detect_brownout};
 
 use esp_hal::{
@@ -22,36 +22,20 @@ use esp_hal::{
     peripherals::{FLASH, FROM_CPU_INTR0, RTC_TIMER, TIMG0, WIFI},
 };
 
-use crate::platform::{accelerators, bluetooth, thermometer};
+#[cfg(feature = "lent")]
+use esp_hal::{Async, gpio::Output, i2c::master::I2c};
+
+use crate::drivers::{accelerators, bluetooth, thermometer};
 
 /// What is soldered on, and the parts of the chip that the device uses.
 pub(crate) struct Board {
     pub(crate) chip: Chip,
     /// The chip's radio, or the line to a controller beside it.
     pub(crate) bluetooth: bluetooth::Port,
-    #[cfg(not(feature = "greenhouse"))]
-    pub(crate) sensor: crate::platform::sensor::Port,
-    #[cfg(feature = "greenhouse")]
-    pub(crate) greenhouse: crate::platform::greenhouse::Port,
+    pub(crate) lent: Lent,
     pub(crate) button: Button,
     pub(crate) light: lamp::Port,
 }
-
-/// What a board has unless its file says otherwise: a constant of the same name in its
-/// `impl Board` goes before.
-trait Usual {
-    /// See [`TX_POWER_QUARTER_DBM`].
-    const TX_POWER_QUARTER_DBM: i8 = 60;
-}
-
-impl Usual for Board {}
-
-// A board that has everything of its own leaves no other use of the trait.
-const _: i8 = <Board as Usual>::TX_POWER_QUARTER_DBM;
-
-/// The most that the radio sends with, in quarters of a dBm. With more than 65 some boards fail to
-/// authenticate (esp-radio 1.0.0-beta.1, `wifi`, "Troubleshooting").
-pub(crate) const TX_POWER_QUARTER_DBM: i8 = Board::TX_POWER_QUARTER_DBM;
 
 /// What is the same on every board with this chip.
 pub(crate) struct Chip {
@@ -70,4 +54,20 @@ pub(crate) struct Button {
     pub(crate) pin: Input<'static>,
     /// The level while it is pressed.
     pub(crate) pressed: Level,
+}
+
+/// What a board lends its product.
+pub struct Lent {
+    /// A sensor of the DHT family, for the stock product.
+    #[cfg(not(feature = "lent"))]
+    pub(crate) sensor: crate::drivers::sensor::Port,
+    /// A bus for sensors: I2C, 100 kHz.
+    #[cfg(feature = "lent")]
+    pub bus: I2c<'static, Async>,
+    /// A relay, which closes when its pin is high.
+    #[cfg(feature = "lent")]
+    pub relay: Output<'static>,
+    /// A button that connects its pin to ground.
+    #[cfg(feature = "lent")]
+    pub button: Input<'static>,
 }

@@ -10,6 +10,7 @@
 use core::cell::Cell;
 
 use crate::board::lamp::{Lamp, Port};
+use crate::drivers::Colour;
 use device::event::Event;
 use device::platform::light::{Shown, Stage};
 use embassy_executor::Spawner;
@@ -77,6 +78,3 @@ async fn play(lamp: &mut Lamp, (colour, pattern): Pattern) -> bool {
     }
     true
 }
-
-/// Red, green, blue.
-pub(crate) type Colour = [u8; 3];

@@ -1,31 +1,15 @@
 //! The body of the device on a chip: `device::platform`'s traits over esp-hal, esp-radio and
 //! embassy. No chip is named here; what differs between them comes from [`Board`].
 
-// Where chips or builds differ in what they have, one of two files with the same items. The files
-// for lights, in lamp/, are chosen by the board's.
-#[cfg_attr(feature = "accelerators", path = "accelerators/chip.rs")]
-#[cfg_attr(not(feature = "accelerators"), path = "accelerators/none.rs")]
-pub(crate) mod accelerators;
-#[cfg_attr(feature = "hci-uart", path = "hci_uart.rs")]
-pub(crate) mod bluetooth;
-#[cfg_attr(rng_trng_supported, path = "random/trng.rs")]
-#[cfg_attr(not(rng_trng_supported), path = "random/radio.rs")]
-mod random;
-#[cfg_attr(rmt_driver_supported, path = "sensor/dht.rs")]
-#[cfg_attr(not(rmt_driver_supported), path = "sensor/none.rs")]
-#[cfg(not(feature = "greenhouse"))]
-pub(crate) mod sensor;
-#[cfg_attr(soc_has_tsens, path = "thermometer/chip.rs")]
-#[cfg_attr(not(soc_has_tsens), path = "thermometer/none.rs")]
-pub(crate) mod thermometer;
-
 mod console;
-#[cfg(feature = "greenhouse")]
-pub(crate) mod greenhouse;
 mod heap;
 pub(crate) mod light;
 mod network;
 mod panic;
+// Where chips differ in what they have, one of two files with the same items.
+#[cfg_attr(rng_trng_supported, path = "random/trng.rs")]
+#[cfg_attr(not(rng_trng_supported), path = "random/radio.rs")]
+mod random;
 mod system;
 mod tls;
 mod wifi;
@@ -41,7 +25,8 @@ use esp_hal::{delay::Delay, rtc_cntl::Rtc, timer::timg::TimerGroup};
 use esp_storage::FlashStorage;
 use product::Product;
 
-use crate::board::Board;
+use crate::board::{Board, Lent};
+use crate::drivers::bluetooth;
 
 /// The types of this body.
 pub(crate) struct Chip;
@@ -54,12 +39,6 @@ impl Platform for Chip {
     type System = system::Soc;
     type Observer = console::Console;
 }
-
-/// The product on the board.
-#[cfg(not(feature = "greenhouse"))]
-pub(crate) type Carried = climate::Climate<sensor::Dht>;
-#[cfg(feature = "greenhouse")]
-pub(crate) use greenhouse::Carried;
 
 /// What is known of a start before the board's parts are put together.
 pub(crate) struct Start {
@@ -103,12 +82,14 @@ fn running(flash: &mut FlashStorage<'_>) -> Option<Running> {
     })
 }
 
-/// Starts the watchdog, the scheduler, the radio and the tasks beneath the device.
-pub(crate) fn bring_up(
+/// Starts the watchdog, the scheduler, the radio and the tasks beneath the device. The product is made of
+/// what the board lends it.
+pub(crate) fn bring_up<Q: Product>(
     board: Board,
     start: Start,
     spawner: Spawner,
-) -> (Body<Chip>, impl Product, Library<'static>) {
+    product: impl FnOnce(Lent) -> Q,
+) -> (Body<Chip>, Q, Library<'static>) {
     let chip = board.chip;
     let mut clock = Rtc::new(chip.clock);
     let timers = TimerGroup::new(chip.timers);
@@ -128,10 +109,7 @@ pub(crate) fn bring_up(
         system,
         observer: console::Console,
     };
-    #[cfg(not(feature = "greenhouse"))]
-    let product = climate::Climate::new(sensor::Dht::new(board.sensor));
-    #[cfg(feature = "greenhouse")]
-    let product = greenhouse::product(board.greenhouse);
+    let product = product(board.lent);
     (body, product, tls::install(chip.accelerators))
 }
 

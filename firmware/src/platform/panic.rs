@@ -5,11 +5,27 @@ use core::fmt;
 use core::hint::black_box;
 use core::panic::PanicInfo;
 
+use device::platform::BuildId;
 use device::retained::{self, BYTES, PanicBody};
 use esp_backtrace::Backtrace;
+use esp_bootloader_esp_idf::EspAppDesc;
 use esp_println::println;
 
 use crate::board::RETAINED;
+
+#[expect(unsafe_code, reason = "the program that this is linked into has it")]
+unsafe extern "Rust" {
+    /// What `esp_app_desc!` makes.
+    #[link_name = "esp_app_desc"]
+    safe static DESCRIPTION: EspAppDesc;
+}
+
+/// Which build this is, as whoever made the image wrote into its description. The compiler must not know that
+/// it is the variable above, which it has as zeros.
+pub(super) fn build() -> BuildId {
+    let sha256 = black_box(&DESCRIPTION).app_elf_sha256();
+    BuildId(sha256.first_chunk().copied().unwrap_or_default())
+}
 
 /// Memory that outlives a restart.
 pub(crate) struct Retained;
@@ -50,6 +66,10 @@ impl PanicBody for Chip {
     fn callers(&self) -> impl Iterator<Item = u32> {
         let frames = self.0.frames().iter();
         frames.map(|frame| frame.program_counter() as u32)
+    }
+
+    fn build(&self) -> BuildId {
+        build()
     }
 
     fn print(&self, line: fmt::Arguments<'_>) {

@@ -14,11 +14,11 @@ use esp_hal::{
     timer::timg::{MwdtStage, Wdt},
 };
 
-use super::panic::Retained;
+use super::panic::{self, Retained};
 use super::random::{self, Random};
-use super::thermometer::{self, Thermometer};
 use super::{Start, heap};
 use crate::board::{self, Button};
+use crate::drivers::thermometer::{self, Thermometer};
 
 /// How long the button has to be held.
 const HELD: Duration = Duration::from_secs(5);
@@ -116,6 +116,7 @@ impl System for Soc {
         Identity {
             chip: board::CHIP,
             built_at_unix_s: BUILT_AT_UNIX_S,
+            build: panic::build(),
         }
     }
 

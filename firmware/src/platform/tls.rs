@@ -4,7 +4,8 @@
 use device::tls::Library;
 use static_cell::StaticCell;
 
-use super::{accelerators, random};
+use super::random;
+use crate::drivers::accelerators;
 
 /// Sets MbedTLS up.
 ///

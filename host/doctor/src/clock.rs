@@ -16,7 +16,7 @@ pub(crate) async fn examine(settings: &Settings, now_unix_s: u64) -> Vec<Finding
     let network = Sockets::new(link);
     let mut findings = Vec::new();
     for server in &settings.sntp_servers {
-        let asked = device::clock::ask(&network, &server.host, server.port, 0).await;
+        let asked = device::sntp::ask(&network, &server.host, server.port, 0).await;
         findings.push(finding(server, asked, now_unix_s));
     }
     findings

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use device::clock::Date;
+use device::calendar::Date;
 use device::credentials::{Bundle, File, Files};
 use rand::rngs::SysRng;
 use rand_core::UnwrapErr;

@@ -7,8 +7,6 @@ use device::settings::{LEAST_INTERVAL_MS, MOST_INTERVAL_MS, Settings};
 use flashimage::Chip;
 use simulator::wifi::Network;
 
-use crate::cmd::image::wifi;
-
 /// The longest network name, in bytes (IEEE 802.11).
 const LONGEST_NAME: usize = 32;
 
@@ -51,9 +49,36 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// The name, its `\:` resolved, and what follows the first other colon.
+pub(crate) fn split(text: &str) -> (String, Option<&str>) {
+    let mut name = String::new();
+    let mut rest = text;
+    loop {
+        match rest.split_once(':') {
+            Some((before, after)) => match before.strip_suffix('\\') {
+                Some(before) => {
+                    name.push_str(before);
+                    name.push(':');
+                    rest = after;
+                }
+                None => return (name + before, Some(after)),
+            },
+            None => return (name + rest, None),
+        }
+    }
+}
+
+/// A version, as the field for it in an image has room.
+pub(crate) fn simulated_version(text: &str) -> Result<String, String> {
+    match (1..=32).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        true => Ok(text.to_owned()),
+        false => Err("a version has 1 to 32 printable characters".to_owned()),
+    }
+}
+
 /// `SSID` or `SSID:PASSPHRASE`, a colon in the name written `\:`: a network of the simulated air.
 pub(crate) fn network(text: &str) -> Result<Network, String> {
-    let (name, passphrase) = wifi::split(text);
+    let (name, passphrase) = split(text);
     let (name, passphrase) = (name.as_str(), passphrase.unwrap_or_default());
     if name.is_empty() || name.len() > LONGEST_NAME {
         return Err(format!(

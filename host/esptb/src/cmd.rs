@@ -11,6 +11,7 @@ pub(crate) mod flash;
 pub(crate) mod image;
 pub(crate) mod man;
 pub(crate) mod monitor;
+pub(crate) mod new;
 pub(crate) mod pki;
 pub(crate) mod provision;
 mod reach;

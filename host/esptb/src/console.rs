@@ -48,6 +48,12 @@ pub(crate) fn paint(style: Style, text: impl fmt::Display) -> impl fmt::Display 
     Painted { style, text }
 }
 
+/// Tells what somebody should look at in a folder.
+pub(crate) fn warn(folder: &Path, warning: &str) {
+    let folder = folder.display();
+    anstream::eprintln!("{} {folder}: {warning}", paint(WARN, "warning:"));
+}
+
 struct Painted<T> {
     style: Style,
     text: T,

@@ -74,6 +74,25 @@ fn a_fleet_with_faults_comes_back_and_loses_nothing_that_was_acknowledged() {
 }
 
 #[test]
+fn a_fleet_can_have_another_product_than_the_stock_one() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let fleet = ["simulate", "--count", "6", "--ramp", "1000", "--for", "2s"];
+    let output = esptb(
+        folder.path(),
+        &[&fleet[..], &["--product", "greenhouse", "--json"]].concat(),
+    );
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{errors}");
+    let summary: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(
+        (&summary["online"], &summary["lost"]),
+        (&6.into(), &0.into())
+    );
+    assert_eq!(summary["sampled"], summary["acknowledged"], "{summary}");
+    assert!(summary["sampled"].as_u64() >= Some(6), "{summary}");
+}
+
+#[test]
 fn a_fleet_for_a_broker_that_nobody_made_certificates_for_is_refused() {
     let folder = tempfile::tempdir().expect("a folder");
     let broker = [

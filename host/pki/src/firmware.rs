@@ -15,8 +15,9 @@ use update::key::PublicKey;
 use update::package::signed_part;
 use zeroize::Zeroizing;
 
+use crate::folder::{io, unusable};
 use crate::key::{self, Key};
-use crate::store::{Output, io, unusable, write};
+use crate::store::{Output, write};
 use crate::{Error, Existing, KeyAlgorithm, KeyEncoding};
 
 /// The key's files, in the order in which they are written.

@@ -14,8 +14,8 @@ use zeroize::Zeroizing;
 use crate::{
     Error, Pki,
     authority::{Authority, Root},
+    folder::{INTERMEDIATE, ROOT, io, unusable},
     key::{self, Key},
-    store::{INTERMEDIATE, ROOT, io, unusable},
 };
 
 /// Whose certificate it is, which decides what of it counts.

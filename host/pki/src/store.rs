@@ -1,12 +1,10 @@
 //! Folders: writing an authority or an identity, and whether one is complete.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{fs, path::Path};
 
 use hostfile::Draft;
 
+use crate::folder::{INTERMEDIATE, ROOT, io, unusable};
 use crate::{Error, Identity, Pki, Role, authority::check_serial_number, load};
 
 /// What to do about files that exist.
@@ -18,10 +16,8 @@ pub enum Existing {
     Replace,
 }
 
-pub(crate) const ROOT: [&str; 2] = ["root.crt", "root.key"];
 /// In the order in which they are written.
 const DEVICE: [&str; 3] = ["device.key", "server_chain.pem", "device.crt"];
-pub(crate) const INTERMEDIATE: [&str; 2] = ["intermediate.crt", "intermediate.key"];
 
 /// A file to write. Secret ones are for their owner only.
 pub(crate) struct Output<'a> {
@@ -172,16 +168,4 @@ pub(crate) fn write(
         draft.keep().map_err(io(&path))?;
     }
     Ok(())
-}
-
-pub(crate) fn unusable(path: &Path, reason: impl ToString) -> Error {
-    Error::Unusable {
-        path: path.to_owned(),
-        reason: reason.to_string(),
-    }
-}
-
-pub(crate) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Error {
-    let path: PathBuf = path.to_owned();
-    move |source| Error::Io { path, source }
 }

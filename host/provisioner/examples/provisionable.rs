@@ -13,10 +13,11 @@ use std::net::Ipv4Addr;
 use std::rc::Rc;
 
 use device::event::Event;
+use device::platform::Mailbox;
 use device::platform::{
     AccessPoint, AuthMode, Bssid, JoinError, ScanRequest, Ssid, Wifi, WifiCredentials,
 };
-use device::provisioning::{Mailbox, Proven, Service, provision};
+use device::provisioning::{Proven, Service, provision};
 use hosttime as _;
 use protocomm::refusal::Refusal;
 use protocomm::security::{IvMode, ProofDigest, Salt, Security, SrpVerifier};

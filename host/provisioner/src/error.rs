@@ -7,7 +7,7 @@ use protocomm::refusal::Refused;
 use protocomm::wifi::Ssid;
 use protocomm::wire::Status;
 
-use crate::link::LinkError;
+use crate::link_error::LinkError;
 
 /// Why a step of provisioning failed. Every message says what to do.
 #[derive(Debug, thiserror::Error)]

@@ -11,7 +11,7 @@ use protocomm::refusal::Refused;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::link::LinkError;
+use crate::link_error::LinkError;
 
 /// How long a device may take to answer; a blocking scan of all channels takes seconds.
 const ANSWER: Duration = Duration::from_secs(30);

@@ -4,10 +4,9 @@ use std::rc::Rc;
 use std::sync::OnceLock;
 
 use device::event::RestartReason;
+use device::platform::Mailbox;
 use device::platform::{Body, Platform};
-use device::provisioning::Mailbox;
 use device::tls::Library;
-use product::Product;
 use rand::rngs::SysRng;
 use rand_core::UnwrapErr;
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -20,6 +19,7 @@ use crate::network::{Conditions, Sockets};
 use crate::sensor::Dht11;
 use crate::system::{Chip, Notice, Watchers};
 use crate::wifi::{Station, WifiAir};
+use crate::wiring::Wiring;
 
 /// What is in the air around the devices. Clones are the same world.
 #[derive(Clone)]
@@ -28,15 +28,6 @@ pub struct World {
     pub bluetooth: SharedAir,
     /// The Wi-Fi networks.
     pub wifi: WifiAir,
-}
-
-/// What a product is wired to on a host: models of its hardware, whose clones are the same.
-pub trait Wiring {
-    /// The product.
-    type Product: Product;
-
-    /// The product as a life begins.
-    fn product(&self) -> Self::Product;
 }
 
 /// A board with its flash: the simulated device. Its product is the stock one, or that of other `W`.

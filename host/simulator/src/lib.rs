@@ -21,5 +21,7 @@ pub mod wifi;
 mod bluetooth;
 mod board;
 pub mod bootloader;
+mod wiring;
 
-pub use board::{Simulator, Wiring, World};
+pub use board::{Simulator, World};
+pub use wiring::Wiring;

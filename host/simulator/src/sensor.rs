@@ -8,7 +8,7 @@ use climate::{Air, Climate, Sensor};
 use embassy_time::{Duration, Instant, Timer};
 use product::Fault;
 
-use crate::Wiring;
+use crate::wiring::Wiring;
 
 /// Temperatures that tell readings apart, in tenths of a degree, all that the series has: what is beyond
 /// goes into the humidity.

@@ -103,6 +103,7 @@ impl System for Chip {
         Identity {
             chip: "simulated",
             built_at_unix_s: self.built_at_unix_s,
+            build: device::platform::BuildId::default(),
         }
     }
 

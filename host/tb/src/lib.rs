@@ -9,13 +9,15 @@ mod client;
 mod error;
 mod fleet;
 mod kept;
+mod login;
 pub mod rest;
 mod secret;
 pub mod setup;
 
 pub use address::{Address, AddressError};
 pub use backlog::ask_backlogs;
-pub use client::{Client, Login};
+pub use client::Client;
 pub use error::Error;
 pub use fleet::{Crash, Device, Filter, Summary};
 pub use kept::{KeptError, Servers};
+pub use login::Login;

@@ -12,8 +12,8 @@ use embassy_futures::select::select;
 use embassy_time::{Instant, Timer};
 
 use crate::air::{Air, ControllerConfig, Port};
+use crate::error::Error;
 use crate::faults::Faults;
-use crate::transport::Error;
 
 /// Air that controllers of this process share. Clones are the same air.
 #[derive(Clone, Default)]

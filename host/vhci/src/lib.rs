@@ -4,6 +4,7 @@
 mod air;
 pub mod btsnoop;
 mod controller;
+mod error;
 mod faults;
 mod h4;
 pub mod raw;
@@ -13,8 +14,9 @@ mod wire;
 
 pub use air::{Air, ControllerConfig, Port};
 pub use controller::{FaultControl, SharedAir, VirtualController};
+pub use error::Error;
 pub use faults::Faults;
 pub use h4::{Framer, NotH4};
 pub use stream::{H4Stream, serve};
-pub use transport::{Error, HciSpec, HciTransport, OpenError, UnknownHci};
+pub use transport::{HciSpec, HciTransport, OpenError, UnknownHci};
 pub use wire::{Address, Status, h4 as indicator};

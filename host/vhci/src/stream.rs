@@ -11,9 +11,9 @@ use tokio::sync::Mutex;
 
 use crate::air::ControllerConfig;
 use crate::controller::SharedAir;
+use crate::error::Error;
 use crate::h4::Framer;
 use crate::raw;
-use crate::transport::Error;
 
 /// A controller at the other end of a byte stream.
 pub struct H4Stream<S> {

@@ -6,7 +6,6 @@
 //! | `tcp:HOST:PORT` | an H4 controller behind a TCP port |
 //! | `hciN` | the computer's own adapter number N (Linux) |
 
-use std::convert::Infallible;
 use std::fmt;
 use std::fs::File;
 use std::io;
@@ -15,51 +14,18 @@ use std::str::FromStr;
 use std::sync::Mutex;
 use std::time::SystemTime;
 
-use bt_hci_transport::{PacketToController, PacketToHost, ReadHciError};
+use bt_hci_transport::{PacketToController, PacketToHost};
 use tokio::net::TcpStream;
 
 use crate::air::ControllerConfig;
 use crate::btsnoop::{Btsnoop, Direction};
 use crate::controller::{SharedAir, VirtualController};
-use crate::h4::NotH4;
+use crate::error::Error;
 use crate::raw;
 use crate::stream::H4Stream;
 
 /// ACL data bytes that a host of this project reads at once: bt-hci's hosts have room for 255.
 const HOST_ACL: usize = 251;
-
-/// Why a transport failed.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The connection to the controller broke.
-    #[error("the connection to the Bluetooth controller failed: {0}")]
-    Io(#[from] io::Error),
-    /// The controller ended the connection.
-    #[error("the Bluetooth controller closed the connection")]
-    Closed,
-    /// What answers is no controller.
-    #[error(transparent)]
-    NotH4(#[from] NotH4),
-    /// The controller sent a packet that makes no sense, or one that is too long.
-    #[error("the Bluetooth controller sent a malformed packet: {0}")]
-    Malformed(ReadHciError<Infallible>),
-}
-
-impl From<ReadHciError<Infallible>> for Error {
-    fn from(e: ReadHciError<Infallible>) -> Self {
-        Self::Malformed(e)
-    }
-}
-
-impl embedded_io::Error for Error {
-    fn kind(&self) -> embedded_io::ErrorKind {
-        match self {
-            Self::Io(e) => e.kind().into(),
-            Self::Closed => embedded_io::ErrorKind::BrokenPipe,
-            Self::NotH4(_) | Self::Malformed(_) => embedded_io::ErrorKind::InvalidData,
-        }
-    }
-}
 
 /// Which controller to use.
 #[derive(Clone, PartialEq, Eq, Debug)]

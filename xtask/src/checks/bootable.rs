@@ -11,9 +11,8 @@ use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
 use crate::{
-    esptb, firmware,
-    firmware::chips::{self, Chip},
-    interop, process, terminal, workspace,
+    chips::{self, Chip},
+    esptb, firmware, interop, process, terminal, workspace,
 };
 
 /// What `esptb image --inspect --json` tells, as far as it is needed.

@@ -14,7 +14,7 @@ use cargo_metadata::{CargoOpt, Metadata, MetadataCommand};
 use object::read::archive::ArchiveFile;
 use object::{Object, ObjectSymbol};
 
-use crate::firmware::chips::{self, Chip};
+use crate::chips::{self, Chip};
 use crate::workspace;
 
 /// The crates whose functions and statics the libraries call.

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
 
-use super::{chips::Chip, map::OutputSection};
+use super::map::OutputSection;
+use crate::chips::Chip;
 use crate::terminal::{self, thousands};
 
 /// Bytes of one owner.

@@ -13,7 +13,7 @@ use object::{
     read::elf::{FileHeader, SectionHeader},
 };
 
-use super::chips::Chip;
+use crate::chips::Chip;
 
 const HEADER: u32 = 24;
 const SEGMENT_HEADER: u32 = 8;

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use anyhow::Result;
 
-use super::chips::Chip;
+use crate::chips::Chip;
 use crate::workspace;
 
 /// For cargo's `--config`: files of registries begin with the name of their package, those of the

@@ -9,11 +9,7 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 
 use super::{Need, Options};
-use crate::{
-    esptb,
-    firmware::{self, chips},
-    process, workspace,
-};
+use crate::{chips, esptb, firmware, process, workspace};
 
 /// The image with a network in any case.
 const SAMPLING: &str = "sampling.bin";

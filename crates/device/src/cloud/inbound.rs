@@ -10,32 +10,14 @@ use thingsboard::json::{Json, Object};
 use thingsboard::limits::SessionLimits;
 use thingsboard::{FromServer, RequestId, Value, attributes, rpc};
 
+use super::cut;
 use super::device::Device;
-use super::outbound::INTERVAL_ATTRIBUTE;
+use super::most_packet;
 use super::pace::Pace;
-use super::{Command, cut, most_packet};
-use crate::errands::Errand;
+use crate::errands::{Answer, Command, Errand, REPLY_BYTES};
 use crate::event::Event;
 use crate::firmware::Updating;
-use crate::settings::{LEAST_INTERVAL_MS, MOST_INTERVAL_MS};
-
-/// Room for the longest reply.
-const REPLY_BYTES: usize = 448;
-
-/// An RPC that was carried out, or refused, with its reply.
-pub(crate) struct Answer {
-    pub(super) id: RequestId,
-    /// Its name, cut.
-    pub(super) method: String<32>,
-    /// Whether it was carried out.
-    pub(crate) ok: bool,
-    /// The reply.
-    pub(crate) payload: [u8; REPLY_BYTES],
-    /// How many bytes it has.
-    pub(crate) length: usize,
-    /// What is to be done once the server has the reply.
-    pub(super) command: Option<Command>,
-}
+use crate::settings::{INTERVAL_ATTRIBUTE, LEAST_INTERVAL_MS, MOST_INTERVAL_MS};
 
 /// The number of the call that asks for the server's limits; there is only one in a connection.
 pub(super) const LIMITS_CALL: RequestId = RequestId::wrapping(1);

@@ -15,13 +15,11 @@ use super::pace::Allowance;
 use crate::credentials::Credentials;
 use crate::event::KeptLimit;
 use crate::retained::PanicRecord;
+use crate::settings::INTERVAL_ATTRIBUTE;
 use crate::telemetry::{Sample, Vitals};
 
 /// Named values, as many as there may be.
 type Values<'a> = Vec<(&'static str, Value<'a>), 8>;
-
-/// The shared attribute that sets the telemetry interval, in milliseconds.
-pub(crate) const INTERVAL_ATTRIBUTE: &str = "telemetryIntervalMs";
 
 /// The client attribute that tells it.
 const INTERVAL: &str = "telemetry_interval_ms";
@@ -82,7 +80,7 @@ pub(super) fn write_attributes<D: Device>(
     range: Range<usize>,
     buffer: &mut [u8],
 ) -> Result<(usize, Option<usize>), BufferTooSmall> {
-    let identity = device.identity();
+    let (identity, product) = (device.identity(), device.product());
     let mut mac = String::<17>::new();
     for (index, byte) in device.mac().iter().enumerate() {
         let colon = if index == 0 { "" } else { ":" };
@@ -91,13 +89,16 @@ pub(super) fn write_attributes<D: Device>(
     }
     let panic = device.panic();
     let backtrace = panic.as_ref().map(PanicRecord::backtrace);
+    let build = identity.build.hex();
+    let panic_build = panic.as_ref().and_then(|panic| panic.build.hex());
     let expires_ms = certified.expires_unix_s.map(|unix_s| unix_s * 1_000);
     let expires_ms = expires_ms.and_then(|ms| i64::try_from(ms).ok());
-    let values: Vec<(&str, Value<'_>), 12> = [
+    let values: Vec<(&str, Value<'_>), 14> = [
         ("serial", Some(certified.name.into())),
         ("mac", Some(mac.as_str().into())),
         ("chip", Some(identity.chip.into())),
-        ("firmware_version", Some(device.product().version.into())),
+        ("firmware_version", Some(product.version.into())),
+        ("build", build.as_deref().map(Into::into)),
         ("reset_reason", Some(device.reset_reason().name().into())),
         (INTERVAL, Some(device.interval_ms().into())),
         (REFUSED, Some("".into())),
@@ -106,6 +107,7 @@ pub(super) fn write_attributes<D: Device>(
         ("panic", panic.as_ref().map(|p| p.message.as_str().into())),
         ("panic_at", panic.as_ref().map(|p| p.place.as_str().into())),
         ("panic_backtrace", backtrace.as_deref().map(Into::into)),
+        ("panic_build", panic_build.as_deref().map(Into::into)),
     ]
     .into_iter()
     .filter_map(|(name, value)| Some((name, value?)))

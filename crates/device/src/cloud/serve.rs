@@ -26,12 +26,12 @@ use thingsboard::FromDevice;
 use thingsboard::json::BufferTooSmall;
 
 use super::device::Device;
-use super::inbound::{self, Answer, Wanted};
+use super::inbound::{self, Wanted};
 use super::outbound::{self, Certified, Changing};
 use super::pace::Pace;
 use super::wire::{Wire, WireState};
-use super::{CloudError, Command, error};
-use crate::errands::Outcome as Done;
+use crate::broker::{self, CloudError};
+use crate::errands::{Answer, Command, Outcome as Done};
 
 /// How long the broker may take to acknowledge, and the network to take a packet.
 const ACK_TIMEOUT: Duration = Duration::from_secs(20);
@@ -248,7 +248,7 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, '_, D, IO> {
         else {
             return failure;
         };
-        if !error::is_limit(reason) {
+        if !broker::is_limit(reason) {
             return failure;
         }
         // The server takes one message after the other, so it is the oldest.

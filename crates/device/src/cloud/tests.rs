@@ -21,6 +21,7 @@ use thingsboard::limits::SessionLimits;
 use thingsboard::topic;
 
 use super::*;
+use crate::platform::BuildId;
 use crate::retained::PanicRecord;
 use crate::telemetry::Vitals;
 use crate::testing::run;
@@ -70,13 +71,18 @@ fn failed(result: &Outcome) -> CloudError {
 #[test]
 fn a_panic_is_reported_until_the_broker_has_it() {
     let device = Fake::with_samples(0);
-    let record = PanicRecord::new("\"x\" is not 1", "src/a.rs:1:2", [0x4200_0010, 0x4200_0020]);
+    let record = PanicRecord::new(
+        "\"x\" is not 1",
+        "src/a.rs:1:2",
+        [0x4200_0010, 0x4200_0020],
+        BuildId([0xb1; 8]),
+    );
     device.panic.replace(Some(record));
     let (_, ()) = connection(&device, 4096, async |mut broker| {
         broker.accept(&[]).await;
         broker.subscribed(1).await;
         let attributes = broker.published().await.unwrap();
-        let reported = r#","panic":"\"x\" is not 1","panic_at":"src/a.rs:1:2","panic_backtrace":"0x42000010 0x42000020"}"#;
+        let reported = r#","panic":"\"x\" is not 1","panic_at":"src/a.rs:1:2","panic_backtrace":"0x42000010 0x42000020","panic_build":"b1b1b1b1b1b1b1b1"}"#;
         assert!(
             attributes.payload.ends_with(reported),
             "{}",
@@ -95,6 +101,8 @@ fn a_panic_is_reported_until_the_broker_has_it() {
 #[test]
 fn a_connection_introduces_the_device_and_sends_live_samples() {
     let device = Fake::with_samples(0);
+    let build = BuildId(*b"\x01\x23\x45\x67\x89\xab\xcd\xef");
+    device.build.set(build);
     let (end, ()) = connection(&device, 4096, async |mut broker| {
         let connect = broker.accept(&[]).await;
         // Version 5, clean start, no will, keep-alive, expiry 0; the name.
@@ -117,7 +125,7 @@ fn a_connection_introduces_the_device_and_sends_live_samples() {
         assert_eq!(attributes.topic, "v1/devices/me/attributes");
         assert_eq!(
             attributes.payload,
-            r#"{"serial":"SN-0001","mac":"02:00:00:ab:cd:ef","chip":"host","firmware_version":"1.2.3","reset_reason":"power-on","telemetry_interval_ms":1000,"refused":""}"#
+            r#"{"serial":"SN-0001","mac":"02:00:00:ab:cd:ef","chip":"host","firmware_version":"1.2.3","build":"0123456789abcdef","reset_reason":"power-on","telemetry_interval_ms":1000,"refused":""}"#
         );
         let call = broker.published().await.unwrap();
         assert_eq!(call.topic, "v1/devices/me/rpc/request/1");

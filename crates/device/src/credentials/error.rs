@@ -7,7 +7,7 @@ use certfile::file::{self, Form};
 use certfile::firmware::Objection;
 use certfile::pem::Other;
 
-use crate::clock::Date;
+use crate::calendar::Date;
 use crate::storage::FileError;
 
 /// One of the three files.

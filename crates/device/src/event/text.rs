@@ -3,9 +3,9 @@
 use core::fmt;
 
 use super::{ClockError, ClockSource, Event, KeptLimit, LimitOf, RestartReason, TlsVersion};
-use crate::cloud::INTERVAL_ATTRIBUTE;
-use crate::platform::{JoinError, Shown};
-use crate::settings::{LEAST_INTERVAL_MS, MOST_INTERVAL_MS};
+use crate::calendar::Date;
+use crate::settings::{INTERVAL_ATTRIBUTE, LEAST_INTERVAL_MS, MOST_INTERVAL_MS};
+use crate::wifi::{JoinError, Shown};
 
 /// One line for a person; the name is not in it.
 impl fmt::Display for Event {
@@ -44,7 +44,7 @@ impl fmt::Display for Event {
             } => {
                 write!(f, "credentials of {common_name} proven, good until ")?;
                 // Its last second, as the certificate says it.
-                crate::clock::Date::from_unix_s(expires_unix_s.saturating_sub(1)).fmt(f)
+                Date::from_unix_s(expires_unix_s.saturating_sub(1)).fmt(f)
             }
             Self::CredentialsRefused(error) => error.fmt(f),
             Self::AnchorUnused(error) => write!(f, "{error}; trusting the others"),
@@ -106,7 +106,7 @@ impl fmt::Display for Event {
                          that expired since then cannot be told, so let UDP port 123 through"
                     }
                 };
-                crate::clock::Date::from_unix_s(unix_ms / 1000).fmt(f)?;
+                Date::from_unix_s(unix_ms / 1000).fmt(f)?;
                 write!(f, " UTC, {source}")
             }
             Self::ClockFailed { error, retry_ms } => {

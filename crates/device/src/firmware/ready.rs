@@ -10,8 +10,8 @@ use update::check::Board;
 use update::image::{HEAD_LEN, Head};
 use update::key::{PublicKey, Verifier};
 
+use crate::machine::Running;
 use crate::mbedtls;
-use crate::platform::Running;
 use crate::storage::{FileError, Storage};
 
 /// The file with the makers' public keys.

@@ -1,80 +1,12 @@
-//! The system around the device: who it is, its clock, randomness, button and memory.
+//! The system around the device: its clock, randomness, button and memory.
 
 use core::convert::Infallible;
 
 use embassy_time::Instant;
 use rand_core::{TryCryptoRng, TryRng};
 
-use crate::event::Event;
+use crate::machine::{Heap, Identity, ResetReason, Running};
 use crate::retained;
-
-/// Who this device is, before it has read anything from flash.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Identity {
-    /// The chip, as its maker writes it, or what stands in for one.
-    pub chip: &'static str,
-    /// When the firmware was built, in seconds since 1970 UTC. No right clock shows less.
-    pub built_at_unix_s: u64,
-}
-
-impl Identity {
-    /// The time of the build, as a build script hands it over: decimal digits.
-    ///
-    /// # Panics
-    ///
-    /// Where the text has anything else. In a constant that fails the build.
-    #[must_use]
-    pub const fn built_at(digits: &str) -> u64 {
-        match u64::from_str_radix(digits, 10) {
-            Ok(unix_s) => unix_s,
-            Err(_) => panic!("the time of the build is a number of seconds"),
-        }
-    }
-}
-
-/// The image that runs, as its chip knows it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Running {
-    /// Address in flash of the first byte of its slot.
-    pub address: u32,
-    /// The chip's revision, as major * 100 + minor.
-    pub revision: u16,
-}
-
-/// Why the device started.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ResetReason {
-    /// Power came on.
-    PowerOn,
-    /// The device restarted itself.
-    Software,
-    /// A panic.
-    Panic,
-    /// A watchdog bit.
-    Watchdog,
-    /// The supply sagged.
-    Brownout,
-    /// A wake from deep sleep.
-    DeepSleep,
-    /// Something else, or unknown.
-    Other,
-}
-
-impl ResetReason {
-    /// A stable name, for attributes and logs.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::PowerOn => "power-on",
-            Self::Software => "software",
-            Self::Panic => "panic",
-            Self::Watchdog => "watchdog",
-            Self::Brownout => "brownout",
-            Self::DeepSleep => "deep-sleep",
-            Self::Other => "other",
-        }
-    }
-}
 
 /// Clock, randomness, button, memory.
 ///
@@ -145,25 +77,6 @@ pub enum Press {
     Short,
     /// It was held for five seconds.
     Long,
-}
-
-/// Heap in bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Heap {
-    /// Free now.
-    pub free: u32,
-    /// The least that was ever free since boot.
-    pub least: u32,
-}
-
-/// Whoever is told what happens to the device.
-pub trait Observer {
-    /// Takes notice of `event`, which happened this many milliseconds after boot.
-    fn notice(&self, uptime_ms: u64, event: &Event);
-
-    /// Shows the QR code's payload for the provisioning app. It holds the proof of possession:
-    /// for the eyes at the device (console, label), not for a log that travels.
-    fn show_provisioning_code(&self, payload: &str);
 }
 
 /// The system's randomness as the generator type that cryptography asks for.

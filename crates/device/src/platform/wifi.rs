@@ -1,35 +1,8 @@
 //! The Wi-Fi station: networks in the air, joining one, losing it.
-//!
-//! Names, passphrases and what a scan finds are the provisioning protocol's own types, so that
-//! nothing is translated between the client and the driver.
 
-use core::fmt;
 use core::net::Ipv4Addr;
 
-pub use protocomm::wifi::{
-    AccessPoint, AuthMode, Bssid, Credentials as WifiCredentials, Passphrase, Ssid,
-};
-
-/// A network's name as text, with anything that a terminal should not see escaped.
-pub struct Shown<'a>(pub &'a Ssid);
-
-impl fmt::Display for Shown<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for chunk in self.0.as_bytes().utf8_chunks() {
-            for c in chunk.valid().chars() {
-                if c.is_control() {
-                    write!(f, "{}", c.escape_default())?;
-                } else {
-                    write!(f, "{c}")?;
-                }
-            }
-            for byte in chunk.invalid() {
-                write!(f, "\\x{byte:02x}")?;
-            }
-        }
-        Ok(())
-    }
-}
+use crate::wifi::{AccessPoint, JoinError, Place, WifiCredentials};
 
 /// How to look for access points, as the provisioning client asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,30 +39,6 @@ pub async fn join<W: Wifi>(wifi: &W, network: &WifiCredentials) -> Result<Ipv4Ad
         return Err(JoinError::WrongPassphrase);
     }
     wifi.join(network).await
-}
-
-/// Where a network was: an access point of it, and the channel that it was on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place {
-    /// The access point's address.
-    pub bssid: Bssid,
-    /// Its channel, 1 to 14.
-    pub channel: u8,
-}
-
-/// Why joining did not work.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum JoinError {
-    /// The access point refused the passphrase, or any would.
-    WrongPassphrase,
-    /// No access point of that name was heard.
-    NetworkNotFound,
-    /// Joined, but DHCP gave no address in time.
-    NoAddress,
-    /// The access point wants what this driver cannot do (WPA3 only, enterprise).
-    Unsupported(AuthMode),
-    /// Anything else, by the driver's reason code (802.11 reason, or ESP-IDF's own from 200).
-    Other(u16),
 }
 
 /// The country of whoever has named none: what is allowed everywhere (ESP-IDF v5.4.1, 4c2820d,
@@ -160,7 +109,7 @@ pub trait Wifi {
 mod tests {
     use super::*;
     use crate::testing::run;
-    use alloc::format;
+    use crate::wifi::{Passphrase, Ssid};
 
     /// A radio that joins whatever it is told, or must not be touched.
     struct Radio {
@@ -205,11 +154,5 @@ mod tests {
         for fit in [&b""[..], b"12345678", &[b'x'; 63], &[b'0'; 64]] {
             assert_eq!(joined(fit, true), Ok(Ipv4Addr::LOCALHOST));
         }
-    }
-
-    #[test]
-    fn names_are_shown_without_harming_a_terminal() {
-        let ssid = Ssid::new(b"caf\xc3\xa9\x1b[31m\xff").unwrap();
-        assert_eq!(format!("{}", Shown(&ssid)), "caf\u{e9}\\u{1b}[31m\\xff");
     }
 }

@@ -30,10 +30,10 @@ use embassy_futures::select::{Either4, select4};
 use embassy_time::{Duration, with_timeout};
 use rand_core::CryptoRng;
 
-use crate::platform::{Wifi, WifiCredentials};
+use crate::platform::{Mailbox, Wifi};
+use crate::wifi::WifiCredentials;
 
 pub use gatt::BluetoothFailed;
-pub use mailbox::{Closed, Mailbox};
 pub use service::Service;
 
 /// How long the client's link may take to close once all is done.
@@ -78,7 +78,7 @@ where
     let mut bluetooth = pin!(gatt::serve(transport, name, service));
     let post = async {
         match mailbox {
-            Some(mailbox) => mailbox.serve(service).await,
+            Some(mailbox) => mailbox::serve(mailbox, service).await,
             None => core::future::pending().await,
         }
     };

@@ -415,6 +415,3 @@ fn keep_strongest(found: &mut Vec<AccessPoint>, heard: AccessPoint) {
 fn now() -> Instant {
     Instant::from_millis(embassy_time::Instant::now().as_millis())
 }
-
-/// How long a carrier may wait for a reply at most: a blocking scan's limit, and some.
-pub(super) const REPLY: Duration = Duration::from_secs(30);

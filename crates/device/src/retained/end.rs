@@ -6,6 +6,7 @@ use core::panic::PanicInfo;
 use core::sync::atomic::{AtomicU8, Ordering};
 
 use super::{Memory, PanicRecord, note_panic};
+use crate::machine::BuildId;
 
 /// What a body's panic handler brings.
 pub trait PanicBody {
@@ -14,6 +15,9 @@ pub trait PanicBody {
 
     /// The addresses of the callers, the innermost first.
     fn callers(&self) -> impl Iterator<Item = u32>;
+
+    /// Which build this is.
+    fn build(&self) -> BuildId;
 
     /// Prints a line on the console, without interrupts.
     fn print(&self, line: fmt::Arguments<'_>);
@@ -47,8 +51,8 @@ pub fn panicked(info: &PanicInfo<'_>, body: &impl PanicBody) -> ! {
 fn tell(message: impl Display, info: &PanicInfo<'_>, body: &impl PanicBody) {
     // The record first, before anything that could fail in its turn.
     let record = match info.location() {
-        Some(place) => PanicRecord::new(&message, place, body.callers()),
-        None => PanicRecord::new(&message, "", body.callers()),
+        Some(place) => PanicRecord::new(&message, place, body.callers(), body.build()),
+        None => PanicRecord::new(&message, "", body.callers(), body.build()),
     };
     note_panic(body.memory(), record);
     // As esp-backtrace prints it, for the monitors that decode it.
@@ -62,5 +66,9 @@ fn tell(message: impl Display, info: &PanicInfo<'_>, body: &impl PanicBody) {
     body.print(format_args!("\nBacktrace:\n"));
     for caller in body.callers() {
         body.print(format_args!("{caller:#x}"));
+    }
+    // As ESP-IDF ends a panic (components/esp_system/panic.c, v5.4.1): by it the ELF file is found.
+    if let Some(build) = body.build().hex() {
+        body.print(format_args!("\nELF file SHA256: {build}"));
     }
 }

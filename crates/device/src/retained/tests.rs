@@ -42,6 +42,7 @@ fn record() -> PanicRecord {
         "index out of bounds",
         "src/a.rs:3:7",
         [0x4200_1234, 0x4201_0000],
+        BuildId([1, 2, 3, 4, 5, 6, 7, 8]),
     )
 }
 
@@ -130,7 +131,7 @@ fn the_memory_may_hold_anything() {
 fn a_long_panic_is_cut() {
     let message = "\u{e9}".repeat(200);
     let place = alloc::format!("{}end.rs:1:2", "\u{fc}/".repeat(100));
-    let record = PanicRecord::new(message, &place, 0..100);
+    let record = PanicRecord::new(message, &place, 0..100, BuildId([0xff; 8]));
     assert_eq!(record.message.chars().count(), MOST_MESSAGE / 2);
     assert!(record.place.ends_with("/end.rs:1:2") && record.place.len() >= MOST_PLACE - 1);
     assert_eq!(record.callers.as_slice(), [0, 1, 2, 3, 4, 5, 6, 7]);
@@ -144,6 +145,12 @@ fn a_long_panic_is_cut() {
 #[test]
 fn callers_are_shown_in_hexadecimal() {
     assert_eq!(record().backtrace(), "0x42001234 0x42010000");
-    let most = PanicRecord::new("", "", [u32::MAX; 8]);
+    let most = PanicRecord::new("", "", [u32::MAX; 8], BuildId::default());
     assert_eq!(most.backtrace().len(), 8 * 11 - 1);
+}
+
+#[test]
+fn a_build_is_shown_as_the_digest_of_its_elf_file_begins() {
+    assert_eq!(record().build.hex().as_deref(), Some("0102030405060708"));
+    assert_eq!(BuildId::default().hex(), None);
 }

@@ -13,8 +13,7 @@ use crate::context::Context;
 use crate::credentials::{Bundle, CredentialsError};
 use crate::event::{Event, RestartReason};
 use crate::lifecycle::{self, Action, STEADY, State};
-use crate::platform::{Platform, Wifi};
-use crate::provisioning::Mailbox;
+use crate::platform::{Mailbox, Platform, Wifi};
 use crate::tls;
 
 /// What the activities of one life own between them.

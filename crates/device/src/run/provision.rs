@@ -12,8 +12,8 @@ use zeroize::Zeroizing;
 use super::{files, joining};
 use crate::context::{Context, KeptVerifier};
 use crate::event::Event;
-use crate::platform::{Bluetooth, Observer, Platform, System, Wifi};
-use crate::provisioning::{self, Mailbox, Proven, Service};
+use crate::platform::{Bluetooth, Mailbox, Observer, Platform, System, Wifi};
+use crate::provisioning::{self, Proven, Service};
 use crate::settings::{Proof, ProofOfPossession, Security};
 
 /// How long to wait before a controller that did not start is tried again.

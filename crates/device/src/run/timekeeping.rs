@@ -8,11 +8,11 @@ use core::convert::Infallible;
 
 use embassy_time::{Duration, Instant, Timer};
 
-use crate::clock;
 use crate::context::Context;
 use crate::event::{ClockError, ClockSource, Event};
 use crate::lifecycle::State;
 use crate::platform::{Platform, System};
+use crate::sntp;
 
 /// How long the answer of a time server will do.
 const CLOCK_REFRESH: Duration = Duration::from_secs(3600);
@@ -128,7 +128,7 @@ fn keep_good_time<P: Platform>(context: &Context<'_, P>) {
 
 async fn ask_time<P: Platform>(context: &Context<'_, P>) -> Result<u64, ClockError> {
     let floor = context.system.identity().built_at_unix_s;
-    clock::ask_all(context.network, &context.settings.sntp_servers, floor).await
+    sntp::ask_all(context.network, &context.settings.sntp_servers, floor).await
 }
 
 /// The clock stays as it is.

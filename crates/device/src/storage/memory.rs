@@ -4,7 +4,7 @@ use alloc::string::String;
 
 use zeroize::Zeroizing;
 
-use crate::platform::WifiCredentials;
+use crate::wifi::WifiCredentials;
 
 /// Values that the flash did not take. One that is here is newer than the one in flash.
 #[derive(Default)]

@@ -6,7 +6,7 @@
 //!        7  check of the network's name: of another network nothing is known
 //! ```
 
-use crate::platform::{Bssid, Place, Ssid};
+use crate::wifi::{Bssid, Place, Ssid};
 
 /// Packs.
 pub(super) fn pack(place: Place, ssid: &Ssid) -> u64 {

@@ -11,7 +11,7 @@ use mbedtls_rs_sys::hook::timer::{MbedtlsTimer, hook_timer};
 use mbedtls_rs_sys::hook::wall_clock::{MbedtlsWallClock, hook_wall_clock};
 use mbedtls_rs_sys::{self as sys, mbedtls_ms_time_t, tm};
 
-use crate::clock::{self, Moment};
+use crate::calendar::{Date, Moment};
 use crate::credentials;
 
 /// What the hook knows.
@@ -116,7 +116,7 @@ impl MbedtlsWallClock for Calendar {
             lent.set(Lent { now, seen });
             now
         })?;
-        let date = clock::Date::from_unix_s(now.unix_s);
+        let date = Date::from_unix_s(now.unix_s);
         Some(tm {
             tm_year: i32::try_from(date.year).ok()?.checked_sub(1900)?,
             tm_mon: i32::from(date.month) - 1,

@@ -31,9 +31,8 @@ use super::buffers::{Buffers, OutOfMemory, Used};
 use super::bytes::{self, Bytes};
 use super::error::Seen;
 use super::guard::{NEW_SESSION_TICKET, Refusal, Violation};
-use super::{Alert, TlsError, authority, clock};
+use super::{Alert, TlsError, TlsVersion, authority, clock};
 use crate::credentials::{Certificate, Key};
-use crate::event::TlsVersion;
 use crate::mbedtls::{Owned, random};
 
 /// What a session leaves behind, to be resumed.

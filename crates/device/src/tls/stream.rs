@@ -10,9 +10,9 @@ use embedded_io_async::{ErrorType, Read, Write};
 use super::clock::{self, Seen};
 use super::session::{Config, Saved, Session, Step};
 use super::{Library, TlsError};
-use crate::clock::Moment;
+use crate::calendar::Moment;
 use crate::credentials::Credentials;
-use crate::event::TlsVersion;
+use crate::tls::TlsVersion;
 
 /// After this time a server must show its certificate again: in a resumed session nobody looks
 /// at its dates.

@@ -38,10 +38,10 @@ use rand_core::{TryCryptoRng, TryRng};
 use rustls::AlertDescription;
 
 use super::*;
-use crate::clock::Moment;
+use crate::calendar::Moment;
 use crate::credentials::{Bundle, Files};
-use crate::event::TlsVersion;
 use crate::testing::run;
+use crate::tls::TlsVersion;
 use pipe::pipe;
 use server::{Ending, Options, Server};
 

@@ -3,7 +3,7 @@ extern crate std;
 use std::string::ToString;
 
 use super::*;
-use crate::Series;
+use crate::{Fault, Faults, Product, Series};
 
 struct Everything;
 

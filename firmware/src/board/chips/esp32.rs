@@ -1,39 +1,10 @@
 //! ESP32. Its SHA and thermometer have no driver.
 
-use esp_hal::ram;
-
-#[path = "../brownout/esp32.rs"]
-mod brownout;
-#[path = "../retained/rtc.rs"]
-mod retained;
-
-pub(crate) use brownout::detect_brownout;
-pub(crate) use retained::RETAINED;
-
-/// As its maker writes it.
-pub(crate) const NAME: &str = "ESP32";
-
-/// Gives the allocator its memory: what the second-stage bootloader leaves behind, and a part of the
-/// memory that the main stack lies in.
-pub(crate) fn claim_heap() {
-    esp_alloc::heap_allocator!(#[ram(reclaimed)] size: 64 * 1024);
-    esp_alloc::heap_allocator!(size: 64 * 1024);
+super::facts::facts! {
+    name: "ESP32",
+    heap: (64, 64),
+    retained: rtc,
+    brownout: esp32,
+    accelerators: [with_aes: AES, with_rsa: RSA],
+    pulse_receiver: channel2,
 }
-
-/// What of TLS the chip computes in hardware.
-macro_rules! accelerators {
-    ($peripherals:ident) => {
-        mbedtls_rs_sys::hook::backend::esp::EspAccel::new()
-            .with_aes($peripherals.AES)
-            .with_rsa($peripherals.RSA)
-    };
-}
-pub(crate) use accelerators;
-
-/// The first of the channels that receive pulses; channel 0 transmits on every chip.
-macro_rules! pulse_receiver {
-    ($pulses:ident) => {
-        $pulses.channel2
-    };
-}
-pub(crate) use pulse_receiver;

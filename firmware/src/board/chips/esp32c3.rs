@@ -1,44 +1,11 @@
 //! ESP32-C3.
 
-use esp_hal::ram;
-
-#[path = "../brownout/rtc_cntl.rs"]
-mod brownout;
-#[path = "../retained/rtc.rs"]
-mod retained;
-
-pub(crate) use retained::RETAINED;
-
-/// Lets a supply that sags reset the chip.
-pub(crate) fn detect_brownout() {
-    brownout::enable(0);
+super::facts::facts! {
+    name: "ESP32-C3",
+    // 66,320 bytes are left behind (esp-bootloader-esp-idf 0.6.0).
+    heap: (64, 136),
+    retained: rtc,
+    brownout: rtc_cntl(0),
+    accelerators: [with_sha: SHA, with_aes: AES, with_rsa: RSA],
+    pulse_receiver: channel2,
 }
-
-/// As its maker writes it.
-pub(crate) const NAME: &str = "ESP32-C3";
-
-/// Gives the allocator its memory: what the second-stage bootloader leaves behind (66,320 bytes,
-/// esp-bootloader-esp-idf 0.6.0), and a part of the memory that the main stack lies in.
-pub(crate) fn claim_heap() {
-    esp_alloc::heap_allocator!(#[ram(reclaimed)] size: 64 * 1024);
-    esp_alloc::heap_allocator!(size: 136 * 1024);
-}
-
-/// What of TLS the chip computes in hardware.
-macro_rules! accelerators {
-    ($peripherals:ident) => {
-        mbedtls_rs_sys::hook::backend::esp::EspAccel::new()
-            .with_sha($peripherals.SHA)
-            .with_aes($peripherals.AES)
-            .with_rsa($peripherals.RSA)
-    };
-}
-pub(crate) use accelerators;
-
-/// The first of the channels that receive pulses; channel 0 transmits on every chip.
-macro_rules! pulse_receiver {
-    ($pulses:ident) => {
-        $pulses.channel2
-    };
-}
-pub(crate) use pulse_receiver;

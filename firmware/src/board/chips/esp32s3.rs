@@ -1,44 +1,10 @@
 //! ESP32-S3.
 
-use esp_hal::ram;
-
-#[path = "../brownout/rtc_cntl.rs"]
-mod brownout;
-#[path = "../retained/rtc.rs"]
-mod retained;
-
-pub(crate) use retained::RETAINED;
-
-/// Lets a supply that sags reset the chip.
-pub(crate) fn detect_brownout() {
-    brownout::enable(1);
+super::facts::facts! {
+    name: "ESP32-S3",
+    heap: (64, 136),
+    retained: rtc,
+    brownout: rtc_cntl(1),
+    accelerators: [with_sha: SHA, with_aes: AES, with_rsa: RSA],
+    pulse_receiver: channel4,
 }
-
-/// As its maker writes it.
-pub(crate) const NAME: &str = "ESP32-S3";
-
-/// Gives the allocator its memory: what the second-stage bootloader leaves behind, and a part of the
-/// memory that the main stack lies in.
-pub(crate) fn claim_heap() {
-    esp_alloc::heap_allocator!(#[ram(reclaimed)] size: 64 * 1024);
-    esp_alloc::heap_allocator!(size: 136 * 1024);
-}
-
-/// What of TLS the chip computes in hardware.
-macro_rules! accelerators {
-    ($peripherals:ident) => {
-        mbedtls_rs_sys::hook::backend::esp::EspAccel::new()
-            .with_sha($peripherals.SHA)
-            .with_aes($peripherals.AES)
-            .with_rsa($peripherals.RSA)
-    };
-}
-pub(crate) use accelerators;
-
-/// The first of the channels that receive pulses; channel 0 transmits on every chip.
-macro_rules! pulse_receiver {
-    ($pulses:ident) => {
-        $pulses.channel4
-    };
-}
-pub(crate) use pulse_receiver;

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use simulator::Wiring;
 use simulator::ntp::TimeServer;
+use simulator::sensor::Dht11;
 
 use crate::arguments::duration;
 use crate::console::{self, BAD, FAINT, GOOD, STRONG, paint};
@@ -65,10 +67,15 @@ Exit codes: 0 done, and with --headless --for: telemetry of every second arrived
 
 /// Plays the demo.
 pub(crate) fn run(cmd: Cmd) -> Result<()> {
-    on_one_thread(play(cmd))
+    run_with::<Dht11>(cmd, "esptb demo")
 }
 
-async fn play(cmd: Cmd) -> Result<()> {
+/// Plays it with the product that `W` wires up; the operator calls it as `program`.
+pub(crate) fn run_with<W: Wiring + Default + 'static>(cmd: Cmd, program: &str) -> Result<()> {
+    on_one_thread(play::<W>(cmd, program))
+}
+
+async fn play<W: Wiring + Default + 'static>(cmd: Cmd, program: &str) -> Result<()> {
     let desk = if cmd.reboot {
         same_desk(&cmd).await?
     } else {
@@ -80,12 +87,12 @@ async fn play(cmd: Cmd) -> Result<()> {
         duration: cmd.duration,
         update: cmd.update,
     };
-    let played = play::play(desk, cmd.mistakes, &limits, &mut show).await;
+    let played = play::play::<W>(desk, cmd.mistakes, &limits, &mut show).await;
     // The terminal is given back before anything is printed about how it ended.
     let ended = show.end();
     let played = played?;
     ended?;
-    conclude(played, &cmd, limits.is_watched).await
+    conclude(played, &cmd, program, limits.is_watched).await
 }
 
 /// A new device in a new world.
@@ -138,7 +145,7 @@ fn seat(folder: &Folder, mqtt_port: u16, page_port: u16) -> Seat {
 }
 
 /// Tells how it went. Where somebody watched, telemetry need not be complete: keys can cut it off.
-async fn conclude(played: Played, cmd: &Cmd, is_watched: bool) -> Result<()> {
+async fn conclude(played: Played, cmd: &Cmd, program: &str, is_watched: bool) -> Result<()> {
     let folder = cmd.dir.display();
     let record = &played.desk.record;
     let row = |what: &str, text: String| {
@@ -146,7 +153,7 @@ async fn conclude(played: Played, cmd: &Cmd, is_watched: bool) -> Result<()> {
         let what = paint(FAINT, format!("{what:<8}"));
         let _ = console::line(format_args!("  {what} {text}"));
     };
-    let _ = console::line(paint(STRONG, "esptb demo"));
+    let _ = console::line(paint(STRONG, program));
     let life = match played.provisioned {
         true => "provisioned over Bluetooth in this life",
         false if record.lives > 1 => "not provisioned again: its flash knew the network",
@@ -174,7 +181,7 @@ async fn conclude(played: Played, cmd: &Cmd, is_watched: bool) -> Result<()> {
     }
     row(
         "kept in",
-        format!("{folder}; the next life: {}", next_command(cmd)),
+        format!("{folder}; the next life: {}", next_command(cmd, program)),
     );
     played.end().await;
     match verdict {
@@ -185,9 +192,9 @@ async fn conclude(played: Played, cmd: &Cmd, is_watched: bool) -> Result<()> {
     }
 }
 
-fn next_command(cmd: &Cmd) -> String {
+fn next_command(cmd: &Cmd, program: &str) -> String {
     match cmd.dir.to_str() {
-        Some("demo") => "esptb demo --reboot".to_owned(),
-        _ => format!("esptb demo --reboot --dir {}", cmd.dir.display()),
+        Some("demo") => format!("{program} --reboot"),
+        _ => format!("{program} --reboot --dir {}", cmd.dir.display()),
     }
 }

@@ -1,21 +1,18 @@
 //! `esptb doctor`: why a device will not get online, told before it is shipped.
 
 use std::path::PathBuf;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use device::settings::Settings;
-use device::tls::Library;
 use doctor::{Examination, Finding, Folder, Verdict};
-use rand::rand_core::UnwrapErr;
-use rand::rngs::SysRng;
 use serde_json::json;
 
 use super::tb::ServerArgs;
 use crate::arguments;
 use crate::console::{self, BAD, FAINT, GOOD, WARN, counted, paint, printable};
 use crate::demo::on_one_thread;
+use crate::examiner::{library, now_unix_s};
 
 /// Find out why a device will not get online
 ///
@@ -45,18 +42,6 @@ pub(crate) struct Cmd {
     /// As JSON
     #[arg(long)]
     json: bool,
-}
-
-/// MbedTLS, which a process sets up once.
-pub(crate) fn library() -> Result<Library<'static>> {
-    let random = Box::leak(Box::new(UnwrapErr(SysRng)));
-    Library::install(random).map_err(|error| anyhow!("{error}"))
-}
-
-/// Seconds since 1970, by this computer.
-pub(crate) fn now_unix_s() -> u64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    now.unwrap_or_default().as_secs()
 }
 
 /// Examines.

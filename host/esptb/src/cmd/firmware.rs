@@ -11,7 +11,7 @@ use update::image::{HEAD_LEN, Head};
 use update::key::{PublicKey, Verifier};
 use update::package::{Read, Reader, TRAILER_LEN};
 
-use crate::arguments::bytes;
+use crate::arguments::{bytes, simulated_version};
 use crate::console::{self, BAD, FAINT, GOOD, paint, printable};
 use crate::files;
 
@@ -172,14 +172,6 @@ fn image_of(cmd: &Sign, path: &Path) -> Result<Vec<u8>> {
     Ok(app.image().get(..len).unwrap_or_default().to_vec())
 }
 
-/// As the field for it in an image has room.
-pub(crate) fn simulated_version(text: &str) -> Result<String, String> {
-    match (1..=32).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic()) {
-        true => Ok(text.to_owned()),
-        false => Err("a version has 1 to 32 printable characters".to_owned()),
-    }
-}
-
 /// What a package says of itself, proven by a file of keys.
 pub(crate) fn proven(name: &Path, package: &[u8], key: &Path) -> Result<Head> {
     let keys = pki::load_firmware_keys(key)?;
@@ -200,6 +192,12 @@ pub(crate) fn head(package: &[u8]) -> Result<Head> {
     read.trailer()
         .map_err(|refusal| anyhow::anyhow!("{refusal}"))?;
     Ok(*read.head())
+}
+
+fn public_key(der: &[u8]) -> Result<PublicKey> {
+    PublicKey::from_der(der).context(
+        "the key is not on P-256 in the uncompressed form: make one with `esptb firmware key`",
+    )
 }
 
 fn verify(cmd: &Verify) -> Result<()> {
@@ -263,12 +261,6 @@ fn read(package: &[u8]) -> Result<Read> {
 /// What keeps the image from booting, beside all signatures.
 fn fault(package: &[u8]) -> Option<String> {
     Program::read(package)?.faults.into_iter().next()
-}
-
-fn public_key(der: &[u8]) -> Result<PublicKey> {
-    PublicKey::from_der(der).context(
-        "the key is not on P-256 in the uncompressed form: make one with `esptb firmware key`",
-    )
 }
 
 fn chip_name(chip: u16) -> String {

@@ -7,7 +7,7 @@ use std::pin::pin;
 
 use anyhow::{Result, bail};
 use clap::Args;
-use device::clock::Date;
+use device::calendar::Date;
 use devserver::{
     Config, ConfigError, Database, Error, Event, Limits, Profile, RateLimit, Server, Tls,
 };

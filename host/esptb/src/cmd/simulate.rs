@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::Args;
-use device::provisioning::Mailbox;
+use device::platform::Mailbox;
 use simulator::greenhouse::Glasshouse;
 use simulator::sensor::Dht11;
 use simulator::wifi::{Network, WifiAir};
@@ -27,6 +27,7 @@ use crate::demo::show::Show;
 use crate::demo::view::Command;
 use crate::demo::{interrupted, on_one_thread};
 use crate::fleet;
+use crate::products::Product;
 use crate::watchdog::Watchdog;
 
 /// Run a simulated device from a flash file, or a fleet of them
@@ -70,18 +71,6 @@ pub(crate) struct Cmd {
     overrides: overrides::Overrides,
     #[command(flatten)]
     fleet: fleet::Options,
-}
-
-/// A product of this project.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, serde::Serialize, serde::Deserialize,
-)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Product {
-    /// Temperature and humidity, by a DHT11: the stock one
-    Climate,
-    /// A sensor on I2C, a pump behind a relay, a button
-    Greenhouse,
 }
 
 /// What makes no sense for many devices.

@@ -10,7 +10,7 @@ use device::event::Event;
 use devserver::{Datum, Firmware, Server};
 use simulator::ntp::TimeServer;
 use simulator::wifi::{Network, WifiAir};
-use simulator::{Simulator, World};
+use simulator::{Simulator, Wiring, World};
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
@@ -107,9 +107,9 @@ impl Desk {
 }
 
 /// The demo under way.
-struct Stage {
+struct Stage<W> {
     desk: Desk,
-    board: Board,
+    board: Board<W>,
     reports: UnboundedReceiver<Note>,
     report: UnboundedSender<Note>,
     phone: Option<JoinHandle<Result<()>>>,
@@ -149,7 +149,7 @@ pub(crate) struct Played {
 ///
 /// If something breaks down; and where nobody watches, also if provisioning fails or the device
 /// does not come online in time.
-pub(crate) async fn play(
+pub(crate) async fn play<W: Wiring + Default + 'static>(
     desk: Desk,
     mistakes: bool,
     limits: &Limits,
@@ -157,7 +157,7 @@ pub(crate) async fn play(
 ) -> Result<Played> {
     let mut server_events = desk.server.events();
     let mut coverage = Coverage::new(1_000, 0);
-    let mut stage = Stage::set(desk, mistakes, show)?;
+    let mut stage = Stage::<W>::set(desk, mistakes, show)?;
     let mut interrupted = pin!(interrupted());
     loop {
         let alarm = stage.outcome.alarm(limits, &coverage);
@@ -235,7 +235,7 @@ async fn end_of(phone: &mut Option<JoinHandle<Result<()>>>) -> Result<()> {
     .context("the phone could not provision the device")
 }
 
-impl Stage {
+impl<W: Wiring + Default + 'static> Stage<W> {
     fn set(desk: Desk, mistakes: bool, show: &mut Show) -> Result<Self> {
         let flash_file = desk.folder.path("flash.bin");
         let flash = board::open_flash(&flash_file)?;

@@ -244,6 +244,7 @@ impl System for Chip {
         Identity {
             chip: "simulated",
             built_at_unix_s: BUILT_AT_UNIX_S,
+            build: device::platform::BuildId::default(),
         }
     }
 

@@ -7,7 +7,7 @@ use std::cell::Cell;
 use std::future::pending;
 use std::time::Duration;
 
-use device::platform::ResetReason;
+use device::platform::{BuildId, ResetReason};
 use device::retained::{self, PanicRecord, note_panic};
 use rand::TryRng;
 use rand::rngs::SysRng;
@@ -106,7 +106,8 @@ impl Member {
                 self.pause.set(away());
             }
             End::Crash => {
-                let record = PanicRecord::new("a fault on purpose", "src/fleet/faults.rs", []);
+                let (what, place) = ("a fault on purpose", "src/fleet/faults.rs");
+                let record = PanicRecord::new(what, place, [], BuildId::default());
                 note_panic(&self.ram, record);
                 self.reset.set(ResetReason::Panic);
             }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::cmd::simulate::Product;
+use crate::products::Product;
 
 use super::tally::{Counts, Usage};
 

@@ -17,11 +17,10 @@ use super::protocol::{Order, Progress, Share, Told};
 use super::server::LocalServer;
 use super::summary::{Mark, Summary};
 use super::tally::{Counts, Times, Usage};
-use crate::arguments::duration;
-use crate::cmd::firmware::simulated_version;
-use crate::cmd::simulate::Product;
+use crate::arguments::{duration, simulated_version};
 use crate::console::{self, printable};
 use crate::demo::{interrupted, on_one_thread};
+use crate::products::Product;
 
 /// How long samples under way may take to arrive at the end: longer than the device's own
 /// patience with a silent broker, and the pause before its next try.

@@ -24,8 +24,8 @@ use super::body::{Common, Member};
 use super::flash::{Base, Flash};
 use super::protocol::{Order, Progress, Share, Told};
 use super::tally::{self, Usage};
-use crate::cmd::simulate::Product;
 use crate::demo::on_one_thread;
+use crate::products::Product;
 use crate::watchdog::Watchdog;
 
 /// The length of what they run: all have it in common.

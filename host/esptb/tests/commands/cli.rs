@@ -49,6 +49,7 @@ fn the_help_is_what_was_agreed_on() {
         "doctor",
         "completions",
         "man",
+        "new",
     ];
     for command in commands {
         let mut arguments: Vec<_> = command.split_whitespace().collect();

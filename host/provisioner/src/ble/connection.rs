@@ -12,7 +12,7 @@ use trouble_host::prelude::*;
 use super::survey::{Survey, SurveyedCharacteristic};
 use super::tap::{LongWriteError, Tap};
 use super::{Command, Writes};
-use crate::link::LinkError;
+use crate::link_error::LinkError;
 
 /// How long a device may take to accept a connection. It advertises every 160 ms.
 const CONNECT: Duration = Duration::from_secs(10);

@@ -23,7 +23,7 @@ use vhci::HciTransport;
 pub(crate) use survey::Survey;
 
 use crate::found::Found;
-use crate::link::LinkError;
+use crate::link_error::LinkError;
 use pool::HeapPool;
 use scan::Reports;
 use tap::Tap;

@@ -13,7 +13,8 @@ use vhci::ControllerConfig;
 use super::{Fault, Options, Target};
 use crate::ble::{LARGEST_MTU, Survey, Writes};
 use crate::error::Error;
-use crate::link::{Link, LinkError};
+use crate::link::Link;
+use crate::link_error::LinkError;
 use crate::{Found, Provisioner, Secrets};
 
 /// How long the device is looked for.

@@ -17,7 +17,7 @@ use protocomm::gatt::{self, SERVICE_UUID};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::found::{Found, Peer};
-use crate::link::LinkError;
+use crate::link_error::LinkError;
 
 /// How often it is looked what was heard.
 const LOOK: Duration = Duration::from_millis(250);

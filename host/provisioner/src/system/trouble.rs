@@ -6,7 +6,7 @@
 use btleplug::Error;
 use protocomm::refusal::Refused;
 
-use crate::link::LinkError;
+use crate::link_error::LinkError;
 
 /// The name of what D-Bus or BlueZ says, as `org.bluez.Error.NotReady`; empty elsewhere.
 #[cfg(target_os = "linux")]

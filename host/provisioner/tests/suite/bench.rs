@@ -6,10 +6,11 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use device::event::Event;
+use device::platform::Mailbox;
 use device::platform::{
     AccessPoint, AuthMode, Bssid, JoinError, ScanRequest, Ssid, Wifi, WifiCredentials,
 };
-use device::provisioning::{Mailbox, Proven, Service, provision};
+use device::provisioning::{Proven, Service, provision};
 use protocomm::refusal::Refusal;
 use protocomm::security::{IvMode, ProofDigest, Salt, Security, SrpVerifier};
 use provisioner::http_server::{self, Endpoints};

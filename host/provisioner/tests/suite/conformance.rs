@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use device::provisioning::Mailbox;
+use device::platform::Mailbox;
 use protocomm::refusal::Refusal;
 use protocomm::security::{IvMode, Security};
 use protocomm::wire::Status;

@@ -1,7 +1,7 @@
 //! Crashes, and flash without the partitions that the device wants.
 
 use device::event::Event;
-use device::platform::ResetReason;
+use device::platform::{BuildId, ResetReason};
 use device::retained::PanicRecord;
 use device::storage::StorageError;
 use devserver::Datum;
@@ -35,7 +35,12 @@ fn a_panic_is_told_to_the_server_once_and_the_pause_before_the_next_life_grows()
         .await;
         for number in 1..=3 {
             let message = format!("panic {number}");
-            let record = PanicRecord::new(message, "src/main.rs:7:9", [0x4200_1234, 0x4200_5678]);
+            let record = PanicRecord::new(
+                message,
+                "src/main.rs:7:9",
+                [0x4200_1234, 0x4200_5678],
+                BuildId([0xb1; 8]),
+            );
             board.chip.panic(record);
             let mut diary = Diary::of(&board);
             let booted = async { diary.until_named("boot").await };
@@ -72,6 +77,7 @@ fn a_panic_is_told_to_the_server_once_and_the_pause_before_the_next_life_grows()
                     assert_eq!(attributes["panic_at"], text("src/main.rs:7:9"));
                     let backtrace = text("0x42001234 0x42005678");
                     assert_eq!(attributes["panic_backtrace"], backtrace);
+                    assert_eq!(attributes["panic_build"], text("b1b1b1b1b1b1b1b1"));
                     return;
                 }
                 events.next().await.expect("the server lives");

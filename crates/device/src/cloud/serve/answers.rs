@@ -8,9 +8,8 @@ use thingsboard::FromDevice;
 use thingsboard::json::BufferTooSmall;
 
 use super::{Failure, Outcome, Sent, Serving};
-use crate::cloud::Command;
 use crate::cloud::device::Device;
-use crate::cloud::inbound::Answer;
+use crate::errands::{Answer, Command};
 use crate::event::Event;
 
 /// How many replies wait for room; the server is told of no more.

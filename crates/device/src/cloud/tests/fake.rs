@@ -9,7 +9,7 @@ use product::Card;
 use super::super::device::Device;
 use crate::errands::Errands;
 use crate::event::Event;
-use crate::platform::{Heap, Identity, ResetReason};
+use crate::platform::{BuildId, Heap, Identity, ResetReason};
 use crate::retained::PanicRecord;
 use crate::telemetry::{Sample, SampleQueue, Vitals};
 use crate::testing::{Room, readings};
@@ -26,6 +26,7 @@ pub(super) struct Fake {
     pub(super) interval_ms: Cell<u32>,
     pub(super) events: RefCell<Vec<Event>>,
     pub(super) panic: RefCell<Option<PanicRecord>>,
+    pub(super) build: Cell<BuildId>,
     /// Those of the next samples.
     pub(super) vitals: Cell<Vitals>,
 }
@@ -41,6 +42,7 @@ impl Fake {
             interval_ms: Cell::new(1_000),
             events: RefCell::default(),
             panic: RefCell::default(),
+            build: Cell::default(),
             vitals: Cell::new(Vitals::NONE),
         };
         for number in 0..count {
@@ -115,6 +117,7 @@ impl Device for Fake {
         Identity {
             chip: "host",
             built_at_unix_s: 0,
+            build: self.build.get(),
         }
     }
     fn reset_reason(&self) -> ResetReason {

@@ -5,13 +5,13 @@ use alloc::vec::Vec;
 
 use embedded_io_async::ErrorKind;
 
-use crate::cloud::{CloudError, Phase};
+use crate::broker::{CloudError, Phase};
 use crate::credentials::{self, File};
 use crate::event::{ClockError, Event};
-use crate::platform::{AuthMode, JoinError};
 use crate::settings;
 use crate::storage::{FileError, StorageError};
 use crate::tls::{Alert, CertificateFault, TlsError, Violation};
+use crate::wifi::{AuthMode, JoinError};
 
 /// What a text asks somebody to do.
 const IMPERATIVES: &[&str] = &[

@@ -11,7 +11,7 @@ use core::ptr;
 use mbedtls_rs_sys as sys;
 
 use super::{Session, context};
-use crate::event::TlsVersion;
+use crate::tls::TlsVersion;
 use crate::tls::{Alert, TlsError};
 
 impl Session<'_> {

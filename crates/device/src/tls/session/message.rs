@@ -7,7 +7,7 @@ use mbedtls_rs_sys as sys;
 
 use super::Session;
 use crate::credentials::{Fault, server_fault};
-use crate::event::TlsVersion;
+use crate::tls::TlsVersion;
 use crate::tls::error::Seen;
 use crate::tls::guard::{CERTIFICATE, CERTIFICATE_REQUEST, CERTIFICATE_VERIFY, certificates_of};
 use crate::tls::{Alert, CertificateFault, TlsError, Violation};

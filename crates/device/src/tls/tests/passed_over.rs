@@ -6,8 +6,8 @@ use super::pipe::pipe;
 use super::server::{Options, Server};
 use super::{INTERMEDIATE, ROOT, SERVER, SERVER_KEY, alone, bundle, client};
 use crate::credentials::Fault;
-use crate::event::TlsVersion;
 use crate::testing::run;
+use crate::tls::TlsVersion;
 use crate::tls::{CertificateFault, Resumption, Stream, TlsError};
 
 /// Of the same key, signed by a CA of Ed25519.

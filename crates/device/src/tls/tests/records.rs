@@ -9,8 +9,8 @@ use super::pipe::{End, pipe};
 use super::server::{Options, Server};
 use super::{ROOT, alone, bundle, client};
 use crate::credentials::Bundle;
-use crate::event::TlsVersion;
 use crate::testing::run;
+use crate::tls::TlsVersion;
 use crate::tls::{Resumption, Stream, TlsError};
 
 async fn echoed(io: End, bundle: &Bundle, resumption: &mut Resumption) -> Result<(), TlsError> {

@@ -8,8 +8,8 @@ use super::pipe::pipe;
 use super::server::{Ending, Server};
 use super::{NOW, ROOT, alone, bundle, library};
 use crate::credentials::Bundle;
-use crate::event::TlsVersion;
 use crate::testing::run;
+use crate::tls::TlsVersion;
 use crate::tls::{Client, Resumption, Stream, TlsError, Violation};
 
 const BOTH: [TlsVersion; 2] = [TlsVersion::Tls12, TlsVersion::Tls13];

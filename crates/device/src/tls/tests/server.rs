@@ -20,7 +20,7 @@ use rustls::{HandshakeKind, RootCertStore, ServerConfig, ServerConnection, Suppo
 
 use super::pipe::End;
 use super::{INTERMEDIATE, NOW, ROOT, SERVER, SERVER_KEY};
-use crate::event::TlsVersion;
+use crate::tls::TlsVersion;
 
 /// How a server ends a conversation.
 #[derive(Clone, Copy, PartialEq, Eq)]

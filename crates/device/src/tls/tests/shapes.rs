@@ -19,8 +19,8 @@ use super::pipe::pipe;
 use super::server::{Options, Server, Wanted};
 use super::{Counter, INTERMEDIATE, NOW, ROOT, alone, library};
 use crate::credentials::{Bundle, Files};
-use crate::event::TlsVersion;
 use crate::testing::run;
+use crate::tls::TlsVersion;
 use crate::tls::{Client, Resumption, Stream};
 
 const BOTH: [TlsVersion; 2] = [TlsVersion::Tls12, TlsVersion::Tls13];

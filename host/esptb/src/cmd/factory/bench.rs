@@ -15,12 +15,11 @@ use sha2::{Digest, Sha256};
 use super::labels;
 use crate::cmd::flash::board::{Connected, How};
 use crate::cmd::flash::plan::Plan;
-use crate::cmd::image::make;
 use crate::cmd::image::prover::Prover;
 use crate::cmd::pki::makers::Keys;
 use crate::cmd::pki::settings::Template;
 use crate::cmd::pki::warnings;
-use crate::console::{FAINT, paint};
+use crate::console::{self, FAINT, paint};
 use crate::files;
 use crate::serial::event::EventLine;
 use crate::serial::lines::{Lines, Next};
@@ -203,7 +202,7 @@ impl<'a> Bench<'a> {
         desk.prover.prove(&folder)?;
         if !std::mem::replace(&mut desk.warned, true) {
             for warning in warnings::of_folder(&folder) {
-                make::warn(&folder, &warning);
+                console::warn(&folder, &warning);
             }
         }
         let chain = pem::parse_many(files::read(&folder.join("device.crt"))?)?;

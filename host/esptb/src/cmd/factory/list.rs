@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
-use device::clock::Date;
+use device::calendar::Date;
 use factory::{Board, Stage};
 use serde_json::json;
 

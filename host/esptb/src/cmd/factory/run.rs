@@ -85,7 +85,7 @@ pub(super) fn run(cmd: &Cmd) -> Result<()> {
     makers::tell(makers.as_ref());
     let table = cmd.layout.table()?;
     for warning in make::warnings_of(&table) {
-        make::warn(&cmd.devices, warning);
+        console::warn(&cmd.devices, warning);
     }
     fs::create_dir_all(&cmd.devices)
         .with_context(|| format!("cannot make {}", cmd.devices.display()))?;

@@ -34,7 +34,7 @@ pub(super) fn run(cmd: &Cmd, folder: &Path) -> Result<()> {
     let devices = folders(folder)?;
     let table = cmd.layout.table()?;
     for warning in make::warnings_of(&table) {
-        make::warn(cmd.layout.partitions.as_deref().unwrap_or(folder), warning);
+        console::warn(cmd.layout.partitions.as_deref().unwrap_or(folder), warning);
     }
     if cmd.spiffs_out.is_some() {
         // Before the first device, not at each.
@@ -61,7 +61,7 @@ pub(super) fn run(cmd: &Cmd, folder: &Path) -> Result<()> {
         std::mem::take(&mut *batch.warned.lock().unwrap_or_else(PoisonError::into_inner));
     warned.sort();
     for (device, warning) in &warned {
-        make::warn(device, warning);
+        console::warn(device, warning);
     }
     let made = devices.len() - refused.len();
     let seconds = start.elapsed().as_secs_f64();

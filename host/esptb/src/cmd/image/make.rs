@@ -4,14 +4,13 @@ use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use device::settings::Settings;
 use flashimage::{App, FlashImage, Partition, PartitionTable};
 use spiffs::Geometry;
 
 use super::{Cmd, Layout, wifi};
 use crate::cmd::pki::{check, warnings};
-use crate::console::{self, FAINT, WARN, paint, printable};
-use crate::files::{self, read};
+use crate::console::{self, FAINT, paint};
+use crate::files;
 
 /// What names the default file, where no other output was asked for.
 const OUT: &str = "flash.bin";
@@ -30,7 +29,7 @@ pub(super) fn run(cmd: &Cmd) -> Result<()> {
         anstream::eprintln!("{}", paint(FAINT, whose));
         let warnings = warnings::of_folder(folder);
         for warning in &warnings {
-            warn(folder, warning);
+            console::warn(folder, warning);
         }
         if cmd.strict && !warnings.is_empty() {
             bail!("--strict: mend what is warned of above");
@@ -38,7 +37,7 @@ pub(super) fn run(cmd: &Cmd) -> Result<()> {
     }
     let table = cmd.layout.table()?;
     for warning in warnings_of(&table) {
-        warn(cmd.layout.partitions.as_deref().unwrap_or(folder), warning);
+        console::warn(cmd.layout.partitions.as_deref().unwrap_or(folder), warning);
     }
     let builder = builder(cmd, table.clone())?.folder(folder)?;
     tell_left_out(folder, &builder);
@@ -57,12 +56,6 @@ pub(super) fn run(cmd: &Cmd) -> Result<()> {
         console::made(&path, &whole(cmd, image.len()));
     }
     Ok(())
-}
-
-/// What somebody should look at.
-pub(crate) fn warn(folder: &Path, warning: &str) {
-    let folder = folder.display();
-    anstream::eprintln!("{} {folder}: {warning}", paint(WARN, "warning:"));
 }
 
 /// What is in the folder and not in the image.
@@ -116,20 +109,7 @@ pub(crate) fn warnings_of(table: &PartitionTable) -> Vec<&'static str> {
 pub(crate) fn check_files(folder: &Path) -> Result<String> {
     warnings::mute_device();
     let remedy = "the device would refuse this (--unchecked builds the image all the same)";
-    whose(folder).context(remedy)
-}
-
-/// As [`check_files`], for those who build nothing.
-pub(crate) fn whose(folder: &Path) -> Result<String> {
-    let whose = check::check(folder)?;
-    let settings = folder.join("settings.json");
-    if !settings.exists() {
-        return Ok(format!("{whose}; no settings.json, so defaults hold"));
-    }
-    let settings = Settings::parse(&read(&settings)?).map_err(anyhow::Error::msg)?;
-    let broker = &settings.broker;
-    let host = printable(&broker.host);
-    Ok(format!("{whose}; broker {host}:{}", broker.port))
+    check::whose(folder).context(remedy)
 }
 
 impl Layout {
@@ -167,7 +147,7 @@ impl Layout {
         }
         if let Some(path) = &self.bootloader {
             let offset = self.bootloader_offset.unwrap_or(offset);
-            image = image.bootloader(offset as usize, read(path)?);
+            image = image.bootloader(offset as usize, files::read(path)?);
         }
         Ok(image)
     }
@@ -175,7 +155,7 @@ impl Layout {
 
 /// Reads an app and says what it is.
 pub(crate) fn app(path: &Path, chip: Option<flashimage::Chip>, flash_size: u32) -> Result<App> {
-    let app = App::new(&read(path)?, chip, flash_size)
+    let app = App::new(&files::read(path)?, chip, flash_size)
         .with_context(|| format!("{}: this does not boot", path.display()))?;
     if let Some(told) = app.program().and_then(|program| program.app) {
         let (project, version, bytes) = (told.project, told.version, app.image().len());

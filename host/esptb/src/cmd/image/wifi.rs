@@ -10,6 +10,8 @@ use device::storage::keys;
 use flashimage::{NvsEntry, NvsValue};
 use zeroize::Zeroizing;
 
+use crate::arguments::split;
+
 /// Where the passphrase is looked for if the argument has none.
 const PASSPHRASE: &str = "ESPTB_PASSPHRASE";
 
@@ -67,25 +69,6 @@ impl fmt::Display for Network {
             "with a passphrase"
         };
         write!(f, "joins \"{}\", {how}", Shown(&self.ssid))
-    }
-}
-
-/// The name, its `\:` resolved, and what follows the first other colon.
-pub(crate) fn split(text: &str) -> (String, Option<&str>) {
-    let mut name = String::new();
-    let mut rest = text;
-    loop {
-        match rest.split_once(':') {
-            Some((before, after)) => match before.strip_suffix('\\') {
-                Some(before) => {
-                    name.push_str(before);
-                    name.push(':');
-                    rest = after;
-                }
-                None => return (name + before, Some(after)),
-            },
-            None => return (name + rest, None),
-        }
     }
 }
 

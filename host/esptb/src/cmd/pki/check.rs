@@ -5,13 +5,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use device::clock::Date;
+use device::calendar::Date;
 use device::credentials::{Bundle, File, Files};
+use device::settings::Settings;
 use rand::rand_core::UnwrapErr;
 use rand::rngs::SysRng;
 
 use super::warnings;
-use crate::cmd::image::make;
 use crate::console::{self, FAINT, GOOD, paint, printable};
 use crate::files;
 
@@ -42,15 +42,28 @@ const FILES: [&str; 5] = [
     "settings.json",
 ];
 
+/// Whose the files in a folder are, and what they are for; or what the device would say of them.
+pub(crate) fn whose(folder: &Path) -> Result<String> {
+    let whose = check(folder)?;
+    let settings = folder.join("settings.json");
+    if !settings.exists() {
+        return Ok(format!("{whose}; no settings.json, so defaults hold"));
+    }
+    let settings = Settings::parse(&files::read(&settings)?).map_err(anyhow::Error::msg)?;
+    let broker = &settings.broker;
+    let host = printable(&broker.host);
+    Ok(format!("{whose}; broker {host}:{}", broker.port))
+}
+
 pub(super) fn run(cmd: &Cmd) -> Result<()> {
     let mut refused = 0;
     let devices = devices(&cmd.paths)?;
     for folder in &devices {
         warnings::mute_device();
         for warning in warnings::of_folder(folder) {
-            make::warn(folder, &warning);
+            console::warn(folder, &warning);
         }
-        match make::whose(folder) {
+        match whose(folder) {
             Ok(line) => {
                 let good = paint(GOOD, "good");
                 console::line(format_args!("{good} {}: {line}", folder.display()))?;

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use certfile::firmware::{self, Objection};
 use certfile::{file, name, outline};
 use clap::Args;
-use device::clock::Date;
+use device::calendar::Date;
 use sha2::{Digest, Sha256};
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 use x509_parser::public_key::PublicKey;

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 
 use anyhow::{Context, Result};
-use device::provisioning::Mailbox;
+use device::platform::Mailbox;
 use protocomm::refusal::Refusal;
 use provisioner::http_server::{self, Endpoints};
 use tokio::net::TcpListener;

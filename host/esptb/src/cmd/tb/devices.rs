@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
-use device::clock::Date;
+use device::calendar::Date;
 use serde_json::{Value, json};
 use tb::{Client, Crash, Device, Filter, Summary};
 

@@ -16,8 +16,8 @@ use serde_json::json;
 use tb::Client;
 use tokio::time::sleep;
 
-use crate::cmd::doctor::{library, now_unix_s};
 use crate::demo::on_one_thread;
+use crate::examiner::{library, now_unix_s};
 use crate::files;
 
 /// How long a change takes until ThingsBoard's transport knows it, and a value until it is read again.

@@ -8,7 +8,7 @@ use product::Fault;
 pub(crate) struct Port;
 
 /// The sensor, which is always absent: the device goes on with what the chip measures.
-pub(crate) struct Dht;
+pub struct Dht;
 
 impl Dht {
     pub(crate) fn new(Port: Port) -> Self {

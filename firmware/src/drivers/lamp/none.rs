@@ -1,6 +1,6 @@
 //! No light: the console tells the state.
 
-use crate::platform::light::Colour;
+use crate::drivers::Colour;
 
 /// What the board connects.
 pub(crate) struct Port;

@@ -41,7 +41,7 @@ pub(crate) fn receiver_config() -> RxChannelConfig {
 }
 
 /// The sensor.
-pub(crate) struct Dht {
+pub struct Dht {
     wire: Flex<'static>,
     receiver: Channel<'static, Async, Rx>,
     answers: Answers,

@@ -1,4 +1,6 @@
-//! Why there is no connection, and who must act.
+//! What is told of the broker: the steps on the way to it, and why there is no connection and who must act.
+//!
+//! The connection itself is [`cloud`](crate::cloud)'s; this stands below all who speak of it.
 
 use core::fmt;
 

@@ -2,7 +2,7 @@
 
 use esp_hal::gpio::{Level, Output};
 
-use crate::platform::light::Colour;
+use crate::drivers::Colour;
 
 /// What the board connects.
 pub(crate) struct Port {

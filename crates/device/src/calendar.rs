@@ -1,4 +1,4 @@
-//! Dates for people.
+//! Dates for people, and for certificates.
 
 use core::fmt;
 
@@ -67,6 +67,24 @@ impl fmt::Display for Date {
             f,
             "{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}"
         )
+    }
+}
+
+/// A time by which certificates are judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moment {
+    /// Seconds since 1970 UTC.
+    pub unix_s: u64,
+    /// Whether it is a lower bound and nothing more: what has expired by then has expired, but what
+    /// is not valid yet may be by now.
+    pub is_floor: bool,
+}
+
+impl From<u64> for Moment {
+    /// A time that is known.
+    fn from(unix_s: u64) -> Self {
+        let is_floor = false;
+        Self { unix_s, is_floor }
     }
 }
 

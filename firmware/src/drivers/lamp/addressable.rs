@@ -7,7 +7,7 @@ use esp_hal::{
     rmt::{Channel, PulseCode, Tx, TxChannelConfig, TxChannelCreator},
 };
 
-use crate::platform::light::Colour;
+use crate::drivers::Colour;
 
 /// What the board connects: a pulse transmitter that drives the light's wire.
 pub(crate) type Port = Channel<'static, Async, Tx>;
