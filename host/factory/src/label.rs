@@ -115,7 +115,8 @@ impl Label {
             text.push_str("proof of possession  ");
             text.push_str(proof);
             text.push_str("\nclaim secret         ");
-            text.push_str(&Zeroizing::new(protocomm::claim::secret(proof)));
+            let secret = protocomm::claim::secret(proof);
+            text.push_str(secret.as_str());
             text.push('\n');
         }
         text.push_str("QR code              ");
