@@ -266,7 +266,7 @@ impl fmt::Display for ClockError {
             }
             Self::Implausible => "the time server's answer makes no sense: check sntp_server",
             Self::Contradiction => {
-                "the time servers contradict each other: name three in sntp_server, of which two are right"
+                "the time servers contradict each other: write three into sntp_server, of which two are right"
             }
             Self::NoSocket => "no UDP socket for the time server: this is a fault of the firmware",
         })

@@ -145,13 +145,10 @@ mod tests {
     async fn a_link_is_waited_for_either_way() {
         let link = Link::default();
         link.is(true).await;
-        let cut = async {
-            link.set(false);
-            let _mended = Mended(&link);
-            tokio::task::yield_now().await;
-        };
+        let cut = async { link.set(false) };
         let ((), ()) = tokio::join!(link.is(false), cut);
-        link.is(true).await;
+        let mend = async { drop(Mended(&link)) };
+        let ((), ()) = tokio::join!(link.is(true), mend);
     }
 
     #[test]

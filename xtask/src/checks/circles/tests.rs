@@ -30,7 +30,7 @@ fn two_files_that_use_each_other_are_a_circle() {
             ),
         ],
     );
-    let told = "    a uses b (crate::b::B)\n    b uses a (crate::a::A::new)";
+    let told = "    a uses b (B)\n    b uses a (crate::a::A::new)";
     assert_eq!(found, [(String::new(), told.to_owned())]);
 }
 
