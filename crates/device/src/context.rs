@@ -91,6 +91,7 @@ pub struct Context<'a, P: Platform> {
 
 impl<'a, P: Platform> Context<'a, P> {
     /// A life that begins now, with this product.
+    #[inline(never)] // its temporaries would be of the whole life's frame
     pub fn begin(parts: Parts<'a, P>, product: Card, settings: Settings, clock: Clock) -> Self {
         let Parts {
             wifi,

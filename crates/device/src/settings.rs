@@ -43,9 +43,10 @@ mod pop;
 mod tests;
 mod uri;
 
+use alloc::vec::Vec;
 use core::net::IpAddr;
 
-use heapless::{String, Vec};
+use heapless::String;
 use thingsboard::json::{Json, Object};
 use update::trial::Limits;
 
@@ -124,8 +125,9 @@ pub struct Settings {
     pub broker: Endpoint,
     /// The name or address that the broker's certificate must carry.
     pub server_name: String<128>,
-    /// The time servers, one at least.
-    pub sntp_servers: Vec<Endpoint, MOST_TIME_SERVERS>,
+    /// The time servers, one to [`MOST_TIME_SERVERS`]. On the heap, for settings are handed on by value, and
+    /// stack is dearer.
+    pub sntp_servers: Vec<Endpoint>,
     /// Milliseconds between two samples, [`LEAST_INTERVAL_MS`] to [`MOST_INTERVAL_MS`].
     pub telemetry_interval_ms: u32,
     /// Seconds between two samples that carry all vitals, 0 to 86,400; 0 if each does.
@@ -180,10 +182,7 @@ impl Default for Settings {
         Self {
             server_name: broker.host.clone(),
             broker,
-            sntp_servers: Vec::from_array(DEFAULT_TIME_SERVERS.map(|host| Endpoint {
-                host: text(host),
-                port: uri::SNTP_PORT,
-            })),
+            sntp_servers: DEFAULT_TIME_SERVERS.map(time_server).into(),
             telemetry_interval_ms: 1_000,
             vitals_interval_s: 60,
             keep_alive_s: 30,
@@ -318,14 +317,22 @@ impl Provisioning {
     }
 }
 
+/// The time server of that name.
+fn time_server(host: &str) -> Endpoint {
+    Endpoint {
+        host: text(host),
+        port: uri::SNTP_PORT,
+    }
+}
+
 /// Time servers with commas between.
-fn time_servers(hosts: &str) -> Result<Vec<Endpoint, MOST_TIME_SERVERS>, Fault> {
-    let mut servers = Vec::new();
+fn time_servers(hosts: &str) -> Result<Vec<Endpoint>, Fault> {
+    if hosts.split(',').count() > MOST_TIME_SERVERS {
+        return Err(Fault::TooMany(MOST_TIME_SERVERS));
+    }
+    let mut servers = Vec::with_capacity(MOST_TIME_SERVERS);
     for host in hosts.split(',') {
-        let parts = uri::time_server(host.trim_ascii())?;
-        servers
-            .push(parts.endpoint())
-            .map_err(|_| Fault::TooMany(MOST_TIME_SERVERS))?;
+        servers.push(uri::time_server(host.trim_ascii())?.endpoint());
     }
     Ok(servers)
 }

@@ -73,6 +73,7 @@ impl<F: NorFlash> Storage<F> {
     /// provisioned again.
     ///
     /// Returns what is wrong, for a person; the device lives with it.
+    #[inline(never)] // its temporaries would be of the whole life's frame
     pub fn open(mut flash: F) -> (Self, heapless::Vec<StorageError, 2>) {
         let partitions = Partitions::read(&mut flash);
         let storage = Self {

@@ -32,6 +32,7 @@ pub(super) struct Activities<'a, 'b, P: Platform> {
 impl<'a, 'b, P: Platform> Activities<'a, 'b, P> {
     /// Reads and proves the credentials, and tells if they cannot be used: the device can be
     /// provisioned all the same.
+    #[inline(never)] // its temporaries would be of the whole life's frame
     pub(super) fn new(
         context: &'a Context<'b, P>,
         bluetooth: &'a mut P::Bluetooth,

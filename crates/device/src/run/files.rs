@@ -35,6 +35,7 @@ const PROOF_LIMIT: u32 = 64 + 2;
 const CREDENTIALS_LIMIT: u32 = 24 * 1024;
 
 /// What is set; with an error, the defaults.
+#[inline(never)] // its temporaries would be of the whole life's frame
 pub(super) fn settings<F: NorFlash>(storage: &Storage<F>) -> (Settings, Option<SettingsError>) {
     match storage.read_file("settings.json", SETTINGS_LIMIT) {
         Ok(file) => match Settings::parse(&file) {

@@ -28,7 +28,7 @@ fn an_empty_object_is_the_defaults() {
     assert_eq!(settings.provisioning.username, "wifiprov");
     assert_eq!(settings.provisioning.name_prefix, "PROV_");
     let servers = settings.sntp_servers.iter();
-    let servers: Vec<_, 3> = servers.map(|s| (s.host.as_str(), s.port)).collect();
+    let servers: Vec<_> = servers.map(|s| (s.host.as_str(), s.port)).collect();
     assert_eq!(servers, DEFAULT_TIME_SERVERS.map(|host| (host, 123)));
     assert_eq!(settings.server_name, settings.broker.host);
 }
@@ -232,7 +232,7 @@ fn up_to_three_time_servers_stand_in_one_line() {
         Settings::parse(text.as_bytes()).map(|settings| settings.sntp_servers)
     };
     let three = of("ntp1.example, 10.0.0.6:1123 ,ntp3.example").unwrap();
-    let ports: Vec<_, 3> = three.iter().map(|server| server.port).collect();
+    let ports: Vec<_> = three.iter().map(|server| server.port).collect();
     assert_eq!(ports[..], [123, 1_123, 123]);
     assert_eq!(three[2].host, "ntp3.example");
     let fault = |value| match of(value) {
