@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use cargo_metadata::{Metadata, MetadataCommand};
+use cargo_metadata::{Artifact, CargoOpt, Message, Metadata, MetadataCommand};
 
 use crate::process;
 
@@ -48,7 +48,19 @@ pub(crate) fn boards() -> Result<Vec<PathBuf>> {
 
 /// What cargo knows of the workspace in `folder`, its dependencies resolved by its lockfile.
 pub(crate) fn metadata(folder: &Path) -> Result<Metadata> {
-    MetadataCommand::new()
+    resolve(folder, &mut MetadataCommand::new())
+}
+
+/// The same with the dependencies of all features, also where no build has all of them.
+pub(crate) fn metadata_of_all_features(folder: &Path) -> Result<Metadata> {
+    resolve(
+        folder,
+        MetadataCommand::new().features(CargoOpt::AllFeatures),
+    )
+}
+
+fn resolve(folder: &Path, command: &mut MetadataCommand) -> Result<Metadata> {
+    command
         .current_dir(folder)
         .other_options(["--locked".to_owned()])
         .exec()
@@ -58,6 +70,23 @@ pub(crate) fn metadata(folder: &Path) -> Result<Metadata> {
                 folder.display()
             )
         })
+}
+
+/// What a cargo command builds, which it is told to say in JSON.
+///
+/// # Errors
+///
+/// It does not build.
+pub(crate) fn artifacts(build: &mut Command) -> Result<Vec<Artifact>> {
+    build.arg("--message-format=json-render-diagnostics");
+    let messages = process::capture(build)?;
+    let mut artifacts = Vec::new();
+    for message in Message::parse_stream(messages.as_bytes()) {
+        if let Message::CompilerArtifact(artifact) = message? {
+            artifacts.push(artifact);
+        }
+    }
+    Ok(artifacts)
 }
 
 /// Every Rust source file of the project, by its path from the root, in order.

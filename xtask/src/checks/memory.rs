@@ -8,13 +8,11 @@
 
 use std::{
     collections::BTreeMap,
-    io::BufReader,
     path::{Path, PathBuf},
     process::Command,
 };
 
 use anyhow::{Context, Result, bail};
-use cargo_metadata::Message;
 
 use super::faults::{self, Fault};
 use crate::{process, workspace};
@@ -93,12 +91,9 @@ pub(super) fn passed(tests: &mut Command) -> Result<String> {
 fn tests_of(libraries: &[&str]) -> Result<Vec<PathBuf>> {
     let mut build = process::cargo();
     build.args(["test", "--locked", "--workspace", "--lib", "--bins"]);
-    build.args(["--no-run", "--message-format=json-render-diagnostics"]);
-    let messages = process::capture(&mut build)?;
     let mut found = BTreeMap::new();
-    for message in Message::parse_stream(BufReader::new(messages.as_bytes())) {
-        if let Message::CompilerArtifact(artifact) = message?
-            && libraries.contains(&artifact.target.name.as_str())
+    for artifact in workspace::artifacts(build.arg("--no-run"))? {
+        if libraries.contains(&artifact.target.name.as_str())
             && artifact.profile.test
             && let Some(program) = artifact.executable
         {

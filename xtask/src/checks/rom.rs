@@ -10,7 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use cargo_metadata::{CargoOpt, Metadata, MetadataCommand};
+use cargo_metadata::Metadata;
 use object::read::archive::ArchiveFile;
 use object::{Object, ObjectSymbol};
 
@@ -36,11 +36,7 @@ const CALLED: &[&str] = &[
 /// A library wants a symbol that nothing gives, or a crate is not where cargo says.
 pub(super) fn check() -> Result<String> {
     // Of all chips at once, which cannot be built, only resolved.
-    let metadata = MetadataCommand::new()
-        .current_dir(workspace::firmware())
-        .features(CargoOpt::AllFeatures)
-        .other_options(["--locked".to_owned()])
-        .exec()?;
+    let metadata = workspace::metadata_of_all_features(&workspace::firmware())?;
     let called = called(&metadata)?;
     let mut missing = BTreeMap::new();
     let mut wanted = 0;

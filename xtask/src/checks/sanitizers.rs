@@ -4,10 +4,9 @@
 //! written and what is lost, the sanitizers what lies beyond a variable on the stack or among the
 //! statics, and undefined behaviour.
 
-use std::{io::BufReader, path::Path, process::Command};
+use std::{path::Path, process::Command};
 
 use anyhow::{Context, Result};
-use cargo_metadata::Message;
 
 use super::{
     Outcome,
@@ -38,16 +37,12 @@ pub(super) fn check() -> Result<Outcome> {
         .args(["test", "--locked", "--package", "device", "--lib"])
         // A target of its own, so that build scripts are as ever.
         .args(["--target", &workspace::host()?])
-        .args(["--no-run", "--message-format=json-render-diagnostics"]);
-    let messages = process::capture(&mut build)?;
-    let mut program = None;
-    for message in Message::parse_stream(BufReader::new(messages.as_bytes())) {
-        if let Message::CompilerArtifact(artifact) = message?
-            && artifact.profile.test
-        {
-            program = program.or(artifact.executable);
-        }
-    }
+        .arg("--no-run");
+    let artifacts = workspace::artifacts(&mut build)?;
+    let mut tests = artifacts
+        .into_iter()
+        .filter(|artifact| artifact.profile.test);
+    let program = tests.find_map(|artifact| artifact.executable);
     let program = program.context("cargo did not name the tests of device")?;
     let program = program.as_std_path();
     // The address sanitizer tells; undefined behaviour traps.

@@ -2,7 +2,6 @@
 //! for a device whose time runs faster, but not infinitely.
 
 use std::fs;
-use std::io::BufReader;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
@@ -10,10 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
-use cargo_metadata::Message;
-
 use crate::{process, terminal, workspace};
+use anyhow::{Context, Result, bail};
 
 /// How many programs run at a time, for each core.
 const PER_CORE: usize = 1;
@@ -70,12 +67,9 @@ pub(super) fn check(keep_going: bool) -> Result<String> {
 fn build() -> Result<Vec<Program>> {
     let mut build = process::cargo();
     build.args(["test", "--locked", "--workspace", "--test", "*"]);
-    build.args(["--no-run", "--message-format=json-render-diagnostics"]);
-    let messages = process::capture(&mut build)?;
     let mut programs = Vec::new();
-    for message in Message::parse_stream(BufReader::new(messages.as_bytes())) {
-        if let Message::CompilerArtifact(artifact) = message?
-            && artifact.target.is_test()
+    for artifact in workspace::artifacts(build.arg("--no-run"))? {
+        if artifact.target.is_test()
             && let Some(file) = artifact.executable
         {
             let folder = artifact.manifest_path.parent();

@@ -82,8 +82,7 @@ fn a_signed_package_is_fetched_beside_telemetry_and_runs() {
             let image = Image::of("1.1.0");
             let firmware = maker.firmware(&image);
             let data = firmware.data.clone();
-            let assigned = server.assign_firmware(SERIAL, firmware).await;
-            assigned.expect("it is assigned");
+            assign(&server, firmware).await;
             let (states, _) = watch.states_until("UPDATED").await;
             let told = [
                 "QUEUED",
