@@ -59,6 +59,8 @@ pub(super) struct Member {
     pub(super) pause: Cell<Duration>,
     pub(super) ram: Ram,
     pub(super) link: Link,
+    /// Whether it has been online.
+    pub(super) arrived: Cell<bool>,
 }
 
 /// The parts of a body.
@@ -86,6 +88,7 @@ impl Member {
             pause: Cell::new(Duration::ZERO),
             ram: Ram::default(),
             link: Link::default(),
+            arrived: Cell::new(false),
         }
     }
 
@@ -325,6 +328,9 @@ impl Observer for Watcher {
                 counts.connected += 1;
                 if !self.online.replace(true) {
                     counts.online += 1;
+                }
+                if !self.member.arrived.replace(true) {
+                    counts.arrived += 1;
                 }
                 if let Some(since) = self.connecting.take() {
                     common.connecting.borrow_mut().record(since.elapsed());

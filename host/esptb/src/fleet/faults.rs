@@ -74,7 +74,8 @@ enum End {
 }
 
 impl Member {
-    /// Lets faults happen to it, on average one in this time. Returns when one ends its life.
+    /// Lets faults happen to it, on average one in this time once it has been online: whether it comes
+    /// online at all is not left to chance. Returns when one ends its life.
     pub(super) async fn suffer(&self, mean: Option<Duration>) {
         let Some(mean) = mean else {
             return pending().await;
@@ -84,6 +85,9 @@ impl Member {
             sleep(mean.mul_f64(-(1.0 - fraction()).ln())).await;
             if self.common.draining.get() {
                 return pending().await;
+            }
+            if !self.arrived.get() {
+                continue;
             }
             self.common.counts.borrow_mut().faults += 1;
             match (fraction() * 3.0) as u8 {

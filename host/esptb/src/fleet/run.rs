@@ -64,8 +64,8 @@ pub(crate) struct Options {
     /// The public key of whoever may sign what comes after it
     #[arg(long, requires = "firmware", value_name = "FILE")]
     firmware_key: Option<PathBuf>,
-    /// Let faults happen to them, to each on average one in this time: the network away, the power cut, a
-    /// crash
+    /// Let faults happen to them, to each on average one in this time once it has been online: the network
+    /// away, the power cut, a crash
     #[arg(long, requires = "count", value_parser = duration, value_name = "TIME")]
     faults: Option<Duration>,
     /// Processes that share the devices [default: one for each core]
@@ -130,7 +130,7 @@ async fn live(
         Some(_) => None,
     };
     let share = share(options, product, broker, server.as_ref())?;
-    let mut fleet = Fleet::new(Crew::start(workers)?, count);
+    let mut fleet = Fleet::new(Crew::start(workers)?, count, options.faults.is_some());
     fleet.make(&share).await?;
     fleet.go(options.ramp).await?;
     fleet.watch(limit, options.online_within).await?;
@@ -209,8 +209,10 @@ struct Fleet {
     acknowledging: Times,
     trouble: Option<String>,
     started: Instant,
-    /// The most that were online at once, and since when.
-    most_online: u64,
+    /// Whether faults take devices away on purpose.
+    faults: bool,
+    /// The most that were here at once, and since when.
+    most_here: u64,
     risen: Instant,
     /// When the rest was given up, and how many it was.
     given_up: Option<(Instant, u64)>,
@@ -221,7 +223,7 @@ struct Fleet {
 }
 
 impl Fleet {
-    fn new(crew: Crew, count: u32) -> Self {
+    fn new(crew: Crew, count: u32, faults: bool) -> Self {
         let workers = crew.len();
         Self {
             crew,
@@ -232,7 +234,8 @@ impl Fleet {
             acknowledging: Times::default(),
             trouble: None,
             started: Instant::now(),
-            most_online: 0,
+            faults,
+            most_here: 0,
             risen: Instant::now(),
             given_up: None,
             complete: None,
@@ -294,7 +297,7 @@ impl Fleet {
                 () = &mut interrupted => break,
                 told = self.crew.next() => self.note(told?),
                 () = sleep_until(hopeless.into()), if waits => {
-                    let absent = u64::from(self.count).saturating_sub(self.counts().online);
+                    let absent = u64::from(self.count).saturating_sub(self.here());
                     self.given_up = Some((Instant::now(), absent));
                 }
                 _ = ticks.tick() => lines.show(&self.progress()),
@@ -344,15 +347,26 @@ impl Fleet {
             }
             self.latest[index] = progress;
         }
-        let online = self.counts().online;
-        if online > self.most_online {
-            self.most_online = online;
+        let here = self.here();
+        if here > self.most_here {
+            self.most_here = here;
             self.risen = self.risen.max(Instant::now());
         }
-        if self.complete.is_none() && online == u64::from(self.count) {
+        if self.complete.is_none() && here == u64::from(self.count) {
             self.complete = Some(self.mark());
             // Before, the broker was busy with handshakes.
             self.acknowledging = Times::default();
+        }
+    }
+
+    /// Devices that the run need not wait for: those online, and where faults take some away, so that
+    /// all are never online at once, those that once were.
+    fn here(&self) -> u64 {
+        let counts = self.counts();
+        if self.faults {
+            counts.arrived
+        } else {
+            counts.online
         }
     }
 

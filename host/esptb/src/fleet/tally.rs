@@ -73,6 +73,8 @@ pub(super) struct Counts {
     pub(super) started: u64,
     /// Devices that are online now.
     pub(super) online: u64,
+    /// Devices that have been online.
+    pub(super) arrived: u64,
     /// Connections that the broker accepted.
     pub(super) connected: u64,
     /// Connections that did not come about, or broke.
@@ -110,6 +112,7 @@ impl std::iter::Sum for Counts {
         counts.fold(Self::default(), |a, b| Self {
             started: a.started + b.started,
             online: a.online + b.online,
+            arrived: a.arrived + b.arrived,
             connected: a.connected + b.connected,
             failed: a.failed + b.failed,
             sampled: a.sampled + b.sampled,
