@@ -122,6 +122,13 @@ impl Key {
         )))
     }
 
+    /// Reads a public key in DER: `SubjectPublicKeyInfo` (RFC 5280, 4.1).
+    #[must_use]
+    pub fn of_public(der: &[u8]) -> Option<Self> {
+        let mut fields = Reader::new(Reader::new(der).read(SEQUENCE)?.content);
+        Self::of_algorithm(fields.read(SEQUENCE)?.content)
+    }
+
     /// From an AlgorithmIdentifier.
     fn of_algorithm(algorithm: &[u8]) -> Option<Self> {
         let mut parts = Reader::new(algorithm);

@@ -8,8 +8,8 @@
 use std::{fmt, net::IpAddr};
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
-    Issuer, KeyUsagePurpose, SanType, SerialNumber,
+    BasicConstraints, Certificate, CertificateParams, DistinguishedName, DnType,
+    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyUsagePurpose, PublicKeyData, SanType, SerialNumber,
 };
 use time::OffsetDateTime;
 use x509_parser::{certificate::X509Certificate, prelude::FromDer};
@@ -169,8 +169,7 @@ impl Pki {
     /// does not have.
     pub fn device_with(&self, serial_number: &str, profile: &Profile) -> Result<Identity, Error> {
         check_serial_number(serial_number)?;
-        let mut params = params(profile.validity, DEVICE_DAYS)?;
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        let params = Self::device_params(profile.validity)?;
         self.issue(Role::Device, serial_number, params, profile)
     }
 
@@ -211,30 +210,14 @@ impl Pki {
         &self,
         role: Role,
         common_name: &str,
-        mut params: CertificateParams,
+        params: CertificateParams,
         profile: &Profile,
     ) -> Result<Identity, Error> {
         key::check(profile.algorithm, profile.encoding)?;
-        let ends = self.intermediate_ends()?;
-        if params.not_before >= ends {
-            return Err(InvalidRequest::AfterAuthority.into());
-        }
-        let shortened = params.not_after > ends;
-        params.not_after = params.not_after.min(ends);
-        params.distinguished_name = DistinguishedName::new();
-        params
-            .distinguished_name
-            .push(DnType::CommonName, common_name);
-        params.is_ca = IsCa::ExplicitNoCa;
-        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        if profile.algorithm.is_rsa() {
-            // For the RSA key exchange of TLS 1.2.
-            params.key_usages.push(KeyUsagePurpose::KeyEncipherment);
-        }
+        // The dates before the key: one of RSA takes its time.
+        self.check_begin(&params)?;
         let key = Key::generate(profile.algorithm)?;
-        let issuer =
-            Issuer::from_ca_cert_pem(&self.intermediate.certificate, self.intermediate.key.pair())?;
-        let leaf = params.signed_by(key.pair(), &issuer)?;
+        let (leaf, shortened) = self.certify(common_name, params, key.pair())?;
         Ok(Identity {
             role,
             common_name: common_name.to_owned(),
@@ -244,6 +227,48 @@ impl Pki {
             trust: self.root.certificate.clone(),
             shortened,
         })
+    }
+
+    /// What a device's certificate has beside its name and its key.
+    pub(crate) fn device_params(validity: Option<Validity>) -> Result<CertificateParams, Error> {
+        let mut params = params(validity, DEVICE_DAYS)?;
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        Ok(params)
+    }
+
+    /// A certificate of the intermediate's for a name and a key; and whether its dates end with the
+    /// authority's, earlier than they were to.
+    pub(crate) fn certify(
+        &self,
+        common_name: &str,
+        mut params: CertificateParams,
+        key: &impl PublicKeyData,
+    ) -> Result<(Certificate, bool), Error> {
+        let ends = self.check_begin(&params)?;
+        let shortened = params.not_after > ends;
+        params.not_after = params.not_after.min(ends);
+        params.distinguished_name = DistinguishedName::new();
+        params
+            .distinguished_name
+            .push(DnType::CommonName, common_name);
+        params.is_ca = IsCa::ExplicitNoCa;
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        if key.algorithm() == &rcgen::PKCS_RSA_SHA256 {
+            // For the RSA key exchange of TLS 1.2.
+            params.key_usages.push(KeyUsagePurpose::KeyEncipherment);
+        }
+        let issuer =
+            Issuer::from_ca_cert_pem(&self.intermediate.certificate, self.intermediate.key.pair())?;
+        Ok((params.signed_by(key, &issuer)?, shortened))
+    }
+
+    /// The authority's last moment, if it comes after the first of what is to be issued.
+    fn check_begin(&self, params: &CertificateParams) -> Result<OffsetDateTime, Error> {
+        let ends = self.intermediate_ends()?;
+        match params.not_before < ends {
+            true => Ok(ends),
+            false => Err(InvalidRequest::AfterAuthority.into()),
+        }
     }
 
     /// The last moment of the intermediate, or of the root if that comes first.

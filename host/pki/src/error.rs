@@ -45,6 +45,9 @@ pub enum Error {
     /// For the caller.
     #[error(transparent)]
     Invalid(#[from] InvalidRequest),
+    /// For whoever made the request.
+    #[error(transparent)]
+    Request(#[from] crate::RequestFault),
     /// A file is there already, and replacing it was not asked for.
     #[error("{} exists: choose another folder, or say that it may be replaced", .0.display())]
     Exists(PathBuf),

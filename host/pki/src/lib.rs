@@ -10,6 +10,7 @@ mod folder;
 mod identity;
 mod key;
 mod load;
+mod request;
 mod store;
 mod validity;
 
@@ -18,5 +19,6 @@ pub use authority::{Options, Pki, Profile};
 pub use error::{Error, InvalidRequest};
 pub use firmware::{FirmwareKey, is_firmware_signature, load_firmware_keys};
 pub use identity::{Identity, Role};
+pub use request::{Issued, Request, RequestFault};
 pub use store::Existing;
 pub use validity::Validity;

@@ -4,13 +4,14 @@ pub(crate) mod check;
 pub(crate) mod makers;
 pub(crate) mod settings;
 pub(crate) mod show;
+mod sign_request;
 pub(crate) mod warnings;
 
 use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::{Args, Subcommand, ValueEnum};
-use pki::{Existing, Identity, KeyAlgorithm, KeyEncoding, Options, Pki, Profile, Validity};
+use pki::{Existing, KeyAlgorithm, KeyEncoding, Options, Pki, Profile, Validity};
 
 use crate::console::{self, FAINT, WARN, paint};
 
@@ -43,6 +44,7 @@ enum Task {
     Device(Device),
     Show(show::Cmd),
     Check(check::Cmd),
+    SignRequest(sign_request::Cmd),
 }
 
 /// Make a root CA and an intermediate CA
@@ -192,6 +194,7 @@ pub(crate) fn run(cmd: Cmd) -> Result<()> {
         Task::Device(device) => issue_devices(&device),
         Task::Show(cmd) => show::run(&cmd),
         Task::Check(cmd) => check::run(&cmd),
+        Task::SignRequest(cmd) => sign_request::run(&cmd),
     }
 }
 
@@ -235,7 +238,7 @@ fn issue_server(server: &Server) -> Result<()> {
         &format!("certificate chain for {names}"),
     );
     console::made(&folder.join("server.key"), "its key");
-    tell_shortened(&identity);
+    tell_shortened(identity.shortened());
     Ok(())
 }
 
@@ -273,7 +276,7 @@ fn issue_devices(device: &Device) -> Result<()> {
         complete(serial, &folder)?;
         let what = format!("CN {serial}, {}", profile.algorithm);
         console::made(&folder, &what);
-        tell_shortened(&identity);
+        tell_shortened(identity.shortened());
     }
     makers::tell(makers.as_ref());
     if let Some(template) = &template {
@@ -283,8 +286,8 @@ fn issue_devices(device: &Device) -> Result<()> {
     console::line(paint(FAINT, line))
 }
 
-fn tell_shortened(identity: &Identity) {
-    if identity.shortened() {
+fn tell_shortened(shortened: bool) {
+    if shortened {
         let line = "its dates end with those of the CA, earlier than was asked for";
         anstream::eprintln!("{}", paint(WARN, line));
     }

@@ -22,6 +22,7 @@ fn the_help_is_what_was_agreed_on() {
         "pki device",
         "pki show",
         "pki check",
+        "pki sign-request",
         "image",
         "firmware",
         "firmware key",

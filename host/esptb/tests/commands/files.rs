@@ -1,6 +1,7 @@
 //! Certificates, settings and images from outside: what becomes of an operator's files.
 
 use std::fs;
+use std::process::Command;
 
 use crate::program::{done, err, esptb, failed, failed_at_the_end, with_device};
 
@@ -248,4 +249,61 @@ fn a_batch_of_certificates_goes_on_where_it_stopped() {
         path,
         &["pki", "check", "devices/SN-1", "devices/SN-2"],
     ));
+}
+
+#[test]
+fn a_request_of_a_devices_own_becomes_its_chain() {
+    let folder = with_device();
+    let path = folder.path();
+    let request = [
+        "req",
+        "-new",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:P-256",
+        "-nodes",
+        "-keyout",
+        "new.key",
+        "-subj",
+        "/CN=SN-1",
+        "-outform",
+        "DER",
+        "-out",
+        "request.der",
+    ];
+    let openssl = |arguments: &[&str]| {
+        let mut openssl = Command::new("openssl");
+        let output = openssl.current_dir(path).args(arguments).output();
+        let output = output.expect("these tests need the openssl command: apt-get install openssl");
+        assert!(output.status.success(), "{}", err(&output));
+        output.stdout
+    };
+    openssl(&request);
+    // As it stands in the client attribute.
+    let line = openssl(&["base64", "-A", "-in", "request.der"]);
+    fs::write(path.join("request.txt"), line).expect("writes");
+    let sign = ["pki", "sign-request", "request.txt", "--days", "365"];
+    failed(
+        &esptb(path, &[&sign[..], &["--name", "SN-2"]].concat()),
+        "in the name of another",
+    );
+    assert!(!path.join("SN-1.crt").exists());
+    let made = done(&esptb(path, &[&sign[..], &["--name", "SN-1"]].concat()));
+    assert!(
+        made.contains("SN-1.crt") && made.contains("CN SN-1"),
+        "{made}"
+    );
+    failed(&esptb(path, &sign), "--replace");
+    done(&esptb(
+        path,
+        &["pki", "sign-request", "request.der", "--replace"],
+    ));
+    // With its new key it is what a device takes.
+    fs::rename(path.join("SN-1.crt"), path.join("spiffs_root/device.crt")).expect("renames");
+    failed(&esptb(path, &["pki", "check", "spiffs_root"]), "");
+    fs::rename(path.join("new.key"), path.join("spiffs_root/device.key")).expect("renames");
+    done(&esptb(path, &["pki", "check", "spiffs_root"]));
+    let refused = esptb(path, &["pki", "sign-request", "ca/root.crt"]);
+    failed(&refused, "certificate_request");
 }
