@@ -1,0 +1,285 @@
+use super::*;
+use crate::record::{Entry, Head, Time, Writer};
+use embedded_storage::nor_flash::{ErrorType, NorFlashErrorKind, ReadNorFlash};
+use std::vec;
+use std::vec::Vec;
+
+const SECTOR: usize = 4096;
+const WORD: usize = 4;
+
+/// NOR flash that obeys the rules, counts erases, and loses power on command.
+#[derive(Clone)]
+struct Nor {
+    bytes: Vec<u8>,
+    erased: Vec<u32>,
+    operations: u64,
+    cut: u64,
+    /// What the cut leaves of the operation under way: not begun, or torn in this way.
+    torn: Option<u32>,
+}
+
+impl Nor {
+    fn blank(sectors: usize) -> Self {
+        Self {
+            bytes: vec![0xff; sectors * SECTOR],
+            erased: vec![0; sectors],
+            operations: 0,
+            cut: u64::MAX,
+            torn: None,
+        }
+    }
+
+    fn range(&self) -> Range<u32> {
+        0..self.bytes.len() as u32
+    }
+
+    /// True if the operation is to be done; the one that is cut is torn.
+    fn spend(&mut self) -> Result<bool, NorFlashErrorKind> {
+        self.operations += 1;
+        match self.operations.cmp(&(self.cut.saturating_add(1))) {
+            core::cmp::Ordering::Less => Ok(true),
+            core::cmp::Ordering::Equal if self.torn.is_some() => Ok(false),
+            _ => Err(NorFlashErrorKind::Other),
+        }
+    }
+}
+
+impl ErrorType for Nor {
+    type Error = NorFlashErrorKind;
+}
+
+impl ReadNorFlash for Nor {
+    const READ_SIZE: usize = 1;
+
+    fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), Self::Error> {
+        let from = offset as usize;
+        let read = self.bytes.get(from..from + bytes.len());
+        bytes.copy_from_slice(read.ok_or(NorFlashErrorKind::OutOfBounds)?);
+        Ok(())
+    }
+
+    fn capacity(&self) -> usize {
+        self.bytes.len()
+    }
+}
+
+impl NorFlash for Nor {
+    const WRITE_SIZE: usize = WORD;
+    const ERASE_SIZE: usize = SECTOR;
+
+    fn erase(&mut self, from: u32, to: u32) -> Result<(), Self::Error> {
+        for sector in from as usize / SECTOR..to as usize / SECTOR {
+            let whole = self.spend()?;
+            let torn = self.torn.unwrap_or(0);
+            let bytes = &mut self.bytes[sector * SECTOR..][..SECTOR];
+            if !whole {
+                for (index, byte) in bytes.iter_mut().enumerate() {
+                    *byte |= (torn.wrapping_mul(2_654_435_761 ^ index as u32) >> 24) as u8;
+                }
+                return Err(NorFlashErrorKind::Other);
+            }
+            bytes.fill(0xff);
+            self.erased[sector] += 1;
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), Self::Error> {
+        assert!(offset as usize % WORD == 0 && bytes.len() % WORD == 0);
+        for (index, word) in bytes.chunks(WORD).enumerate() {
+            let whole = self.spend()?;
+            let keep = if whole { 0 } else { self.torn.unwrap_or(0) };
+            let at = offset as usize + index * WORD;
+            for (place, (new, mask)) in self.bytes[at..]
+                .iter_mut()
+                .zip(word.iter().zip(keep.to_le_bytes()))
+            {
+                assert!(new & !*place == 0, "bits cannot be set by writing, at {at}");
+                *place &= new | mask;
+            }
+            if !whole {
+                return Err(NorFlashErrorKind::Other);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A record of `samples` samples, of which the first has this number.
+fn record(number: u64, samples: usize) -> Vec<u8> {
+    let time = Time::Calendar { boot_unix_ms: 1 };
+    let mut writer = Writer::new(Head {
+        time,
+        series: 1,
+        body: 3,
+    })
+    .unwrap();
+    for at in 0..samples as u64 {
+        let body = (number + at).to_le_bytes();
+        let entry = Entry {
+            uptime_ms: (number + at) * 1_000,
+            body: &body[..3],
+            tail: &[],
+        };
+        assert!(writer.push(&entry));
+    }
+    writer.bytes().to_vec()
+}
+
+fn number(record: &[u8]) -> u64 {
+    let mut first = None;
+    assert!(
+        Record::parse(record)
+            .unwrap()
+            .each(|entry| _ = first.get_or_insert(entry.uptime_ms / 1_000))
+    );
+    first.unwrap()
+}
+
+fn next(ring: &mut Ring, flash: &mut Nor) -> Option<u64> {
+    ring.peek(flash, &mut [0; MOST_BYTES]).unwrap().map(number)
+}
+
+/// Everything that is in it, by one who has just started.
+fn all(flash: &mut Nor) -> Vec<u64> {
+    let mut ring = Ring::new::<Nor>(flash.range()).unwrap();
+    let mut all = Vec::new();
+    while let Some(number) = next(&mut ring, flash) {
+        all.push(number);
+        ring.pop(flash).unwrap();
+    }
+    all
+}
+
+#[test]
+fn records_come_out_in_their_order_over_restarts_and_turns() {
+    let mut flash = Nor::blank(4);
+    let (mut kept, mut out) = (0, 0);
+    for round in 0..60 {
+        let mut ring = Ring::new::<Nor>(flash.range()).unwrap();
+        for _ in 0..20 {
+            assert_eq!(ring.push(&mut flash, &record(kept, 32)), Ok(0), "{round}");
+            kept += 32;
+        }
+        for _ in 0..20 {
+            assert_eq!(next(&mut ring, &mut flash), Some(out));
+            ring.pop(&mut flash).unwrap();
+            out += 32;
+        }
+        assert_eq!(next(&mut ring, &mut flash), None);
+    }
+    let (least, most) = (flash.erased.iter().min(), flash.erased.iter().max());
+    assert!(most.unwrap() - least.unwrap() <= 1, "{:?}", flash.erased);
+}
+
+#[test]
+fn where_there_is_no_room_the_oldest_give_way_and_are_counted() {
+    let mut flash = Nor::blank(4);
+    let mut ring = Ring::new::<Nor>(flash.range()).unwrap();
+    let (mut kept, mut gone) = (0_u64, 0_u64);
+    for _ in 0..500 {
+        gone += u64::from(ring.push(&mut flash, &record(kept, 32)).unwrap());
+        kept += 32;
+    }
+    let left = all(&mut flash);
+    assert_eq!(left.first(), Some(&gone));
+    assert_eq!(left.len() as u64 * 32, kept - gone);
+    assert!(gone > 0 && left.len() > 3 * 4096 / 200);
+}
+
+/// What is done before and while the power goes: pushes that make the oldest give way, and pops.
+fn script(flash: &mut Nor, told: &mut Told) -> Result<(), Fault> {
+    let mut ring = Ring::new::<Nor>(flash.range()).unwrap();
+    for _ in 0..50 {
+        told.pushing = true;
+        told.gone += u64::from(ring.push(flash, &record(told.kept, 32))?);
+        told.pushing = false;
+        told.kept += 32;
+    }
+    for _ in 0..45 {
+        let out = ring.peek(flash, &mut [0; MOST_BYTES])?.map(number).unwrap();
+        assert_eq!(out, told.gone + told.out);
+        ring.pop(flash)?;
+        told.out += 32;
+    }
+    Ok(())
+}
+
+#[derive(Default, Clone)]
+struct Told {
+    kept: u64,
+    gone: u64,
+    out: u64,
+    pushing: bool,
+}
+
+#[test]
+fn power_that_goes_at_any_write_loses_nothing_that_was_kept() {
+    let mut full = Nor::blank(3);
+    let mut before = Told::default();
+    // So that sectors are full, and one is erased on the way.
+    for _ in 0..12 {
+        script(&mut full, &mut before).unwrap();
+    }
+    let mut whole = full.clone();
+    whole.operations = 0;
+    script(&mut whole, &mut before.clone()).unwrap();
+    let operations = whole.operations;
+    assert!(operations > 500 && whole.erased != full.erased);
+    let tears = [None, Some(0x5555_aaaa), Some(0x0f0f_3c3c), Some(0xffff_0000)];
+    for (cut, torn) in (0..operations).flat_map(|cut| tears.map(|torn| (cut, torn))) {
+        let mut flash = full.clone();
+        (flash.operations, flash.cut, flash.torn) = (0, cut, torn);
+        let mut told = before.clone();
+        script(&mut flash, &mut told).unwrap_err();
+        (flash.cut, flash.torn) = (u64::MAX, None);
+        // Whoever starts goes on where it was.
+        let mut ring = Ring::new::<Nor>(flash.range()).unwrap();
+        assert_eq!(ring.push(&mut flash, &record(9_600_000, 1)), Ok(0));
+        let mut left = all(&mut flash);
+        assert_eq!(left.pop(), Some(9_600_000));
+        assert!(left.is_sorted_by_key(|number| *number));
+        let at = std::format!("cut {cut} {torn:x?}: {left:?}");
+        // The record under way may be there or not; one that was let go of may be there again.
+        let kept = left.last().map_or(told.gone + told.out, |last| last + 32);
+        assert!(kept == told.kept || told.pushing && kept == told.kept + 32, "{at}");
+        let first = left.first().copied().unwrap_or(kept);
+        let out = told.gone + told.out;
+        let oldest = [out, out + 32];
+        // Making room may have let go of a sector's records without having told yet.
+        let giving = told.pushing && first >= out && first <= out + 32 * 40;
+        assert!(oldest.contains(&first) || giving, "{at}, out {out}");
+        assert!(left.windows(2).all(|two| two[1] == two[0] + 32), "a gap: {at}");
+    }
+}
+
+#[test]
+fn any_bytes_are_emptied_or_passed_over_and_the_ring_is_usable() {
+    let mut seed = 1_u64;
+    for round in 0..300 {
+        let mut flash = Nor::blank(3);
+        for byte in &mut flash.bytes {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            let random = (seed >> 56) as u8;
+            *byte = match round % 3 {
+                0 => random,
+                1 if random < 250 => 0xff,
+                2 if random < 250 => 0,
+                _ => (seed >> 40) as u8,
+            };
+        }
+        let mut ring = Ring::new::<Nor>(flash.range()).unwrap();
+        let kept = ring.push(&mut flash, &record(7, 2));
+        assert!(kept.is_ok(), "round {round}");
+        let mut found = Vec::new();
+        for _ in 0..3_000 {
+            match ring.peek(&mut flash, &mut [0; MOST_BYTES]) {
+                Ok(None) => break,
+                Ok(Some(record)) => found.push(record.to_vec()),
+                Err(fault) => assert_eq!(fault, Fault::Damaged),
+            }
+            let _ = ring.pop(&mut flash);
+        }
+        assert_eq!(found.last(), Some(&record(7, 2)), "round {round}");
+    }
+}
