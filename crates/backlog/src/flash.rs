@@ -55,7 +55,11 @@ impl<F: NorFlash> waiting::NorFlash for Lent<'_, F> {
             let mut present = [0; 32];
             let present = &mut present[..wanted.len()];
             self.0.read(at, present).map_err(|_| Failure::Flash)?;
-            if wanted.iter().zip(present).any(|(new, old)| new & !*old != 0) {
+            if wanted
+                .iter()
+                .zip(present)
+                .any(|(new, old)| new & !*old != 0)
+            {
                 return Err(Failure::Dirty(at));
             }
             at += wanted.len() as u32;

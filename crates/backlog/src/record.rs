@@ -164,7 +164,11 @@ impl Writer {
             1 => step_ms = u32::try_from(since).unwrap_or(0),
             _ => {}
         }
-        let off = if count == 0 { 0 } else { since - i64::from(step_ms) };
+        let off = if count == 0 {
+            0
+        } else {
+            since - i64::from(step_ms)
+        };
         let head_at = self.length;
         let mut head = 0;
         self.put(&[0])?;

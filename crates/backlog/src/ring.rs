@@ -105,7 +105,9 @@ impl Ring {
     /// [`Fault`]: it may still be there.
     pub fn pop<F: NorFlash>(&mut self, flash: &mut F) -> Result<(), Fault> {
         let mut buffer = [0; MOST_BYTES];
-        self.work(flash, async |queue| queue.pop(&mut buffer).await.map(|_| ()))
+        self.work(flash, async |queue| {
+            queue.pop(&mut buffer).await.map(|_| ())
+        })
     }
 
     /// Lets go of everything.

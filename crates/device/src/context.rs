@@ -17,6 +17,7 @@ use crate::clock::Clock;
 use crate::errands::Errands;
 use crate::event::Event;
 use crate::firmware::Updates;
+use crate::kept::{Kept, Life};
 use crate::lifecycle::{Action, State};
 use crate::platform::{Entropy, Observer, Platform, System};
 use crate::settings::{LEAST_INTERVAL_MS, MOST_INTERVAL_MS, Settings};
@@ -66,6 +67,8 @@ pub struct Context<'a, P: Platform> {
     pub clock: Clock,
     /// Samples that wait for the broker.
     pub queue: SampleQueue,
+    /// Samples that wait in flash.
+    pub(crate) backlog: Kept<'a, P::Flash>,
     /// What `settings.json` says.
     pub settings: Settings,
     /// What clients of provisioning did, whenever it was open in this life.
@@ -114,6 +117,7 @@ impl<'a, P: Platform> Context<'a, P> {
             product,
             clock,
             queue: SampleQueue::new(QUEUE_SAMPLES, product.schema),
+            backlog: Kept::new(storage, product.schema, Life::begin(system)),
             settings,
             clients: Cell::default(),
             verifier: RefCell::default(),
@@ -172,6 +176,24 @@ impl<'a, P: Platform> Context<'a, P> {
         self.claims.set((self.claims.get().0, told));
         let minutes = self.settings.claim_minutes;
         self.tell(&Event::ClaimOpened { minutes });
+    }
+
+    /// Moves the oldest samples from memory into flash, at least so many of them, or all that there are;
+    /// nothing where no partition is for them.
+    pub(crate) fn keep_samples(&self, least: usize) {
+        let dropped = self.queue.dropped();
+        let kept = self.backlog.keep(&self.queue, &self.clock, least);
+        if self.backlog.take_damage() {
+            self.tell(&Event::BacklogFailed);
+        }
+        if kept > 0 {
+            let samples = kept.try_into().unwrap_or(u16::MAX);
+            self.tell(&Event::SamplesKept { samples });
+        }
+        let total = self.queue.dropped();
+        if total != dropped {
+            self.tell(&Event::SamplesDropped { total });
+        }
     }
 
     /// Where the device is in its life.

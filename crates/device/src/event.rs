@@ -212,6 +212,18 @@ pub enum Event {
         /// Since boot.
         total: u32,
     },
+    /// Samples went from memory into flash: there was no room, or a restart is near.
+    SamplesKept {
+        /// How many.
+        samples: u16,
+    },
+    /// The broker acknowledged samples that had waited in flash.
+    BacklogAcknowledged {
+        /// How many.
+        samples: u16,
+    },
+    /// What waits in flash cannot be read or written.
+    BacklogFailed,
     /// An RPC was answered.
     RpcAnswered {
         /// Its name, cut at 32 bytes.
@@ -422,6 +434,9 @@ impl Event {
             Self::SensorFailed(_) => "telemetry.sensor",
             Self::Acknowledged { .. } => "telemetry.acknowledged",
             Self::SamplesDropped { .. } => "telemetry.dropped",
+            Self::SamplesKept { .. } => "telemetry.kept",
+            Self::BacklogAcknowledged { .. } => "telemetry.caught_up",
+            Self::BacklogFailed => "telemetry.damaged",
             Self::RpcAnswered { .. } => "rpc.answered",
             Self::RpcDropped { .. } => "rpc.dropped",
             Self::MessageSkipped { .. } => "cloud.skipped",

@@ -33,6 +33,7 @@ pub mod credentials;
 mod errands;
 pub mod event;
 pub mod firmware;
+mod kept;
 pub mod lifecycle;
 mod machine;
 mod mbedtls;

@@ -11,6 +11,7 @@
 //!          8   lives in a row that ended in a crash
 //!          9   flags: 1 there is a panic, 2 it ended the life before this one
 //!         10   how many callers, how long the message, how long the place: one byte each
+//!         13   which run of the power this is, at random, 24 bits; 0 if nobody asked
 //!         16   callers: eight addresses, 32-bit little-endian
 //!         48   message, UTF-8
 //!        176   place, UTF-8
@@ -43,6 +44,7 @@ const CRC: core::ops::Range<usize> = 4..8;
 const CRASHES: usize = 8;
 const FLAGS: usize = 9;
 const LENGTHS: core::ops::Range<usize> = 10..13;
+const RUN: core::ops::Range<usize> = 13..16;
 const CALLERS: usize = 16;
 const MESSAGE: usize = 48;
 const PLACE: usize = 176;
@@ -144,6 +146,7 @@ impl Write for Head {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 struct Retained {
     crashes: u8,
+    run: u32,
     panic: Option<PanicRecord>,
     /// Whether the panic ended the life before this one.
     new: bool,
@@ -180,8 +183,10 @@ impl Retained {
                 build: BuildId(bytes.get(BUILD..)?.try_into().ok()?),
             })
         };
+        let [low, middle, high] = bytes.get(RUN)?.try_into().ok()?;
         Some(Self {
             crashes: bytes[CRASHES],
+            run: u32::from_le_bytes([low, middle, high, 0]),
             new: panic.is_some() && flags & IT_IS_NEW != 0,
             panic,
         })
@@ -190,6 +195,7 @@ impl Retained {
     fn encode(&self) -> [u8; BYTES] {
         let mut bytes = [0; BYTES];
         bytes[CRASHES] = self.crashes;
+        bytes[RUN].copy_from_slice(&self.run.to_le_bytes()[..3]);
         if let Some(PanicRecord {
             message,
             place,
@@ -241,6 +247,19 @@ pub fn panic(memory: &dyn Memory) -> Option<PanicRecord> {
 /// Forgets the panic: it has been reported.
 pub fn forget_panic(memory: &dyn Memory) {
     Retained::change(memory, |retained| retained.panic = None);
+}
+
+/// Which run of the power this is: the same as long as the memory keeps its content. Takes a random
+/// number for when it is a new one.
+#[must_use]
+pub fn run(memory: &dyn Memory, random: u32) -> u32 {
+    let known = Retained::decode(&memory.read()).run;
+    if known != 0 {
+        return known;
+    }
+    let run = (random & 0xff_ffff).max(1);
+    Retained::change(memory, |retained| retained.run = run);
+    run
 }
 
 /// The present life has lasted: what comes after it comes without a pause.

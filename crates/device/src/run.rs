@@ -102,6 +102,7 @@ pub async fn run<P: Platform, Q: Product>(
         | Either5::Fourth(never)
         | Either5::Fifth(never) => match never {},
     };
+    context.keep_samples(usize::MAX);
     let _ = with_timeout(SAFE, product.restarting()).await;
     // An access point that is not told takes the station that comes back for an impostor of the one
     // it still knows, where frames of management are protected (IEEE 802.11w), and makes it wait.

@@ -11,6 +11,7 @@
 //! | `sntp_server` | `host[:port]`, or up to three with commas between: with three, one that lies is outvoted | [`DEFAULT_TIME_SERVERS`], port 123 |
 //! | `telemetry_interval_ms` | 100 to 3,600,000 | 1000 |
 //! | `vitals_interval_s` | 0 to 86,400: how often what the device measures of itself is sent, beside when it changes; 0 with each sample | 60 |
+//! | `outage_order` | `newest` or `oldest`: which samples go first after an outage, those that are taken now or those that wait in flash | `newest` |
 //! | `keep_alive_s` | 5 to 3,600: how soon a dead connection is noticed | 30 |
 //! | `firmware_trial_starts` | 1 to 8: so many starts has a new firmware to get online, or the old one comes back | 3 |
 //! | `firmware_trial_minutes` | 1 to 1,440: and so many minutes in each of them | 10 |
@@ -85,12 +86,13 @@ pub const LEAST_INTERVAL_MS: u32 = 100;
 pub const MOST_INTERVAL_MS: u32 = 3_600_000;
 
 /// The keys of settings.json.
-pub const KEYS: [&str; 11] = [
+pub const KEYS: [&str; 12] = [
     "broker",
     "server_name",
     "sntp_server",
     "telemetry_interval_ms",
     "vitals_interval_s",
+    "outage_order",
     "keep_alive_s",
     "firmware_trial_starts",
     "firmware_trial_minutes",
@@ -132,6 +134,8 @@ pub struct Settings {
     pub telemetry_interval_ms: u32,
     /// Seconds between two samples that carry all vitals, 0 to 86,400; 0 if each does.
     pub vitals_interval_s: u32,
+    /// Whether samples that wait in flash go before those that are taken now.
+    pub oldest_first: bool,
     /// MQTT keep-alive in seconds, 5 to 3,600.
     pub keep_alive_s: u16,
     /// What the trial of a new firmware allows.
@@ -185,6 +189,7 @@ impl Default for Settings {
             sntp_servers: DEFAULT_TIME_SERVERS.map(time_server).into(),
             telemetry_interval_ms: 1_000,
             vitals_interval_s: 60,
+            oldest_first: false,
             keep_alive_s: 30,
             firmware_trial: Limits::default(),
             // For who has just provisioned it to log in; and the device is not there for everybody whom
@@ -238,6 +243,13 @@ impl Settings {
                 }
                 Some("vitals_interval_s") => {
                     settings.vitals_interval_s = number(value, "vitals_interval_s", 0, 86_400)?;
+                }
+                Some("outage_order") => {
+                    settings.oldest_first = match string(value, "outage_order")? {
+                        "oldest" => true,
+                        "newest" => false,
+                        _ => return Err(Fault::at("outage_order")(Fault::NotAnOrder)),
+                    };
                 }
                 Some("keep_alive_s") => {
                     settings.keep_alive_s = number(value, "keep_alive_s", 5, 3_600)? as u16;

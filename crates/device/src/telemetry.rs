@@ -118,6 +118,17 @@ impl SampleQueue {
         count
     }
 
+    /// These gave way elsewhere, though they had left the queue in time.
+    pub fn note_dropped(&self, samples: u32) {
+        self.dropped.set(self.dropped.get().saturating_add(samples));
+    }
+
+    /// Whether the next sample makes the oldest give way.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.samples.borrow().is_full()
+    }
+
     /// How many samples wait.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -19,6 +19,8 @@ pub struct Chip {
     reset: Rc<Cell<ResetReason>>,
     button: Rc<Notify>,
     pressed: Rc<Notify>,
+    /// When the power came on.
+    powered: Rc<Cell<Instant>>,
     retained: Rc<Ram>,
     running: Rc<Cell<Option<Running>>>,
     heap: Option<fn() -> Heap>,
@@ -35,6 +37,7 @@ impl Chip {
             reset: Rc::new(Cell::new(ResetReason::PowerOn)),
             button: Rc::new(Notify::new()),
             pressed: Rc::new(Notify::new()),
+            powered: Rc::new(Cell::new(Instant::now())),
             retained: Rc::default(),
             running: Rc::default(),
             heap: None,
@@ -70,6 +73,7 @@ impl Chip {
     /// Takes the power away and brings it back: the clock is lost, and whatever outlives a restart.
     pub fn power_cycle(&self) {
         self.epoch.set(None);
+        self.powered.set(Instant::now());
         self.retained.lose();
         self.reset.set(ResetReason::PowerOn);
     }
@@ -129,6 +133,10 @@ impl System for Chip {
     fn set_unix_ms(&self, unix_ms: u64) {
         self.epoch
             .set(Some(unix_ms.saturating_sub(Instant::now().as_millis())));
+    }
+
+    fn powered_ms(&self) -> Option<u64> {
+        Some(self.powered.get().elapsed().as_millis())
     }
 
     fn fill_random(&self, bytes: &mut [u8]) {

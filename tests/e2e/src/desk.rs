@@ -2,7 +2,7 @@
 
 use device::storage::keys;
 use devserver::{Config, Limits, Profile, Server, Tls};
-use flashimage::{FlashImage, NvsEntry, NvsValue};
+use flashimage::{FlashImage, NvsEntry, NvsValue, PartitionTable};
 use pki::{Identity, KeyAlgorithm, Options, Pki, Profile as CertificateProfile};
 use simulator::flash::Flash;
 use simulator::ntp::TimeServer;
@@ -237,4 +237,17 @@ pub(crate) fn known_network() -> NvsEntry {
 /// Further JSON for `settings.json`, after the proof of the desk's devices.
 fn given_proof(more: &str) -> String {
     format!(r#","provisioning":{{"pop":"{PROOF}"}}{more}"#)
+}
+
+/// The image of a flash, with a table that has a place for samples, of this many sectors.
+#[must_use]
+pub fn with_backlog(image: &[u8], sectors: u32) -> Vec<u8> {
+    const TABLE: usize = 0x8000;
+    let csv = include_str!("../../../partitions-backlog.csv");
+    let size = format!("{:#x}", sectors * 4096);
+    let table = PartitionTable::from_csv(&csv.replace("0x130000", &size)).expect("a table");
+    let table = table.to_bytes().expect("a table");
+    let mut image = image.to_vec();
+    image[TABLE..TABLE + table.len()].copy_from_slice(&table);
+    image
 }

@@ -18,7 +18,7 @@ mod phone;
 mod secrets;
 
 pub use broker::{Mosquitto, TlsVersions};
-pub use desk::{Desk, NETWORK, PASSPHRASE, PROOF, RATE};
+pub use desk::{Desk, NETWORK, PASSPHRASE, PROOF, RATE, with_backlog};
 pub use diary::Diary;
 pub use dice::Dice;
 pub use emulated::{EmulatedBoard, EmulatedFlash, Extent, Figure, Figures};

@@ -93,7 +93,13 @@ fn what_does_not_fit_leaves_the_record_as_it_was() {
         }
     }
     assert!(writer.bytes().len() <= MOST_BYTES);
-    assert!(Writer::new(Head { body: 49, ..CALENDAR_HEAD }).is_none());
+    assert!(
+        Writer::new(Head {
+            body: 49,
+            ..CALENDAR_HEAD
+        })
+        .is_none()
+    );
 }
 
 #[test]
@@ -103,7 +109,11 @@ fn any_bytes_are_read_without_end_or_panic() {
         let tail: &[u8] = if second == 3 { &[1, 2] } else { &[] };
         let body = [second as u8, 0, 1];
         let uptime_ms = second * 1_001 % 7_000;
-        assert!(writer.push(&Entry { uptime_ms, body: &body, tail }));
+        assert!(writer.push(&Entry {
+            uptime_ms,
+            body: &body,
+            tail
+        }));
     }
     let good = writer.bytes().to_vec();
     let read = |bytes: &[u8]| {
@@ -113,7 +123,12 @@ fn any_bytes_are_read_without_end_or_panic() {
         whole
     };
     for end in 0..good.len() {
-        assert_ne!(read(&good[..end]), Some(true), "{end} bytes of {}", good.len());
+        assert_ne!(
+            read(&good[..end]),
+            Some(true),
+            "{end} bytes of {}",
+            good.len()
+        );
     }
     let mut seed = 7;
     for _ in 0..20_000 {

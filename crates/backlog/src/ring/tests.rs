@@ -226,7 +226,12 @@ fn power_that_goes_at_any_write_loses_nothing_that_was_kept() {
     script(&mut whole, &mut before.clone()).unwrap();
     let operations = whole.operations;
     assert!(operations > 500 && whole.erased != full.erased);
-    let tears = [None, Some(0x5555_aaaa), Some(0x0f0f_3c3c), Some(0xffff_0000)];
+    let tears = [
+        None,
+        Some(0x5555_aaaa),
+        Some(0x0f0f_3c3c),
+        Some(0xffff_0000),
+    ];
     for (cut, torn) in (0..operations).flat_map(|cut| tears.map(|torn| (cut, torn))) {
         let mut flash = full.clone();
         (flash.operations, flash.cut, flash.torn) = (0, cut, torn);
@@ -242,14 +247,20 @@ fn power_that_goes_at_any_write_loses_nothing_that_was_kept() {
         let at = std::format!("cut {cut} {torn:x?}: {left:?}");
         // The record under way may be there or not; one that was let go of may be there again.
         let kept = left.last().map_or(told.gone + told.out, |last| last + 32);
-        assert!(kept == told.kept || told.pushing && kept == told.kept + 32, "{at}");
+        assert!(
+            kept == told.kept || told.pushing && kept == told.kept + 32,
+            "{at}"
+        );
         let first = left.first().copied().unwrap_or(kept);
         let out = told.gone + told.out;
         let oldest = [out, out + 32];
         // Making room may have let go of a sector's records without having told yet.
         let giving = told.pushing && first >= out && first <= out + 32 * 40;
         assert!(oldest.contains(&first) || giving, "{at}, out {out}");
-        assert!(left.windows(2).all(|two| two[1] == two[0] + 32), "a gap: {at}");
+        assert!(
+            left.windows(2).all(|two| two[1] == two[0] + 32),
+            "a gap: {at}"
+        );
     }
 }
 

@@ -7,6 +7,7 @@ use crate::context::Context;
 use crate::errands::Errands;
 use crate::event::Event;
 use crate::firmware::Updating;
+use crate::kept::Backlog;
 use crate::platform::{Heap, Identity, Platform, ResetReason, System, Wifi};
 use crate::retained::{self, PanicRecord};
 use crate::run::provision;
@@ -28,6 +29,14 @@ pub(super) trait Device {
     fn tell(&self, event: &Event);
     /// Samples that wait.
     fn queue(&self) -> &SampleQueue;
+    /// Samples that wait in flash; none where no partition is for them.
+    fn backlog(&self) -> Option<&dyn Backlog> {
+        None
+    }
+    /// Whether those in flash go before those in memory.
+    fn oldest_first(&self) -> bool {
+        false
+    }
     /// The time stamp of something that happened `uptime_ms` after boot, in milliseconds since
     /// 1970; none while the time is not certain.
     fn stamp(&self, uptime_ms: u64) -> Option<u64>;
@@ -79,6 +88,14 @@ impl<P: Platform> Device for Context<'_, P> {
 
     fn queue(&self) -> &SampleQueue {
         &self.queue
+    }
+
+    fn backlog(&self) -> Option<&dyn Backlog> {
+        self.backlog.is_there().then_some(self as &dyn Backlog)
+    }
+
+    fn oldest_first(&self) -> bool {
+        self.settings.oldest_first
     }
 
     fn stamp(&self, uptime_ms: u64) -> Option<u64> {

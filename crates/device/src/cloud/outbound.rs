@@ -16,7 +16,7 @@ use crate::credentials::Credentials;
 use crate::event::KeptLimit;
 use crate::retained::PanicRecord;
 use crate::settings::INTERVAL_ATTRIBUTE;
-use crate::telemetry::{Sample, Vitals};
+use crate::telemetry::{Sample, SampleQueue, Vitals};
 
 /// Named values, as many as there may be.
 type Values<'a> = Vec<(&'static str, Value<'a>), 8>;
@@ -231,20 +231,23 @@ pub(super) fn write_limits_call(buffer: &mut [u8]) -> Result<usize, BufferTooSma
     rpc::write_request(buffer, limits::METHOD, &[]).map(<[u8]>::len)
 }
 
-/// Writes the samples from number `from`, as many as fit into `buffer` and the allowance. Returns
+/// Writes the samples of a queue from number `from`, as many as fit into `buffer` and the allowance. Returns
 /// the length, and what was written.
 ///
 /// While the time is not certain it is one sample alone, without a stamp: the server would give
 /// the same to all. What was sent before goes alone, too, with the stamps that it had.
 pub(super) fn write_telemetry<D: Device>(
     device: &D,
+    source: Source,
     from: u64,
     allowance: Allowance,
     buffer: &mut [u8],
 ) -> Result<(usize, Batch), BufferTooSmall> {
-    let queue = device.queue();
+    let queue = source.queue(device);
+    let live = source == Source::Memory;
     let boot_unix_ms = |number| queue.sent_with(number).or_else(|| device.stamp(0));
-    let dropped = (from == queue.first() && queue.dropped_untold() > 0).then(|| queue.dropped());
+    let untold = live && from == queue.first() && queue.dropped_untold() > 0;
+    let dropped = untold.then(|| queue.dropped());
     let boot = boot_unix_ms(from);
     let mut written = Batch {
         end: from,
@@ -264,7 +267,7 @@ pub(super) fn write_telemetry<D: Device>(
         let counted = vitals(sample).contains(Vitals::COUNTERS);
         let dropped = dropped
             .filter(|_| first)
-            .or(counted.then(|| queue.dropped()));
+            .or((counted && live).then(|| queue.dropped()));
         values(sample, vitals(sample), dropped)
     };
     let Some(boot) = boot else {
@@ -293,6 +296,25 @@ pub(super) fn write_telemetry<D: Device>(
     Ok((batch.finish().map_or(0, <[u8]>::len), written))
 }
 
+/// Where samples wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Source {
+    /// In memory: those that are taken now.
+    Memory,
+    /// In flash: those of an outage, or of another life.
+    Flash,
+}
+
+impl Source {
+    /// Those that can be sent.
+    pub(super) fn queue<D: Device>(self, device: &D) -> &SampleQueue {
+        match (self, device.backlog()) {
+            (Self::Flash, Some(backlog)) => backlog.queue(),
+            _ => device.queue(),
+        }
+    }
+}
+
 /// Samples that were written.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Batch {
@@ -317,8 +339,8 @@ impl Batch {
 }
 
 /// How many values the sample of this number has, if it waits.
-pub(super) fn data_points<D: Device>(device: &D, number: u64, bare: bool) -> u32 {
-    let queue = device.queue();
+pub(super) fn data_points<D: Device>(device: &D, from: Source, number: u64, bare: bool) -> u32 {
+    let queue = from.queue(device);
     let Some(sample) = queue.at(number) else {
         return 0;
     };

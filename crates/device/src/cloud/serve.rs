@@ -133,6 +133,7 @@ pub(super) async fn serve<D: Device, IO: Read + Write>(
         told: None,
         told_product: String::new(),
         batches: Deque::new(),
+        kept: None,
         answers: Deque::new(),
         crowded: None,
         stalled: None,
@@ -184,6 +185,8 @@ struct Serving<'a, 's, 'b, 'l, 'p, D, IO> {
     told_product: String,
     /// Samples under way, the oldest first.
     batches: Deque<(Sent, outbound::Batch), MOST_BATCHES>,
+    /// Samples from flash under way.
+    kept: Option<(Sent, outbound::Batch)>,
     /// Replies that wait for room.
     answers: Deque<Box<Answer>, MOST_ANSWERS>,
     /// Since when there has been none.
@@ -225,6 +228,7 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, '_, D, IO> {
             self.tell_changes().await?;
             self.tell_product().await?;
             self.send_telemetry().await?;
+            self.send_kept().await?;
             self.update_firmware().await?;
             self.claim().await?;
             if let Some(answer) = self.wait().await? {
@@ -252,7 +256,11 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, '_, D, IO> {
             return failure;
         }
         // The server takes one message after the other, so it is the oldest.
-        let under_way = self.batches.iter().map(|(_, batch)| batch.samples);
+        let under_way = self
+            .batches
+            .iter()
+            .chain(&self.kept)
+            .map(|(_, batch)| batch.samples);
         let samples = match self.introduction {
             Some(_) => 0,
             None => under_way.fold(0, u16::saturating_add),
@@ -396,6 +404,7 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, '_, D, IO> {
             self.reporting.as_ref(),
             self.claiming.as_ref().map(|(sent, _)| sent),
             self.batches.front().map(|(sent, _)| sent),
+            self.kept.as_ref().map(|(sent, _)| sent),
             self.farewell.as_ref().map(|(sent, _)| sent),
         ];
         let overdue = awaited.into_iter().flatten().map(|sent| sent.at);
@@ -405,7 +414,13 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, '_, D, IO> {
             _ => Instant::MAX,
         };
         let chunks = self.device.updates().map(|updates| updates.due());
-        let next_step = drained.min(self.held_back.unwrap_or(Instant::MAX));
+        let kept = match self.may_send_kept() {
+            true => self.next_message,
+            false => Instant::MAX,
+        };
+        let next_step = kept
+            .min(drained)
+            .min(self.held_back.unwrap_or(Instant::MAX));
         let next_step = next_step.min(chunks.unwrap_or(Instant::MAX));
         let (state, stage, device) = (self.state, self.stage(), self.device);
         // What is awaited comes after a message that is being passed over.

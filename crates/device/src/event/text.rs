@@ -154,9 +154,17 @@ impl fmt::Display for Event {
             Self::SamplesDropped { total } => {
                 write!(
                     f,
-                    "the queue is full, {total} samples dropped since the start"
+                    "no room is left, {total} samples dropped since the start"
                 )
             }
+            Self::SamplesKept { samples } => write!(f, "{samples} samples kept in flash"),
+            Self::BacklogAcknowledged { samples } => {
+                write!(f, "{samples} samples from flash acknowledged")
+            }
+            Self::BacklogFailed => f.write_str(
+                "the partition \"backlog\" cannot be used as it is: what could not be read in it was erased; \
+                 if this comes again, the flash is worn or broken, and the board is to be replaced",
+            ),
             Self::RpcAnswered { method, ok } => {
                 write!(
                     f,

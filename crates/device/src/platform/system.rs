@@ -43,6 +43,12 @@ pub trait System {
     /// Sets the wall clock.
     fn set_unix_ms(&self, unix_ms: u64);
 
+    /// Milliseconds of a counter that runs on through restarts, and begins anew with the power; none where
+    /// there is none. By it samples of a life without a calendar get their time from a later one's.
+    fn powered_ms(&self) -> Option<u64> {
+        None
+    }
+
     /// Fills with true randomness, from hardware where there is any.
     fn fill_random(&self, bytes: &mut [u8]);
 

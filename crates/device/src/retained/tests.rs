@@ -111,6 +111,7 @@ fn the_memory_may_hold_anything() {
     }
     let whole = Retained {
         crashes: 3,
+        run: 0x12_3456,
         panic: Some(record()),
         new: true,
     };

@@ -90,6 +90,9 @@ fn is_wanted<P: Platform>(context: &Context<'_, P>) -> bool {
 }
 
 fn push<P: Platform>(context: &Context<'_, P>, sample: Sample) {
+    if context.queue.is_full() {
+        context.keep_samples(1);
+    }
     let evicted = context.queue.push(sample);
     context.tell(&Event::Sampled(sample));
     if evicted {

@@ -60,6 +60,8 @@ pub enum Fault {
     NoProof,
     /// Something else than printable ASCII.
     NotPrintable,
+    /// Neither `newest` nor `oldest`.
+    NotAnOrder,
     /// Not two capital letters.
     NotACountry,
     /// Not a URI of a broker that speaks MQTT over TLS.
@@ -122,6 +124,7 @@ impl fmt::Display for Fault {
                 "is empty, which security 2 cannot be: write 1 to 64 bytes, or leave the key out",
             ),
             Self::NotPrintable => f.write_str("is not printable: write ASCII characters only"),
+            Self::NotAnOrder => f.write_str("is no order: write \"newest\" or \"oldest\""),
             Self::NotACountry => {
                 f.write_str("is no country: write its two capital letters, as in ISO 3166-1")
             }

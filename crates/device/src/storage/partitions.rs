@@ -39,6 +39,8 @@ const SUBTYPE_OTA_1: u8 = 0x11;
 const TYPE_DATA: u8 = 1;
 const SUBTYPE_OTA: u8 = 0x00;
 const SUBTYPE_NVS: u8 = 0x02;
+/// Of no kind that ESP-IDF knows: what it is, its label says.
+const SUBTYPE_UNDEFINED: u8 = 0x06;
 const SUBTYPE_SPIFFS: u8 = 0x82;
 /// One that is labelled `spiffs` and is not: what is in it cannot be read, and the label misleads.
 const SUBTYPES_OF_OTHER_FILES: [u8; 2] = [0x81, 0x83]; // fat, littlefs
@@ -61,6 +63,9 @@ pub struct Partitions {
     /// The first of type spiffs, whatever its label, as `esp_vfs_spiffs_register` takes it where
     /// none is named (ESP-IDF v5.4.1, components/spiffs/esp_spiffs.c): what the device is given.
     pub spiffs: Result<Partition, StorageError>,
+    /// Of no kind that ESP-IDF knows, with the label `backlog`: samples that memory cannot hold, where the
+    /// table has a place for them. The C firmware's has none.
+    pub backlog: Option<Partition>,
     /// `otadata`, `ota_0` and `ota_1`, where the table has them: what an update needs.
     pub slots: Option<Places>,
 }
@@ -72,12 +77,13 @@ impl Partitions {
             nvs: Err(error),
             spiffs: Err(error),
             slots: None,
+            backlog: None,
         })
     }
 
     fn find<F: NorFlash>(flash: &mut F) -> Result<Self, StorageError> {
         let capacity = flash.capacity();
-        let (mut nvs, mut spiffs, mut other_files) = (None, None, None);
+        let (mut nvs, mut spiffs, mut other_files, mut backlog) = (None, None, None, None);
         let (mut otadata, mut first, mut second) = (None, None, None);
         for index in 0..TABLE_SIZE as usize / ENTRY_SIZE {
             let mut entry = [0; ENTRY_SIZE];
@@ -101,6 +107,7 @@ impl Partitions {
             let slot = match ([entry[2], entry[3]], &label[..end]) {
                 ([TYPE_DATA, SUBTYPE_NVS], b"nvs") => &mut nvs,
                 ([TYPE_DATA, SUBTYPE_SPIFFS], _) => &mut spiffs,
+                ([TYPE_DATA, SUBTYPE_UNDEFINED], b"backlog") => &mut backlog,
                 ([TYPE_DATA, SUBTYPE_OTA], _) => &mut otadata,
                 ([TYPE_APP, SUBTYPE_OTA_0], _) => &mut first,
                 ([TYPE_APP, SUBTYPE_OTA_1], _) => &mut second,
@@ -128,6 +135,7 @@ impl Partitions {
                 }),
                 _ => None,
             },
+            backlog: within::<F>(backlog, capacity, "backlog").ok(),
             nvs: within::<F>(nvs, capacity, "nvs"),
             spiffs: match (spiffs, other_files) {
                 (None, Some(_)) => Err(StorageError::OtherFiles),

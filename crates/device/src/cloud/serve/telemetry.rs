@@ -6,8 +6,10 @@ use thingsboard::FromDevice;
 
 use super::{Failure, Outcome, Sent, Serving};
 use crate::cloud::device::Device;
+use crate::cloud::outbound::Source;
 use crate::cloud::{CloudError, outbound};
 use crate::event::Event;
+use crate::kept::Backlog;
 
 /// The smallest payload that takes one sample.
 const LEAST_PAYLOAD: usize = 256;
@@ -31,10 +33,28 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, '_, D, IO> {
         if !introduced || self.batches.is_full() {
             return false;
         }
+        // What waits in flash goes before, if so it is set.
+        if self.device.oldest_first() && self.has_kept() {
+            return false;
+        }
         // With time stamps they wait for each other, and go together.
         let stamped = |(_, batch): &(Sent, outbound::Batch)| batch.boot_unix_ms.is_some();
         self.batches.is_empty()
             || !self.batches.iter().any(stamped) && !self.is_stamped(self.next_number())
+    }
+
+    /// Whether samples wait in flash that can be sent, or are under way.
+    fn has_kept(&self) -> bool {
+        self.device.backlog().is_some_and(Backlog::load)
+    }
+
+    /// Whether samples from flash wait for nothing but their time: one message of them goes when no live
+    /// sample waits, or before these, as it is set.
+    pub(super) fn may_send_kept(&self) -> bool {
+        let introduced = self.subscribing.is_none() && self.introducing.is_none();
+        let turn = self.device.oldest_first()
+            || self.batches.is_empty() && self.device.queue().at(self.next_number()).is_none();
+        introduced && turn && self.kept.is_none() && self.farewell.is_none() && self.has_kept()
     }
 
     fn is_stamped(&self, number: u64) -> bool {
@@ -56,6 +76,15 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, '_, D, IO> {
 
     /// Lets go of samples that the broker has.
     pub(super) fn note_telemetry(&mut self) {
+        if let Some((_, batch)) = self
+            .kept
+            .take_if(|(sent, _)| self.connection.is_complete(&sent.op))
+        {
+            self.pace.taken(batch.samples);
+            if let Some(backlog) = self.device.backlog() {
+                backlog.acknowledge_below(batch.end);
+            }
+        }
         while let Some((sent, _)) = self.batches.front()
             && self.connection.is_complete(&sent.op)
             && let Some((_, batch)) = self.batches.pop_front()
@@ -77,15 +106,33 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, '_, D, IO> {
         }
     }
 
-    /// Sends the oldest samples, if their time has come.
+    /// Sends the oldest samples in memory, if their time has come.
     pub(super) async fn send_telemetry(&mut self) -> Result<(), Failure<IO::Error>> {
-        let now = Instant::now();
-        let (device, from) = (self.device, self.next_number());
-        if !self.may_send() || device.queue().at(from).is_none() || now < self.next_message {
+        let from = self.next_number();
+        match self.may_send() && self.device.queue().at(from).is_some() {
+            true => self.send_from(Source::Memory, from).await,
+            false => Ok(()),
+        }
+    }
+
+    /// Sends the oldest samples in flash, if their time has come.
+    pub(super) async fn send_kept(&mut self) -> Result<(), Failure<IO::Error>> {
+        match self.may_send_kept() {
+            true => {
+                let from = Source::Flash.queue(self.device).first();
+                self.send_from(Source::Flash, from).await
+            }
+            false => Ok(()),
+        }
+    }
+
+    async fn send_from(&mut self, source: Source, from: u64) -> Result<(), Failure<IO::Error>> {
+        let (device, now) = (self.device, Instant::now());
+        if now < self.next_message {
             return Ok(());
         }
         let mut allowance = self.pace.allowance(now);
-        let first = outbound::data_points(device, from, allowance.bare);
+        let first = outbound::data_points(device, source, from, allowance.bare);
         let due = self.pace.telemetry_due(first, now);
         if due > now {
             self.next_message = due;
@@ -97,7 +144,8 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, '_, D, IO> {
         }
         let mut batch = outbound::Batch::default();
         let mut write = |buffer: &mut [u8]| {
-            let (length, written) = outbound::write_telemetry(device, from, allowance, buffer)?;
+            let written = outbound::write_telemetry(device, source, from, allowance, buffer)?;
+            let (length, written) = written;
             batch = written;
             Ok(length)
         };
@@ -108,14 +156,18 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, '_, D, IO> {
         {
             Outcome::Sent(op) => {
                 if let Some(boot_unix_ms) = batch.boot_unix_ms {
-                    device.queue().note_sent(batch.end, boot_unix_ms);
+                    source.queue(device).note_sent(batch.end, boot_unix_ms);
                 }
                 self.begun = true;
                 self.pace.sent_telemetry(batch.data_points, now);
                 self.next_message = now + self.message_pause(&batch);
                 self.stalled = None;
-                // There is room: `may_send`.
-                let _ = self.batches.push_back((Sent::now(op), batch));
+                let sent = (Sent::now(op), batch);
+                match source {
+                    // There is room: `may_send`.
+                    Source::Memory => _ = self.batches.push_back(sent),
+                    Source::Flash => self.kept = Some(sent),
+                }
             }
             Outcome::TooLarge if self.payload_limit > LEAST_PAYLOAD => self.payload_limit /= 2,
             Outcome::TooLarge => return Err(Failure::Known(CloudError::PacketLimit)),

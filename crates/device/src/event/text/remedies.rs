@@ -104,6 +104,7 @@ fn settings() -> Vec<String> {
         E::Length { .. } => E::Length { least: 1, most: 2 },
         E::NoProof => E::NoProof,
         E::NotPrintable => E::NotPrintable,
+        E::NotAnOrder => E::NotAnOrder,
         E::NotACountry => E::NotACountry,
         E::NotABroker => E::NotABroker,
         E::NoTls => E::NoTls,

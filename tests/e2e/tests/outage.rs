@@ -1,0 +1,179 @@
+//! Outages longer than memory holds, restarts with unsent samples, power that goes: what waits in flash
+//! comes to the server, with the time at which it was taken, and what gave way is counted.
+
+use std::time::Duration;
+
+use device::context::QUEUE_SAMPLES;
+use device::event::Event;
+use devserver::Server;
+use e2e::{Desk, Diary, play, scenario, with_backlog};
+use serde_json::json;
+use simulator::Simulator;
+use simulator::flash::Flash;
+
+const NAME: &str = "SN-95";
+/// Ten samples a second, so that memory is full after a minute.
+const FAST_SAMPLES: &str = r#","telemetry_interval_ms":100"#;
+
+/// A board online with a place for samples in flash.
+async fn online(
+    sectors: u32,
+    settings: &str,
+    story: impl AsyncFnOnce(&Desk, &Server, &Simulator, &mut Diary),
+) {
+    hosttime::set_rate(50);
+    let desk = Desk::set().await;
+    let server = desk.server().await;
+    let flash = desk.flash(NAME, server.mqtt_addr().port(), settings);
+    let flash = Flash::from_bytes(with_backlog(&flash.to_bytes(), sectors));
+    let board = desk.board(flash, 95);
+    play(&desk, &board, 95, async |diary| {
+        diary.until_named("telemetry.acknowledged").await;
+        story(&desk, &server, &board, diary).await;
+    })
+    .await;
+}
+
+/// Takes the network away until `over`.
+async fn without_network<T>(desk: &Desk, over: impl Future<Output = T>) -> T {
+    let mut gone = None;
+    let air = &desk.world.wifi;
+    air.change(|networks| gone = Some(networks.remove(0)));
+    let done = over.await;
+    air.change(|networks| networks.extend(gone));
+    air.change(|networks| networks.rotate_right(1));
+    done
+}
+
+/// Reads on until this many more samples were taken.
+async fn sampled(diary: &mut Diary, samples: usize) {
+    for _ in 0..samples {
+        diary
+            .until(|event| matches!(event, Event::Sampled(_)))
+            .await;
+    }
+}
+
+/// What a diary tells of samples.
+#[derive(Debug, Default, PartialEq)]
+struct Told {
+    taken: u64,
+    acknowledged: u64,
+    from_flash: u64,
+    kept: u64,
+    dropped: u64,
+}
+
+fn told(diary: &Diary) -> Told {
+    let mut told = Told::default();
+    let mut dropped_before = 0;
+    for (_, event) in &diary.read {
+        match event {
+            Event::Booted { .. } => dropped_before = told.dropped,
+            Event::Sampled(_) => told.taken += 1,
+            Event::Acknowledged { samples, .. } => told.acknowledged += u64::from(*samples),
+            Event::BacklogAcknowledged { samples } => told.from_flash += u64::from(*samples),
+            Event::SamplesKept { samples } => told.kept += u64::from(*samples),
+            Event::SamplesDropped { total } => told.dropped = dropped_before + u64::from(*total),
+            Event::BacklogFailed => panic!("the ring is damaged"),
+            _ => {}
+        }
+    }
+    told
+}
+
+/// Reads on until all is sent that was kept, and what is taken now.
+async fn caught_up(diary: &mut Diary) -> Told {
+    loop {
+        diary
+            .until(|event| matches!(event, Event::Acknowledged { backlog: 0, .. }))
+            .await;
+        let told = told(diary);
+        if told.from_flash + told.dropped >= told.kept {
+            return told;
+        }
+    }
+}
+
+/// The times of all samples that the server has, in milliseconds since 1970.
+async fn times(server: &Server) -> Vec<i64> {
+    let series = server.series(NAME, "temperature", 0..i64::MAX, 1_000_000);
+    let points = series.await.expect("it is there");
+    points.iter().map(|point| point.ts_ms).collect()
+}
+
+#[test]
+fn an_outage_longer_than_memory_holds_loses_nothing() {
+    scenario(online(304, FAST_SAMPLES, async |desk, server, _, diary| {
+        let outage = 3 * QUEUE_SAMPLES;
+        without_network(desk, sampled(diary, outage)).await;
+        let told = caught_up(diary).await;
+        assert!(told.kept > QUEUE_SAMPLES as u64, "{told:?}");
+        assert_eq!((told.dropped, told.from_flash), (0, told.kept));
+        let times = times(server).await;
+        // What was taken since is on its way.
+        assert!(
+            times.len() as u64 >= told.acknowledged + told.from_flash,
+            "{told:?}"
+        );
+        assert!(
+            told.taken - told.acknowledged - told.from_flash < 20,
+            "{told:?}"
+        );
+        // Each at its own time on the grid, and none twice at two.
+        let steps = times.windows(2).map(|two| two[1] - two[0]);
+        let off = steps.filter(|step| *step != 100).count();
+        assert!(off < 5, "{off} of {} are off the grid", times.len());
+    }));
+}
+
+#[test]
+fn a_restart_that_was_asked_for_during_an_outage_of_the_broker_loses_nothing() {
+    scenario(online(
+        304,
+        FAST_SAMPLES,
+        async |desk, server, board, diary| {
+            let before = without_network(desk, async {
+                sampled(diary, 50).await;
+                board.chip.hold_button();
+                diary.until_named("boot").await;
+                told(diary)
+            })
+            .await;
+            assert!(before.kept >= 50, "{before:?}");
+            assert_eq!(before.taken, before.acknowledged + before.kept);
+            // It was a factory reset, so it waits for a phone: nothing was lost all the same.
+            let mut phone = e2e::Phone::paired_with(desk, "PROV_1A2B5F").await;
+            phone.send(e2e::NETWORK, e2e::PASSPHRASE).await;
+            drop(phone);
+            let told = caught_up(diary).await;
+            assert_eq!((told.dropped, told.from_flash), (0, told.kept));
+            assert!(times(server).await.len() as u64 >= told.acknowledged + told.from_flash);
+        },
+    ));
+}
+
+#[test]
+fn where_even_the_flash_is_full_the_oldest_go_and_are_counted() {
+    // Two sectors hold some fifty records.
+    scenario(online(2, FAST_SAMPLES, async |desk, server, _, diary| {
+        without_network(desk, sampled(diary, 6 * QUEUE_SAMPLES)).await;
+        let told = caught_up(diary).await;
+        assert!(told.dropped > 100 && told.from_flash > 100, "{told:?}");
+        assert_eq!(told.kept, told.from_flash + told.dropped, "{told:?}");
+        assert!(times(server).await.len() as u64 >= told.acknowledged + told.from_flash);
+        // The server is told how many are missing.
+        loop {
+            let latest = server.latest(NAME).await.expect("it is there");
+            let dropped = latest
+                .get("dropped")
+                .map(|point| serde_json::to_value(&point.value));
+            if let Some(Ok(dropped)) = dropped
+                && dropped == json!(told.dropped)
+            {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }));
+}
