@@ -22,6 +22,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("crates/secp256r1", &[]),
     ("crates/product", &["crates/thingsboard"]),
     ("crates/update", &[]),
+    ("crates/backlog", &[]),
     ("products/", &["crates/product"]),
     (
         "crates/device",
@@ -33,6 +34,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "crates/thingsboard",
             "crates/secp256r1",
             "crates/update",
+            "crates/backlog",
         ],
     ),
     ("crates/sockets", &["crates/device"]),

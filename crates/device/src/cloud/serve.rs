@@ -134,6 +134,7 @@ pub(super) async fn serve<D: Device, IO: Read + Write>(
         told_product: String::new(),
         batches: Deque::new(),
         kept: None,
+        live_had_it: false,
         answers: Deque::new(),
         crowded: None,
         stalled: None,
@@ -187,6 +188,8 @@ struct Serving<'a, 's, 'b, 'l, 'p, D, IO> {
     batches: Deque<(Sent, outbound::Batch), MOST_BATCHES>,
     /// Samples from flash under way.
     kept: Option<(Sent, outbound::Batch)>,
+    /// Whether live samples had the last message.
+    live_had_it: bool,
     /// Replies that wait for room.
     answers: Deque<Box<Answer>, MOST_ANSWERS>,
     /// Since when there has been none.

@@ -48,12 +48,13 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, '_, D, IO> {
         self.device.backlog().is_some_and(Backlog::load)
     }
 
-    /// Whether samples from flash wait for nothing but their time: one message of them goes when no live
-    /// sample waits, or before these, as it is set.
+    /// Whether samples from flash wait for nothing but their time: they have every other message as long as
+    /// there are live ones, or go before these, as it is set.
     pub(super) fn may_send_kept(&self) -> bool {
         let introduced = self.subscribing.is_none() && self.introducing.is_none();
-        let turn = self.device.oldest_first()
-            || self.batches.is_empty() && self.device.queue().at(self.next_number()).is_none();
+        let turn = self.live_had_it
+            || self.device.oldest_first()
+            || self.device.queue().at(self.next_number()).is_none();
         introduced && turn && self.kept.is_none() && self.farewell.is_none() && self.has_kept()
     }
 
@@ -109,7 +110,9 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, '_, D, IO> {
     /// Sends the oldest samples in memory, if their time has come.
     pub(super) async fn send_telemetry(&mut self) -> Result<(), Failure<IO::Error>> {
         let from = self.next_number();
-        match self.may_send() && self.device.queue().at(from).is_some() {
+        // Those from flash have their turn.
+        let waits = self.live_had_it && self.may_send_kept();
+        match !waits && self.may_send() && self.device.queue().at(from).is_some() {
             true => self.send_from(Source::Memory, from).await,
             false => Ok(()),
         }
@@ -162,6 +165,7 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, '_, D, IO> {
                 self.pace.sent_telemetry(batch.data_points, now);
                 self.next_message = now + self.message_pause(&batch);
                 self.stalled = None;
+                self.live_had_it = source == Source::Memory;
                 let sent = (Sent::now(op), batch);
                 match source {
                     // There is room: `may_send`.
