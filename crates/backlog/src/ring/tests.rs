@@ -294,3 +294,67 @@ fn any_bytes_are_emptied_or_passed_over_and_the_ring_is_usable() {
         assert_eq!(found.last(), Some(&record(7, 2)), "round {round}");
     }
 }
+
+/// Fills the ring with days of a room, a sample a second: two series packed into three bytes, which change
+/// as a DHT22's do, and vitals once a minute. Returns the samples that are in it in the end.
+fn days(flash: &mut Nor, days: u64, changing_in: u64) -> u64 {
+    let mut ring = Ring::new::<Nor>(flash.range()).unwrap();
+    let (mut seed, mut gone) = (88_172_645_463_325_252_u64, 0);
+    let mut random = |below: u64| {
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        seed % below
+    };
+    let (mut temperature, mut humidity) = (600_u64, 450_u64);
+    let (mut at, samples) = (0, days * 86_400);
+    while at < samples {
+        let time = Time::Calendar { boot_unix_ms: 1 };
+        let series = 1;
+        let head = Head {
+            time,
+            series,
+            body: 3,
+        };
+        let mut writer = Writer::new(head).unwrap();
+        loop {
+            let packed = temperature | humidity << 11;
+            let tail: &[u8] = if at % 60 == 0 { &[7; 14] } else { &[] };
+            let entry = Entry {
+                uptime_ms: at * 1_000,
+                body: &packed.to_le_bytes()[..3],
+                tail,
+            };
+            if !writer.push(&entry) {
+                break;
+            }
+            at += 1;
+            if random(changing_in) == 0 {
+                temperature = (temperature + random(3)).clamp(401, 1_600) - 1;
+                humidity = (humidity + random(3)).clamp(1, 1_000) - 1;
+            }
+        }
+        gone += u64::from(ring.push(flash, writer.bytes()).unwrap());
+    }
+    at - gone
+}
+
+#[test]
+fn a_day_at_a_sample_a_second_has_room_and_flash_lasts_for_centuries() {
+    // What the C firmware's table leaves free.
+    const SECTORS: usize = 1_245_184 / SECTOR;
+    const DAY: u64 = 86_400;
+    // Values that stand still for ten seconds, and values that are others each second.
+    for (changing_in, least_days) in [(10, 5), (1, 3)] {
+        let mut flash = Nor::blank(SECTORS);
+        let held = days(&mut flash, 12, changing_in);
+        std::println!("changing each {changing_in} s: {} hours", held / 3_600);
+        assert!(held >= least_days * DAY, "{held}");
+        // An outage of a year: whatever there is goes through flash.
+        let (erased, most) = (flash.erased.iter().sum::<u32>(), flash.erased.iter().max());
+        let sectors_a_day = erased as f64 / 12.0;
+        let years = 100_000.0 / (sectors_a_day / SECTORS as f64) / 365.0;
+        std::println!("{sectors_a_day:.0} erases a day, {years:.0} years, most {most:?}");
+        assert!(years > 200.0, "{years}");
+    }
+}
