@@ -51,6 +51,13 @@ impl Clock {
         self.start.elapsed().as_millis()
     }
 
+    /// Milliseconds between boot and this instant, whenever it is asked: of instants on a grid of whole
+    /// milliseconds it makes a grid. An instant before boot is boot.
+    #[must_use]
+    pub fn uptime_ms_at(&self, instant: Instant) -> u64 {
+        instant.saturating_duration_since(self.start).as_millis()
+    }
+
     /// Sets the clock: it is `unix_ms` now.
     pub fn set(&self, unix_ms: u64, source: ClockSource) {
         let boot = unix_ms.saturating_sub(self.uptime_ms());
@@ -152,6 +159,19 @@ mod tests {
         let uptime_ms = Clock::since(start).uptime_ms();
         assert!(uptime_ms >= before.duration_since(start).as_millis());
         assert!(uptime_ms <= Instant::now().duration_since(start).as_millis());
+    }
+
+    #[test]
+    fn instants_on_a_grid_have_uptimes_on_a_grid() {
+        for start_us in [0, 1, 499, 999] {
+            let start = Instant::from_micros(1_000_000 + start_us);
+            let clock = Clock::since(start);
+            let first = start + Duration::from_micros(5_700);
+            let slot = |number| first + Duration::from_millis(100) * number;
+            let times = (0..50).map(|number| clock.uptime_ms_at(slot(number)));
+            assert!(times.eq((0..50).map(|number| 5 + 100 * u64::from(number))));
+            assert_eq!(clock.uptime_ms_at(Instant::from_micros(7)), 0);
+        }
     }
 
     #[test]

@@ -155,8 +155,9 @@ fn a_restart_that_was_asked_for_during_an_outage_of_the_broker_loses_nothing() {
 
 #[test]
 fn where_even_the_flash_is_full_the_oldest_go_and_are_counted() {
-    // Two sectors hold some fifty records.
-    scenario(online(2, FAST_SAMPLES, async |desk, server, _, diary| {
+    // With all vitals in each sample, two sectors hold some hundreds.
+    let settings = format!(r#"{FAST_SAMPLES},"vitals_interval_s":0"#);
+    scenario(online(2, &settings, async |desk, server, _, diary| {
         without_network(desk, sampled(diary, 6 * QUEUE_SAMPLES)).await;
         let told = caught_up(diary).await;
         assert!(told.dropped > 100 && told.from_flash > 100, "{told:?}");

@@ -54,8 +54,8 @@ impl Sampling {
         if !is_wanted(context) {
             return;
         }
-        let late_ms = due.elapsed().as_millis();
-        let uptime_ms = context.clock.uptime_ms().saturating_sub(late_ms);
+        // Not now less what it is late by: the time goes on between two looks at it, and both are cut.
+        let uptime_ms = context.clock.uptime_ms_at(due);
         let mut faults = Faults::default();
         let reading = product.sample(&mut faults).await;
         let readings = Readings::of::<Q>(&reading, &mut faults);
