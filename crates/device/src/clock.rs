@@ -169,7 +169,7 @@ mod tests {
             let first = start + Duration::from_micros(5_700);
             let slot = |number| first + Duration::from_millis(100) * number;
             let times = (0..50).map(|number| clock.uptime_ms_at(slot(number)));
-            assert!(times.eq((0..50).map(|number| 5 + 100 * u64::from(number))));
+            assert!(times.eq((0..50_u32).map(|number| 5 + 100 * u64::from(number))));
             assert_eq!(clock.uptime_ms_at(Instant::from_micros(7)), 0);
         }
     }

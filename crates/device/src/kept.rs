@@ -18,22 +18,10 @@ use embedded_storage::nor_flash::NorFlash;
 use product::{Readings, Schema};
 
 use crate::clock::Clock;
-use crate::context::Context;
-use crate::event::Event;
-use crate::platform::{Platform, System};
+use crate::platform::System;
 use crate::retained;
 use crate::storage::Storage;
 use crate::telemetry::{Sample, SampleQueue, Vitals};
-
-/// What a connection does with samples that wait in flash.
-pub(crate) trait Backlog {
-    /// Fetches the oldest record, if none is fetched. Returns whether there is something to send.
-    fn load(&self) -> bool;
-    /// The samples that were fetched and not acknowledged.
-    fn queue(&self) -> &SampleQueue;
-    /// The broker has acknowledged those below this number.
-    fn acknowledge_below(&self, number: u64);
-}
 
 /// Of which life samples are, while its calendar is not known.
 #[derive(Debug, Clone, Copy)]
@@ -177,9 +165,14 @@ impl<'a, F: NorFlash> Kept<'a, F> {
         (record.samples() > 0).then_some(record)
     }
 
+    /// Those that were fetched and not acknowledged; none where there is no place for any.
+    pub(crate) fn queue(&self) -> Option<&SampleQueue> {
+        self.queue.as_ref()
+    }
+
     /// Fetches the oldest record whose samples can be sent; samples that nobody can use are counted in
     /// `live`. Returns whether there is one.
-    fn fetch(&self, live: &SampleQueue, clock: &Clock) -> bool {
+    pub(crate) fn fetch(&self, live: &SampleQueue, clock: &Clock) -> bool {
         let Some(queue) = &self.queue else {
             return false;
         };
@@ -248,7 +241,8 @@ impl<'a, F: NorFlash> Kept<'a, F> {
         }
     }
 
-    fn acknowledge_below(&self, number: u64) -> usize {
+    /// The broker has acknowledged those below this number. Returns how many those were.
+    pub(crate) fn acknowledge_below(&self, number: u64) -> usize {
         let Some(queue) = &self.queue else {
             return 0;
         };
@@ -290,31 +284,6 @@ impl<'a, F: NorFlash> Kept<'a, F> {
             }
             None
         })
-    }
-}
-
-impl<P: Platform> Backlog for Context<'_, P> {
-    fn load(&self) -> bool {
-        let dropped = self.queue.dropped();
-        let loaded = self.backlog.fetch(&self.queue, &self.clock);
-        if self.backlog.take_damage() {
-            self.tell(&Event::BacklogFailed);
-        }
-        let total = self.queue.dropped();
-        if total != dropped {
-            self.tell(&Event::SamplesDropped { total });
-        }
-        loaded
-    }
-
-    fn queue(&self) -> &SampleQueue {
-        self.backlog.queue.as_ref().unwrap_or(&self.queue)
-    }
-
-    fn acknowledge_below(&self, number: u64) {
-        let samples = self.backlog.acknowledge_below(number);
-        let samples = samples.try_into().unwrap_or(u16::MAX);
-        self.tell(&Event::BacklogAcknowledged { samples });
     }
 }
 

@@ -33,6 +33,7 @@ pub mod credentials;
 mod errands;
 pub mod event;
 pub mod firmware;
+#[cfg_attr(not(feature = "backlog"), path = "kept/none.rs")]
 mod kept;
 pub mod lifecycle;
 mod machine;

@@ -31,12 +31,17 @@ struct Remembered {
     mark: u32,
     /// Milliseconds since 1970 UTC at the restart, 0 if not known.
     unix_ms: u64,
+    /// Milliseconds between power-on and the restart.
+    powered_ms: u64,
 }
 
 #[unsafe(link_section = ".uninit.remembered")]
-static mut REMEMBERED: Remembered = Remembered {
+static mut REMEMBERED: Remembered = NOTHING;
+
+const NOTHING: Remembered = Remembered {
     mark: 0,
     unix_ms: 0,
+    powered_ms: 0,
 };
 
 #[unsafe(link_section = ".uninit.retained")]
@@ -61,6 +66,8 @@ impl retained::Memory for Retained {
 
 /// Milliseconds between 1970 UTC and this life's boot, once known.
 static EPOCH: Mutex<Cell<Option<u64>>> = Mutex::new(Cell::new(None));
+/// Milliseconds between power-on and this life's boot.
+static BEFORE_MS: Mutex<Cell<u64>> = Mutex::new(Cell::new(0));
 static WHY: Mutex<Cell<ResetReason>> = Mutex::new(Cell::new(ResetReason::PowerOn));
 
 /// Finds out whether this is a restart.
@@ -68,12 +75,7 @@ pub(super) fn look_back() {
     // SAFETY: runs once, before anything else could touch it; any bytes are a valid value.
     let remembered = unsafe { (&raw mut REMEMBERED).read_volatile() };
     // SAFETY: as above. What is forgotten now cannot be taken for a later restart's.
-    unsafe {
-        (&raw mut REMEMBERED).write_volatile(Remembered {
-            mark: 0,
-            unix_ms: 0,
-        })
-    };
+    unsafe { (&raw mut REMEMBERED).write_volatile(NOTHING) };
     let why = match remembered.mark {
         WRITTEN => ResetReason::Software,
         BITTEN => ResetReason::Watchdog,
@@ -83,6 +85,7 @@ pub(super) fn look_back() {
         WHY.borrow(cs).set(why);
         let epoch = (remembered.unix_ms != 0).then_some(remembered.unix_ms);
         EPOCH.borrow(cs).set(epoch);
+        BEFORE_MS.borrow(cs).set(remembered.powered_ms);
     });
 }
 
@@ -103,6 +106,11 @@ pub(crate) fn set_unix_ms(unix_ms: u64) {
     critical_section::with(|cs| EPOCH.borrow(cs).set(Some(epoch)));
 }
 
+/// Milliseconds since power-on. Those that a restart takes are none.
+pub(crate) fn powered_ms() -> u64 {
+    critical_section::with(|cs| BEFORE_MS.borrow(cs).get()) + Instant::now().as_millis()
+}
+
 /// Starts the machine again.
 pub(crate) fn restart() -> ! {
     start_again(WRITTEN)
@@ -117,6 +125,7 @@ fn start_again(mark: u32) -> ! {
     let remembered = Remembered {
         mark,
         unix_ms: unix_ms().unwrap_or(0),
+        powered_ms: powered_ms(),
     };
     // SAFETY: nothing else touches it, and the machine restarts before it is read.
     unsafe { (&raw mut REMEMBERED).write_volatile(remembered) };

@@ -41,6 +41,10 @@ impl System for Machine {
         power::set_unix_ms(unix_ms);
     }
 
+    fn powered_ms(&self) -> Option<u64> {
+        Some(power::powered_ms())
+    }
+
     fn fill_random(&self, bytes: &mut [u8]) {
         self.random.fill(bytes);
     }

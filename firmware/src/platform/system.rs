@@ -156,6 +156,12 @@ impl System for Soc {
         clock.set_current_time_us(unix_ms.saturating_mul(1000));
     }
 
+    fn powered_ms(&self) -> Option<u64> {
+        // The RTC's counter, which `current_time_us` counts by too: only the power resets it.
+        let clock = self.clock.borrow();
+        runs(&clock).then(|| clock.time_since_power_up().as_millis())
+    }
+
     fn fill_random(&self, bytes: &mut [u8]) {
         self.random.read(bytes);
     }

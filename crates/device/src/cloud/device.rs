@@ -7,7 +7,6 @@ use crate::context::Context;
 use crate::errands::Errands;
 use crate::event::Event;
 use crate::firmware::Updating;
-use crate::kept::Backlog;
 use crate::platform::{Heap, Identity, Platform, ResetReason, System, Wifi};
 use crate::retained::{self, PanicRecord};
 use crate::run::provision;
@@ -21,6 +20,16 @@ pub(super) struct Claim {
     pub(super) secret: Zeroizing<heapless::String<20>>,
     /// For how long.
     pub(super) minutes: u16,
+}
+
+/// What a connection does with samples that wait in flash.
+pub(super) trait Backlog {
+    /// Fetches the oldest record, if none is fetched. Returns whether there is something to send.
+    fn load(&self) -> bool;
+    /// The samples that were fetched and not acknowledged.
+    fn queue(&self) -> &SampleQueue;
+    /// The broker has acknowledged those below this number.
+    fn acknowledge_below(&self, number: u64);
 }
 
 /// The device, as the cloud sees it. [`Context`] is one.
@@ -177,5 +186,30 @@ impl<P: Platform> Device for Context<'_, P> {
         self.system
             .running()
             .map(|_| &self.updates as &dyn Updating)
+    }
+}
+
+impl<P: Platform> Backlog for Context<'_, P> {
+    fn load(&self) -> bool {
+        let dropped = self.queue.dropped();
+        let loaded = self.backlog.fetch(&self.queue, &self.clock);
+        if self.backlog.take_damage() {
+            self.tell(&Event::BacklogFailed);
+        }
+        let total = self.queue.dropped();
+        if total != dropped {
+            self.tell(&Event::SamplesDropped { total });
+        }
+        loaded
+    }
+
+    fn queue(&self) -> &SampleQueue {
+        self.backlog.queue().unwrap_or(&self.queue)
+    }
+
+    fn acknowledge_below(&self, number: u64) {
+        let samples = self.backlog.acknowledge_below(number);
+        let samples = samples.try_into().unwrap_or(u16::MAX);
+        self.tell(&Event::BacklogAcknowledged { samples });
     }
 }

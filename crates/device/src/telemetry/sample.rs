@@ -14,6 +14,9 @@
 //! All numbers have their low byte first; of the vitals each range's far end, which nothing measures,
 //! stands for "none".
 
+#[cfg(feature = "backlog")]
+mod kept;
+
 use core::fmt;
 use core::ops::Range;
 
@@ -55,9 +58,6 @@ const READINGS: usize = 20;
 /// What the largest free block is counted in, in bytes.
 const BLOCK: u32 = 16;
 
-/// How many bytes the vitals take, with the byte that says which of them the server is told.
-pub(crate) const VITALS_BYTES: usize = READINGS - UPTIME.end;
-
 /// How many bytes a sample of these series takes while it waits.
 pub(super) const fn waiting_bytes(schema: Schema) -> usize {
     READINGS + schema.bytes()
@@ -84,39 +84,6 @@ impl Sample {
             readings.copy_from_slice(packed);
         } else {
             readings.fill(0);
-        }
-    }
-
-    /// The bytes of its vitals, as they wait in flash.
-    pub(crate) fn vitals_bytes(&self) -> [u8; VITALS_BYTES] {
-        let mut bytes = [0; READINGS];
-        let bare = Self {
-            readings: Readings::default(),
-            ..*self
-        };
-        bare.pack(&mut bytes);
-        let mut vitals = [0; VITALS_BYTES];
-        vitals.copy_from_slice(&bytes[UPTIME.end..]);
-        vitals
-    }
-
-    /// What waited in flash: time and readings, and, where the server is told any, the vitals.
-    pub(crate) fn from_parts(uptime_ms: u64, readings: Readings, vitals: &[u8]) -> Self {
-        let mut bytes = [0; READINGS];
-        match bytes.get_mut(UPTIME.end..) {
-            Some(own) if own.len() == vitals.len() => own.copy_from_slice(vitals),
-            _ => {
-                return Self {
-                    uptime_ms,
-                    readings,
-                    ..Self::default()
-                };
-            }
-        }
-        Self {
-            uptime_ms,
-            readings,
-            ..Self::unpack(&bytes, Schema::EMPTY)
         }
     }
 

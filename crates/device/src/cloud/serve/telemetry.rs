@@ -5,11 +5,10 @@ use embedded_io_async::{Read, Write};
 use thingsboard::FromDevice;
 
 use super::{Failure, Outcome, Sent, Serving};
-use crate::cloud::device::Device;
+use crate::cloud::device::{Backlog, Device};
 use crate::cloud::outbound::Source;
 use crate::cloud::{CloudError, outbound};
 use crate::event::Event;
-use crate::kept::Backlog;
 
 /// The smallest payload that takes one sample.
 const LEAST_PAYLOAD: usize = 256;
