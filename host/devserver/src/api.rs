@@ -136,8 +136,13 @@ pub(crate) async fn share(
 ) -> Result<(), CallError> {
     let (mut set, mut deleted) = (Vec::new(), Vec::new());
     for (key, value) in values {
-        let text = value.to_string();
-        let datum = Json::parse(text.as_bytes()).ok().and_then(Datum::from_json);
+        let datum = match &value {
+            // Text is text, also where it looks like a number (`TelemetryController.extractRequestAttributes`).
+            Value::String(text) => Some(Datum::Text(text.clone())),
+            value => Json::parse(value.to_string().as_bytes())
+                .ok()
+                .and_then(Datum::from_json),
+        };
         match datum {
             Some(datum) => set.push((key, datum)),
             None if value.is_null() => deleted.push(key),

@@ -5,7 +5,7 @@
 //!                       └─ device, device, …
 //! ```
 
-use std::{fmt, net::IpAddr};
+use std::{fmt, net::IpAddr, time::SystemTime};
 
 use rcgen::{
     BasicConstraints, Certificate, CertificateParams, DistinguishedName, DnType,
@@ -149,6 +149,23 @@ impl Pki {
     /// The intermediate certificate: what is pasted into ThingsBoard's device profile.
     pub fn intermediate_pem(&self) -> &str {
         &self.intermediate.certificate
+    }
+
+    /// The common name of the intermediate, by which what it issued tells its issuer; none if it has none.
+    pub fn intermediate_name(&self) -> Option<String> {
+        let block = pem::parse(&self.intermediate.certificate).ok()?;
+        let (_, x509) = X509Certificate::from_der(block.contents()).ok()?;
+        let name = x509.subject().iter_common_name().next()?;
+        name.as_str().ok().map(str::to_owned)
+    }
+
+    /// When what is issued ends at the latest.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Backend`]
+    pub fn ends(&self) -> Result<SystemTime, Error> {
+        Ok(self.intermediate_ends()?.into())
     }
 
     /// A device's identity, with a P-256 key in PKCS#8, valid for 20 years. Its common name is
@@ -321,11 +338,12 @@ fn params(validity: Option<Validity>, days: u32) -> Result<CertificateParams, Er
     Ok(params)
 }
 
-/// 126 random bits under a one, so that the number is positive and always as long.
+/// 124 random bits, in a number that is positive and always as long, and whose second hexadecimal digit is a
+/// letter: ThingsBoard makes a number of text that looks like one, and devices tell theirs.
 fn serial_number() -> Result<SerialNumber, Error> {
     let mut bytes = [0; 16];
     aws_lc_rs::rand::fill(&mut bytes)?;
-    bytes[0] = bytes[0] & 0x3F | 0x40;
+    bytes[0] = bytes[0] & 0x35 | 0x4A;
     Ok(SerialNumber::from_slice(&bytes))
 }
 

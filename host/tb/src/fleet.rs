@@ -32,6 +32,12 @@ pub struct Device {
     pub chip: Option<String>,
     /// When its certificate ends.
     pub certificate_expires_ms: Option<i64>,
+    /// Its certificate's serial number, lower-case hexadecimal.
+    pub certificate_serial: Option<String>,
+    /// The common name of who issued it.
+    pub certificate_issuer: Option<String>,
+    /// How far it is with a new one (docs/certificate-renewal.md).
+    pub certificate_renewal: Option<String>,
     /// How many samples wait in it; known only where it was [asked](crate::ask_backlogs).
     pub backlog: Option<i64>,
     /// How many samples it lost since it started.
@@ -106,7 +112,7 @@ const FIELDS: [Key<'static>; 2] = [
     key(KeyType::EntityField, "type"),
 ];
 
-const VALUES: [Key<'static>; 17] = [
+const VALUES: [Key<'static>; 20] = [
     key(KeyType::ServerAttribute, "active"),
     key(KeyType::ServerAttribute, "lastConnectTime"),
     key(KeyType::ServerAttribute, "lastDisconnectTime"),
@@ -115,6 +121,9 @@ const VALUES: [Key<'static>; 17] = [
     key(KeyType::ClientAttribute, "firmware_version"),
     key(KeyType::ClientAttribute, "chip"),
     key(KeyType::ClientAttribute, "certificate_expires_ms"),
+    key(KeyType::ClientAttribute, "certificate_serial"),
+    key(KeyType::ClientAttribute, "certificate_issuer"),
+    key(KeyType::ClientAttribute, "certificate_renewal"),
     key(KeyType::ClientAttribute, "reset_reason"),
     key(KeyType::ClientAttribute, "panic"),
     key(KeyType::ClientAttribute, "panic_at"),
@@ -174,6 +183,9 @@ impl Device {
                 .or_else(|| text("firmware_version")),
             chip: text("chip"),
             certificate_expires_ms: data.number(Client, "certificate_expires_ms"),
+            certificate_serial: text("certificate_serial"),
+            certificate_issuer: text("certificate_issuer"),
+            certificate_renewal: text("certificate_renewal"),
             backlog: None,
             dropped: data.number(TimeSeries, "dropped"),
             reset_reason: text("reset_reason"),
@@ -190,7 +202,7 @@ impl Device {
             .map(|end| (end - now_ms).div_euclid(DAY_MS))
     }
 
-    fn expires_within(&self, days: u32, now_ms: i64) -> bool {
+    pub(crate) fn expires_within(&self, days: u32, now_ms: i64) -> bool {
         self.certificate_days(now_ms)
             .is_some_and(|left| left < i64::from(days))
     }
@@ -231,12 +243,12 @@ impl Filter {
         self.find_with(client, now_ms, &[], read, progress)
     }
 
-    /// The same with further series, and what is made of them.
+    /// The same with further values, and what is made of them.
     pub(crate) fn find_with<T>(
         &self,
         client: &Client,
         now_ms: i64,
-        series: &[&str],
+        further: &[Key<'_>],
         read: impl Fn(&EntityData, Device) -> T,
         mut progress: impl FnMut(u64, u64),
     ) -> Result<Vec<T>, Error> {
@@ -252,8 +264,7 @@ impl Filter {
                 entity_name_filter: name,
             },
         };
-        let further = series.iter().map(|name| key(KeyType::TimeSeries, name));
-        let values: Vec<_> = VALUES.into_iter().chain(further).collect();
+        let values: Vec<_> = VALUES.iter().chain(further).copied().collect();
         let mut query = DataQuery {
             entity_filter,
             entity_fields: &FIELDS,

@@ -1,8 +1,11 @@
 //! `esptb tb`: a ThingsBoard from the operator's side.
 
+mod anchors;
+mod campaign;
 mod crash;
 mod devices;
 mod login;
+mod renew;
 mod rollout;
 mod server;
 mod setup;
@@ -15,7 +18,7 @@ use clap::{Args, Subcommand};
 
 pub(crate) use server::ServerArgs;
 
-/// Set up a ThingsBoard for devices, see how they are, and bring them new firmware
+/// Set up a ThingsBoard for devices, see how they are, bring them firmware and certificates
 ///
 /// Works by ThingsBoard's REST interface, 3.6 to 4.x, and by that of `esptb serve`.
 #[derive(Args)]
@@ -33,6 +36,7 @@ Examples, from an empty tenant to devices online:
   esptb tb devices
   esptb tb watch
   esptb tb rollout climate-1.2.0.bin --dry-run
+  esptb tb renew --dry-run
 
 Which server: --server, or ESPTB_SERVER, by its name or its URL; or the only one that is kept.
 For a URL the login is in ESPTB_TB_USER and ESPTB_TB_PASSWORD, or in ESPTB_TB_API_KEY.";
@@ -47,6 +51,8 @@ enum Task {
     Status(devices::Status),
     Watch(watch::Cmd),
     Rollout(Box<rollout::Cmd>),
+    Renew(Box<renew::Cmd>),
+    Anchors(Box<anchors::Cmd>),
 }
 
 /// Does what was asked.
@@ -60,5 +66,7 @@ pub(crate) fn run(cmd: Cmd) -> Result<()> {
         Task::Status(cmd) => devices::status(&cmd),
         Task::Watch(cmd) => watch::run(&cmd),
         Task::Rollout(cmd) => rollout::run(&cmd),
+        Task::Renew(cmd) => renew::run(&cmd),
+        Task::Anchors(cmd) => anchors::run(&cmd),
     }
 }

@@ -40,6 +40,8 @@ fn the_help_is_what_was_agreed_on() {
         "serve",
         "tb",
         "tb rollout",
+        "tb renew",
+        "tb anchors",
         "tb login",
         "tb logout",
         "tb servers",

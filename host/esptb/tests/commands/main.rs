@@ -10,6 +10,8 @@ mod field;
 mod files;
 mod firmware;
 mod pipes;
+mod played;
 mod program;
+mod renew;
 mod rollout;
 mod tb;

@@ -1,44 +1,53 @@
 //! What is to be said of one device of a campaign, by what it told. Pure: no clock, no server.
 
 use super::member::{Member, Stage};
+use super::task::Brings;
 use crate::Device;
 
 /// What the server knows of a device that matters to a campaign. Times are milliseconds since 1970.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Seen {
     pub(super) device: Device,
-    /// The version that it runs.
+    /// What it has of what the campaign brings: the version that it runs, its certificate's serial number.
     pub(super) running: Option<String>,
-    /// `fw_state`, and when it was told.
+    /// How far it is with the new one, as `fw_state`, and when it told.
     pub(super) state: Option<(String, i64)>,
     pub(super) error: Option<String>,
+    /// What it asks for.
+    pub(super) request: Option<String>,
     /// The time of its newest sample.
     pub(super) sample_ms: Option<i64>,
 }
 
 impl Seen {
-    /// Of a device that the server does not know any more.
-    pub(super) fn gone(member: &Member) -> Self {
+    /// Of a device of which nothing more is known.
+    pub(super) fn of(device: Device) -> Self {
         Self {
-            device: Device {
-                id: member.id.clone(),
-                name: member.name.clone(),
-                ..Device::default()
-            },
+            device,
             running: None,
             state: None,
             error: None,
+            request: None,
             sample_ms: None,
         }
+    }
+
+    /// Of a device that the server does not know any more.
+    pub(super) fn gone(member: &Member) -> Self {
+        Self::of(Device {
+            id: member.id.clone(),
+            name: member.name.clone(),
+            ..Device::default()
+        })
     }
 }
 
 /// How patient a gate is, in milliseconds.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Patience {
-    /// For the new version to run, and again for samples after it.
+    /// For the device to have it, and again for samples after it.
     pub(super) step_ms: i64,
-    /// How long it has to run well.
+    /// How long it has to do well with it.
     pub(super) soak_ms: i64,
 }
 
@@ -46,27 +55,26 @@ pub(super) struct Patience {
 pub(super) fn judge(
     member: &mut Member,
     seen: &Seen,
-    version: &str,
+    brings: &dyn Brings,
     now_ms: i64,
     patience: Patience,
 ) -> bool {
-    let before = member.clone();
-    if let Some(fault) = fault(member, seen, version) {
+    let (before, words) = (member.clone(), brings.words());
+    if let Some(fault) = fault(member, seen, brings) {
         member.settle(Stage::Failed, now_ms);
         member.fault = Some(fault);
         return true;
     }
-    let runs = seen.running.as_deref() == Some(version);
     match member.stage {
-        Stage::Assigned if runs && seen.device.online => {
+        Stage::Assigned if seen.device.online && brings.is_there(member, seen) => {
             member.stage = Stage::Updated;
             member.updated_ms = Some(now_ms);
         }
         Stage::Assigned if is_over(member.assigned_ms, patience.step_ms, now_ms) => {
-            let state = seen
-                .state
-                .as_ref()
-                .map_or("no fw_state", |(state, _)| state);
+            let state = match &seen.state {
+                Some((state, _)) => state.clone(),
+                None => format!("no {}", words.state),
+            };
             let presence = if seen.device.online {
                 "online"
             } else {
@@ -74,8 +82,8 @@ pub(super) fn judge(
             };
             member.settle(Stage::Failed, now_ms);
             member.fault = Some(format!(
-                "not updated in time: it is {presence}, at {state}; look at its console, or give it longer \
-                 (--patience)"
+                "{} in time: it is {presence}, at {state}; look at its console, or give it longer (--patience)",
+                words.late
             ));
         }
         Stage::Updated if !is_over(member.updated_ms, patience.soak_ms, now_ms) => {}
@@ -93,11 +101,11 @@ pub(super) fn judge(
                 ) =>
             {
                 let why = match seen.device.online {
-                    true => "it runs the new version, and sends no samples",
-                    false => "it ran the new version, and has been offline since",
+                    true => format!("it {}, and sends no samples", words.uses),
+                    false => format!("it {}, and has been offline since", words.used),
                 };
                 member.settle(Stage::Failed, now_ms);
-                member.fault = Some(why.to_owned());
+                member.fault = Some(why);
             }
             Some(_) => {}
         },
@@ -106,8 +114,9 @@ pub(super) fn judge(
     *member != before
 }
 
-/// What shows that the new version is no good there, at any time after it was assigned.
-fn fault(member: &Member, seen: &Seen, version: &str) -> Option<String> {
+/// What shows that it is no good there, at any time after it was given.
+fn fault(member: &Member, seen: &Seen, brings: &dyn Brings) -> Option<String> {
+    let words = brings.words();
     if !matches!(
         member.stage,
         Stage::Assigned | Stage::Updated | Stage::Passed
@@ -125,15 +134,13 @@ fn fault(member: &Member, seen: &Seen, version: &str) -> Option<String> {
         && Some(*at) > member.state_ms
     {
         let why = seen.error.as_deref().unwrap_or("it did not say why");
-        return Some(format!("it refused the update: {why}"));
+        return Some(format!("it refused {}: {why}", words.it));
     }
-    let runs = seen.running.as_deref();
-    match (member.stage, runs) {
-        (Stage::Updated | Stage::Passed, Some(runs)) if runs != version => {
-            Some(format!("it went back to {runs}"))
-        }
-        _ => None,
-    }
+    let had_it = matches!(member.stage, Stage::Updated | Stage::Passed);
+    (had_it && brings.is_lost(member, seen)).then(|| {
+        let now = seen.running.as_deref().unwrap_or("none");
+        format!("it went back to {}{now}", words.old)
+    })
 }
 
 fn is_over(begun_ms: Option<i64>, patience_ms: i64, now_ms: i64) -> bool {
@@ -144,6 +151,7 @@ fn is_over(begun_ms: Option<i64>, patience_ms: i64, now_ms: i64) -> bool {
 mod tests {
     use super::*;
     use crate::Crash;
+    use crate::campaign::Firmware;
 
     const PATIENCE: Patience = Patience {
         step_ms: 1_000,
@@ -160,6 +168,7 @@ mod tests {
             running: Some(running.into()),
             state: None,
             error: None,
+            request: None,
             sample_ms: Some(sample_ms),
         }
     }
@@ -171,7 +180,11 @@ mod tests {
     }
 
     fn judged(member: &mut Member, seen: &Seen, now_ms: i64) -> Stage {
-        judge(member, seen, "2", now_ms, PATIENCE);
+        let version = Firmware {
+            package: "id".into(),
+            version: "2".into(),
+        };
+        judge(member, seen, &version, now_ms, PATIENCE);
         member.stage
     }
 

@@ -2,6 +2,7 @@
 //!
 //! Each call is one transaction, which is on the disk when it returns. Nothing in it is secret.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::time::Duration;
 
@@ -34,7 +35,7 @@ pub enum LedgerError {
 }
 
 /// The format of the file, in its `user_version`.
-const FORMAT: i64 = 1;
+const FORMAT: i64 = 2;
 /// How long another process may take to write a line.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -48,12 +49,13 @@ CREATE TABLE campaign (
     begun_ms INTEGER NOT NULL,
     ended_ms INTEGER,
     halted TEXT,
-    forgiven INTEGER NOT NULL DEFAULT 0
+    forgiven INTEGER NOT NULL DEFAULT 0,
+    round INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE TABLE device (
     id TEXT PRIMARY KEY,
     name TEXT NOT NULL,
-    place INTEGER NOT NULL UNIQUE,
+    place INTEGER NOT NULL,
     stage TEXT NOT NULL,
     wave INTEGER,
     version_before TEXT,
@@ -63,9 +65,23 @@ CREATE TABLE device (
     updated_ms INTEGER,
     mark_ms INTEGER,
     settled_ms INTEGER,
-    fault TEXT
+    fault TEXT,
+    round INTEGER NOT NULL DEFAULT 0,
+    request TEXT,
+    serial TEXT,
+    chain BLOB
 ) STRICT;
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;
+";
+
+/// What makes the present format of the one before it.
+const FROM_1: &str = "
+ALTER TABLE campaign ADD COLUMN round INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE device ADD COLUMN round INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE device ADD COLUMN request TEXT;
+ALTER TABLE device ADD COLUMN serial TEXT;
+ALTER TABLE device ADD COLUMN chain BLOB;
+PRAGMA user_version = 2;
 ";
 
 /// What holds for a campaign as a whole. Times are milliseconds since 1970.
@@ -77,6 +93,8 @@ pub(super) struct Standing {
     pub(super) halted: Option<String>,
     /// Failures that do not count any more, for somebody let it go on.
     pub(super) forgiven: usize,
+    /// How often it began anew.
+    pub(super) round: i64,
 }
 
 /// The open file.
@@ -97,6 +115,7 @@ impl Ledger {
         let format: i64 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
         match format {
             0 => transaction.execute_batch(TABLES)?,
+            1 => transaction.execute_batch(FROM_1)?,
             FORMAT => {}
             other => return Err(LedgerError::Format(other)),
         }
@@ -141,13 +160,14 @@ impl Ledger {
     }
 
     pub(super) fn standing(&self) -> Result<Standing, LedgerError> {
-        let sql = "SELECT begun_ms, ended_ms, halted, forgiven FROM campaign";
+        let sql = "SELECT begun_ms, ended_ms, halted, forgiven, round FROM campaign";
         let standing = self.0.query_row(sql, [], |row| {
             Ok(Standing {
                 begun_ms: row.get(0)?,
                 ended_ms: row.get(1)?,
                 halted: row.get(2)?,
                 forgiven: row.get::<_, i64>(3)?.try_into().unwrap_or(0),
+                round: row.get(4)?,
             })
         });
         Ok(standing?)
@@ -155,19 +175,35 @@ impl Ledger {
 
     pub(super) fn stand(&mut self, standing: &Standing) -> Result<(), LedgerError> {
         self.0.execute(
-            "UPDATE campaign SET ended_ms = ?1, halted = ?2, forgiven = ?3",
-            params![standing.ended_ms, standing.halted, standing.forgiven as i64],
+            "UPDATE campaign SET begun_ms = ?1, ended_ms = ?2, halted = ?3, forgiven = ?4, round = ?5",
+            params![
+                standing.begun_ms,
+                standing.ended_ms,
+                standing.halted,
+                standing.forgiven as i64,
+                standing.round
+            ],
         )?;
         Ok(())
     }
 
-    /// All devices, in their order.
+    /// All devices of this round, in their order.
     pub(super) fn members(&self) -> Result<Vec<Member>, LedgerError> {
         let sql =
             "SELECT id, name, place, stage, wave, version_before, crash_ms, state_ms, assigned_ms,
-                   updated_ms, mark_ms, settled_ms, fault FROM device ORDER BY place";
+                    updated_ms, mark_ms, settled_ms, fault, request, serial, chain FROM device
+             WHERE round = (SELECT round FROM campaign) ORDER BY place";
         let mut all = self.0.prepare(sql)?;
         Ok(all.query_map([], member)?.collect::<Result<_, _>>()?)
+    }
+
+    /// Those that failed when they were tried last, in this round or in one before.
+    pub(super) fn failed(&self) -> Result<HashSet<String>, LedgerError> {
+        let mut failed = self
+            .0
+            .prepare("SELECT id FROM device WHERE stage = 'failed'")?;
+        let failed = failed.query_map([], |row| row.get(0))?;
+        Ok(failed.collect::<Result<_, _>>()?)
     }
 
     /// Writes these down as they are, all or none.
@@ -188,8 +224,9 @@ impl Ledger {
 fn write(transaction: &Transaction<'_>, member: &Member) -> Result<(), LedgerError> {
     let mut statement = transaction.prepare_cached(
         "INSERT OR REPLACE INTO device (id, name, place, stage, wave, version_before, crash_ms,
-         state_ms, assigned_ms, updated_ms, mark_ms, settled_ms, fault)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+         state_ms, assigned_ms, updated_ms, mark_ms, settled_ms, fault, request, serial, chain, round)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16,
+                 (SELECT round FROM campaign))",
     )?;
     statement.execute(params![
         member.id,
@@ -205,6 +242,9 @@ fn write(transaction: &Transaction<'_>, member: &Member) -> Result<(), LedgerErr
         member.mark_ms,
         member.settled_ms,
         member.fault,
+        member.request,
+        member.serial,
+        member.chain,
     ])?;
     Ok(())
 }
@@ -230,6 +270,9 @@ fn member(row: &Row<'_>) -> rusqlite::Result<Member> {
         mark_ms: row.get(10)?,
         settled_ms: row.get(11)?,
         fault: row.get(12)?,
+        request: row.get(13)?,
+        serial: row.get(14)?,
+        chain: row.get(15)?,
     })
 }
 
@@ -255,6 +298,7 @@ mod tests {
         member.wave = Some(2);
         member.fault = Some("it crashed".into());
         member.settled_ms = Some(99);
+        member.chain = Some(vec![0x30, 0x82]);
         let standing = {
             let mut ledger = Ledger::open(&path).unwrap();
             ledger.begin(&goal("2"), 5).unwrap();
@@ -277,5 +321,46 @@ mod tests {
         assert_eq!(ledger.standing().unwrap().begun_ms, 5);
         let another = ledger.begin(&goal("3"), 7).unwrap_err();
         assert!(another.to_string().contains("climate 2"), "{another}");
+
+        let mut standing = ledger.standing().unwrap();
+        standing.round += 1;
+        ledger.stand(&standing).unwrap();
+        assert_eq!(ledger.members().unwrap(), [], "another round");
+        assert!(ledger.failed().unwrap().contains("id-1"), "it is known");
+        ledger.write([&Member::new("id-1", "SN-1", 0)]).unwrap();
+        assert_eq!(ledger.members().unwrap().len(), 1);
+        assert!(ledger.failed().unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_file_of_the_first_format_is_gone_on_with() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("campaign.sqlite");
+        // As that format was.
+        let old = TABLES
+            .replace("NULL DEFAULT 0,\n    round INTEGER NOT NULL DEFAULT 0", "NULL DEFAULT 0")
+            .replace(
+                "fault TEXT,\n    round INTEGER NOT NULL DEFAULT 0,\n    request TEXT,\n    serial TEXT,\n    chain BLOB",
+                "fault TEXT",
+            )
+            .replace("user_version = 2", "user_version = 1");
+        assert!(!old.contains("round"));
+        let connection = Connection::open(&path).unwrap();
+        connection.execute_batch(&old).unwrap();
+        connection
+            .execute_batch(
+                "INSERT INTO campaign (id, title, version, sha256, server, begun_ms)
+                 VALUES (1, 'climate', '2', '00112233445566', 'http://127.0.0.1', 5);
+                 INSERT INTO device (id, name, place, stage) VALUES ('id-1', 'SN-1', 0, 'passed');",
+            )
+            .unwrap();
+        drop(connection);
+        let mut ledger = Ledger::open(&path).unwrap();
+        ledger.begin(&goal("2"), 7).unwrap();
+        assert_eq!(ledger.standing().unwrap().begun_ms, 5);
+        let mut member = Member::new("id-1", "SN-1", 0);
+        member.stage = Stage::Passed;
+        assert_eq!(ledger.members().unwrap(), [member]);
+        Ledger::open(&path).unwrap();
     }
 }

@@ -10,15 +10,15 @@ use super::gate::Seen;
 pub enum Stage {
     /// Its turn has not come.
     Waiting,
-    /// It had the version before its turn came.
+    /// It had it before its turn came.
     Already,
-    /// The package is assigned to it, or is just about to be.
+    /// It was given to it, or is just about to be.
     Assigned,
-    /// It runs the version, and is watched.
+    /// It has it, and is watched.
     Updated,
-    /// It ran well.
+    /// It does well with it.
     Passed,
-    /// It did not.
+    /// It does not.
     Failed,
 }
 
@@ -45,7 +45,7 @@ impl Stage {
         found.map(|(stage, _)| *stage)
     }
 
-    /// Whether the package was given to it.
+    /// Whether it was given to it.
     pub(super) fn is_tried(self) -> bool {
         !matches!(self, Self::Waiting | Self::Already)
     }
@@ -66,9 +66,9 @@ pub(super) struct Member {
     pub(super) stage: Stage,
     /// In which wave it was, counted from 0.
     pub(super) wave: Option<usize>,
-    /// What it ran before.
+    /// What it had before: a version, a certificate's serial number.
     pub(super) version_before: Option<String>,
-    /// When it had told its last crash, and its last state of an update, before this one.
+    /// When it had told its last crash, and its last state, before this one.
     pub(super) crash_ms: Option<i64>,
     pub(super) state_ms: Option<i64>,
     pub(super) assigned_ms: Option<i64>,
@@ -77,6 +77,10 @@ pub(super) struct Member {
     pub(super) mark_ms: Option<i64>,
     pub(super) settled_ms: Option<i64>,
     pub(super) fault: Option<String>,
+    /// The SHA-256 of the request that was answered, and by what: a certificate's serial number, its chain.
+    pub(super) request: Option<String>,
+    pub(super) serial: Option<String>,
+    pub(super) chain: Option<Vec<u8>>,
 }
 
 impl Member {
@@ -95,6 +99,9 @@ impl Member {
             mark_ms: None,
             settled_ms: None,
             fault: None,
+            request: None,
+            serial: None,
+            chain: None,
         }
     }
 
@@ -111,7 +118,7 @@ impl Member {
         };
     }
 
-    /// The package was taken back before it did anything.
+    /// It was taken back before it did anything.
     pub(super) fn put_back(&mut self) {
         *self = Self::new(&self.id, &self.name, self.place);
     }

@@ -22,17 +22,17 @@ pub struct Report {
     pub devices: usize,
     /// Those whose turn has not come: they were offline, or it did not go so far.
     pub waiting: usize,
-    /// Those that had the version before.
+    /// Those that had it before.
     pub already: usize,
     /// Those that are at it.
     pub under_way: usize,
-    /// Those that run it well.
+    /// Those that do well with it.
     pub passed: usize,
     /// Those that do not, and why.
     pub failed: Vec<Failure>,
     /// How its waves went.
     pub waves: Vec<WaveReport>,
-    /// From when the package was assigned until the version ran, of those that came so far.
+    /// From when it was given until the device had it, of those that came so far.
     pub update_s: Option<Spread>,
 }
 
@@ -43,7 +43,7 @@ pub struct Failure {
     pub device: String,
     /// Why.
     pub fault: String,
-    /// What it ran before.
+    /// What it had before.
     pub version_before: Option<String>,
     /// When that was found.
     pub at_ms: Option<i64>,
@@ -54,13 +54,13 @@ pub struct Failure {
 pub struct WaveReport {
     /// Counted from 1.
     pub wave: usize,
-    /// When its first device got the package.
+    /// When it was given to its first device.
     pub begun_ms: i64,
     /// When its last was done with.
     pub ended_ms: Option<i64>,
     /// How many were tried.
     pub tried: usize,
-    /// How many run it well.
+    /// How many do well with it.
     pub passed: usize,
     /// How many do not.
     pub failed: usize,
@@ -182,6 +182,7 @@ mod tests {
             ended_ms: None,
             halted: None,
             forgiven: 0,
+            round: 0,
         };
         let stages = [
             Stage::Passed,

@@ -1,26 +1,24 @@
 //! A campaign under way: one look at the devices after the other.
 
-use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
-use std::thread;
+mod begin;
+
+use std::collections::HashMap;
 use std::time::Duration;
 
 use super::gate::{Patience, Seen, judge};
 use super::ledger::{Ledger, Standing};
 use super::member::{Member, Stage};
 use super::report::Report;
+use super::requests::each;
+use super::task::{Brings, Task};
 use super::{Goal, Rules};
-use crate::rest::{EntityData, KeyType};
+use crate::rest::{EntityData, Key, KeyType};
 use crate::{Client, Device, Error, Filter};
 
-/// How many requests are under way at once.
-const REQUESTS: usize = 8;
 /// What is not a product's series: what server and device tell of updates begins so.
 const OF_UPDATES: [&str; 3] = ["fw_", "current_fw_", "target_fw_"];
 /// By so many series samples are seen to flow: one may be of a sensor that is broken.
 const SERIES: usize = 4;
-const STATE: [&str; 2] = ["fw_state", "fw_error"];
 
 /// A campaign.
 pub struct Campaign<'a> {
@@ -29,31 +27,37 @@ pub struct Campaign<'a> {
     rules: Rules,
     filter: Filter,
     goal: Goal,
-    package: String,
+    task: Task<'a>,
     members: Vec<Member>,
+    /// How many would be in it, had they newer firmware.
+    unable: usize,
+    /// Whether it ended before, and nothing has come up since.
+    rests: bool,
     standing: Standing,
     /// The series by which samples are seen to flow.
     series: Vec<String>,
-    /// Those whose assignment the server may not have yet.
+    /// Those to whom it may not have been given yet.
     unsent: Vec<usize>,
-    /// Those whose package is to be taken back.
+    /// Those from whom it is to be taken back.
     unreturned: Vec<usize>,
     /// The wave that was told of last.
     told: Option<usize>,
 }
 
 /// What a campaign needs to know.
-pub struct Order<'a> {
+pub struct Order<'a, 'f> {
     /// How it goes.
     pub rules: Rules,
     /// For which devices.
     pub filter: Filter,
     /// What it brings.
     pub goal: Goal,
-    /// The id of the package on the server.
-    pub package: &'a str,
+    /// The same, for what is to be done.
+    pub task: Task<'a>,
     /// Devices that go before the others, which go by their names.
-    pub first: &'a [String],
+    pub first: &'f [String],
+    /// Whether those are tried once more that failed before, where a campaign begins anew.
+    pub again: bool,
 }
 
 /// What comes next.
@@ -79,7 +83,7 @@ pub enum Told {
         /// So many there are.
         all: usize,
     },
-    /// A device runs the version well.
+    /// A device does well with it.
     Passed(String),
     /// A device does not, and why.
     Failed(String, String),
@@ -92,8 +96,10 @@ pub enum Told {
 pub struct Planned {
     /// Devices that it is about.
     pub devices: usize,
-    /// Those that have the version already.
+    /// Those that have it already.
     pub already: usize,
+    /// Those that need it, and cannot be brought it before newer firmware.
+    pub unable: usize,
     /// Those that are offline, and get it once they are online.
     pub offline: usize,
     /// The devices of each wave, as they are online now.
@@ -101,65 +107,10 @@ pub struct Planned {
 }
 
 impl<'a> Campaign<'a> {
-    /// Begins a campaign, or goes on with it.
-    ///
-    /// # Errors
-    ///
-    /// [`Error`]
-    pub fn begin(
-        client: &'a Client,
-        ledger: &'a mut Ledger,
-        order: Order<'_>,
-        now_ms: i64,
-    ) -> Result<Self, Error> {
-        let Order {
-            rules,
-            filter,
-            goal,
-            package,
-            first,
-        } = order;
-        ledger.begin(&goal, now_ms)?;
-        let mut members = ledger.members()?;
-        let known: HashSet<_> = members.iter().map(|member| member.id.clone()).collect();
-        let mut found = filter.find(client, now_ms, |_, _| ())?;
-        if let Some(missing) = first
-            .iter()
-            .find(|name| found.iter().all(|device| device.name != **name))
-        {
-            return Err(Error::InTheWay(format!(
-                "there is no device {missing} among those that are meant: `esptb tb devices` lists them"
-            )));
-        }
-        found.sort_by_key(|device| !first.contains(&device.name));
-        let new = found.iter().filter(|device| !known.contains(&device.id));
-        let new: Vec<_> = (members.len()..)
-            .zip(new)
-            .map(|(place, device)| Member::new(&device.id, &device.name, place))
-            .collect();
-        ledger.write(&new)?;
-        members.extend(new);
-        let mut standing = ledger.standing()?;
-        standing.ended_ms = None;
-        ledger.stand(&standing)?;
-        let assigned = members.iter().enumerate();
-        let assigned = assigned.filter(|(_, member)| member.stage == Stage::Assigned);
-        // An interruption may have come between the ledger and the server: to say it twice changes nothing.
-        let unsent = assigned.map(|(index, _)| index).collect();
-        Ok(Self {
-            client,
-            ledger,
-            rules,
-            filter,
-            goal,
-            package: package.to_owned(),
-            members,
-            standing,
-            series: Vec::new(),
-            unsent,
-            unreturned: Vec::new(),
-            told: None,
-        })
+    /// How many would be in it, had they newer firmware.
+    #[must_use]
+    pub fn unable(&self) -> usize {
+        self.unable
     }
 
     /// Lets a campaign go on that was halted: what failed so far does not count any more.
@@ -191,23 +142,21 @@ impl<'a> Campaign<'a> {
     }
 
     fn look(&mut self, now_ms: i64) -> Result<HashMap<String, Seen>, Error> {
-        let samples = self.series.iter().map(String::as_str);
-        let series: Vec<_> = STATE.into_iter().chain(samples).collect();
+        let brings = self.task.brings();
+        let samples = self.series.iter().map(|name| Key {
+            kind: KeyType::TimeSeries,
+            key: name,
+        });
+        let keys: Vec<_> = brings.keys().iter().copied().chain(samples).collect();
         let read = |data: &EntityData, device: Device| {
-            let text = |key| data.text(KeyType::TimeSeries, key).map(str::to_owned);
             let at = |key| data.value(KeyType::TimeSeries, key).map(|value| value.ts);
-            let seen = Seen {
-                running: device.firmware.clone(),
-                state: text("fw_state").zip(at("fw_state")),
-                error: text("fw_error"),
-                sample_ms: self.series.iter().filter_map(|key| at(key)).max(),
-                device,
-            };
+            let mut seen = brings.see(data, device);
+            seen.sample_ms = self.series.iter().filter_map(|key| at(key)).max();
             (seen.device.id.clone(), seen)
         };
         let found = self
             .filter
-            .find_with(self.client, now_ms, &series, read, |_, _| ())?;
+            .find_with(self.client, now_ms, &keys, read, |_, _| ())?;
         let seen: HashMap<_, _> = found.into_iter().collect();
         if self.series.is_empty()
             && let Some((id, _)) = seen.iter().find(|(_, seen)| seen.device.online)
@@ -215,6 +164,10 @@ impl<'a> Campaign<'a> {
             self.find_series(id)?;
         }
         Ok(seen)
+    }
+
+    fn brings(&self) -> &dyn Brings {
+        self.task.brings()
     }
 
     fn count(&self, stage: Stage) -> usize {
@@ -252,10 +205,6 @@ impl<'a> Campaign<'a> {
         waiting.collect()
     }
 
-    fn has_it(&self, seen: &Seen) -> bool {
-        seen.running.as_deref() == Some(self.goal.version.as_str())
-    }
-
     /// What would be done from here on, by how the devices are now. Changes nothing on the server.
     ///
     /// # Errors
@@ -266,6 +215,7 @@ impl<'a> Campaign<'a> {
         let mut planned = Planned {
             devices: self.members.len(),
             already: self.count(Stage::Already),
+            unable: self.unable,
             offline: 0,
             waves: Vec::new(),
         };
@@ -275,7 +225,7 @@ impl<'a> Campaign<'a> {
             .filter(|member| member.stage == Stage::Waiting);
         for member in waiting {
             match seen.get(&member.id) {
-                Some(seen) if self.has_it(seen) => planned.already += 1,
+                Some(seen) if self.brings().has_it(seen, now_ms) => planned.already += 1,
                 Some(seen) if seen.device.online => {}
                 _ => planned.offline += 1,
             }
@@ -283,7 +233,7 @@ impl<'a> Campaign<'a> {
         let next = self
             .candidates(&seen)
             .into_iter()
-            .filter(|(_, seen)| !self.has_it(seen));
+            .filter(|(_, seen)| !self.brings().has_it(seen, now_ms));
         let mut next = next.map(|(_, seen)| seen.device.name.clone());
         let mut reached = self.tried();
         for target in self.targets() {
@@ -306,6 +256,9 @@ impl<'a> Campaign<'a> {
         if let Some(why) = self.standing.halted.clone() {
             self.take_back()?;
             return Ok(Next::Halted(why));
+        }
+        if self.rests {
+            return Ok(Next::Done);
         }
         let seen = self.look(now_ms)?;
         self.judge_all(&seen, now_ms, tell)?;
@@ -339,7 +292,7 @@ impl<'a> Campaign<'a> {
             let mut next = Vec::new();
             let mut already = Vec::new();
             for (index, seen) in self.candidates(&seen) {
-                match self.has_it(seen) {
+                match self.brings().has_it(seen, now_ms) {
                     true => already.push(index),
                     false if next.len() < room => next.push((index, seen)),
                     false => {
@@ -354,13 +307,17 @@ impl<'a> Campaign<'a> {
             }
             for &(index, seen) in &next {
                 self.members[index].begin(wave, seen, now_ms);
+                // Who asks already need not be asked; what is wrong with it is told at the next look.
+                let _ = self.task.brings().work(&mut self.members[index], seen);
             }
             // On the disk before the first request goes out.
             self.ledger
                 .write(next.iter().map(|(index, _)| &self.members[*index]))?;
             self.unsent.extend(next.iter().map(|(index, _)| *index));
         }
-        self.assign(&self.unsent, Some(&self.package))?;
+        let (brings, client) = (self.task.brings(), self.client);
+        let give = |member: &Member| brings.give(client, member);
+        each(&self.members, &self.unsent, give)?;
         self.unsent.clear();
         tell(Told::Counts(self.counts()));
         if self.under_way() > 0 || more {
@@ -387,32 +344,59 @@ impl<'a> Campaign<'a> {
             step_ms: ms(self.rules.patience),
             soak_ms: ms(self.rules.soak),
         };
-        let (mut changed, mut failed) = (Vec::new(), Vec::new());
+        let brings = self.task.brings();
+        let (mut changed, mut done_with, mut answered) = (Vec::new(), Vec::new(), Vec::new());
         for (index, member) in self.members.iter_mut().enumerate() {
             // Who was deleted meanwhile fails when patience ends.
             let gone = Seen::gone(member);
             let seen = seen.get(&member.id).unwrap_or(&gone);
             let before = member.stage;
-            if !judge(member, seen, &self.goal.version, now_ms, patience) {
+            let mut is_changed = judge(member, seen, brings, now_ms, patience);
+            if member.stage == Stage::Assigned {
+                match brings.work(member, seen) {
+                    Ok(true) => answered.push(index),
+                    Ok(false) => {}
+                    Err(why) => {
+                        member.settle(Stage::Failed, now_ms);
+                        member.fault = Some(why);
+                    }
+                }
+                is_changed |= answered.last() == Some(&index) || member.stage == Stage::Failed;
+            }
+            if !is_changed {
                 continue;
             }
             changed.push(index);
             match member.stage {
-                Stage::Passed if before != Stage::Passed => tell(Told::Passed(member.name.clone())),
+                Stage::Passed if before != Stage::Passed => {
+                    done_with.extend(brings.tidies().then_some(index));
+                    tell(Told::Passed(member.name.clone()));
+                }
                 Stage::Failed => {
-                    failed.push(index);
+                    done_with.push(index);
                     let fault = member.fault.clone().unwrap_or_default();
                     tell(Told::Failed(member.name.clone(), fault));
                 }
                 _ => {}
             }
         }
+        // On the disk before the first request goes out.
         self.ledger
             .write(changed.iter().map(|&index| &self.members[index]))?;
-        // They try no more.
-        self.unsent.retain(|index| !failed.contains(index));
-        self.unreturned.extend(failed);
-        self.assign(&self.unreturned, None)?;
+        self.unsent.extend(answered);
+        // They try no more, or have it.
+        let members = &self.members;
+        self.unsent
+            .retain(|&index| members[index].stage == Stage::Assigned);
+        self.unreturned.extend(done_with);
+        self.return_all()
+    }
+
+    /// Takes it back from those from whom it is to be taken.
+    fn return_all(&mut self) -> Result<(), Error> {
+        let (brings, client) = (self.task.brings(), self.client);
+        let back = |member: &Member| brings.take_back(client, member);
+        each(&self.members, &self.unreturned, back)?;
         self.unreturned.clear();
         Ok(())
     }
@@ -427,45 +411,17 @@ impl<'a> Campaign<'a> {
         (failed > most).then(|| format!("{failed} of {tried} failed, and {most} may"))
     }
 
-    /// Takes the package back from those that do not run it yet: their turn comes again.
+    /// Takes it back from those that do not have it yet: their turn comes again.
     fn take_back(&mut self) -> Result<(), Error> {
         let back: Vec<_> = self.indices(Stage::Assigned).collect();
-        self.assign(&back, None)?;
+        self.unreturned.extend(&back);
+        self.return_all()?;
         self.unsent.clear();
         for &index in &back {
             self.members[index].put_back();
         }
         let back = back.iter().map(|&index| &self.members[index]);
         Ok(self.ledger.write(back)?)
-    }
-
-    /// Says of several which package they are to have.
-    fn assign(&self, indices: &[usize], package: Option<&str>) -> Result<(), Error> {
-        let ids: Vec<_> = indices
-            .iter()
-            .map(|&index| self.members[index].id.as_str())
-            .collect();
-        let (client, next, fault) = (self.client, AtomicUsize::new(0), Mutex::new(None));
-        let work = || {
-            while let Some(id) = ids.get(next.fetch_add(1, Ordering::Relaxed)) {
-                match client.assign_package(id, package) {
-                    Ok(_) | Err(Error::NotFound { .. }) => {}
-                    Err(error) => {
-                        *fault.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-                        return;
-                    }
-                }
-            }
-        };
-        thread::scope(|scope| {
-            for _ in 0..REQUESTS.min(ids.len()) {
-                scope.spawn(work);
-            }
-        });
-        match fault.into_inner().unwrap_or_else(PoisonError::into_inner) {
-            Some(error) => Err(error),
-            None => Ok(()),
-        }
     }
 
     fn counts(&self) -> Vec<(Stage, usize)> {

@@ -7,6 +7,7 @@
 //! `application/src/main/java/org/thingsboard/server/controller/`, those of classes in
 //! `common/data/src/main/java/org/thingsboard/server/common/data/`.
 
+mod attributes;
 mod dashboard;
 mod device;
 mod package;

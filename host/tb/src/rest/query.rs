@@ -84,6 +84,8 @@ pub enum KeyType {
     EntityField,
     /// What the device told of itself.
     ClientAttribute,
+    /// What the server tells it.
+    SharedAttribute,
     /// What the server notes of it.
     ServerAttribute,
     /// What it sent.

@@ -49,7 +49,7 @@ pub(super) async fn one(
     shown(&page.hub, find(&page.hub, &id).await?).await
 }
 
-async fn find(hub: &Hub, id: &str) -> Result<DeviceRow, Fault> {
+pub(super) async fn find(hub: &Hub, id: &str) -> Result<DeviceRow, Fault> {
     let row = row(DEVICE, id)?;
     let found = hub.store.submit(move |db| db.device_at(row)).await?;
     found.ok_or_else(|| not_found("Device", id))

@@ -7,6 +7,7 @@
 //! Source: thingsboard/thingsboard v4.2.1 (292e6a36a120c2056a3c19b501d8245d9e6f2db0),
 //! `application/src/main/java/org/thingsboard/server/controller/`, and what a server of that version answered.
 
+mod attributes;
 mod claims;
 mod dashboards;
 mod devices;
@@ -118,6 +119,18 @@ pub(super) fn routes(page: &Page) -> Router<Page> {
         .route(
             "/api/plugins/telemetry/DEVICE/{id}/keys/timeseries",
             get(devices::series),
+        )
+        .route(
+            "/api/plugins/telemetry/DEVICE/{id}/attributes/{scope}",
+            post(attributes::save),
+        )
+        .route(
+            "/api/plugins/telemetry/DEVICE/{id}/values/attributes/{scope}",
+            get(attributes::values),
+        )
+        .route(
+            "/api/plugins/telemetry/DEVICE/{id}/{scope}",
+            axum::routing::delete(attributes::delete),
         )
         .route("/api/otaPackages", get(packages::list))
         .route("/api/otaPackage", post(packages::create))

@@ -138,6 +138,7 @@ fn latest<'a>(
     keys: impl Iterator<Item = &'a Key>,
 ) -> Result<Value, StoreError> {
     let client = db.dated_attributes(device.id, Scope::Client)?;
+    let shared = db.dated_attributes(device.id, Scope::Shared)?;
     let series: HashMap<_, _> = db.latest(device.id)?.into_iter().collect();
     let heard = presence.heard_ms.or(device.last_seen_ms);
     let mut latest = Map::new();
@@ -155,6 +156,7 @@ fn latest<'a>(
             ("SERVER_ATTRIBUTE", "lastDisconnectTime") => number(presence.left_ms),
             ("SERVER_ATTRIBUTE", "lastActivityTime") => number(heard),
             ("CLIENT_ATTRIBUTE", key) => client.get(key).map(|(at, value)| (*at, value.text())),
+            ("SHARED_ATTRIBUTE", key) => shared.get(key).map(|(at, value)| (*at, value.text())),
             ("TIME_SERIES", key) => series
                 .get(key)
                 .map(|point| (point.ts_ms, point.value.text())),
