@@ -9,6 +9,7 @@ use thingsboard::json::Json;
 
 use crate::error::CallError;
 use crate::event::Event;
+use crate::firmware;
 use crate::hub::{Hub, now_ms};
 use crate::store::{DeviceRow, Point, Scope, StoreError};
 use crate::value::Datum;
@@ -109,6 +110,10 @@ pub(crate) async fn create(
     hub.emit(Event::Created {
         device: name.to_owned(),
     });
+    if let Ok(device) = hub.device(name).await {
+        // It is deleted again already, or the database failed, which whatever comes next finds, too.
+        let _ = firmware::follow(hub, name, device).await;
+    }
     Ok(Some(token))
 }
 

@@ -1,6 +1,6 @@
 //! Firmware: the package that is assigned to a device, what the device is told of it, and its chunks.
 //!
-//! Packages are kept in memory: with the server's end nothing is assigned any more.
+//! A device has its own, or that of its profile. Both stay assigned when the server ends.
 //!
 //! Source: what ThingsBoard 4.2.1 pushed and answered (a package assigned, asked for in chunks of several
 //! sizes, taken away), and thingsboard/thingsboard, `DefaultOtaPackageStateService.java`,
@@ -9,12 +9,11 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use sha2::{Digest, Sha256};
-use thingsboard::firmware::OFFER_KEYS;
-
 use crate::error::CallError;
 use crate::hub::{Hub, now_ms};
-use crate::store::DeviceId;
+use crate::packages::{Firmware, Package};
+use crate::profiles;
+use crate::store::{Db, DeviceId, Kind, StoreError};
 use crate::value::{Datum, Record};
 
 /// All that is deleted when a package is taken away, in ThingsBoard's order.
@@ -30,56 +29,17 @@ const ALL_KEYS: [&str; 9] = [
     "fw_url",
 ];
 
-/// A package.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Firmware {
-    /// Its title: the product's name, usually.
-    pub title: String,
-    /// Its version.
-    pub version: String,
-    /// What users see of it, if it has one.
-    pub tag: Option<String>,
-    /// Its bytes.
-    pub data: Vec<u8>,
-}
-
-impl Firmware {
-    /// The shared attributes that offer it.
-    fn attributes(&self) -> Vec<(String, Datum)> {
-        let checksum = sha256(&self.data);
-        let text = |key: &str, value: &str| (key.to_owned(), Datum::Text(value.to_owned()));
-        let [title, version, size, sum, algorithm] = OFFER_KEYS;
-        let mut attributes = vec![text(title, &self.title), text(version, &self.version)];
-        attributes.extend(self.tag.iter().map(|tag| text("fw_tag", tag)));
-        attributes.push((size.to_owned(), Datum::Long(self.data.len() as i64)));
-        attributes.push(text(algorithm, "SHA256"));
-        attributes.push(text(sum, &checksum));
-        attributes
-    }
-
-    /// A chunk; nothing behind the end. Of size 0 the first one is everything.
-    fn chunk(&self, chunk: u32, size: usize) -> &[u8] {
-        if size == 0 {
-            return if chunk == 0 { &self.data } else { &[] };
-        }
-        let rest = (chunk as usize)
-            .checked_mul(size)
-            .and_then(|from| self.data.get(from..));
-        let rest = rest.unwrap_or_default();
-        rest.get(..size).unwrap_or(rest)
-    }
-}
-
-/// In hexadecimal digits.
-pub(crate) fn sha256(data: &[u8]) -> String {
-    let digest = Sha256::digest(data);
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// What is assigned, with the number of its package if it has one.
-type Choice = (Arc<Firmware>, Option<i64>);
-
 /// What is assigned.
+#[derive(Clone)]
+struct Choice {
+    firmware: Arc<Firmware>,
+    /// The number of its package.
+    package: i64,
+    /// Whether it was assigned to the device itself, not to its profile.
+    own: bool,
+}
+
+/// What is assigned to which device.
 #[derive(Default)]
 pub(crate) struct Assigned(Mutex<HashMap<DeviceId, Choice>>);
 
@@ -88,28 +48,60 @@ impl Assigned {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn set(&self, device: DeviceId, firmware: Option<Choice>) {
-        let mut assigned = self.locked();
-        match firmware {
-            Some(firmware) => assigned.insert(device, firmware),
-            None => assigned.remove(&device),
-        };
+    fn set(&self, device: DeviceId, choice: Choice) {
+        self.locked().insert(device, choice);
     }
 
-    fn of(&self, device: DeviceId) -> Option<Arc<Firmware>> {
-        self.locked()
-            .get(&device)
-            .map(|(firmware, _)| firmware.clone())
+    pub(crate) fn forget(&self, device: DeviceId) {
+        self.locked().remove(&device);
     }
 
-    /// The number of the package that is assigned to a device.
-    pub(crate) fn package(&self, device: DeviceId) -> Option<i64> {
-        self.locked().get(&device)?.1
+    fn choice(&self, device: DeviceId) -> Option<Choice> {
+        self.locked().get(&device).cloned()
     }
 
-    /// Whether a package is assigned to any.
+    /// The number of the package that is assigned to a device itself.
+    pub(crate) fn own(&self, device: DeviceId) -> Option<i64> {
+        let choice = self.choice(device)?;
+        choice.own.then_some(choice.package)
+    }
+
+    /// Whether a package is assigned to any device itself.
     pub(crate) fn has(&self, package: i64) -> bool {
-        self.locked().values().any(|(_, row)| *row == Some(package))
+        let mut all = self.locked();
+        let mut all = all.values_mut();
+        all.any(|choice| choice.own && choice.package == package)
+    }
+
+    /// What was assigned when the server ended, by packages and devices as they are stored.
+    pub(crate) fn load(db: &mut Db) -> Result<(Self, Vec<Package>), StoreError> {
+        let mut all = HashMap::new();
+        for package in db.packages()? {
+            all.insert(package.row, package);
+        }
+        let choice = |package: i64, own| {
+            let firmware = all.get(&package)?.firmware.clone()?;
+            Some(Choice {
+                firmware,
+                package,
+                own,
+            })
+        };
+        let mut assigned = HashMap::new();
+        for (device, package) in db.own_packages()? {
+            assigned.extend(choice(package, true).map(|choice| (device, choice)));
+        }
+        for profile in db.documents(Kind::Profile)? {
+            let Some(package) = profiles::package(&profile.body) else {
+                continue;
+            };
+            for device in db.followers(profile.row)? {
+                assigned.extend(choice(package, false).map(|choice| (device.id, choice)));
+            }
+        }
+        let mut packages: Vec<_> = all.into_values().collect();
+        packages.retain(|package| package.profile.is_some());
+        Ok((Self(Mutex::new(assigned)), packages))
     }
 }
 
@@ -138,20 +130,107 @@ impl Downloads {
     ) -> Option<Vec<u8>> {
         let (firmware, size) = self.0.entry(request).or_default();
         if firmware.is_none() {
-            *firmware = hub.assigned.of(device);
+            *firmware = hub.assigned.choice(device).map(|choice| choice.firmware);
         }
         Some(firmware.as_ref()?.chunk(chunk, *size).to_vec())
     }
 }
 
-/// Assigns a package to a device, as with "Assigned firmware" of ThingsBoard's page.
-pub(crate) async fn assign(
+/// Gives a device firmware that nobody else may have, as with a package of its own.
+pub(crate) async fn give(hub: &Hub, name: &str, firmware: Firmware) -> Result<(), CallError> {
+    let mut package = Package {
+        row: 0,
+        created_ms: now_ms(),
+        profile: None,
+        title: firmware.title.clone(),
+        version: firmware.version.clone(),
+        tag: firmware.tag.clone(),
+        firmware: Some(firmware.into()),
+    };
+    let stored = package.clone();
+    // Of those of no profile there may be several with one name.
+    let row = hub.store.submit(move |db| db.add_package(&stored)).await?;
+    package.row = row.unwrap_or_default();
+    assign(hub, name, &package).await
+}
+
+/// Assigns a package to a device, as with "Assigned firmware" of ThingsBoard's page. One that it has
+/// by its profile is not told again (`DefaultOtaPackageStateService.updateFirmware`).
+pub(crate) async fn assign(hub: &Hub, name: &str, package: &Package) -> Result<(), CallError> {
+    let Some(firmware) = package.firmware.clone() else {
+        return Ok(());
+    };
+    let (device, row) = (hub.device(name).await?, package.row);
+    let before = hub.assigned.choice(device);
+    let stored = hub.store.submit(move |db| db.set_own_package(device, Some(row)));
+    stored.await?;
+    let choice = Choice {
+        firmware,
+        package: row,
+        own: true,
+    };
+    if before.is_some_and(|before| before.package == row) {
+        hub.assigned.set(device, choice);
+        return Ok(());
+    }
+    offer(hub, name, device, choice).await
+}
+
+/// Takes away what is assigned to a device itself; what its profile has comes in its place.
+pub(crate) async fn take_away(hub: &Hub, name: &str) -> Result<(), CallError> {
+    let device = hub.device(name).await?;
+    let stored = hub.store.submit(move |db| db.set_own_package(device, None));
+    stored.await?;
+    follow(hub, name, device).await
+}
+
+/// Offers a device that has nothing of its own what its profile has, or nothing.
+pub(crate) async fn follow(hub: &Hub, name: &str, device: DeviceId) -> Result<(), CallError> {
+    let before = hub.assigned.choice(device);
+    let found = hub.store.submit(move |db| db.package_of_profile(device));
+    let package = found.await?.and_then(|row| hub.packages.get(row));
+    let choice = package.and_then(|package| {
+        Some(Choice {
+            firmware: package.firmware?,
+            package: package.row,
+            own: false,
+        })
+    });
+    match (choice, before) {
+        (Some(choice), Some(before)) if choice.package == before.package => {
+            hub.assigned.set(device, choice);
+            Ok(())
+        }
+        (Some(choice), _) => offer(hub, name, device, choice).await,
+        (None, Some(_)) => {
+            hub.assigned.forget(device);
+            let all = ALL_KEYS.map(str::to_owned).to_vec();
+            hub.share(name, Vec::new(), all).await
+        }
+        (None, None) => Ok(()),
+    }
+}
+
+/// The devices of a profile whose package is another now (`DefaultOtaPackageStateService.update`).
+pub(crate) async fn follow_all(hub: &Hub, profile: i64) -> Result<(), CallError> {
+    let followers = hub.store.submit(move |db| db.followers(profile)).await?;
+    for device in followers {
+        match follow(hub, &device.name, device.id).await {
+            // It was deleted meanwhile.
+            Ok(()) | Err(CallError::NoSuchDevice) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+async fn offer(
     hub: &Hub,
     name: &str,
-    firmware: Arc<Firmware>,
-    package: Option<i64>,
+    device: DeviceId,
+    choice: Choice,
 ) -> Result<(), CallError> {
-    let device = hub.device(name).await?;
+    let firmware = &choice.firmware;
     let attributes = firmware.attributes();
     let text = |key: &str, value: &str| (key.to_owned(), Datum::Text(value.to_owned()));
     let mut target = vec![
@@ -162,7 +241,7 @@ pub(crate) async fn assign(
     target.push(("target_fw_ts".to_owned(), Datum::Long(now_ms())));
     target.push(text("fw_state", "QUEUED"));
     tell(hub, name, device, target).await?;
-    hub.assigned.set(device, Some((firmware, package)));
+    hub.assigned.set(device, choice);
     // First what the package has not, then what it has.
     let absent = ["fw_tag", "fw_url"].map(str::to_owned);
     let absent = absent.into_iter();
@@ -170,14 +249,6 @@ pub(crate) async fn assign(
     hub.share(name, Vec::new(), absent.collect()).await?;
     hub.share(name, attributes, Vec::new()).await?;
     tell(hub, name, device, vec![text("fw_state", "INITIATED")]).await
-}
-
-/// Takes away what is assigned.
-pub(crate) async fn take_away(hub: &Hub, name: &str) -> Result<(), CallError> {
-    let device = hub.device(name).await?;
-    hub.assigned.set(device, None);
-    let all = ALL_KEYS.map(str::to_owned).to_vec();
-    hub.share(name, Vec::new(), all).await
 }
 
 /// Writes into the device's series, as ThingsBoard does of its own accord.
@@ -194,27 +265,4 @@ async fn tell(
     insert.await?;
     hub.emit_telemetry(name, records);
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn chunks_end_with_the_package() {
-        let firmware = Firmware {
-            title: "esptb".to_owned(),
-            version: "1".to_owned(),
-            tag: None,
-            data: (0..10).collect(),
-        };
-        assert_eq!(firmware.chunk(0, 4), [0, 1, 2, 3]);
-        assert_eq!(firmware.chunk(2, 4), [8, 9]);
-        assert_eq!(firmware.chunk(3, 4), [0; 0]);
-        assert_eq!(firmware.chunk(u32::MAX, usize::MAX), [0; 0]);
-        assert_eq!(
-            (firmware.chunk(0, 0).len(), firmware.chunk(1, 0).len()),
-            (10, 0)
-        );
-    }
 }

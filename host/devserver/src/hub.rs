@@ -19,7 +19,7 @@ use crate::error::CallError;
 use crate::event::{Event, Events};
 use crate::firmware::Assigned;
 use crate::limits::{Allowance, Cost, Limits};
-use crate::packages::Packages;
+use crate::packages::{Package, Packages};
 use crate::profiles::Known;
 use crate::recent::Recent;
 use crate::store::{DeviceId, Scope, Store, StoreError};
@@ -121,15 +121,24 @@ pub(crate) fn now_ms() -> i64 {
 }
 
 impl Hub {
-    pub(crate) fn new(store: Store, profiles: Vec<Known>, limits: Limits) -> Self {
+    pub(crate) fn new(
+        store: Store,
+        profiles: Vec<Known>,
+        (assigned, there): (Assigned, Vec<Package>),
+        limits: Limits,
+    ) -> Self {
+        let packages = Packages::default();
+        for package in there {
+            packages.put(package);
+        }
         Self {
             store,
             profiles: RwLock::new(profiles.into()),
             token: Alphanumeric.sample_string(&mut rand::rng(), 40),
             customer_token: Alphanumeric.sample_string(&mut rand::rng(), 40),
             limits,
-            assigned: Assigned::default(),
-            packages: Packages::default(),
+            assigned,
+            packages,
             events: broadcast::channel(EVENTS).0,
             recent: Recent::default(),
             live: Mutex::default(),
@@ -309,7 +318,7 @@ impl Hub {
         live.came_and_left.remove(&device);
         live.allowances.remove(&device);
         live.calls.forget(device);
-        self.assigned.set(device, None);
+        self.assigned.forget(device);
     }
 
     /// Ends the connection of a device; `false` if it has none.

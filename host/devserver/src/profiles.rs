@@ -126,6 +126,12 @@ pub(crate) fn normal(document: &mut Value) -> Result<(), String> {
     Ok(())
 }
 
+/// The row of the package that its devices are to have, as its id says.
+pub(crate) fn package(body: &Value) -> Option<i64> {
+    let id = body["firmwareId"]["id"].as_str()?;
+    i64::from_str_radix(id.get(..8)?, 16).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

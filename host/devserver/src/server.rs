@@ -15,8 +15,9 @@ use crate::api::{self, Attributes, DeviceInfo};
 use crate::config::Config;
 use crate::error::{CallError, Error};
 use crate::event::Events;
-use crate::firmware::{self, Firmware};
+use crate::firmware::{self, Assigned};
 use crate::hub::{Command, Hub, now_ms};
+use crate::packages::Firmware;
 use crate::store::{Claimed, Point, Store, StoreError};
 use crate::{http, mqtt, tls};
 
@@ -58,7 +59,8 @@ impl Server {
         let profile = config.profile;
         let known = store.submit(move |db| db.prepare_profiles(profile.as_ref(), now_ms()));
         let known = known.await?;
-        let hub = Arc::new(Hub::new(store, known, config.limits));
+        let firmware = store.submit(Assigned::load).await?;
+        let hub = Arc::new(Hub::new(store, known, firmware, config.limits));
         let (stop, stopped) = watch::channel(false);
         let (ready, started) = oneshot::channel();
         let runtime = Builder::new_current_thread().enable_all().build()?;
@@ -248,12 +250,12 @@ impl Server {
     }
 
     /// Assigns a package to a device: its shared attributes offer it, and a device that has subscribed to
-    /// them is told. It stays assigned until the server ends.
+    /// them is told. It stays assigned, also when the server ends.
     ///
     /// # Errors
     /// [`CallError::NoSuchDevice`], or the database failed.
     pub async fn assign_firmware(&self, device: &str, firmware: Firmware) -> Result<(), CallError> {
-        firmware::assign(&self.hub.0, device, firmware.into(), None).await
+        firmware::give(&self.hub.0, device, firmware).await
     }
 
     /// Takes away the package that is assigned to a device.

@@ -1,9 +1,10 @@
 //! The client against `devserver`, which answers as ThingsBoard does. With `ESPTB_THINGSBOARD` set, the
 //! command line's tests (tests/interop) ask the same of a real one.
 
-use devserver::{Config, Profile, Server, Tls};
+use devserver::{Config, Database, Datum, Profile, Server, Tls};
 use pki::{Options, Pki};
-use tb::rest::CredentialsType;
+use tb::campaign;
+use tb::rest::{CredentialsType, Id, NewPackage};
 use tb::setup::{Action, Series, Wanted, plan};
 use tb::{Client, Error, Filter, Login, Summary};
 use tokio::runtime::Runtime;
@@ -256,4 +257,79 @@ fn the_default_profile_stays() {
         error.to_string().contains("Default Device Profile"),
         "{error}"
     );
+}
+
+/// What the server offers a device by its shared attributes.
+fn offered(desk: &Desk, device: &str) -> Option<String> {
+    let shared = desk.server().shared_attributes(device);
+    let shared = desk.runtime.block_on(shared).unwrap();
+    shared.get("fw_version").map(|version| match version {
+        Datum::Text(text) => text.clone(),
+        other => panic!("{other:?}"),
+    })
+}
+
+#[test]
+fn a_profiles_firmware_is_for_devices_that_have_none_of_their_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = || Config {
+        database: Database::File(folder.path().join("devserver.sqlite")),
+        ..Config::default()
+    };
+    let mut desk = Desk::new(false);
+    let restart = |desk: &mut Desk| {
+        let old = desk.server.take().unwrap();
+        desk.runtime.block_on(old.stop());
+        desk.server = Some(desk.runtime.block_on(Server::start(config())).unwrap());
+    };
+    restart(&mut desk);
+    let create = |desk: &Desk, name: &str| {
+        let made = desk.server().create_device(name, Some(name));
+        desk.runtime.block_on(made).unwrap();
+    };
+    create(&desk, "a");
+    create(&desk, "b");
+    let client = desk.client();
+    let mut profile = client.device_profiles().unwrap().pop().unwrap();
+    let id = profile.id.clone().unwrap();
+    let package = |version: &str| {
+        let new = NewPackage {
+            device_profile_id: &id,
+            title: "climate",
+            version,
+        };
+        campaign::upload(&client, &new, version.as_bytes()).unwrap().id
+    };
+    let (one, two, three) = (package("v1"), package("v2"), package("v3"));
+    let own = client.device("b").unwrap().unwrap().id.id;
+    client.assign_package(&own, Some(&two.id)).unwrap();
+    let mut save = |client: &Client, firmware: Option<&Id>| {
+        profile.rest.insert("firmwareId".into(), serde_json::json!(firmware));
+        client.save_device_profile(&profile)
+    };
+    save(&client, Some(&one)).unwrap();
+    assert_eq!((offered(&desk, "a"), offered(&desk, "b")), (Some("v1".into()), Some("v2".into())));
+    // A device that comes later follows as well.
+    create(&desk, "c");
+    assert_eq!(offered(&desk, "c"), Some("v1".into()));
+    let error = client.delete_package(&one.id).unwrap_err().to_string();
+    assert!(error.contains("referenced by the device profile"), "{error}");
+    let error = client.delete_package(&two.id).unwrap_err().to_string();
+    assert!(error.contains("referenced by the devices"), "{error}");
+
+    // All of it is there after a restart, and so is what follows from it.
+    restart(&mut desk);
+    let client = desk.client();
+    assert_eq!(client.packages().unwrap().len(), 3);
+    assert_eq!(client.assign_package(&own, Some(&two.id)).unwrap(), Some(two.id.clone()));
+    save(&client, Some(&three)).unwrap();
+    let now = ["a", "b", "c"].map(|name| offered(&desk, name));
+    assert_eq!(now, [Some("v3".into()), Some("v2".into()), Some("v3".into())]);
+    client.assign_package(&own, None).unwrap();
+    assert_eq!(offered(&desk, "b"), Some("v3".into()), "its profile's comes in its place");
+    save(&client, None).unwrap();
+    assert_eq!(["a", "b", "c"].map(|name| offered(&desk, name)), [None, None, None]);
+    client.delete_package(&one.id).unwrap();
+    let missing = save(&client, Some(&one)).unwrap_err().to_string();
+    assert!(missing.contains("Can't assign non-existent firmware!"), "{missing}");
 }

@@ -13,7 +13,8 @@ use serde_json::{Map, Value, json};
 use super::Page;
 use crate::api::{self, DeviceInfo};
 use crate::error::CallError;
-use crate::firmware::{self, Firmware};
+use crate::firmware;
+use crate::packages::Firmware;
 use crate::store::StoreError;
 use crate::value::Datum;
 
@@ -221,7 +222,7 @@ pub(super) async fn assign_firmware(
         tag: new.tag,
         data: data.into(),
     };
-    firmware::assign(&page.hub, &name, firmware.into(), None).await?;
+    firmware::give(&page.hub, &name, firmware).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -162,11 +162,11 @@ fn check(method: &Method, headers: &HeaderMap, names: &[String]) -> Result<(), &
     if text(header::ORIGIN).is_some_and(|origin| origin.strip_prefix("http://") != Some(host)) {
         return Err("Changes are taken from this server's own page only.\n");
     }
-    // A web site can send a form across sites, but not with this type.
+    // A web site can send a form across sites, but by POST, and not with this type.
     let json = text(header::CONTENT_TYPE).is_some_and(|kind| kind.starts_with("application/json"));
     // Nor may it send this header without asking first, which nobody answers.
     let with_token = headers.contains_key("x-authorization");
-    if json || with_token || *method == Method::DELETE {
+    if json || with_token || matches!(*method, Method::DELETE | Method::PUT) {
         Ok(())
     } else {
         Err("Send the request with Content-Type: application/json.\n")
@@ -244,7 +244,9 @@ mod tests {
                 !ask(Method::POST, &[host.clone(), json.clone(), foreign.clone()]),
                 "{origin}"
             );
-            assert!(!ask(Method::DELETE, &[host.clone(), foreign]), "{origin}");
+            for method in [Method::DELETE, Method::PUT] {
+                assert!(!ask(method, &[host.clone(), foreign.clone()]), "{origin}");
+            }
         }
         let token = (
             header::HeaderName::from_static("x-authorization"),
@@ -255,6 +257,11 @@ mod tests {
         assert!(!ask(Method::POST, &[host.clone(), upload]));
         let form = (header::CONTENT_TYPE, "text/plain");
         assert!(!ask(Method::POST, &[host.clone(), form]));
-        assert!(!ask(Method::PUT, &[host]));
+        let curl = (header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+        assert!(!ask(Method::POST, &[host.clone(), curl.clone()]));
+        assert!(
+            ask(Method::PUT, &[host, curl]),
+            "no site sends it unasked"
+        );
     }
 }

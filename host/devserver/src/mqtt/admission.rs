@@ -6,6 +6,7 @@ use mqtt_protocol_core::mqtt::result_code::ConnectReasonCode;
 
 use super::packets::Connect;
 use crate::event::{Event, Refusal};
+use crate::firmware;
 use crate::hub::{Hub, now_ms};
 use crate::identity::{Certificates, ClientChain};
 use crate::store::{Admission, StoreError};
@@ -37,6 +38,10 @@ pub(super) async fn admit(
         let (admitted, other) = admitted;
         if let Ok(admission) = &admitted {
             tell_changes(hub, admission);
+            if admission.created {
+                // It is deleted again already, or the database failed, which whatever comes next finds, too.
+                let _ = firmware::follow(hub, &admission.name, admission.device).await;
+            }
         }
         if let Some(refusal) = other {
             // Seen on a ThingsBoard 4.2.1 with a profile of transport type COAP.

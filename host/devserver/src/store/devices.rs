@@ -209,6 +209,7 @@ impl Db {
             "claims",
             "memberships",
             "owned",
+            "assigned",
         ] {
             self.conn
                 .execute(&format!("DELETE FROM {table} WHERE device = ?1"), [id.0])?;

@@ -8,6 +8,7 @@ mod attributes;
 mod claims;
 mod devices;
 mod documents;
+mod packages;
 mod series;
 
 use std::collections::HashMap;

@@ -60,3 +60,19 @@ CREATE TABLE IF NOT EXISTS claims (
 CREATE TABLE IF NOT EXISTS owned (
     device INTEGER PRIMARY KEY
 );
+-- Packages of firmware; those of no profile were given to one device alone, and are gone with their last.
+CREATE TABLE IF NOT EXISTS packages (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    created_ms INTEGER NOT NULL,
+    profile INTEGER,
+    title TEXT NOT NULL,
+    version TEXT NOT NULL,
+    tag TEXT,
+    data BLOB
+);
+CREATE UNIQUE INDEX IF NOT EXISTS package_names ON packages (title, version) WHERE profile IS NOT NULL;
+-- Which package a device has of its own; without one it has that of its profile.
+CREATE TABLE IF NOT EXISTS assigned (
+    device INTEGER PRIMARY KEY,
+    package INTEGER NOT NULL
+);

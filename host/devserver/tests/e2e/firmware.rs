@@ -134,3 +134,50 @@ async fn what_cannot_be_sent_ends_the_connection() {
         server.stop().await;
     }
 }
+
+/// As the line in docs/firmware-update.md does it.
+#[tokio::test]
+async fn a_package_is_given_as_curl_sends_it() {
+    let (server, _client) = bench().await;
+    let line = include_str!("../../../../docs/firmware-update.md");
+    let line = line.split("curl -X PUT --data-binary").nth(1).unwrap();
+    let path = line.split("127.0.0.1:8080").nth(1).unwrap();
+    let path = path.split('\'').next().unwrap().replace("SN-000001", "bench");
+    let url = server.http_url() + &path;
+    let put = ureq::put(&url).content_type("application/x-www-form-urlencoded");
+    assert_eq!(put.send(&letters(10).data[..]).unwrap().status(), 204);
+    let shared = server.shared_attributes("bench").await.unwrap();
+    assert_eq!(shared["fw_title"], Datum::Text("climate".to_owned()));
+    assert_eq!(shared["fw_size"], Datum::Long(10));
+}
+
+#[tokio::test]
+async fn what_is_assigned_survives_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = || Config {
+        database: devserver::Database::File(folder.path().join("devserver.sqlite")),
+        ..Config::default()
+    };
+    let server = Server::start(config()).await.unwrap();
+    server.create_device("bench", Some("token")).await.unwrap();
+    server.create_device("other", Some("other")).await.unwrap();
+    server.assign_firmware("bench", letters(500)).await.unwrap();
+    server.assign_firmware("other", letters(100)).await.unwrap();
+    server.take_firmware_away("other").await.unwrap();
+    server.stop().await;
+
+    let server = Server::start(config()).await.unwrap();
+    for (device, there) in [("token", true), ("other", false)] {
+        let mut client = Client::connect(server.mqtt_addr(), device).await;
+        client.subscribe("v2/fw/response/+/chunk/+").await;
+        client.publish("v2/fw/request/1/chunk/0", "0").await;
+        if there {
+            let (_, chunk) = client.message().await;
+            assert_eq!(chunk.as_bytes(), letters(500).data);
+        } else {
+            let (_, chunk) = client.message().await;
+            assert_eq!(chunk, "NOT_FOUND", "{chunk}");
+        }
+    }
+    server.stop().await;
+}

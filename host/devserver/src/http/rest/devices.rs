@@ -70,7 +70,7 @@ pub(super) async fn shown(hub: &Hub, device: DeviceRow) -> Result<Json<Value>, F
         "id": id(DEVICE, device.id.row()), "createdTime": device.created_ms, "tenantId": id(TENANT, 1),
         "name": device.name, "type": kind, "label": null, "deviceProfileId": id(DEVICE_PROFILE, row),
         "customerId": id(CUSTOMER, i64::from(owned)),
-        "firmwareId": hub.assigned.package(device.id).map(|row| id(packages::OTA_PACKAGE, row)),
+        "firmwareId": hub.assigned.own(device.id).map(|row| id(packages::OTA_PACKAGE, row)),
     })))
 }
 

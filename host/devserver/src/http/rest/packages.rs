@@ -1,4 +1,4 @@
-//! `OtaPackageController`: packages of firmware. They are kept in memory, as what is assigned is.
+//! `OtaPackageController`: packages of firmware.
 //!
 //! Source: thingsboard/thingsboard v4.2.1 (292e6a36a120c2056a3c19b501d8245d9e6f2db0), `OtaPackageController`,
 //! `OtaPackageDataValidator`, `AbstractHasOtaPackageValidator`, `BaseOtaPackageService`, and what a 4.2.1 answered.
@@ -14,10 +14,11 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{DEVICE_PROFILE, Fault, Page, PageLink, TENANT, bad, id, not_found, row};
-use crate::firmware::{Firmware, sha256};
+use crate::firmware;
 use crate::hub::{Hub, now_ms};
-use crate::packages::Package;
-use crate::store::{DeviceId, Kind};
+use crate::packages::{Firmware, Package, sha256};
+use crate::profiles;
+use crate::store::{DeviceId, Document, Kind};
 
 pub(super) const OTA_PACKAGE: (&str, i64) = ("OTA_PACKAGE", 6);
 
@@ -26,7 +27,7 @@ fn shown(package: &Package) -> Value {
     let data = package.firmware.as_ref();
     json!({
         "id": id(OTA_PACKAGE, package.row), "createdTime": package.created_ms, "tenantId": id(TENANT, 1),
-        "deviceProfileId": id(DEVICE_PROFILE, package.profile), "type": "FIRMWARE", "title": package.title,
+        "deviceProfileId": package.profile.map(|row| id(DEVICE_PROFILE, row)), "type": "FIRMWARE", "title": package.title,
         "version": package.version, "tag": package.tag, "url": null, "hasData": data.is_some(),
         "fileName": data.map(|_| "firmware.bin"), "contentType": data.map(|_| "application/octet-stream"),
         "checksumAlgorithm": data.map(|_| "SHA256"), "checksum": data.map(|data| sha256(&data.data)),
@@ -85,21 +86,21 @@ pub(super) async fn create(
             "OtaPackage is referencing to non-existent device profile!",
         ));
     }
-    let package = Package {
+    let mut package = Package {
         row: 0,
         created_ms: now_ms(),
-        profile,
+        profile: Some(profile),
         title: new.title,
         version: new.version,
         tag: new.tag,
         firmware: None,
     };
-    match page.hub.packages.add(package) {
-        Some(package) => Ok(Json(shown(&package))),
-        None => Err(bad(
-            "OtaPackage with such title and version already exists!",
-        )),
-    }
+    let stored = package.clone();
+    let row = page.hub.store.submit(move |db| db.add_package(&stored));
+    let taken = || bad("OtaPackage with such title and version already exists!");
+    package.row = row.await?.ok_or_else(taken)?;
+    page.hub.packages.put(package.clone());
+    Ok(Json(shown(&package)))
 }
 
 #[derive(Deserialize)]
@@ -116,7 +117,7 @@ pub(super) async fn upload(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Json<Value>, Fault> {
-    let package = find(&page.hub, &id)?;
+    let mut package = find(&page.hub, &id)?;
     if checksum.checksum_algorithm != "SHA256" {
         return Err(bad("esptb serve knows the checksum SHA256 alone"));
     }
@@ -130,14 +131,17 @@ pub(super) async fn upload(
     if told.is_some_and(|told| !told.eq_ignore_ascii_case(&sha256(file))) {
         return Err(bad("Wrong otaPackage file!"));
     }
-    let firmware = Firmware {
-        title: package.title,
-        version: package.version,
-        tag: package.tag,
+    let firmware = Arc::new(Firmware {
+        title: package.title.clone(),
+        version: package.version.clone(),
+        tag: package.tag.clone(),
         data: file.to_vec(),
-    };
-    let package = page.hub.packages.give(package.row, Arc::new(firmware));
-    let package = package.ok_or_else(|| not_found("OtaPackage", &id))?;
+    });
+    let (row, stored) = (package.row, firmware.clone());
+    let given = page.hub.store.submit(move |db| db.give_package(row, &stored.data));
+    given.await?;
+    package.firmware = Some(firmware);
+    page.hub.packages.put(package.clone());
     Ok(Json(shown(&package)))
 }
 
@@ -180,8 +184,41 @@ pub(super) async fn delete(
             "The otaPackage referenced by the devices cannot be deleted!",
         ));
     }
-    page.hub.packages.remove(package.row);
+    let row = package.row;
+    let removed = page.hub.store.submit(move |db| {
+        let profiles = db.documents(Kind::Profile)?;
+        let is_its = |one: &Document| profiles::package(&one.body) == Some(row);
+        if profiles.iter().any(is_its) {
+            return Ok(false);
+        }
+        db.remove_package(row)?;
+        Ok(true)
+    });
+    if !removed.await? {
+        return Err(bad(
+            "The otaPackage referenced by the device profile cannot be deleted!",
+        ));
+    }
+    page.hub.packages.remove(row);
     Ok(StatusCode::OK)
+}
+
+/// The package of an id, if devices of a profile may have it; none if there is no id
+/// (`AbstractHasOtaPackageValidator`).
+pub(super) fn wanted(hub: &Hub, firmware_id: &Value, profile: i64) -> Result<Option<Package>, Fault> {
+    let Some(text) = firmware_id["id"].as_str() else {
+        return Ok(None);
+    };
+    let Ok(package) = find(hub, text) else {
+        return Err(bad("Can't assign non-existent firmware!"));
+    };
+    if package.firmware.is_none() {
+        return Err(bad("Can't assign firmware with empty data!"));
+    }
+    if package.profile != Some(profile) {
+        return Err(bad("Can't assign firmware with different deviceProfile!"));
+    }
+    Ok(Some(package))
 }
 
 /// Assigns what a device is saved with, unless it is that already.
@@ -193,27 +230,14 @@ pub(super) async fn assign(
 ) -> Result<(), Fault> {
     let (device, name) = device;
     let gone = |_| not_found("Device", name);
-    let before = hub.assigned.package(device);
-    let Some(text) = firmware_id["id"].as_str() else {
-        if before.is_some() {
-            crate::firmware::take_away(hub, name).await.map_err(gone)?;
+    let before = hub.assigned.own(device);
+    match wanted(hub, firmware_id, profile)? {
+        None if before.is_some() => firmware::take_away(hub, name).await.map_err(gone),
+        Some(package) if before != Some(package.row) => {
+            firmware::assign(hub, name, &package).await.map_err(gone)
         }
-        return Ok(());
-    };
-    let Ok(package) = find(hub, text) else {
-        return Err(bad("Can't assign non-existent firmware!"));
-    };
-    let Some(firmware) = package.firmware else {
-        return Err(bad("Can't assign firmware with empty data!"));
-    };
-    if package.profile != profile {
-        return Err(bad("Can't assign firmware with different deviceProfile!"));
+        _ => Ok(()),
     }
-    if before != Some(package.row) {
-        let assigned = crate::firmware::assign(hub, name, firmware, Some(package.row));
-        assigned.await.map_err(gone)?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]

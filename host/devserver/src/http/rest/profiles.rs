@@ -6,7 +6,10 @@ use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use serde_json::{Map, Value};
 
-use super::{DEVICE_PROFILE, Fault, Page, PageLink, bad, not_found, put, replaced, row, shown};
+use super::{
+    DEVICE_PROFILE, Fault, Page, PageLink, bad, not_found, packages, put, replaced, row, shown,
+};
+use crate::firmware;
 use crate::profiles;
 use crate::store::{Document, Kind};
 
@@ -44,6 +47,8 @@ pub(super) async fn save(
     let replaces = replaced(DEVICE_PROFILE, &mut body)?;
     let mut body = Value::Object(body);
     profiles::normal(&mut body).map_err(bad)?;
+    // Of a profile that is not there yet there are no packages.
+    packages::wanted(&page.hub, &body["firmwareId"], replaces.unwrap_or(0))?;
     let saved = page.hub.store.submit(move |db| {
         let all = db.documents(Kind::Profile)?;
         let others = all.iter().filter(|one| Some(one.row) != replaces);
@@ -61,12 +66,19 @@ pub(super) async fn save(
                 return Ok(Err(bad(fault)));
             }
         }
+        let before = all.iter().find(|one| Some(one.row) == replaces);
+        let before = before.and_then(|one| profiles::package(&one.body));
+        let is_another = before != profiles::package(&body);
         let saved = put(db, Kind::Profile, replaces, &body)?;
-        Ok(Ok((saved, db.known_profiles()?)))
+        Ok(Ok((saved, db.known_profiles()?, is_another)))
     });
-    let (saved, known) = saved.await??;
+    let (saved, known, is_another) = saved.await??;
     page.hub.set_profiles(known);
     let saved = saved.ok_or_else(|| bad("Device profile is not found!"))?;
+    if is_another {
+        let told = firmware::follow_all(&page.hub, saved.row).await;
+        told.map_err(|error| Fault(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
+    }
     Ok(Json(shown(DEVICE_PROFILE, saved)))
 }
 
