@@ -162,7 +162,9 @@ pub(crate) async fn assign(hub: &Hub, name: &str, package: &Package) -> Result<(
     };
     let (device, row) = (hub.device(name).await?, package.row);
     let before = hub.assigned.choice(device);
-    let stored = hub.store.submit(move |db| db.set_own_package(device, Some(row)));
+    let stored = hub
+        .store
+        .submit(move |db| db.set_own_package(device, Some(row)));
     stored.await?;
     let choice = Choice {
         firmware,
@@ -224,12 +226,7 @@ pub(crate) async fn follow_all(hub: &Hub, profile: i64) -> Result<(), CallError>
     Ok(())
 }
 
-async fn offer(
-    hub: &Hub,
-    name: &str,
-    device: DeviceId,
-    choice: Choice,
-) -> Result<(), CallError> {
+async fn offer(hub: &Hub, name: &str, device: DeviceId, choice: Choice) -> Result<(), CallError> {
     let firmware = &choice.firmware;
     let attributes = firmware.attributes();
     let text = |key: &str, value: &str| (key.to_owned(), Datum::Text(value.to_owned()));

@@ -298,22 +298,32 @@ fn a_profiles_firmware_is_for_devices_that_have_none_of_their_own() {
             title: "climate",
             version,
         };
-        campaign::upload(&client, &new, version.as_bytes()).unwrap().id
+        campaign::upload(&client, &new, version.as_bytes())
+            .unwrap()
+            .id
     };
     let (one, two, three) = (package("v1"), package("v2"), package("v3"));
     let own = client.device("b").unwrap().unwrap().id.id;
     client.assign_package(&own, Some(&two.id)).unwrap();
     let mut save = |client: &Client, firmware: Option<&Id>| {
-        profile.rest.insert("firmwareId".into(), serde_json::json!(firmware));
+        profile
+            .rest
+            .insert("firmwareId".into(), serde_json::json!(firmware));
         client.save_device_profile(&profile)
     };
     save(&client, Some(&one)).unwrap();
-    assert_eq!((offered(&desk, "a"), offered(&desk, "b")), (Some("v1".into()), Some("v2".into())));
+    assert_eq!(
+        (offered(&desk, "a"), offered(&desk, "b")),
+        (Some("v1".into()), Some("v2".into()))
+    );
     // A device that comes later follows as well.
     create(&desk, "c");
     assert_eq!(offered(&desk, "c"), Some("v1".into()));
     let error = client.delete_package(&one.id).unwrap_err().to_string();
-    assert!(error.contains("referenced by the device profile"), "{error}");
+    assert!(
+        error.contains("referenced by the device profile"),
+        "{error}"
+    );
     let error = client.delete_package(&two.id).unwrap_err().to_string();
     assert!(error.contains("referenced by the devices"), "{error}");
 
@@ -321,15 +331,31 @@ fn a_profiles_firmware_is_for_devices_that_have_none_of_their_own() {
     restart(&mut desk);
     let client = desk.client();
     assert_eq!(client.packages().unwrap().len(), 3);
-    assert_eq!(client.assign_package(&own, Some(&two.id)).unwrap(), Some(two.id.clone()));
+    assert_eq!(
+        client.assign_package(&own, Some(&two.id)).unwrap(),
+        Some(two.id.clone())
+    );
     save(&client, Some(&three)).unwrap();
     let now = ["a", "b", "c"].map(|name| offered(&desk, name));
-    assert_eq!(now, [Some("v3".into()), Some("v2".into()), Some("v3".into())]);
+    assert_eq!(
+        now,
+        [Some("v3".into()), Some("v2".into()), Some("v3".into())]
+    );
     client.assign_package(&own, None).unwrap();
-    assert_eq!(offered(&desk, "b"), Some("v3".into()), "its profile's comes in its place");
+    assert_eq!(
+        offered(&desk, "b"),
+        Some("v3".into()),
+        "its profile's comes in its place"
+    );
     save(&client, None).unwrap();
-    assert_eq!(["a", "b", "c"].map(|name| offered(&desk, name)), [None, None, None]);
+    assert_eq!(
+        ["a", "b", "c"].map(|name| offered(&desk, name)),
+        [None, None, None]
+    );
     client.delete_package(&one.id).unwrap();
     let missing = save(&client, Some(&one)).unwrap_err().to_string();
-    assert!(missing.contains("Can't assign non-existent firmware!"), "{missing}");
+    assert!(
+        missing.contains("Can't assign non-existent firmware!"),
+        "{missing}"
+    );
 }

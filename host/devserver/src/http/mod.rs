@@ -259,9 +259,6 @@ mod tests {
         assert!(!ask(Method::POST, &[host.clone(), form]));
         let curl = (header::CONTENT_TYPE, "application/x-www-form-urlencoded");
         assert!(!ask(Method::POST, &[host.clone(), curl.clone()]));
-        assert!(
-            ask(Method::PUT, &[host, curl]),
-            "no site sends it unasked"
-        );
+        assert!(ask(Method::PUT, &[host, curl]), "no site sends it unasked");
     }
 }

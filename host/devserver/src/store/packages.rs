@@ -43,7 +43,8 @@ impl Db {
 
     /// All packages, oldest first.
     pub(crate) fn packages(&mut self) -> Result<Vec<Package>, StoreError> {
-        let sql = "SELECT id, created_ms, profile, title, version, tag, data FROM packages ORDER BY id";
+        let sql =
+            "SELECT id, created_ms, profile, title, version, tag, data FROM packages ORDER BY id";
         let mut statement = self.conn.prepare(sql)?;
         let rows = statement.query_map([], package)?;
         Ok(rows.collect::<Result<_, _>>()?)
@@ -80,7 +81,10 @@ impl Db {
     }
 
     /// The package of a device's profile, if that has one.
-    pub(crate) fn package_of_profile(&mut self, device: DeviceId) -> Result<Option<i64>, StoreError> {
+    pub(crate) fn package_of_profile(
+        &mut self,
+        device: DeviceId,
+    ) -> Result<Option<i64>, StoreError> {
         let profile = self.profile_of(device)?;
         let profile = self.document(Kind::Profile, profile)?;
         Ok(profile.and_then(|profile| profiles::package(&profile.body)))

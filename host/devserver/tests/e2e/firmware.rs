@@ -142,8 +142,12 @@ async fn a_package_is_given_as_curl_sends_it() {
     let line = include_str!("../../../../docs/firmware-update.md");
     let line = line.split("curl -X PUT --data-binary").nth(1).unwrap();
     let path = line.split("127.0.0.1:8080").nth(1).unwrap();
-    let path = path.split('\'').next().unwrap().replace("SN-000001", "bench");
-    let url = server.http_url() + &path;
+    let path = path
+        .split('\'')
+        .next()
+        .unwrap()
+        .replace("SN-000001", "bench");
+    let url = format!("{}{path}", server.http_url().trim_end_matches('/'));
     let put = ureq::put(&url).content_type("application/x-www-form-urlencoded");
     assert_eq!(put.send(&letters(10).data[..]).unwrap().status(), 204);
     let shared = server.shared_attributes("bench").await.unwrap();

@@ -138,7 +138,10 @@ pub(super) async fn upload(
         data: file.to_vec(),
     });
     let (row, stored) = (package.row, firmware.clone());
-    let given = page.hub.store.submit(move |db| db.give_package(row, &stored.data));
+    let given = page
+        .hub
+        .store
+        .submit(move |db| db.give_package(row, &stored.data));
     given.await?;
     package.firmware = Some(firmware);
     page.hub.packages.put(package.clone());
@@ -205,7 +208,11 @@ pub(super) async fn delete(
 
 /// The package of an id, if devices of a profile may have it; none if there is no id
 /// (`AbstractHasOtaPackageValidator`).
-pub(super) fn wanted(hub: &Hub, firmware_id: &Value, profile: i64) -> Result<Option<Package>, Fault> {
+pub(super) fn wanted(
+    hub: &Hub,
+    firmware_id: &Value,
+    profile: i64,
+) -> Result<Option<Package>, Fault> {
     let Some(text) = firmware_id["id"].as_str() else {
         return Ok(None);
     };
