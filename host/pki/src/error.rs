@@ -38,6 +38,42 @@ pub enum InvalidRequest {
     },
 }
 
+/// Why a request is not signed. Whoever made it must act, or whoever handed it on.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RequestFault {
+    /// There is none.
+    #[error(
+        "no certificate request (PKCS#10, in DER, PEM or Base64): take the device's client attribute \
+         certificate_request, whole"
+    )]
+    None,
+    /// It was changed, or is of a key that whoever asks does not have.
+    #[error(
+        "the request is not signed by the key that it asks for: it was changed on its way, so let the device make \
+         a new one"
+    )]
+    Signature,
+    /// Devices do not take such a key.
+    #[error("the request's key {0}")]
+    Key(String),
+    /// It has no name, or more than one.
+    #[error(
+        "the request has {0} common names (CN), and the device's is one: let the device make a new one"
+    )]
+    Names(usize),
+    /// It is another device's.
+    #[error(
+        "the request is for {there:?}, not for {expected:?}: one device asks in the name of another"
+    )]
+    Another {
+        /// Whose it is to be.
+        expected: String,
+        /// Whose it is.
+        there: String,
+    },
+}
+
 /// Why certificates could not be made, written or loaded.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -47,7 +83,7 @@ pub enum Error {
     Invalid(#[from] InvalidRequest),
     /// For whoever made the request.
     #[error(transparent)]
-    Request(#[from] crate::RequestFault),
+    Request(#[from] RequestFault),
     /// A file is there already, and replacing it was not asked for.
     #[error("{} exists: choose another folder, or say that it may be replaced", .0.display())]
     Exists(PathBuf),

@@ -16,9 +16,9 @@ mod validity;
 
 pub use algorithm::{KeyAlgorithm, KeyEncoding};
 pub use authority::{Options, Pki, Profile};
-pub use error::{Error, InvalidRequest};
+pub use error::{Error, InvalidRequest, RequestFault};
 pub use firmware::{FirmwareKey, is_firmware_signature, load_firmware_keys};
 pub use identity::{Identity, Role};
-pub use request::{Issued, Request, RequestFault};
+pub use request::{Issued, Request};
 pub use store::Existing;
 pub use validity::Validity;

@@ -14,48 +14,12 @@ use x509_parser::{
     prelude::FromDer, public_key::PublicKey, x509::X509Version,
 };
 
-use crate::{Error, Pki, Validity, authority::check_serial_number, key};
+use crate::{Error, Pki, RequestFault, Validity, authority::check_serial_number, key};
 
 /// The labels of requests in PEM: the second is Microsoft's and old OpenSSL's.
 const LABELS: [&str; 2] = ["CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST"];
 /// Of RSA, in bits: what devices take.
 const RSA_BITS: std::ops::RangeInclusive<usize> = firmware::LEAST_RSA_BITS..=4096;
-
-/// Why a request is not signed. Whoever made it must act, or whoever handed it on.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum RequestFault {
-    /// There is none.
-    #[error(
-        "no certificate request (PKCS#10, in DER, PEM or Base64): take the device's client attribute \
-         certificate_request, whole"
-    )]
-    None,
-    /// It was changed, or is of a key that whoever asks does not have.
-    #[error(
-        "the request is not signed by the key that it asks for: it was changed on its way, so let the device make \
-         a new one"
-    )]
-    Signature,
-    /// Devices do not take such a key.
-    #[error("the request's key {0}")]
-    Key(String),
-    /// It has no name, or more than one.
-    #[error(
-        "the request has {0} common names (CN), and the device's is one: let the device make a new one"
-    )]
-    Names(usize),
-    /// It is another device's.
-    #[error(
-        "the request is for {there:?}, not for {expected:?}: one device asks in the name of another"
-    )]
-    Another {
-        /// Whose it is to be.
-        expected: String,
-        /// Whose it is.
-        there: String,
-    },
-}
 
 /// A request, proven.
 #[derive(Clone, Debug, PartialEq, Eq)]
