@@ -136,9 +136,20 @@ impl CloudSession {
             // devices there, and a device that it learned to accept meanwhile, or forgot, would go
             // on being refused. (thingsboard/thingsboard, `MqttSslHandlerProvider.java`,
             // `checkClientTrusted`, commit dfe65d5abc3aa959aaa853952d74943fbd6867bd)
-            self.resumption = Resumption::new();
+            self.forget_session();
         }
         end
+    }
+
+    /// Who connects, or who is trusted, is another from now on: there is nothing to resume.
+    pub fn forget_session(&mut self) {
+        self.resumption = Resumption::new();
+    }
+
+    /// Whether the next connection is to be made at once; once.
+    pub fn is_to_reconnect(&mut self) -> bool {
+        let reconnect = |command: &mut Command| *command == Command::Reconnect;
+        self.command.take_if(reconnect).is_some()
     }
 
     /// What the server commanded, once.

@@ -20,6 +20,7 @@ use crate::firmware::Updates;
 use crate::kept::{Kept, Life};
 use crate::lifecycle::{Action, State};
 use crate::platform::{Entropy, Observer, Platform, System};
+use crate::renewal::Renewals;
 use crate::settings::{LEAST_INTERVAL_MS, MOST_INTERVAL_MS, Settings};
 use crate::storage::Storage;
 use crate::telemetry::SampleQueue;
@@ -79,6 +80,8 @@ pub struct Context<'a, P: Platform> {
     pub(crate) errands: Errands,
     /// Updates of the firmware.
     pub(crate) updates: Updates<'a, P::Flash>,
+    /// Renewals of the certificate.
+    pub(crate) renewals: Renewals<'a, P>,
     /// How many times the device was to be claimable in this life, and the last that the server knows.
     claims: Cell<(u32, u32)>,
     interval_ms: Cell<u32>,
@@ -108,6 +111,7 @@ impl<'a, P: Platform> Context<'a, P> {
         let kept = kept.filter(|ms| (LEAST_INTERVAL_MS..=MOST_INTERVAL_MS).contains(ms));
         let interval = kept.unwrap_or(settings.telemetry_interval_ms);
         let trial = settings.firmware_trial;
+        let days_before = settings.renew_before_days;
         Self {
             wifi,
             network,
@@ -123,6 +127,7 @@ impl<'a, P: Platform> Context<'a, P> {
             verifier: RefCell::default(),
             errands: Errands::new(),
             updates: Updates::new(storage, system.running(), product, trial),
+            renewals: Renewals::new(storage, system, days_before),
             claims: Cell::default(),
             interval_ms: Cell::new(interval),
             interval_changed: Signal::new(),

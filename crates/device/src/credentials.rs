@@ -58,6 +58,24 @@ pub struct Files<'a> {
     pub server_chain: &'a [u8],
 }
 
+/// What a renewal brought in the place of files, or beside them.
+#[derive(Clone, Copy, Default)]
+pub struct Renewed<'a> {
+    /// In the place of `device.crt` and `device.key`.
+    pub identity: Option<Identity<'a>>,
+    /// Beside `server_chain.pem`: certificates in DER, one after the other.
+    pub anchors: [&'a [u8]; 2],
+}
+
+/// A key and its certificates, as a renewal keeps them.
+#[derive(Clone, Copy)]
+pub struct Identity<'a> {
+    /// The private key on P-256, the most significant byte first.
+    pub key: &'a [u8],
+    /// The device's certificate and the CAs above it: DER, one after the other.
+    pub chain: &'a [u8],
+}
+
 /// The three files, parsed and found to belong together; their dates are yet to be checked.
 ///
 /// Holds about 1 KiB of heap for each certificate and for an RSA-2048 key. The key is wiped when
@@ -104,7 +122,21 @@ impl Bundle {
     ///
     /// [`CredentialsError`] names the file, what is wrong with it and what to do.
     pub fn prove(files: Files<'_>, random: &mut dyn CryptoRng) -> Result<Self, CredentialsError> {
-        Self::prove_named(files, random, common_name)
+        Self::prove_named(files, Renewed::default(), random, common_name)
+    }
+
+    /// The same with what a renewal brought.
+    ///
+    /// # Errors
+    ///
+    /// As there; of what was renewed, [`CredentialsError`] names [`File::Renewed`] or
+    /// [`File::RenewedAnchors`].
+    pub fn prove_renewed(
+        files: Files<'_>,
+        renewed: Renewed<'_>,
+        random: &mut dyn CryptoRng,
+    ) -> Result<Self, CredentialsError> {
+        Self::prove_named(files, renewed, random, common_name)
     }
 
     /// As [`Bundle::prove`], for certificates that need no name: those of a TLS test suite.
@@ -117,46 +149,31 @@ impl Bundle {
         files: Files<'_>,
         random: &mut dyn CryptoRng,
     ) -> Result<Self, CredentialsError> {
-        Self::prove_named(files, random, |_| Ok(String::new()))
+        Self::prove_named(files, Renewed::default(), random, |_, _| Ok(String::new()))
     }
 
     fn prove_named(
         files: Files<'_>,
+        renewed: Renewed<'_>,
         random: &mut dyn CryptoRng,
-        name: impl Fn(&Certificate) -> Result<String<64>, CredentialsError>,
+        name: impl Fn(&Certificate, File) -> Result<String<64>, CredentialsError>,
     ) -> Result<Self, CredentialsError> {
-        let own = read::own_chain(files.certificate)?;
-        let leaf = own.first().ok_or(File::Certificate.has(Fault::Empty))?;
-
-        for (number, pair) in (1..).zip(own.windows(2)) {
-            let [child, issuer] = pair else { continue };
-            if !child.names_as_issuer(issuer) || !child.is_signed_by(issuer) {
-                return Err(File::Certificate.has(Fault::OutOfOrder { number }));
+        let (own, common_name, key) = match renewed.identity {
+            Some(identity) => prove_identity(identity, random)?,
+            None => {
+                let own = read::own_chain(files.certificate)?;
+                let common_name = prove_chain(&own, File::Certificate, name)?;
+                let key = read::key(files.key, random)?;
+                prove_key(&own, &key, File::Key, random)?;
+                (own, common_name, key)
             }
-            if !issuer.is_ca() {
-                let number = number + 1;
-                return Err(File::Certificate.has(Fault::NotACa { number }));
+        };
+        let mut anchors = read::anchors(files.server_chain)?;
+        for further in renewed.anchors {
+            if let Err(error) = read::further_anchors(further, &mut anchors) {
+                anchors.unused.push(error);
             }
         }
-        if own.iter().map(Certificate::length).sum::<usize>() > MOST_CHAIN_BYTES {
-            return Err(File::Certificate.has(Fault::ChainTooLong));
-        }
-        check_key(File::Certificate, leaf.key_kind())?;
-        if !leaf.is_for_clients() {
-            return Err(File::Certificate.has(Fault::NotForClients));
-        }
-        if !leaf.may_sign() {
-            return Err(File::Certificate.has(Fault::KeyUsage));
-        }
-        let common_name = name(leaf)?;
-
-        let key = read::key(files.key, random)?;
-        check_key(File::Key, key.kind())?;
-        if !key.belongs_to(leaf, random) {
-            return Err(File::Key.has(Fault::Mismatch));
-        }
-
-        let anchors = read::anchors(files.server_chain)?;
         let mut certificate = Certificate::none();
         for one in &own {
             // Each parsed alone, so what can fail is the memory.
@@ -214,6 +231,26 @@ impl Bundle {
     #[must_use]
     pub fn valid_from_unix_s(&self) -> u64 {
         self.own.iter().map(|v| v.from_unix_s).max().unwrap_or(0)
+    }
+
+    /// From when to when all certificates of the device are valid, in seconds since 1970: the first second,
+    /// and the first at which one has expired.
+    #[must_use]
+    pub fn valid_unix_s(&self) -> core::ops::Range<u64> {
+        self.valid_from_unix_s()..self.expires_unix_s()
+    }
+
+    /// The serial number of the device's certificate, the most significant byte first.
+    #[must_use]
+    pub fn serial(&self) -> &[u8] {
+        self.certificate.serial()
+    }
+
+    /// The common name of who issued the device's certificate; none if it has none that can be read.
+    #[must_use]
+    pub fn issuer(&self) -> Option<alloc::string::String> {
+        let (tag, name) = self.certificate.issuer_common_name()?;
+        certfile::text::decode(tag, name)
     }
 
     /// The certificates of `server_chain.pem` that no server can be trusted by, while others can:
@@ -283,6 +320,112 @@ impl Validity {
     }
 }
 
+/// Proves a key and certificates that a renewal brought, but for their dates.
+///
+/// # Errors
+///
+/// [`CredentialsError`], of [`File::Renewed`].
+fn prove_identity(
+    identity: Identity<'_>,
+    random: &mut dyn CryptoRng,
+) -> Result<(Vec<Certificate>, String<64>, Key), CredentialsError> {
+    let own = read::renewed_chain(identity.chain)?;
+    let common_name = prove_chain(&own, File::Renewed, common_name)?;
+    let key = Key::of_scalar(identity.key, random);
+    let key = key.map_err(|_| File::Renewed.has(Fault::Mismatch))?;
+    prove_key(&own, &key, File::Renewed, random)?;
+    Ok((own, common_name, key))
+}
+
+/// The common name that a renewal brought, proven with its dates at a moment.
+///
+/// # Errors
+///
+/// [`CredentialsError`], of [`File::Renewed`].
+#[cfg(feature = "renewal")]
+pub(crate) fn check_identity(
+    identity: Identity<'_>,
+    now: impl Into<Moment>,
+    random: &mut dyn CryptoRng,
+) -> Result<String<64>, CredentialsError> {
+    let (own, common_name, _) = prove_identity(identity, random)?;
+    let now = now.into();
+    for (number, certificate) in (1..).zip(&own) {
+        let validity = certificate.validity();
+        validity.check(File::Renewed, number, now)?;
+    }
+    Ok(common_name)
+}
+
+/// Whether anchors that a renewal brought (DER, one after the other) can all be used at a moment.
+///
+/// # Errors
+///
+/// [`CredentialsError`], of [`File::RenewedAnchors`].
+#[cfg(feature = "renewal")]
+pub(crate) fn check_anchors(
+    anchors: &[u8],
+    now: impl Into<Moment>,
+) -> Result<(), CredentialsError> {
+    let now = now.into();
+    let mut found = read::Anchors::none();
+    read::further_anchors(anchors, &mut found)?;
+    if let Some(error) = found.unused.first() {
+        return Err(*error);
+    }
+    for Anchor { number, validity } in &found.usable {
+        validity.check(File::RenewedAnchors, *number, now)?;
+    }
+    match found.usable.is_empty() {
+        true => Err(File::RenewedAnchors.has(Fault::Empty)),
+        false => Ok(()),
+    }
+}
+
+/// Proves that certificates can be a device's, and returns its name.
+fn prove_chain(
+    own: &[Certificate],
+    file: File,
+    name: impl Fn(&Certificate, File) -> Result<String<64>, CredentialsError>,
+) -> Result<String<64>, CredentialsError> {
+    let leaf = own.first().ok_or(file.has(Fault::Empty))?;
+    for (number, pair) in (1..).zip(own.windows(2)) {
+        let [child, issuer] = pair else { continue };
+        if !child.names_as_issuer(issuer) || !child.is_signed_by(issuer) {
+            return Err(file.has(Fault::OutOfOrder { number }));
+        }
+        if !issuer.is_ca() {
+            let number = number + 1;
+            return Err(file.has(Fault::NotACa { number }));
+        }
+    }
+    if own.iter().map(Certificate::length).sum::<usize>() > MOST_CHAIN_BYTES {
+        return Err(file.has(Fault::ChainTooLong));
+    }
+    check_key(file, leaf.key_kind())?;
+    if !leaf.is_for_clients() {
+        return Err(file.has(Fault::NotForClients));
+    }
+    if !leaf.may_sign() {
+        return Err(file.has(Fault::KeyUsage));
+    }
+    name(leaf, file)
+}
+
+/// Proves that the key is that of the first certificate.
+fn prove_key(
+    own: &[Certificate],
+    key: &Key,
+    file: File,
+    random: &mut dyn CryptoRng,
+) -> Result<(), CredentialsError> {
+    check_key(file, key.kind())?;
+    match own.first().is_some_and(|leaf| key.belongs_to(leaf, random)) {
+        true => Ok(()),
+        false => Err(file.has(Fault::Mismatch)),
+    }
+}
+
 fn check_key(file: File, kind: KeyKind) -> Result<(), CredentialsError> {
     match kind {
         KeyKind::Rsa {
@@ -293,14 +436,14 @@ fn check_key(file: File, kind: KeyKind) -> Result<(), CredentialsError> {
     }
 }
 
-fn common_name(leaf: &Certificate) -> Result<String<64>, CredentialsError> {
+fn common_name(leaf: &Certificate, file: File) -> Result<String<64>, CredentialsError> {
     let (tag, name) = leaf
         .common_name()
-        .ok_or(File::Certificate.has(Fault::NoCommonName))?;
+        .ok_or(file.has(Fault::NoCommonName))?;
     // It becomes the MQTT client id, a name on screens and part of file names: no control
     // characters. 64 is X.520's bound on common names.
     certfile::text::decode(tag, name)
         .filter(|name| !name.chars().any(char::is_control) && !name.trim().is_empty())
         .and_then(|name| String::try_from(name.as_str()).ok())
-        .ok_or(File::Certificate.has(Fault::CommonNameUnusable))
+        .ok_or(file.has(Fault::CommonNameUnusable))
 }

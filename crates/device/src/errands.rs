@@ -46,6 +46,8 @@ pub enum Command {
     FactoryReset,
     /// A new firmware waits for a restart.
     Update,
+    /// The next connection is to be made with another certificate, at once.
+    Reconnect,
 }
 
 /// Something that the product is to do.

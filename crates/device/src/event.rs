@@ -3,6 +3,7 @@
 //! The console, the demo's view, the lifecycle and the tests all read the same [`Event`]; its
 //! [`name`](Event::name) is stable, so that a script can measure every phase.
 
+mod renewal;
 mod text;
 
 use alloc::boxed::Box;
@@ -17,6 +18,7 @@ use crate::machine::ResetReason;
 use crate::settings::SettingsError;
 use crate::storage::StorageError;
 use crate::telemetry::Sample;
+pub use renewal::Renewal;
 pub use crate::tls::TlsVersion;
 use crate::wifi::{JoinError, Ssid};
 
@@ -289,6 +291,8 @@ pub enum Event {
     },
     /// The running firmware was on trial, and stays: the broker acknowledged telemetry.
     FirmwareAccepted,
+    /// A renewal of the certificate, or of the broker's CAs, goes on.
+    Renewal(Renewal),
     /// Whoever knows the claim secret may make the device his on the server.
     ClaimOpened {
         /// For so many minutes.
@@ -334,7 +338,7 @@ pub enum ClockError {
     Contradiction,
 }
 
-/// Why an update failed, as the server is told.
+/// Why an update or a renewal failed, as the server is told.
 pub type Why = String<224>;
 
 /// Why the device restarts itself.
@@ -450,6 +454,7 @@ impl Event {
             Self::FirmwareRefused { .. } => "firmware.refused",
             Self::FirmwareInstalled { .. } => "firmware.installed",
             Self::FirmwareAccepted => "firmware.accepted",
+            Self::Renewal(renewal) => renewal.name(),
             Self::ClaimOpened { .. } => "claim.opened",
             Self::FactoryReset => "factory.reset",
             Self::EraseFailed(_) => "factory.failed",

@@ -14,6 +14,7 @@
 //! - [`provisioning`]: the client that tells the device which network to join.
 //! - [`calendar`], [`clock`], [`sntp`], [`telemetry`]: time, and samples until they are acknowledged.
 //! - [`retained`]: what outlives a crash: the last panic, and the pause before the next life.
+//! - [`renewal`]: another certificate, and other CAs to trust, over the air.
 //! - [`firmware`]: packages into the other slot, and the trial of what starts from there.
 //! - [`tls`], [`cloud`]: one connection to the broker, and what outlives it.
 
@@ -32,6 +33,7 @@ pub mod context;
 pub mod credentials;
 mod errands;
 pub mod event;
+mod files;
 pub mod firmware;
 #[cfg_attr(not(feature = "backlog"), path = "kept/none.rs")]
 mod kept;
@@ -40,6 +42,8 @@ mod machine;
 mod mbedtls;
 pub mod platform;
 pub mod provisioning;
+#[cfg_attr(not(feature = "renewal"), path = "renewal/absent.rs")]
+pub mod renewal;
 pub mod retained;
 mod run;
 pub mod settings;

@@ -24,7 +24,7 @@
 //!                                 Online --------+
 //!
 //!   from everywhere:  network lost --> Joining;  restart or factory reset --> Restarting
-//!   the server changed TLS's keys: Online --> Connecting, at once
+//!   the server changed TLS's keys, or another certificate is to be tried: Online --> Connecting, at once
 //!   nobody answered 8 times, neither DNS nor broker --> Joining
 //!   the network cannot be erased from flash: Restarting --> Provisioning
 //!   a certificate's date does not fit the clock:  the clock is doubted --> SettingClock
@@ -297,7 +297,10 @@ impl State {
             (Self::Connecting { .. } | Self::Halted, Event::CredentialsRefused(_)) => {
                 doubt_clock(DOUBT)
             }
-            (Self::Halted, Event::Connecting { .. }) => (Self::Connecting { attempt: 1 }, None),
+            // From a connection to the next without a pause, which is made with another certificate.
+            (Self::Halted | Self::Online { .. }, Event::Connecting { .. }) => {
+                (Self::Connecting { attempt: 1 }, None)
+            }
             (Self::Connecting { .. }, Event::ConnectionFailed { error, retry_ms })
                 if error.doubts_clock() =>
             {

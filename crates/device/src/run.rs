@@ -6,7 +6,6 @@
 
 mod activities;
 mod carrying;
-mod files;
 mod joining;
 pub(crate) mod provision;
 mod sampling;
@@ -20,6 +19,7 @@ use product::{Card, Product};
 use crate::clock::Clock;
 use crate::context::{Context, Parts};
 use crate::event::{Event, RestartReason};
+use crate::files;
 use crate::lifecycle::Action;
 use crate::platform::{ANYWHERE, Body, Platform, Press, System, Wifi};
 use crate::storage::Storage;

@@ -16,6 +16,7 @@
 //! | `firmware_trial_starts` | 1 to 8: so many starts has a new firmware to get online, or the old one comes back | 3 |
 //! | `firmware_trial_minutes` | 1 to 1,440: and so many minutes in each of them | 10 |
 //! | `claim_minutes` | 0 to 1,440: how long whoever has the label may claim the device on the server, after it was provisioned or its button was pressed; 0 if nobody may | 15 |
+//! | `renew_before_days` | 0 to 3,650: with so many days left the device asks for another certificate by itself; 0 for never | 30 |
 //! | `country` | two capital letters (ISO 3166-1): which Wi-Fi channels may be used, until the access point tells | what is allowed everywhere (`01`) |
 //! | `provisioning.security` | 0, 1 or 2 | 2 |
 //! | `provisioning.username` | 1 to 32 bytes; security 2 only | `wifiprov` |
@@ -97,6 +98,7 @@ pub const KEYS: [&str; 12] = [
     "firmware_trial_starts",
     "firmware_trial_minutes",
     "claim_minutes",
+    "renew_before_days",
     "country",
     "provisioning",
 ];
@@ -142,6 +144,8 @@ pub struct Settings {
     pub firmware_trial: Limits,
     /// For how many minutes the device can be claimed on the server, 0 to 1,440.
     pub claim_minutes: u16,
+    /// With how many days left the device asks for another certificate by itself, 0 to 3,650; 0 for never.
+    pub renew_before_days: u16,
     /// The country's two letters (ISO 3166-1), by whose rules the radio chooses its channels.
     pub country: Option<[u8; 2]>,
     /// How the device is provisioned.
@@ -195,6 +199,8 @@ impl Default for Settings {
             // For who has just provisioned it to log in; and the device is not there for everybody whom
             // the label was shown once.
             claim_minutes: 15,
+            // Time for whoever signs requests once a week, and for a device that was away.
+            renew_before_days: 30,
             country: None,
             provisioning: Provisioning {
                 security: Security::Srp6a,
@@ -264,6 +270,10 @@ impl Settings {
                 }
                 Some("claim_minutes") => {
                     settings.claim_minutes = number(value, "claim_minutes", 0, 1_440)? as u16;
+                }
+                Some("renew_before_days") => {
+                    settings.renew_before_days =
+                        number(value, "renew_before_days", 0, 3_650)? as u16;
                 }
                 Some("country") => {
                     let letters = string(value, "country")?.as_bytes().try_into().ok();

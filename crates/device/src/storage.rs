@@ -13,6 +13,8 @@ mod memory;
 mod nvs;
 mod partitions;
 mod place;
+#[cfg(feature = "renewal")]
+mod renewal;
 
 use core::cell::{Cell, RefCell};
 
@@ -45,6 +47,9 @@ pub mod keys {
     pub const SHARED: Key = Key::from_array(b"shared");
     /// String: the proof of possession that the device made for itself.
     pub const POP: Key = Key::from_array(b"pop");
+    /// The namespace of what renewals keep; its keys are in [`crate::renewal`].
+    #[cfg(feature = "renewal")]
+    pub const RENEWAL: Key = Key::from_array(b"esptb.renewal");
 }
 
 /// Where ESP-IDF's Wi-Fi driver keeps its station: namespace and key names as read from the NVS

@@ -23,6 +23,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("crates/product", &["crates/thingsboard"]),
     ("crates/update", &[]),
     ("crates/backlog", &[]),
+    ("crates/renewal", &[]),
     ("products/", &["crates/product"]),
     (
         "crates/device",
@@ -35,6 +36,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "crates/secp256r1",
             "crates/update",
             "crates/backlog",
+            "crates/renewal",
         ],
     ),
     ("crates/sockets", &["crates/device"]),

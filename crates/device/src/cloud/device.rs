@@ -3,11 +3,13 @@
 use product::Card;
 use zeroize::Zeroizing;
 
+use crate::calendar::Moment;
 use crate::context::Context;
 use crate::errands::Errands;
 use crate::event::Event;
 use crate::firmware::Updating;
 use crate::platform::{Heap, Identity, Platform, ResetReason, System, Wifi};
+use crate::renewal::Renewing;
 use crate::retained::{self, PanicRecord};
 use crate::run::provision;
 use crate::telemetry::SampleQueue;
@@ -84,6 +86,14 @@ pub(super) trait Device {
     }
     /// It was told this one.
     fn claim_told(&self, _number: u32) {}
+    /// Renewals of the certificate; none where the firmware has none.
+    fn renewals(&self) -> Option<&dyn Renewing> {
+        None
+    }
+    /// The time, as far as it is known.
+    fn moment(&self) -> Moment {
+        Moment::from(0)
+    }
     /// Updates of the firmware; none where the body knows no slots.
     fn updates(&self) -> Option<&dyn Updating> {
         None
@@ -180,6 +190,14 @@ impl<P: Platform> Device for Context<'_, P> {
 
     fn claim_told(&self, number: u32) {
         Context::claim_told(self, number);
+    }
+
+    fn renewals(&self) -> Option<&dyn Renewing> {
+        self.renewals.as_dyn()
+    }
+
+    fn moment(&self) -> Moment {
+        self.clock.moment()
     }
 
     fn updates(&self) -> Option<&dyn Updating> {

@@ -13,10 +13,12 @@ use thingsboard::{FromServer, RequestId, Value, attributes, rpc};
 use super::cut;
 use super::device::Device;
 use super::most_packet;
+use super::outbound::Certified;
 use super::pace::Pace;
 use crate::errands::{Answer, Command, Errand, REPLY_BYTES};
 use crate::event::Event;
 use crate::firmware::Updating;
+use crate::renewal::{ASKED, NOTICES, Renewing};
 use crate::settings::{INTERVAL_ATTRIBUTE, LEAST_INTERVAL_MS, MOST_INTERVAL_MS};
 
 /// The number of the call that asks for the server's limits; there is only one in a connection.
@@ -102,6 +104,7 @@ impl fmt::Display for Refused {
 /// many bytes. Returns an answer if it is a call.
 pub(super) fn take<D: Device>(
     device: &D,
+    certified: Certified<'_>,
     wanted: &mut Wanted,
     pace: &mut Pace,
     topic: &str,
@@ -115,11 +118,16 @@ pub(super) fn take<D: Device>(
         if let Some(FromServer::RpcRequest(id)) = from {
             return Some(Answer::too_large(id, bytes, most).into());
         }
+        if let (Some(FromServer::AttributesResponse(id)), Some(renewals)) =
+            (from, device.renewals())
+        {
+            renewals.piece_too_large(id);
+        }
         wanted.refused = Some(Refused::TooLarge { bytes, most });
         return None;
     }
     match from {
-        Some(FromServer::RpcRequest(id)) => answer(device, wanted, id, payload),
+        Some(FromServer::RpcRequest(id)) => answer(device, certified, wanted, id, payload),
         Some(FromServer::AttributesUpdate) => {
             match attributes::Update::parse(payload) {
                 Ok(update) => {
@@ -133,13 +141,28 @@ pub(super) fn take<D: Device>(
                         true => updates.withdrawn(),
                         false => updates.shared(Object::parse(payload).ok(), false),
                     });
+                    if let Some(renewals) = device.renewals() {
+                        let deleted = |key: &&&str| update.deleted().any(|gone| gone == ***key);
+                        for key in NOTICES.iter().filter(deleted) {
+                            renewals.deleted(key);
+                        }
+                        let known = certified.known(device);
+                        let shared = Object::parse(payload).ok();
+                        if let Some(event) = renewals.shared(shared, false, &known) {
+                            device.tell(&event);
+                        }
+                    }
                 }
                 Err(error) => log::warn!("shared attributes: {error}"),
             }
             None
         }
-        Some(FromServer::AttributesResponse(_)) => {
+        Some(FromServer::AttributesResponse(id)) => {
             match attributes::Response::parse(payload) {
+                Ok(response)
+                    if device
+                        .renewals()
+                        .is_some_and(|renewals| renewals.piece(id, response.shared)) => {}
                 Ok(response) => {
                     wanted.shared_interval = SharedInterval::Absent;
                     let shared = response.shared;
@@ -148,6 +171,12 @@ pub(super) fn take<D: Device>(
                     let all = shared.map_or("{}", |shared| shared.as_json().as_raw());
                     give_shared(device, wanted, all, true);
                     offer(device, |updates| updates.shared(shared, true));
+                    if let Some(renewals) = device.renewals() {
+                        let known = certified.known(device);
+                        if let Some(event) = renewals.shared(shared, true, &known) {
+                            device.tell(&event);
+                        }
+                    }
                 }
                 Err(error) => log::warn!("shared attributes: {error}"),
             }
@@ -214,6 +243,7 @@ fn interval(value: Option<Json<'_>>) -> Option<u32> {
 
 fn answer<D: Device>(
     device: &D,
+    certified: Certified<'_>,
     wanted: &Wanted,
     id: RequestId,
     payload: &[u8],
@@ -230,6 +260,10 @@ fn answer<D: Device>(
     match request.method.as_plain() {
         Some("getStatus") => answer.status(device),
         Some("setInterval") => answer.set_interval(device, wanted, request.params),
+        Some(ASKED) => match device.renewals() {
+            Some(renewals) => answer.renew(device, renewals, certified),
+            None => answer.refuse("this firmware was built without renewal"),
+        },
         Some("reboot") => answer.command(Command::Restart),
         Some("factoryReset") => answer.command(Command::FactoryReset),
         method => match method.and_then(|name| device.product().method(name)) {
@@ -270,7 +304,7 @@ fn unknown(product: Card) -> String<320> {
     product.methods(&mut |method| {
         let _ = write!(error, "{method}, ");
     });
-    let _ = error.push_str("getStatus, setInterval, reboot and factoryReset are known");
+    let _ = error.push_str("getStatus, setInterval, renewCertificate, reboot and factoryReset are known");
     error
 }
 
@@ -383,6 +417,23 @@ impl Answer {
         .filter_map(|(name, value)| Some((name, value?)))
         .collect();
         self.reply(true, &values);
+    }
+
+    /// Begins a renewal, or tells how the one is that has begun.
+    fn renew<D: Device>(
+        &mut self,
+        device: &D,
+        renewals: &dyn Renewing,
+        certified: Certified<'_>,
+    ) {
+        let (event, answer) = renewals.ask(&certified.known(device));
+        if let Some(event) = event {
+            device.tell(&event);
+        }
+        match answer {
+            Ok(state) => self.reply(true, &[("ok", true.into()), ("state", state.into())]),
+            Err(why) => self.refuse(&why),
+        }
     }
 
     fn command(&mut self, command: Command) {

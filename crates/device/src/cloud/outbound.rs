@@ -12,8 +12,9 @@ use thingsboard::{Decimal, Value, attributes, limits, rpc, telemetry};
 use super::device::Device;
 use super::inbound::Refused;
 use super::pace::Allowance;
-use crate::credentials::Credentials;
+use crate::credentials::{Bundle, Credentials};
 use crate::event::KeptLimit;
+use crate::renewal::{ASKED, Known, NOTICES};
 use crate::retained::PanicRecord;
 use crate::settings::INTERVAL_ATTRIBUTE;
 use crate::telemetry::{Sample, SampleQueue, Vitals};
@@ -35,21 +36,18 @@ const LIMIT: &str = "telemetry_limit";
 const CERTIFICATE_DAYS: &str = "certificate_days";
 
 /// Whose connection it is.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub(super) struct Certified<'a> {
     /// The common name.
     pub(super) name: &'a str,
-    /// When the first certificate of `device.crt` ends, in seconds since 1970, if one was shown.
-    pub(super) expires_unix_s: Option<u64>,
+    /// What was shown, if it was.
+    pub(super) bundle: Option<&'a Bundle>,
 }
 
 impl<'a> From<&'a str> for Certified<'a> {
     fn from(name: &'a str) -> Self {
-        let expires_unix_s = None;
-        Self {
-            name,
-            expires_unix_s,
-        }
+        let bundle = None;
+        Self { name, bundle }
     }
 }
 
@@ -58,16 +56,31 @@ impl<'a> From<Credentials<'a>> for Certified<'a> {
         let bundle = credentials.bundle();
         Self {
             name: bundle.common_name(),
-            expires_unix_s: Some(bundle.expires_unix_s()),
+            bundle: Some(bundle),
         }
     }
 }
 
-impl Certified<'_> {
+impl<'a> Certified<'a> {
+    /// The first second at which a certificate of the device has expired, since 1970.
+    fn expires_unix_s(self) -> Option<u64> {
+        self.bundle.map(Bundle::expires_unix_s)
+    }
+
+    /// What renewals are told of it.
+    pub(super) fn known<D: Device>(self, device: &D) -> Known<'a> {
+        let forever = 0..u64::MAX;
+        Known {
+            name: self.name,
+            now: device.moment(),
+            valid_unix_s: self.bundle.map_or(forever, Bundle::valid_unix_s),
+        }
+    }
+
     /// How many whole days are left; none while the time is not certain.
     pub(super) fn days<D: Device>(self, device: &D) -> Option<u32> {
         let now_s = device.stamp(device.uptime_ms())? / 1_000;
-        let left_s = self.expires_unix_s?.saturating_sub(now_s);
+        let left_s = self.expires_unix_s()?.saturating_sub(now_s);
         Some(u32::try_from(left_s / 86_400).unwrap_or(u32::MAX))
     }
 }
@@ -91,9 +104,12 @@ pub(super) fn write_attributes<D: Device>(
     let backtrace = panic.as_ref().map(PanicRecord::backtrace);
     let build = identity.build.hex();
     let panic_build = panic.as_ref().and_then(|panic| panic.build.hex());
-    let expires_ms = certified.expires_unix_s.map(|unix_s| unix_s * 1_000);
+    let bundle = certified.bundle;
+    let certificate_serial = bundle.map(|bundle| serial(bundle.serial()));
+    let issuer = bundle.and_then(Bundle::issuer);
+    let expires_ms = certified.expires_unix_s().map(|unix_s| unix_s * 1_000);
     let expires_ms = expires_ms.and_then(|ms| i64::try_from(ms).ok());
-    let values: Vec<(&str, Value<'_>), 14> = [
+    let values: Vec<(&str, Value<'_>), 16> = [
         ("serial", Some(certified.name.into())),
         ("mac", Some(mac.as_str().into())),
         ("chip", Some(identity.chip.into())),
@@ -104,6 +120,8 @@ pub(super) fn write_attributes<D: Device>(
         (REFUSED, Some("".into())),
         ("certificate_expires_ms", expires_ms.map(Value::Int)),
         (CERTIFICATE_DAYS, certified.days(device).map(Into::into)),
+        ("certificate_serial", certificate_serial.as_deref().map(Into::into)),
+        ("certificate_issuer", issuer.as_deref().map(Into::into)),
         ("panic", panic.as_ref().map(|p| p.message.as_str().into())),
         ("panic_at", panic.as_ref().map(|p| p.place.as_str().into())),
         ("panic_backtrace", backtrace.as_deref().map(Into::into)),
@@ -116,6 +134,18 @@ pub(super) fn write_attributes<D: Device>(
     let some = values.get(range.start..end).unwrap_or_default();
     let length = attributes::write_values(buffer, some.iter().copied())?.len();
     Ok((length, (end < values.len()).then_some(end)))
+}
+
+/// A certificate's serial number in hexadecimal, as OpenSSL writes it but in lower case: without the zero
+/// that only says that it is positive.
+fn serial(bytes: &[u8]) -> String<40> {
+    let mut text = String::new();
+    let rest = bytes.strip_prefix(&[0]).filter(|rest| !rest.is_empty());
+    for byte in rest.unwrap_or(bytes) {
+        // One of more than 20 bytes, which RFC 5280 does not allow, is cut.
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
 }
 
 /// Client attributes that may change while a connection lasts.
@@ -209,14 +239,19 @@ pub(super) fn write_news(
 pub(super) fn write_request(
     product: Card,
     firmware: bool,
+    renewal: bool,
     buffer: &mut [u8],
 ) -> Result<usize, BufferTooSmall> {
-    let mut keys = Vec::<&str, { 1 + OFFER_KEYS.len() + 1 + MOST_SHARED }>::new();
+    let mut keys = Vec::<&str, { 1 + OFFER_KEYS.len() + 1 + 1 + NOTICES.len() + MOST_SHARED }>::new();
     // There is room for these.
     let _ = keys.push(INTERVAL_ATTRIBUTE);
     if firmware {
         let _ = keys.extend_from_slice(&OFFER_KEYS);
         let _ = keys.push("fw_url");
+    }
+    if renewal {
+        let _ = keys.push(ASKED);
+        let _ = keys.extend_from_slice(&NOTICES);
     }
     product.shared(&mut |key, _| {
         if keys.push(key).is_err() {

@@ -8,6 +8,7 @@ mod answers;
 mod claim;
 mod firmware;
 mod introduction;
+mod renewal;
 mod telemetry;
 
 use answers::MOST_ANSWERS;
@@ -32,6 +33,7 @@ use super::pace::Pace;
 use super::wire::{Wire, WireState};
 use crate::broker::{self, CloudError};
 use crate::errands::{Answer, Command, Outcome as Done};
+use crate::renewal::Renewing;
 
 /// How long the broker may take to acknowledge, and the network to take a packet.
 const ACK_TIMEOUT: Duration = Duration::from_secs(20);
@@ -117,6 +119,9 @@ pub(super) async fn serve<D: Device, IO: Read + Write>(
     if let Some(updates) = device.updates() {
         updates.connected();
     }
+    if let Some(renewals) = device.renewals() {
+        renewals.connected();
+    }
     let mut serving = Serving {
         device,
         certified,
@@ -126,6 +131,7 @@ pub(super) async fn serve<D: Device, IO: Read + Write>(
         subscribing: None,
         introduction: None,
         reporting: None,
+        renewing: None,
         claiming: None,
         introducing: None,
         to_ask: Asking::default(),
@@ -172,6 +178,8 @@ struct Serving<'a, 's, 'b, 'l, 'p, D, IO> {
     introduction: Option<Sent>,
     /// A report of an update under way.
     reporting: Option<Sent>,
+    /// How a renewal is, under way.
+    renewing: Option<Sent>,
     /// A wish to be claimable under way, with its number.
     claiming: Option<(Sent, u32)>,
     /// Which of them are yet to be sent, if not all have been.
@@ -233,6 +241,7 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, '_, D, IO> {
             self.send_telemetry().await?;
             self.send_kept().await?;
             self.update_firmware().await?;
+            self.renew().await?;
             self.claim().await?;
             if let Some(answer) = self.wait().await? {
                 self.keep(answer);
@@ -352,6 +361,7 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, '_, D, IO> {
     fn note_acknowledgements(&mut self) {
         self.note_telemetry();
         self.note_report();
+        self.note_renewal();
         self.note_claim();
         if let Some(sent) = &self.introduction
             && self.connection.is_complete(&sent.op)
@@ -377,6 +387,10 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, '_, D, IO> {
             .is_some_and(|updates| updates.is_to_restart())
         {
             return Some(Command::Update);
+        }
+        let reconnects = |renewals: &dyn Renewing| renewals.is_to_reconnect();
+        if self.farewell.is_none() && self.device.renewals().is_some_and(reconnects) {
+            return Some(Command::Reconnect);
         }
         let (sent, _) = self.farewell.as_ref()?;
         let drained = self.device.queue().is_empty() || sent.at.elapsed() >= DRAIN;
@@ -405,6 +419,7 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, '_, D, IO> {
             self.subscribing.as_ref(),
             self.introduction.as_ref(),
             self.reporting.as_ref(),
+            self.renewing.as_ref(),
             self.claiming.as_ref().map(|(sent, _)| sent),
             self.batches.front().map(|(sent, _)| sent),
             self.kept.as_ref().map(|(sent, _)| sent),
@@ -425,6 +440,8 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, '_, D, IO> {
             .min(drained)
             .min(self.held_back.unwrap_or(Instant::MAX));
         let next_step = next_step.min(chunks.unwrap_or(Instant::MAX));
+        let renewals = self.device.renewals().map(|renewals| renewals.due());
+        let next_step = next_step.min(renewals.unwrap_or(Instant::MAX));
         let (state, stage, device) = (self.state, self.stage(), self.device);
         // What is awaited comes after a message that is being passed over.
         let occupied = state.occupied.get();
@@ -448,6 +465,7 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, '_, D, IO> {
             Either5::First(Ok(None)) | Either5::Second(()) | Either5::Third(()) => Ok(None),
             Either5::First(Ok(Some(message))) => Ok(inbound::take(
                 device,
+                self.certified,
                 &mut self.wanted,
                 self.pace,
                 message.topic(),

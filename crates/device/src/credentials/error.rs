@@ -10,7 +10,7 @@ use certfile::pem::Other;
 use crate::calendar::Date;
 use crate::storage::FileError;
 
-/// One of the three files.
+/// One of the three files, or what a renewal brought.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum File {
     /// `device.crt`
@@ -19,16 +19,22 @@ pub enum File {
     Key,
     /// `server_chain.pem`
     ServerChain,
+    /// What a renewal brought in the place of certificate and key.
+    Renewed,
+    /// What a renewal brought beside `server_chain.pem`.
+    RenewedAnchors,
 }
 
 impl File {
-    /// Its name in SPIFFS.
+    /// Its name in SPIFFS, or that of the shared attribute that it came by.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Certificate => "device.crt",
             Self::Key => "device.key",
             Self::ServerChain => "server_chain.pem",
+            Self::Renewed => "renewedChain",
+            Self::RenewedAnchors => "serverChain",
         }
     }
 
@@ -36,7 +42,7 @@ impl File {
     /// on ESP-IDF v5.4.1, and that of its successor on 6.1.
     pub fn names(self) -> impl Iterator<Item = &'static str> {
         let other = match self {
-            Self::Certificate | Self::Key => None,
+            Self::Certificate | Self::Key | Self::Renewed | Self::RenewedAnchors => None,
             Self::ServerChain => Some("root_ca.crt"),
         };
         core::iter::once(self.name()).chain(other)
@@ -53,7 +59,8 @@ impl File {
         match self {
             Self::Certificate => "the device's certificate and the CAs above it",
             Self::Key => "the device's private key",
-            Self::ServerChain => "the CA certificates of the broker",
+            Self::ServerChain | Self::RenewedAnchors => "the CA certificates of the broker",
+            Self::Renewed => "what was signed for the device's request, and the CAs above it",
         }
     }
 }
@@ -261,6 +268,9 @@ impl CredentialsError {
                 )
             }
             Fault::Encrypted => f.write_str(file::ENCRYPTED),
+            Fault::Mismatch if self.file == File::Renewed => f.write_str(
+                "not for the key of the device's request: sign what stands in certificate_request now",
+            ),
             Fault::Mismatch => f.write_str(
                 "not the key of the first certificate in device.crt: put the pair together again",
             ),
@@ -335,7 +345,7 @@ impl CredentialsError {
     fn item(&self, f: &mut fmt::Formatter<'_>, number: u8) -> fmt::Result {
         match self.file {
             File::Key => f.write_str("the key"),
-            File::Certificate | File::ServerChain => write!(f, "certificate {number}"),
+            _ => write!(f, "certificate {number}"),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 
+use certfile::der::{Reader, SEQUENCE};
 use certfile::file::{self, Held};
 use certfile::firmware::{self, LEAST_RSA_BITS, Objection};
 use certfile::outline::{self, Key as KeyOutline};
@@ -20,6 +21,17 @@ pub(super) struct Anchors {
     pub(super) list: Certificate,
 }
 
+impl Anchors {
+    /// None yet.
+    pub(super) fn none() -> Self {
+        Self {
+            usable: Vec::new(),
+            unused: Vec::new(),
+            list: Certificate::none(),
+        }
+    }
+}
+
 /// The certificates of `device.crt`, each alone.
 pub(super) fn own_chain(file: &[u8]) -> Result<Vec<Certificate>, CredentialsError> {
     const FILE: File = File::Certificate;
@@ -27,23 +39,58 @@ pub(super) fn own_chain(file: &[u8]) -> Result<Vec<Certificate>, CredentialsErro
     for held in file::certificates(file) {
         let number = number(&held).map_err(|fault| FILE.has(fault))?;
         let der = contents(&held, number).map_err(|fault| FILE.has(fault))?;
-        let mut certificate = Certificate::none();
-        certificate
-            .add(&der)
-            .map_err(|refusal| FILE.has(refusal.of_certificate(&der, number)))?;
-        if let Some(outline) = outline::Certificate::read(&der)
-            && firmware::is_weak(&outline.signature)
-            && !certificate.names_as_issuer(&certificate)
-        {
-            let algorithm = outline.signature;
-            return Err(FILE.has(Fault::Signature { number, algorithm }));
-        }
-        chain.push(certificate);
+        chain.push(own_certificate(&der, number).map_err(|fault| FILE.has(fault))?);
     }
     if chain.is_empty() {
         return Err(FILE.has(none(certfile::pem::other(file))));
     }
     Ok(chain)
+}
+
+/// The certificates of a renewed chain (DER, one after the other), each alone.
+pub(super) fn renewed_chain(bytes: &[u8]) -> Result<Vec<Certificate>, CredentialsError> {
+    const FILE: File = File::Renewed;
+    let mut chain = Vec::new();
+    for (number, der) in in_sequence(bytes).map_err(|fault| FILE.has(fault))? {
+        chain.push(own_certificate(der, number).map_err(|fault| FILE.has(fault))?);
+    }
+    Ok(chain)
+}
+
+/// Elements of DER that follow each other, and nothing else; numbered from 1.
+fn in_sequence(bytes: &[u8]) -> Result<Vec<(u8, &[u8])>, Fault> {
+    let mut reader = Reader::new(bytes);
+    let mut all = Vec::new();
+    for number in 1.. {
+        let Some(element) = reader.read(SEQUENCE) else {
+            let number = number as u8;
+            return match reader.rest().is_empty() {
+                true => Ok(all),
+                false => Err(Fault::Damaged { number }),
+            };
+        };
+        if all.len() == MOST_CERTIFICATES {
+            break;
+        }
+        all.push((number as u8, element.whole));
+    }
+    Err(Fault::TooMany)
+}
+
+/// One certificate of the device's chain.
+fn own_certificate(der: &[u8], number: u8) -> Result<Certificate, Fault> {
+    let mut certificate = Certificate::none();
+    certificate
+        .add(der)
+        .map_err(|refusal| refusal.of_certificate(der, number))?;
+    if let Some(outline) = outline::Certificate::read(der)
+        && firmware::is_weak(&outline.signature)
+        && !certificate.names_as_issuer(&certificate)
+    {
+        let algorithm = outline.signature;
+        return Err(Fault::Signature { number, algorithm });
+    }
+    Ok(certificate)
 }
 
 /// The private key.
@@ -64,14 +111,10 @@ pub(super) fn key(file: &[u8], random: &mut dyn CryptoRng) -> Result<Key, Creden
 /// The anchors of `server_chain.pem`.
 pub(super) fn anchors(file: &[u8]) -> Result<Anchors, CredentialsError> {
     const FILE: File = File::ServerChain;
-    let mut anchors = Anchors {
-        usable: Vec::new(),
-        unused: Vec::new(),
-        list: Certificate::none(),
-    };
+    let mut anchors = Anchors::none();
     for held in file::certificates(file) {
         let number = number(&held).map_err(|fault| FILE.has(fault))?;
-        match contents(&held, number).and_then(|der| anchor(der, number, &mut anchors.list)) {
+        match contents(&held, number).and_then(|der| anchor(&der, number, &mut anchors.list)) {
             Ok(anchor) => anchors.usable.push(anchor),
             Err(Fault::OutOfMemory) => return Err(FILE.has(Fault::OutOfMemory)),
             Err(fault) => anchors.unused.push(FILE.has(fault)),
@@ -84,14 +127,27 @@ pub(super) fn anchors(file: &[u8]) -> Result<Anchors, CredentialsError> {
     }
 }
 
+/// Adds anchors that a renewal brought (DER, one after the other) to those of the file.
+pub(super) fn further_anchors(bytes: &[u8], anchors: &mut Anchors) -> Result<(), CredentialsError> {
+    const FILE: File = File::RenewedAnchors;
+    for (number, der) in in_sequence(bytes).map_err(|fault| FILE.has(fault))? {
+        match anchor(der, number, &mut anchors.list) {
+            Ok(anchor) => anchors.usable.push(anchor),
+            Err(Fault::OutOfMemory) => return Err(FILE.has(Fault::OutOfMemory)),
+            Err(fault) => anchors.unused.push(FILE.has(fault)),
+        }
+    }
+    Ok(())
+}
+
 /// Parses one certificate, and adds it to the list if servers can be trusted by it.
-fn anchor(der: Zeroizing<Vec<u8>>, number: u8, list: &mut Certificate) -> Result<Anchor, Fault> {
+fn anchor(der: &[u8], number: u8, list: &mut Certificate) -> Result<Anchor, Fault> {
     // A signature that MbedTLS does not know, as MD5, would have it refused: though nobody asks an
     // anchor who signed it. With one that it knows, the certificate stays as the server may send it.
-    let unsigned = outline::Certificate::read(&der)
+    let unsigned = outline::Certificate::read(der)
         .filter(|outline| !firmware::is_known(&outline.signature))
         .map(|outline| outline.unsigned());
-    let der = unsigned.as_ref().unwrap_or(&der);
+    let der = unsigned.as_deref().unwrap_or(der);
     let mut alone = Certificate::none();
     alone
         .add(der)

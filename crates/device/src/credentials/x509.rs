@@ -4,11 +4,13 @@
 //! The only part of the credentials with `unsafe`. What comes out of MbedTLS is copied or lent
 //! for as long as its owner lives.
 
+use alloc::vec::Vec;
 use core::ffi::c_int;
 use core::ptr;
 
 use mbedtls_rs_sys as sys;
 use rand_core::CryptoRng;
+use zeroize::Zeroizing;
 
 use super::Validity;
 use crate::mbedtls::{Owned, random as random_numbers};
@@ -157,8 +159,13 @@ impl Certificate {
 
     /// The first common name of the subject: the tag of its string, and the bytes.
     pub(super) fn common_name(&self) -> Option<(u8, &[u8])> {
+        self.common_name_in(&self.0.subject)
+    }
+
+    /// The first common name in one of its names.
+    fn common_name_in(&self, name: &sys::mbedtls_x509_name) -> Option<(u8, &[u8])> {
         let [oid @ .., _] = sys::MBEDTLS_OID_AT_CN;
-        let mut next = Some(&self.0.subject);
+        let mut next = Some(name);
         while let Some(part) = next {
             if self.bytes(&part.oid) == oid {
                 let tag = u8::try_from(part.val.tag).unwrap_or(0);
@@ -169,6 +176,16 @@ impl Certificate {
             next = unsafe { part.next.as_ref() };
         }
         None
+    }
+
+    /// Its serial number, the most significant byte first.
+    pub(super) fn serial(&self) -> &[u8] {
+        self.bytes(&self.0.serial)
+    }
+
+    /// The first common name of the issuer, likewise.
+    pub(super) fn issuer_common_name(&self) -> Option<(u8, &[u8])> {
+        self.common_name_in(&self.0.issuer)
     }
 
     /// Its dates.
@@ -214,6 +231,73 @@ impl Key {
             )
         };
         refusal(result).map(|()| this)
+    }
+
+    /// The key on P-256 of this number, which is secret: the most significant byte first.
+    pub(crate) fn of_scalar(scalar: &[u8], random: &mut dyn CryptoRng) -> Result<Self, Refusal> {
+        // ECPrivateKey without its public part (RFC 5915), which MbedTLS then works out
+        // (library/pkparse.c, pk_parse_key_sec1_der, v3.6.5).
+        const BEFORE: &[u8] = &[0x30, 49, 0x02, 1, 1, 0x04, 32];
+        const AFTER: &[u8] = b"\xa0\x0a\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07";
+        if scalar.len() != 32 {
+            return Err(Refusal::Contents);
+        }
+        // At its full size from the start: a vector that grows leaves copies behind.
+        let mut der = Zeroizing::new(Vec::with_capacity(64));
+        for part in [BEFORE, scalar, AFTER] {
+            der.extend_from_slice(part);
+        }
+        Self::from_der(&der, random)
+    }
+
+    /// The public part of a key on P-256, not compressed: 4, x, y. None for another key.
+    #[cfg(feature = "renewal")]
+    pub(crate) fn point(&self) -> Option<[u8; 65]> {
+        // SAFETY: the structure was set up by parsing.
+        let kind = unsafe { sys::mbedtls_pk_get_type(self.0.as_ptr()) };
+        if kind != sys::mbedtls_pk_type_t_MBEDTLS_PK_ECKEY {
+            return None;
+        }
+        let pair: *const sys::mbedtls_ecp_keypair = self.0.private_pk_ctx.cast();
+        // SAFETY: that is what a key of this kind has there, and it lives as long as the key.
+        let point = unsafe { &(*pair).private_Q };
+        let mut bytes = [4; 65];
+        let (x, y) = bytes[1..].split_at_mut(32);
+        for (number, bytes) in [(&point.private_X, x), (&point.private_Y, y)] {
+            // SAFETY: the number is initialised; the bytes are writable for their length.
+            let written = unsafe {
+                sys::mbedtls_mpi_write_binary(number, bytes.as_mut_ptr(), bytes.len())
+            };
+            if written != 0 {
+                return None;
+            }
+        }
+        Some(bytes)
+    }
+
+    /// Signs what has this SHA-256, as ECDSA does it in TLS: by a number of `random`. None if that fails.
+    #[cfg(feature = "renewal")]
+    pub(crate) fn sign(&self, digest: &[u8; 32], random: &mut dyn CryptoRng) -> Option<Vec<u8>> {
+        let mut random = random;
+        let mut signature = alloc::vec![0; ::renewal::request::LONGEST_SIGNATURE];
+        let mut length = 0;
+        // SAFETY: the key was parsed; it is not written to, in spite of its type, but for blinding that lies
+        // behind a pointer of its own. All bytes have the lengths that are told; random numbers as in `parse`.
+        let signed = unsafe {
+            sys::mbedtls_pk_sign(
+                self.0.as_ptr().cast_mut(),
+                sys::mbedtls_md_type_t_MBEDTLS_MD_SHA256,
+                digest.as_ptr(),
+                digest.len(),
+                signature.as_mut_ptr(),
+                signature.len(),
+                &mut length,
+                Some(random_numbers),
+                ptr::from_mut(&mut random).cast(),
+            )
+        };
+        signature.truncate(length);
+        (signed == 0).then_some(signature)
     }
 
     /// The kind of the key.

@@ -221,6 +221,7 @@ impl fmt::Display for Event {
             Self::FirmwareInstalled { version } => {
                 write!(f, "firmware {version} is proven, and starts next")
             }
+            Self::Renewal(renewal) => renewal.fmt(f),
             Self::ClaimOpened { minutes } => write!(
                 f,
                 "can be claimed on the server for {minutes} minutes, with the secret of the label's code"

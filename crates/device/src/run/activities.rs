@@ -7,11 +7,12 @@ use alloc::rc::Rc;
 use embassy_futures::select::{Either, select};
 use embassy_time::{Duration, Instant, Timer};
 
-use super::{files, joining, provision, timekeeping};
+use super::{joining, provision, timekeeping};
 use crate::cloud::{CloudSession, Command};
 use crate::context::Context;
-use crate::credentials::{Bundle, CredentialsError};
+use crate::credentials::{Bundle, CredentialsError, Fault, File};
 use crate::event::{Event, RestartReason};
+use crate::files;
 use crate::lifecycle::{self, Action, STEADY, State};
 use crate::platform::{Mailbox, Platform, Wifi};
 use crate::tls;
@@ -39,7 +40,7 @@ impl<'a, 'b, P: Platform> Activities<'a, 'b, P> {
         mailbox: Option<Rc<Mailbox>>,
         tls: tls::Library<'a>,
     ) -> Self {
-        let bundle = files::bundle(context.storage, &mut context.entropy());
+        let bundle = read_bundle(context);
         match &bundle {
             Ok(bundle) => tell_unused_anchors(context, bundle),
             Err(error) => context.tell(&Event::CredentialsRefused(*error)),
@@ -79,7 +80,7 @@ impl<'a, 'b, P: Platform> Activities<'a, 'b, P> {
                 let context = self.context;
                 while_joined(context, async {
                     Timer::after(after).await;
-                    self.connect().await;
+                    while self.connect().await {}
                 })
                 .await;
                 // Also if the network was lost while the connection was closed.
@@ -91,20 +92,26 @@ impl<'a, 'b, P: Platform> Activities<'a, 'b, P> {
                         why: RestartReason::Update,
                     }),
                     Some(Command::FactoryReset) => context.tell(&Event::FactoryReset),
-                    None => {}
+                    Some(Command::Reconnect) | None => {}
                 }
             }
             Action::EraseAndRestart | Action::Restart(_) => {}
         }
     }
 
-    /// Connects to the broker and serves until the connection ends.
-    async fn connect(&mut self) {
+    /// Connects to the broker and serves until the connection ends. Whether another one is to be made at
+    /// once.
+    async fn connect(&mut self) -> bool {
         let context = self.context;
-        if self.bundle.is_err() {
-            // Somebody may have flashed others, and a flash may read better another time.
-            self.bundle = files::bundle(context.storage, &mut context.entropy());
-            if let Ok(bundle) = &self.bundle {
+        let changed = context.renewals.is_changed();
+        // Somebody may have flashed others, and a flash may read better another time.
+        if changed || self.bundle.is_err() {
+            self.bundle = read_bundle(context);
+            // What was agreed with another certificate, or with who was trusted by another, is over.
+            self.cloud.forget_session();
+            if let Ok(bundle) = self.bundle.as_ref()
+                && !changed
+            {
                 tell_unused_anchors(context, bundle);
             }
         }
@@ -115,10 +122,17 @@ impl<'a, 'b, P: Platform> Activities<'a, 'b, P> {
         }) {
             Ok(credentials) => credentials,
             Err(error) => {
+                if let Some(event) = context.renewals.is_unusable(&error) {
+                    if let Some(event) = event {
+                        context.tell(&event);
+                    }
+                    return true;
+                }
                 if error.doubts_clock() {
                     context.clock.doubt();
                 }
-                return context.tell(&Event::CredentialsRefused(error));
+                context.tell(&Event::CredentialsRefused(error));
+                return false;
             }
         };
         if !core::mem::replace(&mut self.proven, true) {
@@ -128,8 +142,9 @@ impl<'a, 'b, P: Platform> Activities<'a, 'b, P> {
                 expires_unix_s: bundle.expires_unix_s(),
             });
         }
-        let Err(error) = self.cloud.run(context, credentials, self.tls).await else {
-            return;
+        let error = match self.cloud.run(context, credentials, self.tls).await {
+            Err(error) => error,
+            Ok(()) => return self.cloud.is_to_reconnect(),
         };
         let retry_ms = if error.doubts_clock() {
             context.clock.doubt();
@@ -139,7 +154,37 @@ impl<'a, 'b, P: Platform> Activities<'a, 'b, P> {
         } else {
             context.retry_ms()
         };
+        let renewal = context.renewals.ended(&error);
         context.tell(&Event::ConnectionFailed { error, retry_ms });
+        if let Some(event) = renewal {
+            context.tell(&event);
+        }
+        false
+    }
+}
+
+/// Reads and proves the credentials: those of a renewal, or else those of the files.
+fn read_bundle<P: Platform>(context: &Context<'_, P>) -> Result<Bundle, CredentialsError> {
+    loop {
+        let materials = context.renewals.materials();
+        let read = files::bundle(
+            context.storage,
+            materials.renewed(),
+            &mut context.entropy(),
+        );
+        match read {
+            // Each time around there is one less to be had.
+            Err(error)
+                if error.file == File::Renewed
+                    && error.fault != Fault::OutOfMemory
+                    && materials.has_identity() =>
+            {
+                if let Some(event) = context.renewals.without_identity(error) {
+                    context.tell(&event);
+                }
+            }
+            read => return read,
+        }
     }
 }
 

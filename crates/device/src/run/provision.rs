@@ -9,9 +9,10 @@ use protocomm::qr::{Payload, Transport};
 use protocomm::security::{IvMode, ProofDigest, Salt, SrpVerifier};
 use zeroize::Zeroizing;
 
-use super::{files, joining};
+use super::joining;
 use crate::context::{Context, KeptVerifier};
 use crate::event::Event;
+use crate::files;
 use crate::platform::{Bluetooth, Mailbox, Observer, Platform, System, Wifi};
 use crate::provisioning::{self, Proven, Service};
 use crate::settings::{Proof, ProofOfPossession, Security};

@@ -261,7 +261,7 @@ impl<'a, F: NorFlash> Nvs<'a, F> {
         Ok(entry.vouches_for(&bytes).then_some(bytes))
     }
 
-    fn namespace(&mut self, name: &Key) -> Result<Option<u8>, StorageError> {
+    pub(super) fn namespace(&mut self, name: &Key) -> Result<Option<u8>, StorageError> {
         let found = self.find(|entry| is(entry, NAMESPACES, Type::U8, name))?;
         Ok(found.map(|(_, entry)| entry.value()[0]))
     }

@@ -159,11 +159,14 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, '_, D, IO> {
             self.to_ask.limits = !self.asked(call, &mut outbound::write_limits_call).await?;
         }
         if self.to_ask.attributes {
-            // The answer has this number, too; there is only one request per connection.
+            // The answer has this number, too; the others of a connection are for pieces of a renewal.
             let request = FromDevice::AttributesRequest(RequestId::wrapping(1));
             let product = self.device.product();
             let firmware = self.device.updates().is_some();
-            let mut write = |buffer: &mut [u8]| outbound::write_request(product, firmware, buffer);
+            let renewal = self.device.renewals().is_some();
+            let mut write = |buffer: &mut [u8]| {
+                outbound::write_request(product, firmware, renewal, buffer)
+            };
             self.to_ask.attributes = !self.asked(request, &mut write).await?;
         }
         Ok(())

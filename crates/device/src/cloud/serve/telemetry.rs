@@ -103,6 +103,10 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, '_, D, IO> {
             if let Some(event) = updates.and_then(|updates| updates.telemetry_acknowledged()) {
                 self.device.tell(&event);
             }
+            let renewals = self.device.renewals();
+            if let Some(event) = renewals.and_then(|renewals| renewals.telemetry_acknowledged()) {
+                self.device.tell(&event);
+            }
         }
     }
 

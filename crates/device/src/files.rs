@@ -19,7 +19,7 @@ use embedded_storage::nor_flash::NorFlash;
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
-use crate::credentials::{Bundle, CredentialsError, Fault, File, Files};
+use crate::credentials::{Bundle, CredentialsError, Fault, File, Files, Renewed};
 use crate::settings::{ProofOfPossession, Settings, SettingsError};
 use crate::storage::{FileError, Storage};
 
@@ -36,7 +36,7 @@ const CREDENTIALS_LIMIT: u32 = 24 * 1024;
 
 /// What is set; with an error, the defaults.
 #[inline(never)] // its temporaries would be of the whole life's frame
-pub(super) fn settings<F: NorFlash>(storage: &Storage<F>) -> (Settings, Option<SettingsError>) {
+pub(crate) fn settings<F: NorFlash>(storage: &Storage<F>) -> (Settings, Option<SettingsError>) {
     match storage.read_file("settings.json", SETTINGS_LIMIT) {
         Ok(file) => match Settings::parse(&file) {
             Ok(settings) => (settings, None),
@@ -52,7 +52,7 @@ pub(super) fn settings<F: NorFlash>(storage: &Storage<F>) -> (Settings, Option<S
 
 /// The proof of possession in a file of its own, if there is one. For a device whose settings have
 /// none, and read when it is asked for, not at each start.
-pub(super) fn proof<F: NorFlash>(
+pub(crate) fn proof<F: NorFlash>(
     storage: &Storage<F>,
 ) -> Result<Option<ProofOfPossession>, SettingsError> {
     match storage.read_file(PROOF, PROOF_LIMIT) {
@@ -65,21 +65,37 @@ pub(super) fn proof<F: NorFlash>(
     }
 }
 
-/// The credentials, proven.
-pub(super) fn bundle<F: NorFlash>(
+/// The credentials, proven, with what a renewal brought.
+pub(crate) fn bundle<F: NorFlash>(
     storage: &Storage<F>,
+    renewed: Renewed<'_>,
     random: &mut dyn CryptoRng,
 ) -> Result<Bundle, CredentialsError> {
+    let own = |file| match renewed.identity {
+        Some(_) => Ok(Zeroizing::default()),
+        None => read(storage, file),
+    };
     let files = Files {
-        certificate: &read(storage, File::Certificate)?,
-        key: &read(storage, File::Key)?,
+        certificate: &own(File::Certificate)?,
+        key: &own(File::Key)?,
         server_chain: &read(storage, File::ServerChain)?,
     };
-    Bundle::prove(files, random)
+    Bundle::prove_renewed(files, renewed, random)
+}
+
+/// The device's certificate that came by cable, in DER, whatever it is worth.
+#[cfg(feature = "renewal")]
+pub(crate) fn leaf<F: NorFlash>(
+    storage: &Storage<F>,
+) -> Result<Zeroizing<Vec<u8>>, CredentialsError> {
+    let file = read(storage, File::Certificate)?;
+    let leaf = certfile::file::certificates(&file).next();
+    let leaf = leaf.and_then(|leaf| leaf.decode().ok());
+    leaf.ok_or(File::Certificate.has(Fault::Damaged { number: 1 }))
 }
 
 /// Reads a file under the first of its names that there is.
-fn read<F: NorFlash>(
+pub(crate) fn read<F: NorFlash>(
     storage: &Storage<F>,
     file: File,
 ) -> Result<Zeroizing<Vec<u8>>, CredentialsError> {

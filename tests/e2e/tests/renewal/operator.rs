@@ -1,0 +1,94 @@
+//! The operator's side of a renewal.
+
+use base64ct::{Base64, Encoding};
+use devserver::{Datum, Server};
+use pki::Request;
+use serde_json::{Value, json};
+
+use super::SERIAL;
+
+/// How many characters a piece has.
+const PIECE: usize = 512;
+
+/// Somebody at the server.
+pub(super) struct Operator {
+    pub(super) server: Server,
+}
+
+impl Operator {
+    pub(super) fn of(server: Server) -> Self {
+        Self { server }
+    }
+
+    /// Where devices connect.
+    pub(super) fn port(&self) -> u16 {
+        self.server.mqtt_addr().port()
+    }
+
+    /// A client attribute of the device.
+    pub(super) async fn attribute(&self, key: &str) -> Option<Datum> {
+        let all = self.server.client_attributes(SERIAL).await.ok()?;
+        all.get(key).cloned()
+    }
+
+    /// A client attribute of the device, as text.
+    pub(super) async fn text(&self, key: &str) -> String {
+        match self.attribute(key).await {
+            Some(Datum::Text(text)) => text,
+            _ => String::new(),
+        }
+    }
+
+    /// Calls without params, and returns the answer.
+    pub(super) async fn call(&self, method: &str) -> Value {
+        let answer = self.server.send_rpc(SERIAL, method, Value::Null).await;
+        serde_json::from_str(answer.expect("an answer").get()).expect("JSON")
+    }
+
+    /// Sets a shared attribute.
+    pub(super) async fn share(&self, key: &str, value: Value) {
+        let set = self.server.set_shared_attribute(SERIAL, key, value).await;
+        set.expect("it is set");
+    }
+
+    /// Waits until the device tells this state.
+    pub(super) async fn until_state(&self, state: &str) {
+        self.until("certificate_renewal", state).await;
+    }
+
+    /// Waits until a client attribute is this.
+    pub(super) async fn until(&self, key: &str, wanted: &str) {
+        while self.text(key).await != wanted {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    }
+
+    /// The request, once there is one.
+    pub(super) async fn request(&self) -> Request {
+        self.until_state("REQUESTED").await;
+        Request::read(self.text("certificate_request").await.as_bytes()).expect("a request")
+    }
+
+    /// Sends a chain (DER) in pieces.
+    pub(super) async fn send_chain(&self, der: &[u8]) {
+        self.send("renewedChain", der, &digest(der)).await;
+    }
+
+    /// Sends certificates in pieces, and tells this digest.
+    pub(super) async fn send(&self, name: &str, der: &[u8], digest: &str) {
+        let text = Base64::encode_string(der);
+        let pieces = text.as_bytes().chunks(PIECE);
+        let count = pieces.len();
+        for (number, piece) in (1..).zip(pieces) {
+            let piece = std::str::from_utf8(piece).expect("Base64");
+            self.share(&format!("{name}{number}"), json!(piece)).await;
+        }
+        self.share(name, json!(format!("{count} {digest}"))).await;
+    }
+}
+
+/// The SHA-256 in hexadecimal.
+pub(super) fn digest(bytes: &[u8]) -> String {
+    let digest = renewal::digest(bytes);
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
