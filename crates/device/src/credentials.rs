@@ -437,9 +437,7 @@ fn check_key(file: File, kind: KeyKind) -> Result<(), CredentialsError> {
 }
 
 fn common_name(leaf: &Certificate, file: File) -> Result<String<64>, CredentialsError> {
-    let (tag, name) = leaf
-        .common_name()
-        .ok_or(file.has(Fault::NoCommonName))?;
+    let (tag, name) = leaf.common_name().ok_or(file.has(Fault::NoCommonName))?;
     // It becomes the MQTT client id, a name on screens and part of file names: no control
     // characters. 64 is X.520's bound on common names.
     certfile::text::decode(tag, name)

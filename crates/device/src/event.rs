@@ -18,9 +18,9 @@ use crate::machine::ResetReason;
 use crate::settings::SettingsError;
 use crate::storage::StorageError;
 use crate::telemetry::Sample;
-pub use renewal::Renewal;
 pub use crate::tls::TlsVersion;
 use crate::wifi::{JoinError, Ssid};
+pub use renewal::Renewal;
 
 /// Whoever is told what happens to the device.
 pub trait Observer {

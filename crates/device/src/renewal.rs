@@ -31,7 +31,6 @@ use alloc::vec::Vec;
 use core::cell::RefCell;
 use core::fmt::Write as _;
 
-
 use ::renewal::pieces::Gathering;
 use ::renewal::trial::{End, Trial, Verdict, With};
 use embassy_time::{Duration, Instant};
@@ -348,7 +347,9 @@ impl<'a, P: Platform> Renewals<'a, P> {
         let why = why(error);
         // The reason first: should the power go in between, the next life comes to the same end.
         let told = self.storage.keep_renewal_text(&WHY, &why);
-        let dropped = self.keeping(Of::Identity).and_then(|of| of.drop_candidate());
+        let dropped = self
+            .keeping(Of::Identity)
+            .and_then(|of| of.drop_candidate());
         if let Err(error) = told.and(dropped) {
             log::error!("a renewal that failed is not forgotten: {error}");
         }

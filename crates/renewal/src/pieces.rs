@@ -264,12 +264,18 @@ mod tests {
         let (first, second) = text.split_at(22);
         assert_eq!(gather(two, &[first, second]).unwrap(), bytes);
         assert_eq!(gather(two, &[first]), Err(Fault::Missing(2)));
-        assert_eq!(Gathering::new(two, 1).take(None::<core::str::Chars<'_>>), Err(Fault::Missing(1)));
+        assert_eq!(
+            Gathering::new(two, 1).take(None::<core::str::Chars<'_>>),
+            Err(Fault::Missing(1))
+        );
         assert_eq!(gather(two, &[second, first]), Err(Fault::Digest));
         assert_eq!(gather(two, &[first, &second[..1]]), Err(Fault::Cut));
         assert_eq!(gather(two, &[first, "é==="]), Err(Fault::NotBase64(2)));
         let padded = notice(2, &[7; 4]);
-        assert_eq!(gather(padded, &["BwcHBw==", "BwcH"]), Err(Fault::NotBase64(2)));
+        assert_eq!(
+            gather(padded, &["BwcHBw==", "BwcH"]),
+            Err(Fault::NotBase64(2))
+        );
         let long = "A".repeat(MOST_BYTES / 3 * 4 + 4);
         assert_eq!(gather(two, &[&long]), Err(Fault::TooLong));
     }

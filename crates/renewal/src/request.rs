@@ -38,7 +38,8 @@ const COMMON_NAME: &[u8] = &[0x06, 3, 0x55, 0x04, 0x03];
 /// Version 1, which is written as 0.
 const VERSION: &[u8] = &[0x02, 1, 0];
 /// id-ecPublicKey and prime256v1, as an AlgorithmIdentifier (RFC 5480).
-const P256: &[u8] = b"\x30\x13\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07";
+const P256: &[u8] =
+    b"\x30\x13\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07";
 /// ecdsa-with-SHA256, as an AlgorithmIdentifier (RFC 5758).
 const ECDSA_SHA256: &[u8] = b"\x30\x0a\x06\x08\x2a\x86\x48\xce\x3d\x04\x03\x02";
 /// No attributes.

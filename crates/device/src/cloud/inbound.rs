@@ -5,7 +5,6 @@ use core::fmt::{self, Write};
 
 use embassy_time::Instant;
 use heapless::String;
-use product::Card;
 use thingsboard::json::{Json, Object};
 use thingsboard::limits::SessionLimits;
 use thingsboard::{FromServer, RequestId, Value, attributes, rpc};
@@ -268,7 +267,7 @@ fn answer<D: Device>(
         Some("factoryReset") => answer.command(Command::FactoryReset),
         method => match method.and_then(|name| device.product().method(name)) {
             Some(method) => return ask(device, answer, method, request.params),
-            None => answer.refuse(&unknown(device.product())),
+            None => answer.refuse(&unknown(device)),
         },
     }
     Some(answer)
@@ -297,14 +296,18 @@ fn ask<D: Device>(
 }
 
 /// Says which calls are known.
-fn unknown(product: Card) -> String<320> {
+fn unknown<D: Device>(device: &D) -> String<320> {
     let mut error = String::new();
     // What does not fit is cut.
     let _ = error.push_str("unknown method: ");
-    product.methods(&mut |method| {
+    device.product().methods(&mut |method| {
         let _ = write!(error, "{method}, ");
     });
-    let _ = error.push_str("getStatus, setInterval, renewCertificate, reboot and factoryReset are known");
+    let _ = error.push_str("getStatus, setInterval, ");
+    if device.renewals().is_some() {
+        let _ = write!(error, "{ASKED}, ");
+    }
+    let _ = error.push_str("reboot and factoryReset are known");
     error
 }
 
@@ -420,12 +423,7 @@ impl Answer {
     }
 
     /// Begins a renewal, or tells how the one is that has begun.
-    fn renew<D: Device>(
-        &mut self,
-        device: &D,
-        renewals: &dyn Renewing,
-        certified: Certified<'_>,
-    ) {
+    fn renew<D: Device>(&mut self, device: &D, renewals: &dyn Renewing, certified: Certified<'_>) {
         let (event, answer) = renewals.ask(&certified.known(device));
         if let Some(event) = event {
             device.tell(&event);

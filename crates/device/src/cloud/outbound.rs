@@ -40,14 +40,19 @@ const CERTIFICATE_DAYS: &str = "certificate_days";
 pub(super) struct Certified<'a> {
     /// The common name.
     pub(super) name: &'a str,
-    /// What was shown, if it was.
+    /// When the first certificate that was shown ends, in seconds since 1970, if one was.
+    pub(super) expires_unix_s: Option<u64>,
+    /// What was shown.
     pub(super) bundle: Option<&'a Bundle>,
 }
 
 impl<'a> From<&'a str> for Certified<'a> {
     fn from(name: &'a str) -> Self {
-        let bundle = None;
-        Self { name, bundle }
+        Self {
+            name,
+            expires_unix_s: None,
+            bundle: None,
+        }
     }
 }
 
@@ -56,17 +61,13 @@ impl<'a> From<Credentials<'a>> for Certified<'a> {
         let bundle = credentials.bundle();
         Self {
             name: bundle.common_name(),
+            expires_unix_s: Some(bundle.expires_unix_s()),
             bundle: Some(bundle),
         }
     }
 }
 
 impl<'a> Certified<'a> {
-    /// The first second at which a certificate of the device has expired, since 1970.
-    fn expires_unix_s(self) -> Option<u64> {
-        self.bundle.map(Bundle::expires_unix_s)
-    }
-
     /// What renewals are told of it.
     pub(super) fn known<D: Device>(self, device: &D) -> Known<'a> {
         let forever = 0..u64::MAX;
@@ -80,7 +81,7 @@ impl<'a> Certified<'a> {
     /// How many whole days are left; none while the time is not certain.
     pub(super) fn days<D: Device>(self, device: &D) -> Option<u32> {
         let now_s = device.stamp(device.uptime_ms())? / 1_000;
-        let left_s = self.expires_unix_s()?.saturating_sub(now_s);
+        let left_s = self.expires_unix_s?.saturating_sub(now_s);
         Some(u32::try_from(left_s / 86_400).unwrap_or(u32::MAX))
     }
 }
@@ -107,7 +108,7 @@ pub(super) fn write_attributes<D: Device>(
     let bundle = certified.bundle;
     let certificate_serial = bundle.map(|bundle| serial(bundle.serial()));
     let issuer = bundle.and_then(Bundle::issuer);
-    let expires_ms = certified.expires_unix_s().map(|unix_s| unix_s * 1_000);
+    let expires_ms = certified.expires_unix_s.map(|unix_s| unix_s * 1_000);
     let expires_ms = expires_ms.and_then(|ms| i64::try_from(ms).ok());
     let values: Vec<(&str, Value<'_>), 16> = [
         ("serial", Some(certified.name.into())),
@@ -120,7 +121,10 @@ pub(super) fn write_attributes<D: Device>(
         (REFUSED, Some("".into())),
         ("certificate_expires_ms", expires_ms.map(Value::Int)),
         (CERTIFICATE_DAYS, certified.days(device).map(Into::into)),
-        ("certificate_serial", certificate_serial.as_deref().map(Into::into)),
+        (
+            "certificate_serial",
+            certificate_serial.as_deref().map(Into::into),
+        ),
         ("certificate_issuer", issuer.as_deref().map(Into::into)),
         ("panic", panic.as_ref().map(|p| p.message.as_str().into())),
         ("panic_at", panic.as_ref().map(|p| p.place.as_str().into())),
@@ -242,7 +246,8 @@ pub(super) fn write_request(
     renewal: bool,
     buffer: &mut [u8],
 ) -> Result<usize, BufferTooSmall> {
-    let mut keys = Vec::<&str, { 1 + OFFER_KEYS.len() + 1 + 1 + NOTICES.len() + MOST_SHARED }>::new();
+    let mut keys =
+        Vec::<&str, { 1 + OFFER_KEYS.len() + 1 + 1 + NOTICES.len() + MOST_SHARED }>::new();
     // There is room for these.
     let _ = keys.push(INTERVAL_ATTRIBUTE);
     if firmware {

@@ -265,9 +265,8 @@ impl Key {
         let (x, y) = bytes[1..].split_at_mut(32);
         for (number, bytes) in [(&point.private_X, x), (&point.private_Y, y)] {
             // SAFETY: the number is initialised; the bytes are writable for their length.
-            let written = unsafe {
-                sys::mbedtls_mpi_write_binary(number, bytes.as_mut_ptr(), bytes.len())
-            };
+            let written =
+                unsafe { sys::mbedtls_mpi_write_binary(number, bytes.as_mut_ptr(), bytes.len()) };
             if written != 0 {
                 return None;
             }

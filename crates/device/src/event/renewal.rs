@@ -47,7 +47,9 @@ impl Renewal {
 impl fmt::Display for Renewal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Requested => "asks for a new certificate: have the request signed (esptb tb renew)",
+            Self::Requested => {
+                "asks for a new certificate: have the request signed (esptb tb renew)"
+            }
             Self::Trying => "a new certificate came, and is tried",
             Self::Renewed => "the broker took the new certificate, and the old one is left",
             Self::Failed { why } => {

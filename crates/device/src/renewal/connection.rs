@@ -91,7 +91,8 @@ impl<P: Platform> Renewing for Renewals<'_, P> {
                 }
                 None => {
                     self.note(&MARKS[of as usize], mark);
-                    let error = "write the number of pieces, a space and the SHA-256 in hexadecimal";
+                    let error =
+                        "write the number of pieces, a space and the SHA-256 in hexadecimal";
                     event = event.or(Some(self.give_up(&mut inner, of, &error)));
                 }
             }

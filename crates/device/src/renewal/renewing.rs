@@ -63,4 +63,3 @@ pub(crate) trait Renewing {
     /// The broker acknowledged telemetry.
     fn telemetry_acknowledged(&self) -> Option<Event>;
 }
-

@@ -167,11 +167,7 @@ impl<'a, 'b, P: Platform> Activities<'a, 'b, P> {
 fn read_bundle<P: Platform>(context: &Context<'_, P>) -> Result<Bundle, CredentialsError> {
     loop {
         let materials = context.renewals.materials();
-        let read = files::bundle(
-            context.storage,
-            materials.renewed(),
-            &mut context.entropy(),
-        );
+        let read = files::bundle(context.storage, materials.renewed(), &mut context.entropy());
         match read {
             // Each time around there is one less to be had.
             Err(error)

@@ -58,10 +58,18 @@ fn a_certificate_is_renewed_when_a_call_asks_for_it() {
             assert_eq!(issuer, Some(Datum::Text("esptb Device CA".to_owned())));
         })
         .await;
-        assert!(!diary.names().contains(&"cloud.failed"), "{:?}", diary.names());
+        assert!(
+            !diary.names().contains(&"cloud.failed"),
+            "{:?}",
+            diary.names()
+        );
         // A life later it is still the one.
         board.chip.power_cycle();
-        operator.server.cut(SERIAL).await.expect("the device is known");
+        operator
+            .server
+            .cut(SERIAL)
+            .await
+            .expect("the device is known");
         play(&board, async {
             diary.until_named("cloud.online").await;
             diary.until_named("telemetry.acknowledged").await;

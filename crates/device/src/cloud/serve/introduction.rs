@@ -164,9 +164,8 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, '_, D, IO> {
             let product = self.device.product();
             let firmware = self.device.updates().is_some();
             let renewal = self.device.renewals().is_some();
-            let mut write = |buffer: &mut [u8]| {
-                outbound::write_request(product, firmware, renewal, buffer)
-            };
+            let mut write =
+                |buffer: &mut [u8]| outbound::write_request(product, firmware, renewal, buffer);
             self.to_ask.attributes = !self.asked(request, &mut write).await?;
         }
         Ok(())

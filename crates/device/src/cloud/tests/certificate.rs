@@ -11,6 +11,7 @@ fn certified_connection<T>(device: &Fake, script: impl AsyncFnOnce(Broker) -> T)
     let certified = Certified {
         name: "SN-0001",
         expires_unix_s: Some(EXPIRES_UNIX_S),
+        bundle: None,
     };
     let mut pace = Pace::new(2);
     run(join(
