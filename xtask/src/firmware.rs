@@ -170,7 +170,7 @@ fn cargo(subcommand: &str, chip: &Chip) -> Result<Command> {
     };
     command.current_dir(workspace::firmware());
     command.args([subcommand, "--release", "--locked", "--no-default-features"]);
-    command.args(["--features", &chip.name, "--features", "backlog"]);
+    command.args(["--features", &chip.name, "--features", "backlog,renewal"]);
     command.args(["--target", &chip.target]);
     command.args(["--config", &paths::shortened(chip)?]);
     // The app's description holds the time of the build. With the time of the commit in its place

@@ -87,7 +87,7 @@ pub const LEAST_INTERVAL_MS: u32 = 100;
 pub const MOST_INTERVAL_MS: u32 = 3_600_000;
 
 /// The keys of settings.json.
-pub const KEYS: [&str; 12] = [
+pub const KEYS: [&str; 13] = [
     "broker",
     "server_name",
     "sntp_server",

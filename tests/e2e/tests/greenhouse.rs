@@ -93,7 +93,7 @@ fn the_relay_is_switched_by_call_and_by_attribute_and_told_back() {
             json!({"ok": false, "error": "params: write true or false"})
         );
         let unknown = call(server, "setFan", json!(true)).await;
-        let known = "unknown method: setPump, isPumping, getStatus, setInterval, reboot and factoryReset are known";
+        let known = "unknown method: setPump, isPumping, getStatus, setInterval, renewCertificate, reboot and factoryReset are known";
         assert_eq!(unknown, json!({"ok": false, "error": known}));
 
         server
