@@ -82,6 +82,8 @@ pub struct Identity<'a> {
 /// the bundle is dropped.
 pub struct Bundle {
     common_name: String<64>,
+    /// Where the device's certificate is from.
+    file: File,
     own: Vec<Validity>,
     trusted: Vec<Anchor>,
     unused: Vec<CredentialsError>,
@@ -180,8 +182,13 @@ impl Bundle {
             let added = certificate.add(one.der());
             added.map_err(|_| File::Certificate.has(Fault::OutOfMemory))?;
         }
+        let file = match renewed.identity {
+            Some(_) => File::Renewed,
+            None => File::Certificate,
+        };
         Ok(Self {
             common_name,
+            file,
             own: own.iter().map(Certificate::validity).collect(),
             trusted: anchors.usable,
             unused: anchors.unused,
@@ -201,7 +208,7 @@ impl Bundle {
     pub fn at(&self, now: impl Into<Moment>) -> Result<Credentials<'_>, CredentialsError> {
         let now = now.into();
         for (number, validity) in (1..).zip(&self.own) {
-            validity.check(File::Certificate, number, now)?;
+            validity.check(self.file, number, now)?;
         }
         let mut bad = None;
         for anchor in &self.trusted {

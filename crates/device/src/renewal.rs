@@ -252,24 +252,28 @@ impl<'a, P: Platform> Renewals<'a, P> {
     }
 
     /// The dates of what the connection was to be made with are not good. Whether there is something else to
-    /// try.
-    pub(crate) fn is_unusable(&self, error: &CredentialsError) -> Option<Option<Event>> {
+    /// try at once, which there is once.
+    pub(crate) fn is_unusable(&self, error: &CredentialsError) -> bool {
         let mut inner = self.inner.borrow_mut();
-        match (error.file, inner.with) {
+        let something_else = match (error.file, inner.with) {
             (File::ServerChain | File::RenewedAnchors, _) => {
-                if !inner.new_anchors || inner.trusting == With::Candidate {
-                    return None;
-                }
-                inner.trust = With::Candidate;
+                let untried = inner.new_anchors && inner.trusting == With::Proven;
+                inner.trust = if untried {
+                    With::Candidate
+                } else {
+                    With::Proven
+                };
+                untried
             }
-            (_, With::Proven) if inner.stage == Stage::Trying => {
-                inner.trial.ended(With::Proven, End::Failed);
+            // The clock may be wrong: next time it is the other's turn.
+            (_, with) if inner.stage == Stage::Trying => {
+                inner.trial.ended(with, End::Failed);
+                with == With::Proven
             }
-            (_, With::Proven) => return None,
-            (_, With::Candidate) => return Some(Some(self.fail(&mut inner, error))),
-        }
+            _ => return false,
+        };
         inner.changed = true;
-        Some(None)
+        something_else
     }
 
     /// A connection did not come about, or ended.

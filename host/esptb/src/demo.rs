@@ -7,6 +7,7 @@ pub(crate) mod folder;
 pub(crate) mod happening;
 pub(crate) mod phone;
 pub(crate) mod play;
+pub(crate) mod renew;
 pub(crate) mod server;
 pub(crate) mod show;
 pub(crate) mod update;

@@ -89,17 +89,31 @@ impl Desk {
 
     /// The same, with limits of what a device may send.
     pub async fn server_with(&self, limits: Limits) -> Server {
-        let identity = self.server_identity();
+        let config = Config {
+            limits,
+            ..self.config(&self.server_identity())
+        };
+        Server::start(config).await.expect("a server")
+    }
+
+    /// The same at this port, with a certificate of one's own choice.
+    pub async fn server_at(&self, port: u16, identity: &Identity) -> Server {
+        let config = Config {
+            mqtt: (std::net::Ipv4Addr::LOCALHOST, port).into(),
+            ..self.config(identity)
+        };
+        Server::start(config).await.expect("a server")
+    }
+
+    fn config(&self, identity: &Identity) -> Config {
         let chain = identity.chain_pem();
         let tls = Tls::from_pem(chain.as_bytes(), identity.key_pem().as_bytes()).expect("TLS");
         let profile = Profile::from_pem(self.pki.intermediate_pem().as_bytes(), "(.*)");
-        let config = Config {
+        Config {
             tls: Some(tls),
             profile: Some(profile.expect("a profile")),
-            limits,
             ..Config::default()
-        };
-        Server::start(config).await.expect("a server")
+        }
     }
 
     /// A whole flash for a blank device that is to connect to `broker_port` of this computer.
@@ -173,7 +187,12 @@ impl Desk {
         broker_port: u16,
     ) -> Flash {
         let files = [&identity.chain_pem(), identity.key_pem(), trust];
-        let image = files_of(files, &self.settings(broker_port, &given_proof("")));
+        self.flash_of_known_network(files, broker_port, "")
+    }
+
+    /// The same with further JSON for `settings.json`, beginning with a comma, or nothing.
+    pub fn flash_of_known_network(&self, files: [&str; 3], broker_port: u16, more: &str) -> Flash {
+        let image = files_of(files, &self.settings(broker_port, &given_proof(more)));
         let image = image.nvs(known_network()).build();
         Flash::from_bytes(image.expect("a flash image"))
     }

@@ -50,8 +50,8 @@ impl<'a, P: Platform> Renewals<'a, P> {
         None
     }
 
-    pub(crate) fn is_unusable(&self, _: &CredentialsError) -> Option<Option<Event>> {
-        None
+    pub(crate) fn is_unusable(&self, _: &CredentialsError) -> bool {
+        false
     }
 
     pub(crate) fn ended(&self, _: &CloudError) -> Option<Event> {

@@ -214,7 +214,8 @@ impl<P: Platform> Renewing for Renewals<'_, P> {
             _ if !of(Of::Anchors) => None,
             Some(Ok(())) => Some(String::from("RENEWED")),
             Some(Err(why)) => Some(alloc::format!("FAILED: {why}")),
-            None => Some(String::from("TRYING")),
+            None if inner.new_anchors => Some(String::from("TRYING")),
+            None => Some(String::new()),
         };
         let values = [
             (STATE, state),
@@ -391,6 +392,8 @@ impl<P: Platform> Renewals<'_, P> {
             if dropped.is_ok() {
                 inner.new_anchors = false;
                 inner.trust = With::Proven;
+                inner.anchors = None;
+                inner.tell(Of::Anchors);
             }
         }
     }

@@ -122,10 +122,7 @@ impl<'a, 'b, P: Platform> Activities<'a, 'b, P> {
         }) {
             Ok(credentials) => credentials,
             Err(error) => {
-                if let Some(event) = context.renewals.is_unusable(&error) {
-                    if let Some(event) = event {
-                        context.tell(&event);
-                    }
+                if context.renewals.is_unusable(&error) {
                     return true;
                 }
                 if error.doubts_clock() {

@@ -16,6 +16,7 @@ use crate::console::{self, BAD, FAINT, GOOD, STRONG, paint};
 use crate::demo::folder::{Folder, Record};
 use crate::demo::on_one_thread;
 use crate::demo::play::{self, Desk, Limits, Played};
+use crate::demo::renew::Operator;
 use crate::demo::server::{self, MQTTS_PORT, Seat};
 use crate::demo::show::Show;
 use crate::demo::update;
@@ -38,6 +39,9 @@ pub(crate) struct Cmd {
     /// Assign a signed firmware to the device: it is fetched, started on trial, and stays
     #[arg(long, conflicts_with_all = ["reboot", "mistakes"])]
     update: bool,
+    /// Renew the device's certificate: it makes a key, has it signed, tries it and keeps it
+    #[arg(long, conflicts_with_all = ["reboot", "mistakes", "update"])]
+    renew: bool,
     /// Plain lines instead of the view; with --for, checks that telemetry arrived every second
     #[arg(long)]
     headless: bool,
@@ -57,6 +61,7 @@ Examples:
   esptb demo                         watch it in the terminal, and on the page that it names
   esptb demo --mistakes              with a wrong Wi-Fi passphrase first
   esptb demo --update                with an update of the firmware over the air
+  esptb demo --renew                 with another certificate over the air
   esptb demo --reboot                the second life: online with no provisioning
   esptb demo --headless --for 30s    for scripts and CI
 
@@ -86,6 +91,7 @@ async fn play<W: Wiring + Default + 'static>(cmd: Cmd, program: &str) -> Result<
         is_watched: show.is_watched(),
         duration: cmd.duration,
         update: cmd.update,
+        renew: cmd.renew,
     };
     let played = play::play::<W>(desk, cmd.mistakes, &limits, &mut show).await;
     // The terminal is given back before anything is printed about how it ended.
@@ -110,7 +116,9 @@ async fn new_desk(cmd: &Cmd) -> Result<Desk> {
         true => Some(update::prepare(&folder, &record)?),
         false => None,
     };
-    Ok(Desk::new(folder, record, server, time).with_firmware(firmware))
+    let operator = cmd.renew.then(|| Operator::new(pki));
+    let desk = Desk::new(folder, record, server, time);
+    Ok(desk.with_firmware(firmware).with_operator(operator))
 }
 
 /// The device and the world of the last demo. Where another program has a port that its flash names,
@@ -178,6 +186,9 @@ async fn conclude(played: Played, cmd: &Cmd, program: &str, is_watched: bool) ->
     };
     if cmd.update {
         row("firmware", played.firmware().await?);
+    }
+    if cmd.renew {
+        row("identity", played.certificate().await?);
     }
     row(
         "kept in",

@@ -6,7 +6,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use device::event::Event;
+use device::event::{Event, Renewal};
 use devserver::{Datum, Firmware, Server};
 use simulator::ntp::TimeServer;
 use simulator::wifi::{Network, WifiAir};
@@ -21,6 +21,7 @@ use super::coverage::Coverage;
 use super::folder::{Folder, Record};
 use super::happening::{Happening, Note, Place};
 use super::phone::{self, Script};
+use super::renew::{self, Operator};
 use super::show::Show;
 use super::view::Command;
 use super::{interrupted, now_ms, server};
@@ -43,6 +44,8 @@ pub(crate) struct Desk {
     world: World,
     /// What is to be assigned to the device once it is online.
     firmware: Option<Firmware>,
+    /// Who renews its certificate.
+    operator: Option<Operator>,
     _time: TimeServer,
 }
 
@@ -54,6 +57,8 @@ pub(crate) struct Limits {
     pub(crate) duration: Option<Duration>,
     /// Whether the device's firmware is updated first.
     pub(crate) update: bool,
+    /// Whether its certificate is renewed first.
+    pub(crate) renew: bool,
 }
 
 /// The air of the demo.
@@ -76,6 +81,7 @@ impl Desk {
             server,
             world: world(),
             firmware: None,
+            operator: None,
             _time: time,
         }
     }
@@ -83,6 +89,11 @@ impl Desk {
     /// The same with a package to be assigned.
     pub(crate) fn with_firmware(self, firmware: Option<Firmware>) -> Self {
         Self { firmware, ..self }
+    }
+
+    /// The same with somebody who renews the device's certificate.
+    pub(crate) fn with_operator(self, operator: Option<Operator>) -> Self {
+        Self { operator, ..self }
     }
 
     fn place(&self) -> Place {
@@ -131,6 +142,8 @@ struct Outcome {
     provisioned: bool,
     /// Whether the new firmware got online.
     updated: bool,
+    /// Whether the new certificate did.
+    renewed: bool,
 }
 
 /// A demo that has ended.
@@ -170,7 +183,7 @@ pub(crate) async fn play<W: Wiring + Default + 'static>(
                 stage.follow(&happening)?;
                 stage.assign(&happening, show).await?;
                 if let Happening::Life { at_ms, .. } = happening
-                    && (limits.is_watched || limits.update)
+                    && (limits.is_watched || limits.update || limits.renew)
                 {
                     // The device was rebooted: what counts is the present life.
                     coverage = Coverage::new(1_000, at_ms);
@@ -209,8 +222,9 @@ pub(crate) async fn play<W: Wiring + Default + 'static>(
                 if stage.outcome.online.is_none() {
                     bail!("the device did not come online within {} s", PATIENCE.as_secs());
                 }
-                if stage.outcome.is_updating(limits) {
-                    bail!("the update did not end within {} s", PATIENCE.as_secs());
+                if stage.outcome.is_changing(limits) {
+                    let what = if limits.renew { "renewal" } else { "update" };
+                    bail!("the {what} did not end within {} s", PATIENCE.as_secs());
                 }
                 break;
             }
@@ -287,6 +301,11 @@ impl<W: Wiring + Default + 'static> Stage<W> {
                 // From here on telemetry counts.
                 self.outcome.online = Some(Instant::now());
             }
+            Happening::Device(_, Event::Renewal(Renewal::Renewed)) => {
+                self.outcome.renewed = true;
+                self.outcome.online = Some(Instant::now());
+                self.outcome.online_ms = Some(now_ms());
+            }
             Happening::Device(_, Event::Online { .. }) => {
                 self.outcome.online.get_or_insert_with(Instant::now);
                 self.outcome.online_ms.get_or_insert_with(now_ms);
@@ -296,7 +315,7 @@ impl<W: Wiring + Default + 'static> Stage<W> {
         Ok(())
     }
 
-    /// Assigns the firmware once the device sends telemetry.
+    /// Assigns the firmware, or renews the certificate, once the device sends telemetry.
     async fn assign(&mut self, happening: &Happening, show: &mut Show) -> Result<()> {
         if let Happening::Device(_, Event::Acknowledged { .. }) = happening
             && let Some(firmware) = self.desk.firmware.take()
@@ -305,6 +324,14 @@ impl<W: Wiring + Default + 'static> Stage<W> {
             show.tell(Happening::Demo(Note::plain(text)))?;
             let serial = &self.desk.record.serial;
             self.desk.server.assign_firmware(serial, firmware).await?;
+        }
+        if let Happening::Device(_, Event::Acknowledged { .. }) = happening
+            && let Some(operator) = &mut self.desk.operator
+            && let Some(text) = operator
+                .act(&self.desk.server, &self.desk.record.serial)
+                .await?
+        {
+            show.tell(Happening::Demo(Note::plain(text)))?;
         }
         Ok(())
     }
@@ -326,7 +353,7 @@ impl<W: Wiring + Default + 'static> Stage<W> {
 impl Outcome {
     /// When the demo ends by itself, as things stand.
     fn alarm(&self, limits: &Limits, coverage: &Coverage) -> Option<Instant> {
-        if self.is_updating(limits) && !limits.is_watched {
+        if self.is_changing(limits) && !limits.is_watched {
             return self.started.map(|started| started + PATIENCE);
         }
         let (Some(online), Some(duration)) = (self.online, limits.duration) else {
@@ -348,9 +375,9 @@ impl Outcome {
         Some(online + duration + grace)
     }
 
-    /// Whether an update is yet to end.
-    fn is_updating(&self, limits: &Limits) -> bool {
-        limits.update && !self.updated
+    /// Whether an update or a renewal is yet to end.
+    fn is_changing(&self, limits: &Limits) -> bool {
+        (limits.update && !self.updated) || (limits.renew && !self.renewed)
     }
 
     /// Takes note that the demo ends now.
@@ -398,6 +425,15 @@ impl Played {
             "{state}: {} {version} runs",
             text("current_fw_title")
         ))
+    }
+
+    /// What the server believes of the device's certificate.
+    ///
+    /// # Errors
+    ///
+    /// If the renewal did not end well.
+    pub(crate) async fn certificate(&self) -> Result<String> {
+        renew::outcome(&self.desk.server, &self.desk.record.serial).await
     }
 
     /// How long the device took from power to being online.

@@ -3,7 +3,13 @@
 //! The operator's side is played as `esptb tb renew` does it: the request is read as a client attribute,
 //! proven and signed by the authority, and the chain goes back in pieces, each by a call of its own.
 
+mod anchors;
+mod asked;
+mod lives;
+mod openssl;
 mod operator;
+mod power;
+mod refusals;
 
 use device::event::{Event, Renewal};
 use devserver::Datum;
@@ -31,6 +37,26 @@ async fn play(board: &Simulator, story: impl Future<Output = ()>) {
         never = board.live_on() => match never {},
         () = story => {}
     }
+}
+
+/// Signs what is asked for, and waits until the device has it.
+async fn renew(desk: &Desk, operator: &Operator, diary: &mut Diary) {
+    let request = operator.request().await;
+    let issued = desk.pki.sign(&request, None).expect("a certificate");
+    operator.send_chain(&issued.chain_der()).await;
+    diary
+        .until(|event| *event == Event::Renewal(Renewal::Renewed))
+        .await;
+    operator.until_state("RENEWED").await;
+    operator
+        .until("certificate_serial", issued.serial_hex())
+        .await;
+}
+
+/// How often a device began a renewal.
+fn requested(diary: &Diary) -> usize {
+    let begun = |(_, event): &&(u64, Event)| *event == Event::Renewal(Renewal::Requested);
+    diary.read.iter().filter(begun).count()
 }
 
 #[test]

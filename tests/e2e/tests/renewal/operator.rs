@@ -2,6 +2,7 @@
 
 use base64ct::{Base64, Encoding};
 use devserver::{Datum, Server};
+use e2e::Desk;
 use pki::Request;
 use serde_json::{Value, json};
 
@@ -74,6 +75,48 @@ impl Operator {
         self.send("renewedChain", der, &digest(der)).await;
     }
 
+    /// Sends new CAs for the broker (DER) in pieces.
+    pub(super) async fn send_anchors(&self, der: &[u8]) {
+        self.send("serverChain", der, &digest(der)).await;
+    }
+
+    /// Ends the device's connection.
+    pub(super) async fn cut(&self) {
+        self.server.cut(SERIAL).await.expect("the device is known");
+    }
+
+    /// A client attribute, once it begins with this.
+    pub(super) async fn text_once(&self, key: &str, start: &str) -> String {
+        loop {
+            let text = self.text(key).await;
+            if text.starts_with(start) {
+                return text;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Signs each request that the device makes until it has a certificate.
+    pub(super) async fn answer_until_renewed(&self, desk: &Desk) {
+        let mut answered = None;
+        loop {
+            match self.text("certificate_renewal").await.as_str() {
+                "RENEWED" => return,
+                "REQUESTED" => {
+                    let request = self.text("certificate_request").await;
+                    let request = Request::read(request.as_bytes()).expect("a request");
+                    if answered.as_ref() != Some(&request) {
+                        let issued = desk.pki.sign(&request, None).expect("a certificate");
+                        self.send_chain(&issued.chain_der()).await;
+                        answered = Some(request);
+                    }
+                }
+                _ => {}
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    }
+
     /// Sends certificates in pieces, and tells this digest.
     pub(super) async fn send(&self, name: &str, der: &[u8], digest: &str) {
         let text = Base64::encode_string(der);
@@ -91,4 +134,13 @@ impl Operator {
 pub(super) fn digest(bytes: &[u8]) -> String {
     let digest = renewal::digest(bytes);
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The certificates of PEM, in DER, one after the other.
+pub(super) fn chain_der(pem: &str) -> Vec<u8> {
+    use rustls::pki_types::CertificateDer;
+    use rustls::pki_types::pem::PemObject as _;
+    CertificateDer::pem_slice_iter(pem.as_bytes())
+        .flat_map(|der| der.expect("a certificate").to_vec())
+        .collect()
 }
