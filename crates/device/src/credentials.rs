@@ -240,11 +240,12 @@ impl Bundle {
         self.own.iter().map(|v| v.from_unix_s).max().unwrap_or(0)
     }
 
-    /// From when to when all certificates of the device are valid, in seconds since 1970: the first second,
-    /// and the first at which one has expired.
+    /// From when the device's own certificate is valid, and the first second at which it or one above it has
+    /// expired; counted since 1970.
     #[must_use]
     pub fn valid_unix_s(&self) -> core::ops::Range<u64> {
-        self.valid_from_unix_s()..self.expires_unix_s()
+        let from = self.own.first().map_or(0, |own| own.from_unix_s);
+        from..self.expires_unix_s()
     }
 
     /// The serial number of the device's certificate, the most significant byte first.

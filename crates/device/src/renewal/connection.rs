@@ -62,7 +62,9 @@ impl<P: Platform> Renewing for Renewals<'_, P> {
     fn shared(&self, shared: Option<Object<'_>>, all: bool, known: &Known<'_>) -> Option<Event> {
         let mut inner = self.inner.borrow_mut();
         let value = |key| shared.and_then(|shared| shared.get(key));
-        if all && value(NOTICES[Of::Anchors as usize]).is_none() {
+        // A server that moved may know nothing of those that it is trusted by just now.
+        let gone = all && inner.trusting == With::Proven;
+        if gone && value(NOTICES[Of::Anchors as usize]).is_none() {
             self.forget_anchors(&mut inner);
         }
         let mut event = None;
