@@ -48,6 +48,7 @@
 //!
 //! While connected: 5 KiB for MQTT on the heap, 8 KiB where firmware can be fetched, and MbedTLS's record buffers.
 
+mod certified;
 mod device;
 mod inbound;
 mod outbound;
@@ -75,8 +76,8 @@ use crate::event::Event;
 use crate::firmware::PACKET_BYTES;
 use crate::platform::{Network, Platform};
 use crate::tls::{self, Resumption, Stream, TlsError, Violation};
+use certified::Certified;
 use device::Device;
-use outbound::Certified;
 use pace::Pace;
 use serve::{Failure, serve};
 use wire::{Wire, WireState};

@@ -9,10 +9,10 @@ use thingsboard::json::{Json, Object};
 use thingsboard::limits::SessionLimits;
 use thingsboard::{FromServer, RequestId, Value, attributes, rpc};
 
+use super::certified::Certified;
 use super::cut;
 use super::device::Device;
 use super::most_packet;
-use super::outbound::Certified;
 use super::pace::Pace;
 use crate::errands::{Answer, Command, Errand, REPLY_BYTES};
 use crate::event::Event;

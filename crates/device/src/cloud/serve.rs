@@ -26,9 +26,10 @@ use minimq::{Connection, Op, PeerError, PubError, Publication, QoS, ResourceErro
 use thingsboard::FromDevice;
 use thingsboard::json::BufferTooSmall;
 
+use super::certified::Certified;
 use super::device::Device;
 use super::inbound::{self, Wanted};
-use super::outbound::{self, Certified, Changing};
+use super::outbound::{self, Changing};
 use super::pace::Pace;
 use super::wire::{Wire, WireState};
 use crate::broker::{self, CloudError};

@@ -225,17 +225,16 @@ fn json_of(payload: &[u8]) -> Option<Box<RawValue>> {
 mod tests {
     use super::*;
     use crate::config::Database;
+    use crate::firmware::Assigned;
     use crate::hub::{Arrival, Subscriptions};
     use crate::limits::Limits;
     use crate::store::Store;
 
     #[tokio::test]
     async fn a_call_that_nobody_waits_for_any_more_is_forgotten() {
-        let hub = Hub::new(
-            Store::open(&Database::Memory).unwrap(),
-            Vec::new(),
-            Limits::default(),
-        );
+        let store = Store::open(&Database::Memory).unwrap();
+        let firmware = store.submit(Assigned::load).await.unwrap();
+        let hub = Hub::new(store, Vec::new(), firmware, Limits::default());
         let made = hub
             .store
             .submit(|db| db.create_with_token("bench", "token", 0));
