@@ -8,6 +8,9 @@ use crate::{
     terminal,
 };
 
+/// What is built and run.
+const PROGRAM: [&str; 5] = ["--locked", "--profile", "quick", "--package", "esptb"];
+
 /// Runs the demo with the arguments of the operator; see `esptb demo --help`.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     if arguments
@@ -22,19 +25,13 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     setup::run(Purpose::Demo)?;
     terminal::remark("building the demo (some minutes the first time)");
     let mut build = process::cargo();
-    process::run(build.args(["build", "--locked", "--package", "esptb"]))?;
+    process::run(build.arg("build").args(PROGRAM))?;
     let mut demo = process::cargo();
     demo.current_dir(std::env::current_dir()?);
     let manifest = crate::workspace::root().join("Cargo.toml");
-    demo.args([
-        "run",
-        "--quiet",
-        "--locked",
-        "--package",
-        "esptb",
-        "--manifest-path",
-    ]);
-    demo.arg(manifest).args(["--", "demo"]).args(arguments);
+    demo.args(["run", "--quiet"]).args(PROGRAM);
+    demo.arg("--manifest-path").arg(manifest);
+    demo.args(["--", "demo"]).args(arguments);
     let status = demo.status()?;
     // Its exit code is its answer to scripts, so it is passed on as it is.
     std::process::exit(status.code().unwrap_or(1));
