@@ -41,6 +41,7 @@ pub mod lifecycle;
 mod machine;
 mod mbedtls;
 pub mod platform;
+mod proof;
 pub mod provisioning;
 #[cfg_attr(not(feature = "renewal"), path = "renewal/absent.rs")]
 pub mod renewal;

@@ -1,4 +1,4 @@
-//! Finding out whether a partition holds a volume, and of which geometry.
+//! Mounting: finding out whether a partition holds a volume, and of which geometry.
 //!
 //! Page size, block size, byte order and the kind of magic follow from the magics, of which every
 //! block has one. The lengths of name and metadata leave no trace but the place of the page table
@@ -11,7 +11,7 @@ use crate::{
     geometry::{Endianness, Geometry, ID_LEN, Layout, Magic, NAME_OFFSET},
     lookup::{Map, Walk},
     reader::{File, Spiffs},
-    volume::Flash,
+    volume::{Flash, Partition},
 };
 
 /// Sizes tried, as base-2 logarithms, the usual ones first. Blocks go from small to large, since
@@ -28,10 +28,7 @@ const MAX_PROBED_ENTRIES: u32 = 4;
 /// Checks the magics of a volume of known geometry. One may be missing: the C library allows for
 /// a power cut during an erasure (`spiffs_obj_lu_scan` of spiffs_nucleus.c, pellepl/spiffs,
 /// 0dbb3f7).
-pub(crate) fn map<F: ReadNorFlash>(
-    flash: &mut Flash<F>,
-    layout: Layout,
-) -> Result<Map, Error<F::Error>> {
+fn map<F: ReadNorFlash>(flash: &mut Flash<F>, layout: Layout) -> Result<Map, Error<F::Error>> {
     let mut torn_block = None;
     let mut good = 0;
     for block in 0..layout.block_count {
@@ -59,7 +56,7 @@ pub(crate) fn map<F: ReadNorFlash>(
 }
 
 /// Finds the geometry whose magics the volume has, with the default lengths of name and metadata.
-pub(crate) fn map_by_magic<F: ReadNorFlash>(flash: &mut Flash<F>) -> Result<Map, Error<F::Error>> {
+fn map_by_magic<F: ReadNorFlash>(flash: &mut Flash<F>) -> Result<Map, Error<F::Error>> {
     let usual = core::iter::once(Geometry::ESP_IDF);
     for geometry in usual.chain(candidates()) {
         let Ok(layout) = Layout::new(geometry, flash.size()) else {
@@ -99,9 +96,34 @@ fn candidates() -> impl Iterator<Item = Geometry> {
 }
 
 impl<F: ReadNorFlash> Spiffs<F> {
+    /// Mounts a partition. Without a `geometry` it is found out from the image, which takes a
+    /// magic; ESP-IDF's default is tried first.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotSpiffs`] if the partition does not hold a volume (of this geometry),
+    /// [`Error::Geometry`] and [`Error::Partition`] for arguments that cannot be,
+    /// [`Error::Flash`].
+    pub fn mount(
+        flash: F,
+        partition: Partition,
+        geometry: Option<Geometry>,
+    ) -> Result<Self, Error<F::Error>> {
+        let mut flash = Flash::new(flash, partition)?;
+        let Some(geometry) = geometry else {
+            let map = map_by_magic(&mut flash)?;
+            let mut volume = Self { flash, map };
+            volume.detect_lengths()?;
+            return Ok(volume);
+        };
+        let layout = Layout::new(geometry, flash.size()).map_err(Error::Geometry)?;
+        let map = map(&mut flash, layout)?;
+        Ok(Self { flash, map })
+    }
+
     /// Finds the lengths of name and metadata by the files there are. Without a file that has
     /// content the lengths do not matter, and stay as they are.
-    pub(crate) fn detect_lengths(&mut self) -> Result<(), Error<F::Error>> {
+    fn detect_lengths(&mut self) -> Result<(), Error<F::Error>> {
         let mut walk = Walk::new(&self.map);
         let mut probed = 0;
         while probed < MAX_PROBED_FILES

@@ -8,12 +8,11 @@ use core::{fmt, str};
 use embedded_storage::nor_flash::ReadNorFlash;
 
 use crate::{
-    detect,
     error::{Error, Fault},
     geometry::{Geometry, Layout, MAX_NAME_LEN, NAME_OFFSET, PAGE_HEADER_LEN},
     lookup::{Entry, Map, Walk},
     page::{INDEX_FLAG, PAGE_HEADER_BYTES, PageHeader},
-    volume::{Flash, Partition},
+    volume::Flash,
 };
 
 /// The size of a file that was created but never flushed (`SPIFFS_UNDEFINED_LEN`).
@@ -31,31 +30,6 @@ pub struct Spiffs<F> {
 }
 
 impl<F: ReadNorFlash> Spiffs<F> {
-    /// Mounts a partition. Without a `geometry` it is found out from the image, which takes a
-    /// magic; ESP-IDF's default is tried first.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NotSpiffs`] if the partition does not hold a volume (of this geometry),
-    /// [`Error::Geometry`] and [`Error::Partition`] for arguments that cannot be,
-    /// [`Error::Flash`].
-    pub fn mount(
-        flash: F,
-        partition: Partition,
-        geometry: Option<Geometry>,
-    ) -> Result<Self, Error<F::Error>> {
-        let mut flash = Flash::new(flash, partition)?;
-        let Some(geometry) = geometry else {
-            let map = detect::map_by_magic(&mut flash)?;
-            let mut volume = Self { flash, map };
-            volume.detect_lengths()?;
-            return Ok(volume);
-        };
-        let layout = Layout::new(geometry, flash.size()).map_err(Error::Geometry)?;
-        let map = detect::map(&mut flash, layout)?;
-        Ok(Self { flash, map })
-    }
-
     /// The geometry given or found. Of a detected one, the lengths of name and metadata are exact
     /// only in their sum, which is all that the format depends on.
     pub fn geometry(&self) -> Geometry {

@@ -21,14 +21,10 @@ use crate::workspace;
 /// Circles that were there when the check came, by crate and by the module within which they are. What is mended is
 /// taken out: an entry without a circle is a fault as well.
 const KNOWN: &[(&str, &str)] = &[
-    // cloud uses run::provision::proof: it wants a place below both.
-    ("device", ""),
     ("devserver", ""),
     ("esptb", "fleet"),
-    ("spiffs", ""),
     ("tb", ""),
     ("tb", "campaign"),
-    ("vhci", "air"),
 ];
 
 /// Checks every crate of the project; returns what was checked.

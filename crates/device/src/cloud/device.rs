@@ -9,9 +9,9 @@ use crate::errands::Errands;
 use crate::event::Event;
 use crate::firmware::Updating;
 use crate::platform::{Heap, Identity, Platform, ResetReason, System, Wifi};
+use crate::proof;
 use crate::renewal::Renewing;
 use crate::retained::{self, PanicRecord};
-use crate::run::provision;
 use crate::telemetry::SampleQueue;
 
 /// A wish to be claimable.
@@ -180,7 +180,7 @@ impl<P: Platform> Device for Context<'_, P> {
     fn claim(&self) -> Option<Claim> {
         let number = self.untold_claim()?;
         // Without a proof there is nothing that only the owner has.
-        let proof = provision::proof(self)?;
+        let proof = proof::proof(self)?;
         Some(Claim {
             number,
             secret: Zeroizing::new(protocomm::claim::secret(&proof)),

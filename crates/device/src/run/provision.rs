@@ -1,4 +1,4 @@
-//! The activity of being provisioned: which proof to ask for, which code to show, what to keep.
+//! The activity of being provisioned: which code to show, what to keep.
 
 use alloc::boxed::Box;
 use alloc::rc::Rc;
@@ -12,22 +12,16 @@ use zeroize::Zeroizing;
 use super::joining;
 use crate::context::{Context, KeptVerifier};
 use crate::event::Event;
-use crate::files;
-use crate::platform::{Bluetooth, Mailbox, Observer, Platform, System, Wifi};
+use crate::platform::{Bluetooth, Mailbox, Observer, Platform, Wifi};
+use crate::proof::proof;
 use crate::provisioning::{self, Proven, Service};
-use crate::settings::{Proof, ProofOfPossession, Security};
+use crate::settings::Security;
 
 /// How long to wait before a controller that did not start is tried again.
 const PAUSE: Duration = Duration::from_secs(10);
 
 /// How long a controller may take to power up.
 const START: Duration = Duration::from_secs(30);
-
-/// Letters and digits that nobody mistakes for one another, 32 of them: five bits each.
-const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
-
-/// Letters of a proof that the device makes: 60 bits, far beyond five guesses a minute.
-const PROOF_LETTERS: usize = 12;
 
 /// Offers provisioning until a client has told a network that works, or for as long as `window` and
 /// until a client that is in the middle of it is done. Ends by telling that Bluetooth has stopped.
@@ -90,48 +84,6 @@ async fn serve<P: Platform>(
         context.tell(&Event::BluetoothFailed);
         Timer::after(PAUSE).await;
     }
-}
-
-/// The proof that clients must have, none if they need not have any; made and kept if this is the
-/// first time that it is needed.
-pub(crate) fn proof<P: Platform>(context: &Context<'_, P>) -> Option<Zeroizing<String>> {
-    let settings = &context.settings.provisioning;
-    match &settings.pop {
-        _ if settings.security == Security::None => None,
-        Proof::None => None,
-        Proof::Given(given) => Some(text(given)),
-        Proof::MadeByDevice => {
-            match files::proof(context.storage) {
-                Ok(Some(given)) => return Some(text(&given)),
-                Ok(None) => {}
-                Err(error) => context.tell(&Event::SettingsRefused(error)),
-            }
-            match context.storage.proof_of_possession() {
-                Ok(Some(kept)) => return Some(kept),
-                Ok(None) => {}
-                Err(error) => context.tell(&Event::StorageFailed(error)),
-            }
-            let mut random = Zeroizing::new([0; PROOF_LETTERS]);
-            context.system.fill_random(&mut *random);
-            let letters = random
-                .iter()
-                .map(|byte| char::from(ALPHABET[usize::from(byte % 32)]));
-            let made = Zeroizing::new(letters.collect::<String>());
-            if let Err(error) = context.storage.keep_proof_of_possession(&made) {
-                context.tell(&Event::KeptInMemory(error));
-            }
-            Some(made)
-        }
-    }
-}
-
-/// A proof of a file, which was looked at to be text.
-fn text(proof: &ProofOfPossession) -> Zeroizing<String> {
-    Zeroizing::new(
-        core::str::from_utf8(proof.expose())
-            .unwrap_or_default()
-            .into(),
-    )
 }
 
 fn security<P: Platform>(context: &Context<'_, P>, proof: &str) -> protocomm::security::Security {

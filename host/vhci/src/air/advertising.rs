@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::{Air, Port, scanning};
+use super::{Air, Port};
 use crate::wire::{Address, Bytes, Params, Status, le_event};
 
 /// The key of the set that the legacy commands work on. Extended handles end at 0xEF.
@@ -371,35 +371,6 @@ impl Air {
         }
         if over {
             self.end_set(port, handle, Status::LIMIT_REACHED, None);
-        }
-    }
-
-    fn hear(&mut self, listener: Port, set: &AdvertisingSet, from: Address, allowed: &[Address]) {
-        let now = self.now;
-        let Ok(node) = self.node(listener) else {
-            return;
-        };
-        let Some(scanner) = &node.state.scanner else {
-            return;
-        };
-        let Some(own) = scanner.own else { return };
-        if !scanner.extended && !set.is(property::LEGACY) {
-            return;
-        }
-        if set.is(property::DIRECTED) && own != set.peer {
-            return;
-        }
-        if scanner.filter_policy & 1 != 0 && !node.state.accept_list.contains(&from) {
-            return;
-        }
-        let active = scanner.active;
-        if node.faults.loses_report() {
-            return;
-        }
-        scanning::report(node, now, set, from, false);
-        let may_ask = set.filter_policy & 1 == 0 || allowed.contains(&own);
-        if active && set.is(property::SCANNABLE) && may_ask {
-            scanning::report(node, now, set, from, true);
         }
     }
 

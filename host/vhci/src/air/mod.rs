@@ -14,6 +14,7 @@ mod info;
 mod link;
 mod node;
 mod procedure;
+mod reports;
 mod scanning;
 mod supported;
 #[cfg(test)]

@@ -3,15 +3,11 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::advertising::{AdvertisingSet, property};
-use super::node::Node;
 use super::{Air, Port};
 use crate::wire::{Address, Bytes, Params, Status, le_event};
 
 /// The signal strength of every packet here, in dBm.
 pub(crate) const RSSI: i8 = -40;
-/// Data bytes of one extended report: 255, less the subevent code and the fixed fields.
-const REPORT_DATA: usize = 229;
 
 /// A scanner's parameters, and what it has reported already.
 pub(crate) struct Scanner {
@@ -22,8 +18,8 @@ pub(crate) struct Scanner {
     /// The address while scanning is enabled.
     pub(crate) own: Option<Address>,
     pub(crate) until: Option<Duration>,
-    duplicates_filtered: bool,
-    seen: BTreeSet<(Address, bool, Vec<u8>)>,
+    pub(super) duplicates_filtered: bool,
+    pub(super) seen: BTreeSet<(Address, bool, Vec<u8>)>,
 }
 
 /// What a pending connection attempt waits for.
@@ -176,96 +172,3 @@ impl Air {
 
 /// How many devices the filter accept list holds.
 pub(crate) const ACCEPT_LIST: u8 = 8;
-
-/// Reports one packet to a scanning host: the advertisement itself, or its scan response.
-pub(crate) fn report(
-    node: &mut Node,
-    now: Duration,
-    set: &AdvertisingSet,
-    from: Address,
-    response: bool,
-) {
-    let Some(scanner) = &mut node.state.scanner else {
-        return;
-    };
-    let data = if response {
-        &set.scan_response
-    } else {
-        &set.data
-    };
-    if scanner.duplicates_filtered && !scanner.seen.insert((from, response, data.clone())) {
-        return;
-    }
-    if scanner.extended {
-        extended_report(node, now, set, from, response, data);
-    } else {
-        let kind = match (
-            response,
-            set.is(property::CONNECTABLE),
-            set.is(property::SCANNABLE),
-        ) {
-            (true, ..) => 4,
-            (_, true, true) => 0,
-            (_, true, false) => 1,
-            (_, false, true) => 2,
-            (_, false, false) => 3,
-        };
-        let parameters = Bytes::new()
-            .u8(1)
-            .u8(kind)
-            .address(from)
-            .u8(data.len() as u8)
-            .slice(data)
-            .u8(RSSI as u8);
-        node.le_event(now, le_event::ADVERTISING_REPORT, parameters);
-    }
-}
-
-/// One or more LE Extended Advertising Reports (Core 5.4, Vol 4, Part E, section 7.7.65.13).
-fn extended_report(
-    node: &mut Node,
-    now: Duration,
-    set: &AdvertisingSet,
-    from: Address,
-    response: bool,
-    data: &[u8],
-) {
-    let legacy = set.is(property::LEGACY);
-    let mut kind = set.properties
-        & (property::CONNECTABLE | property::SCANNABLE | property::DIRECTED | property::LEGACY);
-    if response {
-        kind |= 1 << 3;
-    }
-    let mut rest = data;
-    loop {
-        let (part, more) = rest.split_at(rest.len().min(REPORT_DATA));
-        // Bits 5 and 6: 0 is complete, 1 says that more is to come.
-        let status = if more.is_empty() { 0 } else { 1 << 5 };
-        let direct = if set.is(property::DIRECTED) {
-            set.peer
-        } else {
-            Address {
-                kind: 0,
-                bytes: [0; 6],
-            }
-        };
-        let parameters = Bytes::new()
-            .u8(1)
-            .u16(kind | status)
-            .address(from)
-            .u8(1) // primary PHY: LE 1M
-            .u8(if legacy { 0 } else { 1 }) // secondary PHY
-            .u8(if legacy { 0xFF } else { set.sid })
-            .u8(127) // transmit power not told
-            .u8(RSSI as u8)
-            .u16(0) // no periodic advertising
-            .address(direct)
-            .u8(part.len() as u8)
-            .slice(part);
-        node.le_event(now, le_event::EXTENDED_REPORT, parameters);
-        rest = more;
-        if rest.is_empty() {
-            break;
-        }
-    }
-}
