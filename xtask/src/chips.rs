@@ -24,8 +24,8 @@ pub(crate) struct Chip {
     pub(crate) slot: u64,
     /// The most that it is promised to have, where that is less.
     pub(crate) promised: Option<u64>,
-    /// The file with its partition table, at the root, where it is not `partitions.csv`.
-    pub(crate) partitions: Option<String>,
+    /// Its partition table, as `esptb image --layout` calls it, where that is not the default.
+    pub(crate) layout: Option<String>,
     /// What its radios' libraries name, and nothing calls.
     pub(crate) not_called: Vec<String>,
 }
@@ -48,7 +48,7 @@ struct ChipFacts {
     page: u32,
     app_promised: Option<u64>,
     app_slot: Option<u64>,
-    partitions: Option<String>,
+    layout: Option<String>,
     #[serde(default)]
     not_called: Vec<String>,
 }
@@ -61,8 +61,8 @@ impl Chip {
 
     /// The arguments of `esptb image` and `esptb flash` for the chip's partition table.
     pub(crate) fn layout(&self) -> Vec<OsString> {
-        let file = self.partitions.iter();
-        file.flat_map(|name| ["--partitions".into(), workspace::root().join(name).into()])
+        let name = self.layout.iter();
+        name.flat_map(|name| ["--layout".into(), name.into()])
             .collect()
     }
 
@@ -143,7 +143,7 @@ fn read() -> Result<(String, Vec<Chip>)> {
         page: facts.page,
         slot: facts.app_slot.unwrap_or(slot),
         promised: facts.app_promised,
-        partitions: facts.partitions,
+        layout: facts.layout,
         not_called: facts.not_called,
     });
     Ok((facts.default_chip, chips.collect()))

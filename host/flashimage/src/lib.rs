@@ -7,6 +7,7 @@ mod builder;
 mod error;
 mod files;
 mod inspect;
+mod layouts;
 mod nvs;
 mod otadata;
 mod printable;
@@ -20,6 +21,7 @@ pub use espflash::target::Chip;
 pub use inspect::{
     CertificateInfo, FileContents, FileInfo, PlacedProgram, Report, Volume, inspect,
 };
+pub use layouts::Layout;
 pub use nvs::{NvsEntry, NvsItem, NvsValue};
 pub use otadata::Boot;
 pub use printable::printable;

@@ -168,7 +168,7 @@ mod tests {
             page: 0x1_0000,
             slot: 1000,
             promised: Some(900),
-            partitions: None,
+            layout: None,
             not_called: Vec::new(),
         }
     }

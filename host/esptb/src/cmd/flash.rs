@@ -30,7 +30,7 @@ pub(crate) struct Cmd {
     /// A whole flash, as `esptb image --app` makes it
     #[arg(
         required_unless_present_any = ["app", "spiffs"],
-        conflicts_with_all = ["app", "spiffs", "chip", "partitions"],
+        conflicts_with_all = ["app", "spiffs", "chip", "layout", "partitions"],
         value_name = "FILE"
     )]
     image: Option<PathBuf>,

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use crate::arguments::bytes;
 pub(crate) use prover::run_worker;
@@ -90,12 +91,17 @@ pub(crate) struct Layout {
     /// Where that bootloader belongs [default: where the chip looks for it]
     #[arg(long, value_parser = bytes, value_name = "OFFSET", requires = "bootloader")]
     pub(super) bootloader_offset: Option<u32>,
-    /// Partition table in ESP-IDF's CSV format [default: that of the C firmware, SPIFFS at 0x290000]
-    #[arg(long, value_name = "FILE")]
+    /// Partition table of the project's, by its name: for boards that carry the C firmware's (predecessor,
+    /// predecessor-idf6, predecessor-backlog), for others of 4 MB (4mb: larger slots, and a day's samples
+    /// outlive a restart) and of 2 MB (2mb: no updates over the air)
+    #[arg(long, default_value_t, value_parser = layout(), value_name = "NAME")]
+    pub(super) layout: flashimage::Layout,
+    /// Another partition table, in ESP-IDF's CSV format
+    #[arg(long, value_name = "FILE", conflicts_with = "layout")]
     pub(super) partitions: Option<PathBuf>,
-    /// Size of the flash: bytes, or with K or M behind
-    #[arg(long, default_value = "4M", value_parser = bytes, value_name = "SIZE")]
-    pub(crate) flash_size: u32,
+    /// Size of the flash: bytes, or with K or M behind [default: that of the layout, 4M with --partitions]
+    #[arg(long, value_parser = bytes, value_name = "SIZE")]
+    flash_size: Option<u32>,
     /// SPIFFS page size, if not ESP-IDF's default
     #[arg(long, default_value = "256", value_parser = bytes, value_name = "BYTES")]
     pub(super) page_size: u32,
@@ -108,6 +114,17 @@ pub(crate) struct Layout {
     /// SPIFFS length of metadata
     #[arg(long, default_value = "4", value_parser = bytes, value_name = "BYTES")]
     pub(super) meta_len: u32,
+}
+
+/// Reads the name of a layout.
+fn layout() -> impl TypedValueParser<Value = flashimage::Layout> {
+    let all = flashimage::Layout::ALL;
+    let names = PossibleValuesParser::new(all.map(flashimage::Layout::name));
+    names.map(move |name| {
+        *all.iter()
+            .find(|layout| layout.name() == name)
+            .unwrap_or(&all[0])
+    })
 }
 
 /// Does what was asked.

@@ -79,7 +79,7 @@ pub(super) fn run(cmd: &Cmd) -> Result<()> {
         .app
         .as_deref()
         .context("--app: what is to be written?")?;
-    let app = make::app(app, cmd.layout.chip, cmd.layout.flash_size)?;
+    let app = make::app(app, cmd.layout.chip, cmd.layout.flash_size())?;
     let version = app.program().and_then(|program| program.app);
     let makers = cmd.makers.read()?;
     makers::tell(makers.as_ref());

@@ -104,7 +104,7 @@ impl Connected {
         if plan.end > size {
             bail!(
                 "the partitions end at {:#x}, the board's flash at {size:#x}: give `esptb image` a \
-                 smaller table (--partitions) and --flash-size {}M",
+                 smaller table (--layout, --partitions) and --flash-size {}M",
                 plan.end,
                 size >> 20
             );

@@ -130,7 +130,7 @@ impl Plan {
         };
         if let Some(path) = &cmd.layout.app {
             plan.add_app(
-                make::app(path, cmd.layout.chip, cmd.layout.flash_size)?,
+                make::app(path, cmd.layout.chip, cmd.layout.flash_size())?,
                 &table,
             )?;
         }

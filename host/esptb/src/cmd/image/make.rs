@@ -115,10 +115,15 @@ pub(crate) fn check_files(folder: &Path) -> Result<String> {
 impl Layout {
     pub(crate) fn table(&self) -> Result<PartitionTable> {
         let Some(path) = &self.partitions else {
-            return Ok(PartitionTable::default());
+            return Ok(self.layout.table());
         };
         let csv = files::read_text(path)?;
         PartitionTable::from_csv(&csv).with_context(|| path.display().to_string())
+    }
+
+    /// The size of the flash, in bytes.
+    pub(crate) fn flash_size(&self) -> u32 {
+        self.flash_size.unwrap_or(self.layout.flash_size())
     }
 
     /// The layout alone.
@@ -132,7 +137,7 @@ impl Layout {
         };
         FlashImage::builder()
             .table(table)
-            .flash_size(self.flash_size as usize)
+            .flash_size(self.flash_size() as usize)
             .geometry(geometry)
     }
 
@@ -141,7 +146,7 @@ impl Layout {
         let mut image = self.builder_without_app(table);
         let mut offset = 0;
         if let Some(path) = &self.app {
-            let app = app(path, self.chip, self.flash_size)?;
+            let app = app(path, self.chip, self.flash_size())?;
             offset = app.chip().boot_address();
             image = image.app(app);
         }
