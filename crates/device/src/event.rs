@@ -219,7 +219,7 @@ pub enum Event {
         /// How many.
         samples: u16,
     },
-    /// The broker acknowledged samples that had waited in flash.
+    /// The broker acknowledged samples that had waited in flash, and they are there no more.
     BacklogAcknowledged {
         /// How many.
         samples: u16,

@@ -69,8 +69,8 @@ pub(crate) struct Kept<'a, F> {
 struct State {
     /// Nothing is in the ring.
     empty: bool,
-    /// What is in the queue is the oldest record in the ring.
-    fetched: bool,
+    /// How many samples the oldest record in the ring has, if it was fetched into the queue.
+    fetched: usize,
     damaged: bool,
 }
 
@@ -123,7 +123,7 @@ impl<'a, F: NorFlash> Kept<'a, F> {
             self.state.set(State {
                 empty: false,
                 // The one that was fetched was the oldest, and gave way.
-                fetched: state.fetched && gone == 0,
+                fetched: if gone == 0 { state.fetched } else { 0 },
                 ..state
             });
             queue.note_dropped(gone);
@@ -210,7 +210,7 @@ impl<'a, F: NorFlash> Kept<'a, F> {
                         queue.note_sent(queue.first() + queue.len() as u64, boot_unix_ms);
                         let state = self.state.get();
                         self.state.set(State {
-                            fetched: true,
+                            fetched: queue.len(),
                             ..state
                         });
                         return true;
@@ -241,22 +241,22 @@ impl<'a, F: NorFlash> Kept<'a, F> {
         }
     }
 
-    /// The broker has acknowledged those below this number. Returns how many those were.
+    /// The broker has acknowledged those below this number. Returns how many have left the flash by that: a
+    /// record is there until all of it was acknowledged, and is sent again should the power go before.
     pub(crate) fn acknowledge_below(&self, number: u64) -> usize {
         let Some(queue) = &self.queue else {
             return 0;
         };
-        let samples = queue.acknowledge_below(number);
+        queue.acknowledge_below(number);
         let state = self.state.get();
-        if queue.is_empty() && state.fetched {
-            self.state.set(State {
-                fetched: false,
-                ..state
-            });
-            // Should that fail, it is sent again.
-            self.with_ring(Ring::pop);
+        if !queue.is_empty() || state.fetched == 0 {
+            return 0;
         }
-        samples
+        self.state.set(State {
+            fetched: 0,
+            ..state
+        });
+        self.with_ring(Ring::pop).map_or(0, |()| state.fetched)
     }
 
     /// Does something in the ring; once more, if something was in its way. None if it cannot be done.
@@ -300,3 +300,6 @@ fn check(schema: Schema) -> u16 {
     }
     check
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,10 +6,11 @@ use std::time::Duration;
 use device::context::QUEUE_SAMPLES;
 use device::event::Event;
 use devserver::Server;
-use e2e::{Desk, Diary, play, scenario, with_backlog};
+use e2e::{Desk, Diary, Maker, play, scenario, with_backlog};
 use serde_json::json;
 use simulator::Simulator;
 use simulator::flash::Flash;
+use simulator::image::Image;
 
 const NAME: &str = "SN-95";
 /// Ten samples a second, so that memory is full after a minute.
@@ -148,7 +149,9 @@ fn a_restart_that_was_asked_for_during_an_outage_of_the_broker_loses_nothing() {
             drop(phone);
             let told = caught_up(diary).await;
             assert_eq!((told.dropped, told.from_flash), (0, told.kept));
-            assert!(times(server).await.len() as u64 >= told.acknowledged + told.from_flash);
+            let times = times(server).await;
+            let sent = told.acknowledged + told.from_flash;
+            assert!(times.len() as u64 >= sent, "{told:?} {times:?}");
         },
     ));
 }
@@ -177,4 +180,153 @@ fn where_even_the_flash_is_full_the_oldest_go_and_are_counted() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }));
+}
+
+/// Asks the device for something that restarts it, once it is online again with much to send.
+async fn restart(server: &Server, diary: &mut Diary, method: &str) {
+    diary.until_named("cloud.online").await;
+    let answer = server.send_rpc(NAME, method, json!({}));
+    answer.await.expect("an answer");
+    diary.until_named("boot").await;
+}
+
+#[test]
+fn a_restart_by_the_server_keeps_what_is_unsent() {
+    for method in ["reboot", "factoryReset"] {
+        scenario(online(304, FAST_SAMPLES, async |desk, server, _, diary| {
+            without_network(desk, sampled(diary, 500)).await;
+            restart(server, diary, method).await;
+            let before = told(diary);
+            assert!(before.kept > 100, "{before:?}");
+            assert_eq!(before.taken, before.acknowledged + before.kept);
+            if method == "factoryReset" {
+                let mut phone = e2e::Phone::paired_with(desk, "PROV_1A2B5F").await;
+                phone.send(e2e::NETWORK, e2e::PASSPHRASE).await;
+            }
+            let told = caught_up(diary).await;
+            assert_eq!((told.dropped, told.from_flash), (0, told.kept));
+            assert!(times(server).await.len() as u64 >= told.acknowledged + told.from_flash);
+        }));
+    }
+}
+
+#[test]
+fn an_update_keeps_what_is_unsent() {
+    scenario(async {
+        hosttime::set_rate(40);
+        let maker = Maker::new();
+        let desk = Desk::set().await;
+        let server = desk.server().await;
+        let port = server.mqtt_addr().port();
+        let flash = maker.flash(&desk, NAME, port, &Image::of("1.0.0"));
+        let flash = Flash::from_bytes(with_backlog(&flash.to_bytes(), 304));
+        let board = desk.board(flash, 95);
+        let mut diary = Diary::of(&board);
+        let story = async {
+            diary.until_named("telemetry.acknowledged").await;
+            let often = server.set_shared_attribute(NAME, "telemetryIntervalMs", json!(100));
+            often.await.expect("it is taken");
+            diary.until_named("telemetry.interval").await;
+            let firmware = maker.firmware(&Image::of("1.1.0"));
+            let assigned = server.assign_firmware(NAME, firmware).await;
+            assigned.expect("it is assigned");
+            diary.until_named("boot").await;
+            let before = told(&diary);
+            // Between two messages there are always some.
+            assert!(before.kept > 0, "{before:?}");
+            assert_eq!(before.taken, before.acknowledged + before.kept);
+            diary.until_named("firmware.accepted").await;
+            let told = caught_up(&mut diary).await;
+            assert_eq!((told.dropped, told.from_flash), (0, told.kept));
+        };
+        tokio::select! {
+            never = board.live_on() => match never {},
+            () = story => {}
+        }
+    });
+}
+
+/// A life without a calendar, with unsent samples when it restarts; what becomes of them in the next, which
+/// has one.
+async fn without_calendar(power_stays: bool) {
+    hosttime::set_rate(40);
+    let desk = Desk::set().await;
+    let server = desk.server().await;
+    let flash = desk.flash(NAME, server.mqtt_addr().port(), FAST_SAMPLES);
+    let board = desk.board(Flash::from_bytes(with_backlog(&flash.to_bytes(), 304)), 95);
+    desk.time.be_silent(true);
+    play(&desk, &board, 95, async |diary| {
+        // By the time that the firmware was built: certificates are checked, and samples go without a stamp.
+        diary.until_named("telemetry.acknowledged").await;
+        without_network(&desk, sampled(diary, 500)).await;
+        diary.until_named("cloud.online").await;
+        if !power_stays {
+            // What outlives a restart is gone before the next life begins.
+            board.chip.power_cycle();
+        }
+        let restarting = server.send_rpc(NAME, "reboot", json!({}));
+        restarting.await.expect("an answer");
+        diary.until_named("restart").await;
+        desk.time.be_silent(false);
+        diary.until_named("boot").await;
+        let before = told(diary);
+        assert!(before.kept > 300, "{before:?}");
+        let sent: Vec<i64> = times(&server).await;
+        let told = caught_up(diary).await;
+        let after = times(&server).await;
+        let new: Vec<i64> = after.into_iter().filter(|ts| !sent.contains(ts)).collect();
+        if power_stays {
+            assert_eq!((told.dropped, told.from_flash), (0, told.kept));
+            // Two grids, of two lives.
+            let steps = new.windows(2).map(|two| two[1] - two[0]);
+            let off = steps.clone().filter(|step| step % 100 != 0).count();
+            assert!(off < 5, "{off} of {} are off the grid", new.len());
+            // And between the two no more than the restart took.
+            assert!(steps.clone().max() < Some(10_000), "{:?}", steps.max());
+            assert!(new.len() as u64 >= told.kept);
+        } else {
+            assert_eq!((told.dropped, told.from_flash), (told.kept, 0));
+        }
+    })
+    .await;
+}
+
+#[test]
+fn a_life_without_a_calendar_gets_its_time_from_the_next() {
+    scenario(without_calendar(true));
+}
+
+#[test]
+fn samples_of_a_life_without_a_calendar_are_counted_as_lost_after_a_power_cut() {
+    scenario(without_calendar(false));
+}
+
+#[test]
+fn after_an_outage_the_newest_or_the_oldest_go_first_as_it_is_set_and_never_all_at_once() {
+    for (order, flash_first) in [("newest", false), ("oldest", true)] {
+        let settings = format!(r#"{FAST_SAMPLES},"outage_order":"{order}""#);
+        scenario(online(304, &settings, async |desk, _, _, diary| {
+            without_network(desk, sampled(diary, 2 * QUEUE_SAMPLES)).await;
+            diary.until_named("cloud.online").await;
+            let from = diary.read.len();
+            let told = caught_up(diary).await;
+            assert_eq!((told.dropped, told.from_flash), (0, told.kept));
+            let names: Vec<_> = diary.read[from..]
+                .iter()
+                .map(|(at_ms, event)| (*at_ms, event.name()))
+                .collect();
+            let first = |name| names.iter().position(|(_, known)| *known == name);
+            let last = |name| names.iter().rposition(|(_, known)| *known == name);
+            let (live, kept) = ("telemetry.acknowledged", "telemetry.caught_up");
+            match flash_first {
+                true => assert!(last(kept) < first(live), "{names:?}"),
+                false => assert!(first(live) < first(kept), "{names:?}"),
+            }
+            // Message for message, like all telemetry.
+            let times: Vec<_> = names.iter().filter(|(_, name)| *name == kept).collect();
+            let pauses = times.windows(2).map(|two| two[1].0 - two[0].0);
+            let quick = pauses.filter(|pause_ms| *pause_ms < 500).count();
+            assert!(times.len() > 10 && quick == 0, "{times:?}");
+        }));
+    }
 }

@@ -227,7 +227,9 @@ impl<P: Platform> Backlog for Context<'_, P> {
 
     fn acknowledge_below(&self, number: u64) {
         let samples = self.backlog.acknowledge_below(number);
-        let samples = samples.try_into().unwrap_or(u16::MAX);
-        self.tell(&Event::BacklogAcknowledged { samples });
+        if samples > 0 {
+            let samples = samples.try_into().unwrap_or(u16::MAX);
+            self.tell(&Event::BacklogAcknowledged { samples });
+        }
     }
 }

@@ -5,6 +5,7 @@ mod certificate;
 mod commands;
 mod errands;
 mod fake;
+mod kept;
 mod large;
 mod limits;
 mod pacing;

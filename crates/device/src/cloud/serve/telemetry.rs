@@ -161,8 +161,11 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, '_, D, IO> {
             .await?
         {
             Outcome::Sent(op) => {
-                if let Some(boot_unix_ms) = batch.boot_unix_ms {
-                    source.queue(device).note_sent(batch.end, boot_unix_ms);
+                // Those from flash have the calendar of their own life, to the last, since they were fetched.
+                if let Some(boot_unix_ms) = batch.boot_unix_ms
+                    && source == Source::Memory
+                {
+                    device.queue().note_sent(batch.end, boot_unix_ms);
                 }
                 self.begun = true;
                 self.pace.sent_telemetry(batch.data_points, now);

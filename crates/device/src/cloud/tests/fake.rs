@@ -6,7 +6,7 @@ use core::cell::{Cell, RefCell};
 
 use product::Card;
 
-use super::super::device::Device;
+use super::super::device::{Backlog, Device};
 use crate::errands::Errands;
 use crate::event::Event;
 use crate::platform::{BuildId, Heap, Identity, ResetReason};
@@ -27,6 +27,9 @@ pub(super) struct Fake {
     pub(super) events: RefCell<Vec<Event>>,
     pub(super) panic: RefCell<Option<PanicRecord>>,
     pub(super) build: Cell<BuildId>,
+    /// Samples that wait in flash, if there is a place for them.
+    pub(super) kept: Option<SampleQueue>,
+    pub(super) oldest_first: Cell<bool>,
     /// Those of the next samples.
     pub(super) vitals: Cell<Vitals>,
 }
@@ -43,6 +46,8 @@ impl Fake {
             events: RefCell::default(),
             panic: RefCell::default(),
             build: Cell::default(),
+            kept: None,
+            oldest_first: Cell::new(false),
             vitals: Cell::new(Vitals::NONE),
         };
         for number in 0..count {
@@ -52,7 +57,11 @@ impl Fake {
     }
 
     pub(super) fn push(&self, uptime_ms: u64) {
-        self.queue.push(Sample {
+        self.queue.push(self.sample(uptime_ms));
+    }
+
+    pub(super) fn sample(&self, uptime_ms: u64) -> Sample {
+        Sample {
             uptime_ms,
             readings: readings(Some(-5), Some(451)),
             rssi_dbm: Some(-60),
@@ -60,7 +69,7 @@ impl Fake {
             heap_largest: Some(65_536),
             vitals: self.vitals.get(),
             ..Sample::default()
-        });
+        }
     }
 
     pub(super) fn acknowledged(&self) -> Vec<(u16, u16)> {
@@ -88,6 +97,12 @@ impl Device for Fake {
     }
     fn queue(&self) -> &SampleQueue {
         &self.queue
+    }
+    fn backlog(&self) -> Option<&dyn Backlog> {
+        self.kept.as_ref().map(|_| self as &dyn Backlog)
+    }
+    fn oldest_first(&self) -> bool {
+        self.oldest_first.get()
     }
     fn stamp(&self, uptime_ms: u64) -> Option<u64> {
         self.certain
@@ -140,5 +155,17 @@ impl Device for Fake {
     }
     fn heap_largest(&self) -> Option<u32> {
         Some(65_536)
+    }
+}
+
+impl Backlog for Fake {
+    fn load(&self) -> bool {
+        self.kept.as_ref().is_some_and(|kept| !kept.is_empty())
+    }
+    fn queue(&self) -> &SampleQueue {
+        self.kept.as_ref().expect("there is a place")
+    }
+    fn acknowledge_below(&self, number: u64) {
+        Backlog::queue(self).acknowledge_below(number);
     }
 }
