@@ -258,6 +258,9 @@ fn given_proof(more: &str) -> String {
     format!(r#","provisioning":{{"pop":"{PROOF}"}}{more}"#)
 }
 
+/// How many sectors the place for samples has in `partitions-backlog.csv`.
+pub(crate) const BACKLOG_SECTORS: u32 = 304;
+
 /// The image of a flash, with a table that has a place for samples, of this many sectors.
 #[must_use]
 pub fn with_backlog(image: &[u8], sectors: u32) -> Vec<u8> {

@@ -16,7 +16,9 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::task::JoinHandle;
 use vhci::ControllerConfig;
 
-use crate::desk::{Desk, NETWORK, PASSPHRASE, PROOF, files_of, known_network};
+use crate::desk::{
+    BACKLOG_SECTORS, Desk, NETWORK, PASSPHRASE, PROOF, files_of, known_network, with_backlog,
+};
 use crate::secrets::shown;
 
 /// Where the program is told to be; if nothing is told, it is where cargo puts it.
@@ -68,6 +70,19 @@ impl EmulatedFlash {
     pub fn provisioned(desk: &Desk, identity: &Identity, broker_port: u16) -> Self {
         let key = identity.key_pem();
         Self::made(desk, identity, key, broker_port, Some(known_network()))
+    }
+
+    /// The same with a table that has a place for samples.
+    ///
+    /// # Panics
+    ///
+    /// If there is no room for it.
+    pub fn with_place_for_samples(desk: &Desk, identity: &Identity, broker_port: u16) -> Self {
+        let flash = Self::provisioned(desk, identity, broker_port);
+        let image = fs::read(&flash.path).expect("its file");
+        let written = fs::write(&flash.path, with_backlog(&image, BACKLOG_SECTORS));
+        written.expect("room for the flash");
+        flash
     }
 
     fn made(
@@ -122,6 +137,8 @@ pub struct EmulatedBoard {
     pub payload: Option<String>,
     /// Whether a panic is what the test is about.
     pub may_panic: bool,
+    /// What it has counted so far, in all its lives.
+    figures: Figures,
 }
 
 impl EmulatedBoard {
@@ -153,6 +170,7 @@ impl EmulatedBoard {
             code: Vec::new(),
             payload: None,
             may_panic: false,
+            figures: Figures::default(),
         }
     }
 
@@ -222,6 +240,7 @@ impl EmulatedBoard {
                 continue;
             }
             shown(&line);
+            self.figures.add(&line);
             return Some(line);
         }
     }
@@ -243,17 +262,14 @@ impl EmulatedBoard {
     /// If it does not end as it should.
     pub async fn switch_off(mut self) -> Figures {
         self.press('x').await;
-        let mut figures = Figures::default();
-        while let Some(line) = self.line().await {
-            figures.add(&line);
-        }
+        while self.line().await.is_some() {}
         let status = self.process.wait().await.expect("QEMU ends");
         assert!(status.success(), "QEMU ended with {status}");
-        figures
+        std::mem::take(&mut self.figures)
     }
 }
 
-/// What a board counted in one life.
+/// What a board counted.
 #[derive(Debug, Default)]
 pub struct Figures {
     phases: HashMap<String, Figure>,

@@ -314,6 +314,48 @@ fn an_rpc_resets_the_machine_whose_clock_runs_on() {
     });
 }
 
+/// Some samples, into a ring that was never looked at before: the state of its 304 sectors is read.
+const KEPT_BEFORE_RESTART: Budget = Budget {
+    phase: "kept-before-restart",
+    instructions: 200_000,
+    heap_peak: 512,
+    heap_kept: 0,
+};
+
+#[test]
+fn what_is_unsent_before_a_restart_is_kept_in_flash_and_sent_in_the_next_life() {
+    emulated(async |desk| {
+        let server = desk.server().await;
+        let identity = desk.pki.device("SN-000111").expect("a certificate");
+        let port = server.mqtt_addr().port();
+        let flash = EmulatedFlash::with_place_for_samples(&desk, &identity, port);
+        let mut board = EmulatedBoard::power_up(&desk, &flash, 111).await;
+        board.until("telemetry.acknowledged").await;
+        let often = server.set_shared_attribute("SN-000111", "telemetryIntervalMs", json!(100));
+        often.await.expect("it is taken");
+        board.until("telemetry.interval").await;
+        board.press('w').await;
+        board.until("wifi.lost").await;
+        for _ in 0..6 {
+            board.until("telemetry.sampled").await;
+        }
+        // It does not wait for the server, as a restart by RPC does for a while.
+        board.press('b').await;
+        board.until("telemetry.kept").await;
+        board.until("provisioning.started").await;
+        let talk = async {
+            let mut phone = Phone::paired_with(&desk, "PROV_1A2B6F").await;
+            phone.send(NETWORK, PASSPHRASE).await
+        };
+        let (outcome, _) = tokio::join!(talk, board.until("provisioning.done"));
+        assert!(matches!(outcome, Outcome::Joined(_)), "{outcome:?}");
+        board.until("telemetry.caught_up").await;
+        let figures = board.switch_off().await;
+        keep_to(&[KEPT_BEFORE_RESTART], &figures);
+        println!("{:?}", figures.of(KEPT_BEFORE_RESTART.phase));
+    });
+}
+
 /// The panic handler is the firmware's: nothing else runs, the record is kept and told, its crashes are
 /// counted, also where the message cannot be formatted.
 #[test]

@@ -2,9 +2,10 @@
 //!
 //! The sensor numbers its readings, and the server's store is read when all is over. Neither asks
 //! the device. What is missing from the store is explained by three things only: the device told
-//! that it dropped samples because its queue was full, or its power was gone, or it restarted, with
-//! samples in its memory. The queue goes in order, oldest first, so that only the newest samples
-//! of a life can be lost with it, and no more than the queue holds.
+//! that it dropped samples, for there was no room or no time for them; or its power was gone, or it
+//! was reset, with samples in its memory. The queue goes in order, and its oldest go into flash, so
+//! that only the newest samples of a life can be lost with it, and no more than the queue holds. A
+//! restart that the device knew of loses none: they are in flash, and are sent in a later life.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -15,7 +16,9 @@ use std::ops::Range;
 pub enum End {
     /// The power was cut.
     Power,
-    /// It restarted, by itself or because it was asked to.
+    /// It was reset, as by a watchdog.
+    Reset,
+    /// It restarted by itself, or because it was asked to, and kept what was unsent.
     Restart,
 }
 
@@ -53,16 +56,47 @@ pub struct Ledger {
     /// Of the delivered ones, those that are not in the store any more, since another sample got
     /// the same time stamp after the clock was stepped.
     pub stored_over: u64,
-    /// Not delivered: dropped because the queue was full, as the device told.
+    /// Not delivered: dropped because there was no room or no time for them, as the device told.
     pub dropped: u64,
     /// Dropped as told, although they had been delivered: their acknowledgement was lost.
     pub dropped_delivered: u64,
     /// Not delivered: in the device's memory when its power was cut.
     pub lost_to_power: u64,
-    /// Not delivered: in the device's memory when it restarted.
-    pub lost_to_restart: u64,
+    /// Not delivered: in the device's memory when it was reset.
+    pub lost_to_reset: u64,
     /// What does not add up.
     pub wrong: Vec<String>,
+}
+
+/// How many samples of a life that restarts may be on their way from the sensor.
+const UNDER_WAY: u64 = 1;
+
+/// What became of a life's samples.
+struct Account {
+    delivered: u64,
+    /// The newest, of which nothing arrived: what the queue can have held.
+    lost: u64,
+    /// The others that did not arrive.
+    evicted: u64,
+    /// Some that are missing.
+    missing: Vec<u64>,
+}
+
+impl Account {
+    fn of(life: &Life, arrivals: &BTreeMap<u64, Vec<i64>>, capacity: u64) -> Self {
+        let taken = life.taken.end - life.taken.start;
+        let delivered = arrivals.range(life.taken.clone()).count() as u64;
+        let last = arrivals.range(life.taken.clone()).next_back();
+        let after_last = last.map_or(life.taken.start, |(number, _)| number + 1);
+        let lost = (life.taken.end - after_last).min(capacity);
+        let missing = life.taken.clone().filter(|n| !arrivals.contains_key(n));
+        Self {
+            delivered,
+            lost,
+            evicted: taken - delivered - lost,
+            missing: missing.take(10).collect(),
+        }
+    }
 }
 
 impl Ledger {
@@ -83,13 +117,15 @@ impl Ledger {
             }
         }
         let mut expected = 0;
+        let mut accounts = Vec::new();
         for (index, life) in lives.iter().enumerate() {
             if life.taken.start != expected {
                 ledger.wrong(format!("life {index} does not begin at sample {expected}"));
             }
             expected = life.taken.end;
-            ledger.enter(index, life, &arrivals, capacity);
+            accounts.push(Account::of(life, &arrivals, capacity));
         }
+        ledger.sum(lives, &mut accounts);
         for (number, stamps) in &arrivals {
             if *number >= expected {
                 ledger.wrong(format!("the server has sample {number}, which nobody took"));
@@ -111,50 +147,58 @@ impl Ledger {
         ledger
     }
 
-    fn enter(
-        &mut self,
-        index: usize,
-        life: &Life,
-        arrivals: &BTreeMap<u64, Vec<i64>>,
-        capacity: u64,
-    ) {
-        let taken = life.taken.end - life.taken.start;
-        let delivered = arrivals.range(life.taken.clone()).count() as u64;
-        let last = arrivals.range(life.taken.clone()).next_back();
-        let after_last = last.map_or(life.taken.start, |(number, _)| number + 1);
-        // The newest: nothing of them arrived. What the queue had no room for was dropped.
-        let tail = life.taken.end - after_last;
-        let lost = tail.min(capacity);
-        // Samples never overtake each other, so what is missing in between gave way.
-        let evicted = taken - delivered - lost;
-        self.taken += taken;
-        self.delivered += delivered;
-        let explained = evicted.min(life.dropped_told);
-        self.dropped += explained;
-        self.dropped_delivered += life.dropped_told - explained;
-        match life.end {
-            End::Power => self.lost_to_power += lost,
-            End::Restart => self.lost_to_restart += lost,
+    /// Sums up the lives. What a life kept in flash may be acknowledged, or dropped, in a later one, but not
+    /// in an earlier one.
+    fn sum(&mut self, lives: &[Life], accounts: &mut [Account]) {
+        let (mut acknowledged, mut delivered) = (0, 0);
+        for (index, (life, account)) in lives.iter().zip(&*accounts).enumerate() {
+            acknowledged += life.acknowledged_told;
+            delivered += account.delivered;
+            if acknowledged > delivered {
+                self.wrong(format!(
+                    "up to life {index} {acknowledged} samples were acknowledged, and {delivered} arrived"
+                ));
+            }
         }
-        if evicted > life.dropped_told {
-            let missing = life.taken.clone().filter(|n| !arrivals.contains_key(n));
-            let first: Vec<_> = missing.take(10).collect();
-            self.wrong(format!(
-                "life {index} of samples {:?}: {evicted} are missing in between or beyond the \
-                 queue, and {} were dropped as told; missing are {first:?} …",
-                life.taken, life.dropped_told
-            ));
+        let (mut evicted, mut told) = (0, 0);
+        for (index, (life, account)) in lives.iter().zip(&*accounts).enumerate().rev() {
+            evicted += account.evicted;
+            told += life.dropped_told;
+            if evicted > told {
+                self.wrong(format!(
+                    "from life {index} of samples {:?} on {evicted} are missing in between or beyond the \
+                     queue, and {told} were dropped as told; missing are {:?} …",
+                    life.taken, account.missing
+                ));
+            }
         }
-        if life.acknowledged_told > delivered {
-            self.wrong(format!(
-                "life {index}: {} samples were acknowledged, and {delivered} arrived",
-                life.acknowledged_told
-            ));
+        let mut unexplained = told - evicted.min(told);
+        self.dropped = evicted.min(told);
+        self.delivered = delivered;
+        self.dropped_delivered = unexplained.min(delivered.saturating_sub(acknowledged));
+        unexplained -= self.dropped_delivered;
+        for (index, (life, account)) in lives.iter().zip(accounts).enumerate() {
+            self.taken += life.taken.end - life.taken.start;
+            // The newest of a life that it kept, and dropped in a later one, for nobody knew their time.
+            let dropped = unexplained.min(account.lost);
+            unexplained -= dropped;
+            self.dropped += dropped;
+            account.lost -= dropped;
+            match life.end {
+                End::Power => self.lost_to_power += account.lost,
+                End::Reset => self.lost_to_reset += account.lost,
+                End::Restart if account.lost <= UNDER_WAY => self.lost_to_reset += account.lost,
+                End::Restart => {
+                    let lost = account.lost;
+                    self.wrong(format!(
+                        "life {index} did not keep {lost} samples when it restarted"
+                    ));
+                }
+            }
         }
-        if life.dropped_told - explained > delivered.saturating_sub(life.acknowledged_told) {
+        if unexplained > 0 {
             self.wrong(format!(
-                "life {index}: {} samples were dropped as told, which is more than are missing",
-                life.dropped_told
+                "{told} samples were dropped as told, which is {unexplained} more than are missing"
             ));
         }
     }
@@ -166,7 +210,7 @@ impl Ledger {
     /// What is left when everything is taken off what was taken: 0, or something is wrong.
     #[must_use]
     pub fn balance(&self) -> i64 {
-        let gone = self.delivered + self.dropped + self.lost_to_power + self.lost_to_restart;
+        let gone = self.delivered + self.dropped + self.lost_to_power + self.lost_to_reset;
         self.taken as i64 - gone as i64
     }
 
@@ -197,7 +241,7 @@ impl fmt::Display for Ledger {
             f,
             "- dropped as told",
             self.dropped as i64,
-            "the queue was full",
+            "no room, or no time, for them",
         )?;
         line(
             f,
@@ -207,9 +251,9 @@ impl fmt::Display for Ledger {
         )?;
         line(
             f,
-            "- lost to restart",
-            self.lost_to_restart as i64,
-            "in memory at a restart",
+            "- lost to reset",
+            self.lost_to_reset as i64,
+            "in memory at a reset",
         )?;
         line(f, "= balance", self.balance(), "")?;
         line(f, "delivered twice", self.delivered_twice as i64, "")?;
@@ -291,6 +335,35 @@ mod tests {
         let ledger = Ledger::of(&[life(0..10, 2, 5)], &received(0..10), 5);
         assert!(ledger.balances(), "{ledger}");
         assert_eq!(ledger.dropped_delivered, 2);
+    }
+
+    #[test]
+    fn what_was_kept_over_a_restart_is_sent_or_dropped_in_a_later_life() {
+        let kept = |taken, acknowledged_told| Life {
+            end: End::Restart,
+            ..life(taken, 0, acknowledged_told)
+        };
+        // All of the first life's arrive in the second.
+        let lives = [kept(0..10, 4), life(10..20, 0, 16)];
+        let ledger = Ledger::of(&lives, &received(0..20), 5);
+        assert!(ledger.balances(), "{ledger}");
+        // Its last three had no time, which the second life told.
+        let lives = [kept(0..10, 4), life(10..20, 3, 13)];
+        let ledger = Ledger::of(&lives, &received((0..7).chain(10..20)), 5);
+        assert!(ledger.balances(), "{ledger}");
+        assert_eq!((ledger.dropped, ledger.lost_to_reset), (3, 0));
+        // Nobody told.
+        let lives = [kept(0..10, 4), life(10..20, 0, 13)];
+        let ledger = Ledger::of(&lives, &received((0..7).chain(10..20)), 5);
+        assert!(!ledger.balances(), "three were not kept: {ledger}");
+        // A life cannot tell of what a later one takes, nor be acknowledged what it has not taken.
+        let lives = [kept(0..10, 10), life(10..20, 0, 7)];
+        let mut lives = lives.to_vec();
+        lives[0].dropped_told = 3;
+        let later = received((0..13).chain(16..20));
+        assert!(!Ledger::of(&lives, &later, 5).balances());
+        let lives = [kept(0..10, 12), life(10..20, 0, 8)];
+        assert!(!Ledger::of(&lives, &received(0..20), 5).balances());
     }
 
     #[test]

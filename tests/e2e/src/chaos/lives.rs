@@ -101,7 +101,7 @@ impl Lives {
                         changed = power.wait_for(|power| *power != now) => {
                             // The sender lives as long as this.
                             break match changed.map(|power| *power) {
-                                Ok(Power::Reset(_)) => End::Restart,
+                                Ok(Power::Reset(_)) => End::Reset,
                                 _ => End::Power,
                             };
                         }
@@ -117,7 +117,7 @@ impl Lives {
             self.drain(&mut notices, &mut told);
             match end {
                 End::Power => board.chip.power_cycle(),
-                End::Restart => board.chip.restart(),
+                End::Reset | End::Restart => board.chip.restart(),
             }
             self.seen.send_replace(Seen::default());
             self.lives.borrow_mut().push(Life {
@@ -182,6 +182,7 @@ impl Lives {
                 told.acknowledged += u64::from(*samples);
                 see(&|seen| seen.backlog = Some(*backlog));
             }
+            Event::BacklogAcknowledged { samples } => told.acknowledged += u64::from(*samples),
             Event::SamplesDropped { total } => told.dropped = u64::from(*total),
             _ => {}
         }

@@ -20,6 +20,7 @@ use std::rc::Rc;
 
 use device::context::QUEUE_SAMPLES;
 use embassy_time::{Instant, Timer};
+use simulator::flash::Flash;
 
 pub use ledger::{End, Ledger, Life, Received};
 pub use line::{Line, Weather};
@@ -27,7 +28,7 @@ pub use lives::Counts;
 pub use plan::{Fault, Impostor, KINDS, PEACE_AFTER, Place, Planned, plan};
 pub use server::serve;
 
-use crate::desk::{Desk, PASSPHRASE, PROOF};
+use crate::desk::{BACKLOG_SECTORS, Desk, PASSPHRASE, PROOF, with_backlog};
 use crate::secrets::{given_away, hide};
 use lives::{Lives, Power};
 use server::ServerFolder;
@@ -191,7 +192,9 @@ async fn set_up(run: &Run, folder: PathBuf) -> Result<Rc<World>, String> {
     let desk = Desk::set().await;
     let line = Line::lay().await.map_err(|e| e.to_string())?;
     let identity = desk.pki.device(DEVICE).map_err(|e| e.to_string())?;
-    let board = desk.board(desk.flash_of(&identity, line.port, ""), 99);
+    let flash = desk.flash_of(&identity, line.port, "").to_bytes();
+    let flash = Flash::from_bytes(with_backlog(&flash, BACKLOG_SECTORS));
+    let board = desk.board(flash, 99);
     board.wiring.number_readings();
     let folder = ServerFolder {
         program: run.program.clone(),
@@ -276,6 +279,7 @@ async fn faults(
                 seen.online && seen.backlog.is_some_and(|backlog| backlog < 10)
             })
             .await?;
+        world.wait_for_flash().await?;
         let took_s = over.elapsed().as_secs();
         world.longest_s.set(world.longest_s.get().max(took_s));
         tell(format!("{}       well after {took_s} s", now()));

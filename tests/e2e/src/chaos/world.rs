@@ -4,11 +4,14 @@ use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use backlog::Ring;
+use backlog::record::MOST_BYTES;
 use device::platform::System;
 use embassy_time::{Duration, Instant, Timer, with_timeout};
 use pki::{Identity, Options, Pki, Profile, Validity};
 use provisioner::{Outcome, Provisioner, Secrets as Proof};
 use simulator::Simulator;
+use simulator::flash::Flash;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 use vhci::{ControllerConfig, HciTransport};
 
@@ -16,7 +19,7 @@ use super::line::{Line, Weather};
 use super::lives::{Lives, Power, Seen};
 use super::plan::{Fault, INTERVALS_MS, Impostor, Place};
 use super::server::{ServerFolder, ServerProcess};
-use crate::desk::{Desk, NETWORK, PROOF};
+use crate::desk::{BACKLOG_SECTORS, Desk, NETWORK, PROOF};
 use crate::secrets::hide;
 
 /// How far the desk's calendar is ahead of this computer's. The server stamps what comes without a
@@ -26,6 +29,9 @@ pub(super) const AHEAD_MS: i64 = 2 * 86_400_000;
 
 /// Where SPIFFS is in flash.
 const SPIFFS: std::ops::Range<usize> = 0x29_0000..0x2d_0000;
+
+/// Where samples wait in flash.
+const BACKLOG: std::ops::Range<u32> = 0x2d_0000..0x2d_0000 + BACKLOG_SECTORS * 4096;
 
 /// How long someone tries to provision the device before calling it broken.
 const PATIENCE: Duration = Duration::from_secs(1_800);
@@ -291,6 +297,23 @@ impl World {
                 "the device is not {what} after {} s",
                 PATIENCE.as_secs()
             )),
+        }
+    }
+
+    /// Waits until nothing waits in the device's flash any more, as the flash itself says.
+    pub(super) async fn wait_for_flash(&self) -> Result<(), String> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            // Whoever looks may repair what a power cut left, so he looks at a copy.
+            let mut copy = Flash::from_bytes(self.board.flash.to_bytes());
+            let ring = Ring::new::<Flash>(BACKLOG.start..BACKLOG.end);
+            let mut ring = ring.ok_or("there is no room for a ring")?;
+            match ring.peek(&mut copy, &mut [0; MOST_BYTES]) {
+                Ok(None) => return Ok(()),
+                Ok(Some(_)) if Instant::now() < deadline => Timer::after_secs(20).await,
+                Ok(Some(_)) => return Err("samples still wait in flash".into()),
+                Err(fault) => return Err(format!("what waits in flash: {fault:?}")),
+            }
         }
     }
 
