@@ -42,6 +42,7 @@ struct Figures {
     rows: heapless::Vec<Row, ROWS>,
     connecting: Option<Start>,
     message: Option<Start>,
+    restarting: Option<Start>,
     telemetry_seen: bool,
 }
 
@@ -49,6 +50,7 @@ static FIGURES: Mutex<RefCell<Figures>> = Mutex::new(RefCell::new(Figures {
     rows: heapless::Vec::new(),
     connecting: None,
     message: None,
+    restarting: None,
     telemetry_seen: false,
 }));
 
@@ -100,6 +102,13 @@ impl Figures {
                     self.message = None;
                 }
             }
+            Event::Restarting { .. } => self.restarting = Some(Start::now()),
+            // Unsent samples go into flash before a restart, which the table does not outlive.
+            Event::SamplesKept { .. } if self.restarting.is_some() => {
+                let start = self.restarting.take();
+                self.add_since("kept-before-restart", start);
+                self.rows.last().into_iter().for_each(Row::print);
+            }
             Event::Sampled(_) => {}
             _ => self.message = None,
         }
@@ -133,25 +142,30 @@ impl Figures {
     }
 }
 
+impl Row {
+    /// Instructions are the mean of all times.
+    fn print(&self) {
+        let mean = self.instructions / u64::from(self.times);
+        let columns: [&dyn Display; 4] = [&self.times, &mean, &self.heap_peak, &self.heap_kept];
+        line(self.what, columns);
+    }
+}
+
+fn line(what: &str, columns: [&dyn Display; 4]) {
+    let [times, instructions, peak, kept] = columns;
+    println!("{what:24} {times:>8} {instructions:>14} {peak:>10} {kept:>10}");
+}
+
 /// Prints the table; instructions are the mean of all times, heap is the most. The last two rows are
 /// of the whole life: how large heap and stack are, and how much of each was ever in use.
 pub(crate) fn print() {
-    let line = |what: &str, columns: [&dyn Display; 4]| {
-        let [times, instructions, peak, kept] = columns;
-        println!("{what:24} {times:>8} {instructions:>14} {peak:>10} {kept:>10}");
-    };
     line(
         "figure",
         [&"times", &"instructions", &"heap-peak", &"heap-kept"],
     );
     critical_section::with(|cs| {
-        for row in &FIGURES.borrow_ref(cs).rows {
-            let mean = row.instructions / u64::from(row.times);
-            line(
-                row.what,
-                [&row.times, &mean, &row.heap_peak, &row.heap_kept],
-            );
-        }
+        let figures = FIGURES.borrow_ref(cs);
+        figures.rows.iter().for_each(Row::print);
     });
     line("figure", [&"", &"", &"size", &"most-used"]);
     line("heap", [&"", &"", &heap::SIZE, &heap::peak()]);

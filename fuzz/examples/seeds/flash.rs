@@ -3,9 +3,11 @@
 use std::fs;
 use std::path::Path;
 
+use backlog::Ring;
+use backlog::record::{self, Entry, Head, Time};
 use device::platform::{Passphrase, Ssid, WifiCredentials};
 use device::storage::Storage;
-use fuzz::ram::Ram;
+use fuzz::ram::{Ram, SECTOR};
 use fuzz::script::Writer;
 use fuzz::{board, sparse};
 use spiffs::{Builder, Geometry, Image, Partition, Spiffs};
@@ -56,6 +58,7 @@ pub(crate) fn write(corpus: &Corpus, golden: &Path) {
     }
     model(corpus);
     storage(corpus);
+    backlog(corpus);
 }
 
 /// As `spiffs_image` reads it.
@@ -115,6 +118,47 @@ fn storage(corpus: &Corpus) {
     }
     flash_seeds(corpus, "much_used", &storage.release().bytes);
     flash_seeds(corpus, "blank", &board::blank());
+}
+
+/// Flash as samples leave it that waited there: none, some, and more than there was room for; then more of them.
+fn backlog(corpus: &Corpus) {
+    for (name, records) in [("blank", 0_u64), ("some", 40), ("round", 400)] {
+        let mut flash = Ram::new(vec![0xFF; 3 * SECTOR]);
+        let mut ring = Ring::new::<Ram>(0..3 * SECTOR as u32).expect("whole sectors");
+        for number in 0..records {
+            ring.push(&mut flash, &record(number)).expect("the flash works");
+        }
+        let packed = sparse::pack(&flash.bytes);
+        let mut script = Writer::default();
+        script.byte(1).short(packed.len() as u16);
+        script.0.extend(&packed);
+        for number in 0..20 {
+            script.byte(0).short_string(&record(number));
+            script.byte(4 + number as u8 % 4).short(number as u16);
+        }
+        corpus.add("backlog", name, &script.0);
+    }
+}
+
+/// A record of a few samples that stand still.
+fn record(number: u64) -> Vec<u8> {
+    let time = Time::Calendar {
+        boot_unix_ms: 1_800_000_000_000,
+    };
+    let head = Head {
+        time,
+        series: 7,
+        body: 3,
+    };
+    let mut writer = record::Writer::new(head).expect("a short body");
+    for second in 0..12 {
+        writer.push(&Entry {
+            uptime_ms: 1_000 * (12 * number + second),
+            body: &[215, 3, number as u8],
+            tail: if second == 0 { &[1, 2, 3] } else { &[] },
+        });
+    }
+    writer.bytes().to_vec()
 }
 
 fn flash_seeds(corpus: &Corpus, name: &str, flash: &[u8]) {
