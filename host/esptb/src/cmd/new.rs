@@ -206,7 +206,7 @@ fn dependency(source: &Source, package: &str, folder: &str, more: &str) -> Resul
 
 /// A file of the template with all its places filled.
 fn filled(text: &str, name: &str, source: &Source) -> Result<String> {
-    let lent = ", default-features = false, features = [\"backlog\", \"lent\"]";
+    let lent = ", default-features = false, features = [\"backlog\", \"lent\", \"renewal\"]";
     let places = [
         ("@name@", name.to_owned()),
         ("@ident@", name.replace('-', "_")),
