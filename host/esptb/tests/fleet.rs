@@ -75,6 +75,20 @@ fn a_fleet_with_faults_comes_back_and_loses_nothing_that_was_acknowledged() {
 }
 
 #[test]
+fn a_fleets_devices_are_claimed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let arguments = [
+        "simulate", "--count", "8", "--ramp", "1000", "--for", "6s", "--claims", "1s", "--json",
+    ];
+    let output = esptb(folder.path(), &arguments);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{errors}");
+    let summary: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert!(summary["claimable"].as_u64() >= Some(4), "{summary}");
+    assert_eq!(summary["claimed"], summary["claimable"], "{summary}");
+}
+
+#[test]
 fn a_fleet_can_have_another_product_than_the_stock_one() {
     let folder = tempfile::tempdir().expect("a folder");
     let fleet = ["simulate", "--count", "6", "--ramp", "1000", "--for", "2s"];

@@ -25,7 +25,7 @@ use simulator::bootloader;
 use tokio::time::sleep;
 use vhci::HciTransport;
 
-use super::faults::{Link, Ram};
+use super::faults::{Link, Ram, chance};
 use super::flash::Flash;
 use super::network::{Sockets, Stopwatch, Turn, Turnstile};
 use super::tally::{Counts, Times};
@@ -40,6 +40,8 @@ pub(super) struct Common {
     pub(super) acknowledging: RefCell<Times>,
     /// What went wrong last.
     pub(super) trouble: RefCell<Option<String>>,
+    /// How often somebody presses the button of a device, on average.
+    pub(super) claims: Option<Duration>,
     /// No samples are taken any more.
     pub(super) draining: Cell<bool>,
     pub(super) turnstile: Turnstile,
@@ -61,6 +63,8 @@ pub(super) struct Member {
     pub(super) link: Link,
     /// Whether it has been online.
     pub(super) arrived: Cell<bool>,
+    /// Whether it has allowed a claim.
+    pub(super) claimable: Cell<bool>,
 }
 
 /// The parts of a body.
@@ -89,6 +93,7 @@ impl Member {
             ram: Ram::default(),
             link: Link::default(),
             arrived: Cell::new(false),
+            claimable: Cell::new(false),
         }
     }
 
@@ -286,7 +291,11 @@ impl System for Chip {
     }
 
     async fn button(&self) -> Press {
-        pending().await
+        match self.member.common.claims {
+            Some(mean) => sleep(chance(mean)).await,
+            None => pending().await,
+        }
+        Press::Short
     }
 }
 
@@ -357,6 +366,11 @@ impl Observer for Watcher {
                 self.done_with(1);
             }
             Event::FirmwareAccepted => counts.updates += 1,
+            Event::ClaimOpened { .. } => {
+                if !self.member.claimable.replace(true) {
+                    counts.claimable += 1;
+                }
+            }
             Event::ConnectionFailed { .. } => {
                 counts.failed += 1;
                 self.offline(&mut counts);

@@ -81,8 +81,7 @@ impl Member {
             return pending().await;
         };
         loop {
-            // As such things come: independent of when the last one was.
-            sleep(mean.mul_f64(-(1.0 - fraction()).ln())).await;
+            sleep(chance(mean)).await;
             if self.common.draining.get() {
                 return pending().await;
             }
@@ -126,6 +125,12 @@ impl Drop for Mended<'_> {
     fn drop(&mut self) {
         self.0.set(true);
     }
+}
+
+/// How long until the next of things that come on average once in this time: independent of when the last
+/// one was.
+pub(super) fn chance(mean: Duration) -> Duration {
+    mean.mul_f64(-(1.0 - fraction()).ln())
 }
 
 fn away() -> Duration {

@@ -48,6 +48,10 @@ pub(super) struct Share {
     pub(super) firmware_key: Option<String>,
     /// The mean time between two faults of a device, in milliseconds.
     pub(super) faults_ms: Option<u64>,
+    /// The same of somebody who presses its button.
+    pub(super) claims_ms: Option<u64>,
+    /// For how many days their certificates are valid.
+    pub(super) certificate_days: Option<u32>,
 }
 
 /// What a worker says.
@@ -81,4 +85,9 @@ pub(super) struct Progress {
     pub(super) trouble: Option<String>,
     /// What the process uses.
     pub(super) usage: Usage,
+}
+
+/// What a device is called.
+pub(super) fn name(prefix: &str, number: u32) -> String {
+    format!("{prefix}{number:06}")
 }

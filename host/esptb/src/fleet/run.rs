@@ -13,7 +13,7 @@ use tokio::time::{interval, sleep_until};
 
 use super::crew::Crew;
 use super::limits::allow_connections;
-use super::protocol::{Order, Progress, Share, Told};
+use super::protocol::{Order, Progress, Share, Told, name};
 use super::server::LocalServer;
 use super::summary::{Mark, Summary};
 use super::tally::{Counts, Times, Usage};
@@ -25,6 +25,8 @@ use crate::products::Product;
 /// How long samples under way may take to arrive at the end: longer than the device's own
 /// patience with a silent broker, and the pause before its next try.
 const PATIENCE: Duration = Duration::from_secs(40);
+/// The proof of possession of all devices that may be claimed, in the place of one of each.
+const PROOF: &str = "fleet";
 /// Between two lines where there is no terminal.
 const QUIET: Duration = Duration::from_secs(10);
 
@@ -68,6 +70,13 @@ pub(crate) struct Options {
     /// away, the power cut, a crash
     #[arg(long, requires = "count", value_parser = duration, value_name = "TIME")]
     faults: Option<Duration>,
+    /// Let somebody press the button of each, on average once in this time, so that a customer may claim it.
+    /// Without --broker one does
+    #[arg(long, requires = "count", value_parser = duration, value_name = "TIME")]
+    claims: Option<Duration>,
+    /// How many days their certificates are valid: few, to rehearse `esptb tb renew` [default: 20 years]
+    #[arg(long, requires = "count", value_parser = clap::value_parser!(u32).range(1..), value_name = "DAYS")]
+    certificate_days: Option<u32>,
     /// Processes that share the devices [default: one for each core]
     #[arg(long, requires = "count", value_parser = clap::value_parser!(u32).range(1..), value_name = "N")]
     workers: Option<u32>,
@@ -135,15 +144,17 @@ async fn live(
     fleet.go(options.ramp).await?;
     fleet.watch(limit, options.online_within).await?;
     fleet.drain().await?;
-    let stored = match server {
+    let (stored, claimed) = match server {
         Some(server) => {
             let stored = server.samples().await?;
+            let devices = (1..=count).map(|number| name(&options.prefix, number));
+            let claimed = server.claim(devices, PROOF).await?;
             server.stop().await;
-            Some(stored)
+            (Some(stored), options.claims.map(|_| claimed))
         }
-        None => None,
+        None => (None, None),
     };
-    let summary = fleet.summary(options.ramp, stored);
+    let summary = fleet.summary(options.ramp, stored).with_claimed(claimed);
     if options.json {
         console::line(serde_json::to_string_pretty(&summary)?)?;
     } else {
@@ -163,6 +174,9 @@ fn share(
         "broker": broker.url,
         "telemetry_interval_ms": u64::try_from(options.interval.as_millis())?,
     });
+    if options.claims.is_some() {
+        settings["provisioning"] = json!({ "pop": PROOF });
+    }
     if let Some(name) = &broker.server_name {
         settings["server_name"] = name.as_str().into();
     }
@@ -194,6 +208,8 @@ fn share(
         firmware: options.firmware.clone(),
         firmware_key: options.firmware_key.as_ref().map(read).transpose()?,
         faults_ms: options.faults.map(|mean| mean.as_millis() as u64),
+        claims_ms: options.claims.map(|mean| mean.as_millis() as u64),
+        certificate_days: options.certificate_days,
     })
 }
 

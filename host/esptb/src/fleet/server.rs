@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use devserver::{Config, Database, Profile, Server, Tls};
+use devserver::{CallError, Config, Database, Profile, Server, Tls};
 use pki::{Existing, Pki};
 use tempfile::TempDir;
 
@@ -65,6 +65,29 @@ impl LocalServer {
     /// If the database failed.
     pub(super) async fn samples(&self) -> Result<u64> {
         Ok(self.server.samples().await?)
+    }
+
+    /// Claims these devices for a customer by this proof of possession: how many allowed it.
+    ///
+    /// # Errors
+    ///
+    /// If the database failed.
+    pub(super) async fn claim(
+        &self,
+        devices: impl Iterator<Item = String>,
+        proof: &str,
+    ) -> Result<u64> {
+        let secret = protocomm::claim::secret(proof);
+        let mut claimed = 0;
+        for device in devices {
+            match self.server.claim(&device, &secret).await {
+                Ok(taken) => claimed += u64::from(taken),
+                // It was never online.
+                Err(CallError::NoSuchDevice) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(claimed)
     }
 
     pub(super) async fn stop(self) {

@@ -88,6 +88,11 @@ pub(crate) struct Summary {
     restarts: u64,
     updates: u64,
     faults: u64,
+    /// Certificates that were renewed.
+    renewals: u64,
+    /// Devices that allowed a claim, and those that a customer of the local server claimed then.
+    claimable: u64,
+    claimed: Option<u64>,
     /// With all online, in seconds.
     steady_s: Option<f64>,
     messages_per_s: Option<f64>,
@@ -169,6 +174,8 @@ impl Summary {
             restarts: counts.restarts,
             updates: counts.updates,
             faults: counts.faults,
+            renewals: counts.renewals,
+            claimable: counts.claimable,
             // Without the local server the parent only looks on.
             server_cores: self.server_cores.filter(|_| stored.is_some()),
             server_memory: self.server_memory.filter(|_| stored.is_some()),
@@ -181,9 +188,15 @@ impl Summary {
         Self { absent, ..self }
     }
 
+    /// How many were claimed at the local server.
+    pub(super) fn with_claimed(self, claimed: Option<u64>) -> Self {
+        Self { claimed, ..self }
+    }
+
     /// # Errors
     ///
-    /// If a device did not come online, or a sample was lost or dropped.
+    /// If a device did not come online, was not to be claimed although it allowed it, or a sample was lost
+    /// or dropped.
     pub(super) fn verdict(&self) -> Result<()> {
         if self.absent > 0 {
             let last = self
@@ -194,6 +207,14 @@ impl Summary {
                 "{} of {} devices did not come online; the last failure: {last}",
                 self.absent,
                 self.devices
+            );
+        }
+        if let Some(claimed) = self.claimed
+            && claimed < self.claimable
+        {
+            bail!(
+                "{} devices allowed a claim, and {claimed} could be claimed",
+                self.claimable
             );
         }
         match (self.lost, self.dropped) {
@@ -258,6 +279,16 @@ impl fmt::Display for Summary {
                 self.restarts, self.faults, self.updates, self.cut
             );
             row(f, "restarts", &text)?;
+        }
+        if self.renewals > 0 {
+            row(f, "certificates", &format!("{} renewed", self.renewals))?;
+        }
+        if self.claimable > 0 {
+            let mut text = format!("{} devices allowed one", self.claimable);
+            if let Some(claimed) = self.claimed {
+                text += &format!("; {claimed} are a customer's now");
+            }
+            row(f, "claims", &text)?;
         }
         if let (Some(rate), Some(seconds)) = (self.messages_per_s, self.steady_s) {
             let text = format!("{rate:.0} a second, over {seconds:.0} s with all online");
@@ -343,6 +374,19 @@ mod tests {
             "{told}"
         );
         assert!(summary.to_string().contains("; 1 did not come online"));
+    }
+
+    #[test]
+    fn a_claim_that_the_server_does_not_know_is_a_failure() {
+        let claimable = |claimed| Summary {
+            claimable: 3,
+            ..summary(100, 0, Some(100)).with_claimed(claimed)
+        };
+        assert!(claimable(None).verdict().is_ok(), "nobody tried");
+        assert!(claimable(Some(3)).verdict().is_ok());
+        let told = claimable(Some(2)).verdict().unwrap_err().to_string();
+        assert_eq!(told, "3 devices allowed a claim, and 2 could be claimed");
+        assert!(claimable(Some(2)).to_string().contains("3 devices allowed one; 2 are"));
     }
 
     #[test]

@@ -95,6 +95,10 @@ pub(super) struct Counts {
     pub(super) updates: u64,
     /// Faults on purpose.
     pub(super) faults: u64,
+    /// Certificates that were renewed.
+    pub(super) renewals: u64,
+    /// Devices that allowed a claim.
+    pub(super) claimable: u64,
 }
 
 impl Counts {
@@ -123,6 +127,8 @@ impl std::iter::Sum for Counts {
             restarts: a.restarts + b.restarts,
             updates: a.updates + b.updates,
             faults: a.faults + b.faults,
+            renewals: a.renewals + b.renewals,
+            claimable: a.claimable + b.claimable,
         })
     }
 }

@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 use device::storage::keys;
 use device::tls::Library;
 use flashimage::{FlashImage, NvsEntry, NvsValue, PartitionTable};
-use pki::Pki;
+use pki::{Pki, Profile, Validity};
 use rand::rngs::SysRng;
 use rand_core::UnwrapErr;
 use simulator::image::Image as App;
@@ -22,7 +22,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use super::body::{Common, Member};
 use super::flash::{Base, Flash};
-use super::protocol::{Order, Progress, Share, Told};
+use super::protocol::{Order, Progress, Share, Told, name};
 use super::tally::{self, Usage};
 use crate::demo::on_one_thread;
 use crate::products::Product;
@@ -50,7 +50,10 @@ async fn work() -> Result<()> {
     let Some(Order::Make(share)) = next(&mut orders).await? else {
         return Ok(());
     };
-    let common = Rc::new(Common::default());
+    let common = Rc::new(Common {
+        claims: share.claims_ms.map(Duration::from_millis),
+        ..Common::default()
+    });
     let product = share.product;
     let members = make(&share, &common)?;
     tell(&Told::Made { before })?;
@@ -157,11 +160,16 @@ fn make(share: &Share, common: &Rc<Common>) -> Result<Vec<Rc<Member>>> {
     let partition = table
         .spiffs()
         .context("the partition table has no SPIFFS: this is a bug")?;
+    let validity = share.certificate_days.map(Validity::days).transpose()?;
+    let profile = Profile {
+        validity,
+        ..Profile::default()
+    };
     let numbers = (0..share.count).map(|n| share.first + n * share.step);
     numbers
         .map(|number| {
-            let name = format!("{}{number:06}", share.prefix);
-            let identity = pki.device(&name)?;
+            let name = name(&share.prefix, number);
+            let identity = pki.device_with(&name, &profile)?;
             let chain = identity.chain_pem();
             let own_files = [
                 ("device.crt", chain.as_str()),
@@ -243,6 +251,8 @@ mod tests {
             firmware: Some("1.0.0".into()),
             firmware_key: Some("keys".into()),
             faults_ms: None,
+            claims_ms: None,
+            certificate_days: Some(5),
         };
         let members = make(&share, &Rc::default()).unwrap();
         let names: Vec<_> = members.iter().map(|member| member.name.as_str()).collect();

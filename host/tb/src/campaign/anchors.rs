@@ -48,14 +48,10 @@ const WORDS: Words = Words {
     old: "the anchors ",
 };
 
-const KEYS: [Key<'static>; 3] = [
+const KEYS: [Key<'static>; 2] = [
     Key {
         kind: KeyType::ClientAttribute,
         key: STATE,
-    },
-    Key {
-        kind: KeyType::ClientAttribute,
-        key: "server_chain_renewal_error",
     },
     Key {
         kind: KeyType::SharedAttribute,
@@ -82,11 +78,15 @@ impl Brings for Anchors {
         let state = data.value(Client, STATE);
         let brought = data.value(Shared, ATTRIBUTES);
         let told_ms = state.map(|state| state.ts);
+        // As `FAILED: no room`.
+        let told = data.text(Client, STATE).unwrap_or_default();
+        let (state, error) = match told.split_once(": ") {
+            Some((state, error)) => (state, Some(error.to_owned())),
+            None => (told, None),
+        };
         let mut seen = Seen {
-            state: data.text(Client, STATE).map(str::to_owned).zip(told_ms),
-            error: data
-                .text(Client, "server_chain_renewal_error")
-                .map(str::to_owned),
+            state: Some(state.to_owned()).zip(told_ms),
+            error,
             ..Seen::of(device)
         };
         // What it told before these were brought it told of others.
