@@ -1,5 +1,5 @@
-"""`esptb tb rollout` on a ThingsBoard of yours, as test_thingsboard.py tells: a new version for ten simulated
-devices, in waves."""
+"""`esptb tb rollout`, `renew` and `anchors` on a ThingsBoard of yours, as test_thingsboard.py tells: a new version,
+certificates and CAs for ten simulated devices, in waves."""
 
 import json
 import os
@@ -13,7 +13,49 @@ from test_thingsboard import SERVER_CA, Tenant, URL, until
 
 @unittest.skipUnless(URL, 'ESPTB_THINGSBOARD names no server')
 class Campaigns(Tenant, unittest.TestCase):
-    """A package of the maker's, uploaded, assigned wave by wave, and looked after."""
+    """Something new for a fleet, wave by wave, and looked after."""
+
+    WAVES = ('--waves', '1,50%,100%', '--soak', '2s', '--every', '500ms', '--json')
+
+    def fleet(self, prefix, version, *more):
+        """Ten devices by the code that runs on the chip."""
+        anchors = ('--server-ca', SERVER_CA) if SERVER_CA else ()
+        fleet = subprocess.Popen(
+            [device.ESPTB, 'simulate', '--count', str(self.BOARDS), '--prefix', prefix, '--interval', '1s', *more,
+             '--broker', self.broker, '--server-name', self.name, *anchors],
+            cwd=self.folder, env={**os.environ, **self.environment}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.addCleanup(self.forget_fleet, fleet, version)
+
+    def listed(self, prefix, *keys):
+        devices = self.esptb('tb', 'devices', '--profile', self.profile, '--name', prefix, '--json')
+        return [tuple(one[key] for key in keys) for one in json.loads(devices)]
+
+    def test_certificates_and_anchors_in_waves(self):
+        self.setup_server()
+        prefix = f'OPS-{self.mark}-C'
+        self.fleet(prefix, None, '--certificate-days', '20')
+
+        def serials():
+            return self.listed(prefix, 'online', 'certificate_serial')
+
+        before = until(serials, lambda them: len(them) == self.BOARDS and all(online and serial for online, serial in them))
+        command = ('tb', 'renew', '--profile', self.profile, '--name', prefix, *self.WAVES)
+        report = json.loads(self.esptb(*command))
+        self.assertEqual((report['passed'], report['halted'], report['failed']), (self.BOARDS, None, []))
+        self.assertEqual([wave['tried'] for wave in report['waves']], [1, 4, 5])
+        after = until(serials, lambda them: all(online for online, _ in them))
+        self.assertEqual(len({serial for _, serial in before + after}), 2 * self.BOARDS)
+        # Nothing is left on the server of what was asked and answered, and once more changes nothing.
+        for one, in self.listed(prefix, 'id'):
+            left = self.server.get(f'/api/plugins/telemetry/DEVICE/{one}/values/attributes/SHARED_SCOPE')
+            self.assertEqual([attribute['key'] for attribute in left], [])
+        self.assertEqual(json.loads(self.esptb(*command))['waves'], report['waves'])
+        self.assertEqual(serials(), after)
+
+        self.esptb('pki', 'init', '--ca', 'next')
+        command = ('tb', 'anchors', 'next/root.crt', '--profile', self.profile, '--name', prefix, *self.WAVES)
+        report = json.loads(self.esptb(*command))
+        self.assertEqual((report['passed'], report['halted'], report['failed']), (self.BOARDS, None, []))
 
     def test_a_new_version_in_waves(self):
         self.setup_server()
@@ -22,21 +64,13 @@ class Campaigns(Tenant, unittest.TestCase):
         version = f'1.1.{secrets.randbelow(1_000_000)}'
         self.esptb('firmware', 'sign', '--simulated', version, '--simulated-size', '8K')
         prefix = f'OPS-{self.mark}-F'
-        anchors = ('--server-ca', SERVER_CA) if SERVER_CA else ()
-        fleet = subprocess.Popen(
-            [device.ESPTB, 'simulate', '--count', str(self.BOARDS), '--prefix', prefix, '--interval', '1s', '--firmware',
-             '1.0.0', '--firmware-key', 'maker/firmware_key.pem', '--broker', self.broker, '--server-name', self.name,
-             *anchors],
-            cwd=self.folder, env={**os.environ, **self.environment}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        self.addCleanup(self.forget_fleet, fleet, version)
+        self.fleet(prefix, version, '--firmware', '1.0.0', '--firmware-key', 'maker/firmware_key.pem')
 
         def listed():
-            devices = self.esptb('tb', 'devices', '--profile', self.profile, '--name', prefix, '--json')
-            return [(one['online'], one['firmware']) for one in json.loads(devices)]
+            return self.listed(prefix, 'online', 'firmware')
 
         until(listed, lambda all: all == [(True, '1.0.0')] * self.BOARDS)
-        command = ('tb', 'rollout', 'firmware.bin', '--profile', self.profile, '--name', prefix, '--waves', '1,50%,100%',
-                   '--soak', '2s', '--every', '500ms', '--json')
+        command = ('tb', 'rollout', 'firmware.bin', '--profile', self.profile, '--name', prefix, *self.WAVES)
         report = json.loads(self.esptb(*command))
         self.assertEqual((report['passed'], report['halted'], report['failed']), (self.BOARDS, None, []))
         self.assertEqual([wave['tried'] for wave in report['waves']], [1, 4, 5])

@@ -104,6 +104,8 @@ pub struct Summary {
 }
 
 const DAY_MS: i64 = 24 * 3600 * 1000;
+/// What is heard so long after a device has left was not on its way before.
+const BACK_MS: i64 = 1_000;
 /// What counts as soon, in days.
 pub(crate) const SOON_DAYS: u32 = 30;
 
@@ -150,7 +152,11 @@ impl Device {
         // DISCONNECT leaves it as it is until the device has been silent for some minutes.
         let active = data.text(Server, "active") == Some("true");
         let (connected, left) = (server("lastConnectTime"), server("lastDisconnectTime"));
-        let online = active && connected >= left;
+        // A connection that took the place of another may end the other after it has begun: then the device
+        // is heard after it has left.
+        let heard = server("lastActivityTime");
+        let is_back = connected >= left || heard > left.map(|left| left + BACK_MS);
+        let online = active && is_back;
         let crash = data.value(Client, "panic").and_then(|panic| {
             Some(Crash {
                 told_ms: panic.ts,
@@ -175,7 +181,7 @@ impl Device {
                 true => connected,
                 false => left.max(server("inactivityAlarmTime")).or(connected),
             },
-            last_activity_ms: server("lastActivityTime"),
+            last_activity_ms: heard,
             // As ThingsBoard's updates know it; a device that takes none tells the attribute alone.
             firmware: data
                 .text(TimeSeries, "current_fw_version")
@@ -372,6 +378,20 @@ mod tests {
         assert_eq!((here.online, here.since_ms), (true, Some(2_000)));
         let gone = device(2_000, 3_000);
         assert_eq!((gone.online, gone.since_ms), (false, Some(3_000)));
+    }
+
+    /// As a ThingsBoard 4.2.1 noted it of a device that had connected anew: its old connection ended last.
+    #[test]
+    fn who_is_heard_after_it_left_has_come_back() {
+        let device = |heard: i64| {
+            Device::read(&data(&format!(
+                r#""SERVER_ATTRIBUTE":{{"active":{{"ts":9,"value":"true"}},"lastConnectTime":{{"ts":9,"value":"2990"}},
+                   "lastDisconnectTime":{{"ts":9,"value":"3000"}},"lastActivityTime":{{"ts":9,"value":"{heard}"}}}}"#
+            )))
+        };
+        assert!(!device(3_000).online && !device(3_900).online);
+        assert!(device(4_500).online);
+        assert_eq!(device(4_500).since_ms, Some(2_990));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use climate::{Air, Climate, Sensor};
-use device::event::Event;
+use device::event::{Event, Renewal};
 use device::platform::{
     AccessPoint, Bluetooth, Body, Heap, Identity, JoinError, Observer, Platform, Press,
     ResetReason, Running, ScanRequest, System, Wifi, WifiCredentials,
@@ -366,6 +366,10 @@ impl Observer for Watcher {
                 self.done_with(1);
             }
             Event::FirmwareAccepted => counts.updates += 1,
+            Event::Renewal(Renewal::Renewed) => counts.renewals += 1,
+            Event::Renewal(Renewal::Failed { .. } | Renewal::AnchorsRefused { .. }) => {
+                self.complain(event);
+            }
             Event::ClaimOpened { .. } => {
                 if !self.member.claimable.replace(true) {
                     counts.claimable += 1;

@@ -386,7 +386,11 @@ mod tests {
         assert!(claimable(Some(3)).verdict().is_ok());
         let told = claimable(Some(2)).verdict().unwrap_err().to_string();
         assert_eq!(told, "3 devices allowed a claim, and 2 could be claimed");
-        assert!(claimable(Some(2)).to_string().contains("3 devices allowed one; 2 are"));
+        assert!(
+            claimable(Some(2))
+                .to_string()
+                .contains("3 devices allowed one; 2 are")
+        );
     }
 
     #[test]

@@ -162,11 +162,11 @@ impl Played {
             {
                 self.anchors = anchors;
                 let state = if self.manner == Manner::Refused {
-                    "FAILED"
+                    "FAILED: no room"
                 } else {
                     "TRYING"
                 };
-                self.tell(&json!({ "server_chain_renewal": state, "server_chain_renewal_error": "no room" }));
+                self.tell(&json!({ "server_chain_renewal": state }));
             }
         }
         if !self.is_silent {

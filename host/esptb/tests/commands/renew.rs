@@ -168,6 +168,79 @@ fn wait(is_so: impl Fn() -> bool) {
     panic!("it does not come");
 }
 
+/// Devices by the code that runs on the chip: each makes its key, asks, proves what comes and tries it.
+#[test]
+fn simulated_devices_get_certificates_and_anchors_by_their_own_code() {
+    let desk = Desk::new();
+    desk.log_in();
+    desk.json(&["tb", "setup", "--json"]);
+    let broker = desk.server().mqtt_url();
+    let fleet = [
+        "simulate",
+        "--count",
+        "6",
+        "--prefix",
+        "SN-",
+        "--ramp",
+        "100",
+        "--interval",
+        "300ms",
+        "--certificate-days",
+        "20",
+        "--broker",
+        &broker,
+        "--ca",
+        "ca",
+        "--for",
+        "300s",
+    ];
+    let _devices = begun(desk.path(), &fleet);
+    wait(|| {
+        let all = desk.json(&["tb", "devices", "--online", "--json"]);
+        all.as_array().is_some_and(|all| all.len() == 6)
+    });
+    let before = serials(&desk);
+    let common = [
+        "--waves",
+        "1,50%,100%",
+        "--soak",
+        "500ms",
+        "--every",
+        "200ms",
+    ];
+    let campaign = |more: &[&str]| desk.esptb(&[more, &common].concat());
+    let output = campaign(&["tb", "renew"]);
+    let text = done(&output);
+    assert!(
+        text.contains("6 use their new certificate"),
+        "{text}{}",
+        err(&output)
+    );
+    let after = serials(&desk);
+    assert_eq!(after.len(), 6);
+    assert!(
+        before
+            .iter()
+            .zip(&after)
+            .all(|(before, after)| before.0 == after.0 && before.1 != after.1)
+    );
+    let all = desk.json(&["tb", "devices", "--online", "--json"]);
+    let all = all.as_array().expect("devices");
+    assert!(
+        all.len() == 6
+            && all
+                .iter()
+                .all(|one| one["certificate_issuer"] == "esptb Device CA"),
+        "{all:?}"
+    );
+    done(&campaign(&["tb", "renew"]));
+    assert_eq!(serials(&desk), after, "once more changes nothing");
+
+    done(&desk.esptb(&["pki", "init", "--ca", "next"]));
+    let text = done(&campaign(&["tb", "anchors", "next/root.crt"]));
+    assert!(text.contains("6 have them"), "{text}");
+}
+
 #[test]
 fn who_fails_is_told_with_its_reason_and_too_many_halt_it() {
     let desk = desk();
