@@ -149,14 +149,16 @@ impl Device {
         let text = |key| data.text(Client, key).map(str::to_owned);
         let server = |key| data.number(Server, key).filter(|&ms| ms > 0);
         // The server's own attribute (`DefaultDeviceStateService`, `ACTIVITY_STATE`): an orderly
-        // DISCONNECT leaves it as it is until the device has been silent for some minutes.
-        let active = data.text(Server, "active") == Some("true");
+        // DISCONNECT leaves it as it is until the device has been silent for some minutes. Of devices that are
+        // made by their first connection it may stay false (seen with 4.2.1): then the server has not counted
+        // them out since it heard them.
+        let (heard, counted_out) = (server("lastActivityTime"), server("inactivityAlarmTime"));
+        let active = data.text(Server, "active") == Some("true") || heard > counted_out;
         let (connected, left) = (server("lastConnectTime"), server("lastDisconnectTime"));
         // A connection that took the place of another may end the other after it has begun: then the device
         // is heard after it has left.
-        let heard = server("lastActivityTime");
         let is_back = connected >= left || heard > left.map(|left| left + BACK_MS);
-        let online = active && is_back;
+        let online = active && connected.is_some() && is_back;
         let crash = data.value(Client, "panic").and_then(|panic| {
             Some(Crash {
                 told_ms: panic.ts,
@@ -179,7 +181,7 @@ impl Device {
             online,
             since_ms: match online {
                 true => connected,
-                false => left.max(server("inactivityAlarmTime")).or(connected),
+                false => left.max(counted_out).or(connected),
             },
             last_activity_ms: heard,
             // As ThingsBoard's updates know it; a device that takes none tells the attribute alone.
@@ -378,6 +380,20 @@ mod tests {
         assert_eq!((here.online, here.since_ms), (true, Some(2_000)));
         let gone = device(2_000, 3_000);
         assert_eq!((gone.online, gone.since_ms), (false, Some(3_000)));
+    }
+
+    /// As a ThingsBoard 4.2.1 noted it of devices that it made as they connected.
+    #[test]
+    fn who_was_never_counted_out_is_online() {
+        let device = |counted_out: i64, connected: i64| {
+            Device::read(&data(&format!(
+                r#""SERVER_ATTRIBUTE":{{"active":{{"ts":9,"value":"false"}},"lastConnectTime":{{"ts":9,"value":"{connected}"}},
+                   "lastActivityTime":{{"ts":9,"value":"5000"}},"inactivityAlarmTime":{{"ts":9,"value":"{counted_out}"}}}}"#
+            )))
+        };
+        assert!(device(0, 2_000).online && device(1_000, 2_000).online);
+        assert!(!device(6_000, 2_000).online, "silent since");
+        assert!(!device(0, 0).online, "it never connected");
     }
 
     /// As a ThingsBoard 4.2.1 noted it of a device that had connected anew: its old connection ended last.

@@ -45,14 +45,18 @@ struct Glance {
     update: Option<String>,
     update_error: Option<String>,
     certificate_expires_ms: Option<i64>,
+    /// How far it is with a new one, and why it failed.
+    renewal: Option<String>,
+    renewal_error: Option<String>,
     /// Which limit it keeps to.
     limit: Option<String>,
     /// What it was told and cannot do.
     refused: Option<String>,
     dropped: Option<i64>,
     crash: Option<String>,
-    /// Until when somebody may claim it.
+    /// Until when somebody may claim it, and whether somebody has.
     claimable_until_ms: Option<i64>,
+    owned: bool,
 }
 
 pub(super) async fn overview(
@@ -94,10 +98,13 @@ fn glance(hub: &Arc<Hub>, db: &mut Db, row: DeviceRow) -> Result<Glance, StoreEr
         update,
         update_error: some(sent("fw_error")).filter(|_| failed),
         certificate_expires_ms: told("certificate_expires_ms").and_then(|ms| ms.parse().ok()),
+        renewal: some(told("certificate_renewal")),
+        renewal_error: some(told("certificate_renewal_error")),
         limit: some(told("telemetry_limit")),
         refused: some(told("refused")),
         dropped: sent("dropped").and_then(|count| count.parse().ok()),
         crash: some(told("panic")),
+        owned: db.is_owned(id)?,
         claimable_until_ms: db.claimable_until(id)?.filter(|&end| end > now_ms()),
     })
 }

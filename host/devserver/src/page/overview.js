@@ -16,15 +16,18 @@ function update({ update, firmware, firmware_target: target, update_error: error
   }
 }
 
-function certificate({ certificate_expires_ms: end, credentials }, now) {
+function certificate({ certificate_expires_ms: end, credentials, renewal, renewal_error: error }, now) {
   if (end === null) return [credentials === "x509" ? "" : "none: a token", ""];
   const days = Math.floor((end - now) / DAY_MS);
   const date = new Date(end).toLocaleDateString(undefined, { dateStyle: "medium" });
+  if (renewal === "FAILED") return [`${date}; no new one: ${error ?? "it did not say why"}`, "bad"];
   if (days < 0) return [`ended ${date}`, "bad"];
+  if (renewal === "REQUESTED" || renewal === "TRYING") return [`${date}; a new one is ${renewal === "TRYING" ? "tried" : "requested"}`, "warn"];
   return [days < SOON_DAYS ? `${date}, in ${days} days` : date, days < SOON_DAYS ? "warn" : ""];
 }
 
-function claim({ claimable_until_ms: end }) {
+function claim({ claimable_until_ms: end, owned }) {
+  if (owned) return ["a customer's", ""];
   return end === null ? ["", ""] : [`until ${new Date(end).toLocaleTimeString([], { timeStyle: "short" })}`, "good"];
 }
 

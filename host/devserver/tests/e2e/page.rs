@@ -182,6 +182,19 @@ async fn several_devices_are_seen_at_a_glance() {
             json!({ "fw_state": "FAILED", "fw_error": "signed by another maker", "dropped": 7 }),
         ),
         ("room-4", json!({}), json!({ "temperature": 21 })),
+        (
+            "room-5",
+            json!({ "certificate_expires_ms": soon, "certificate_renewal": "REQUESTED" }),
+            json!({ "temperature": 21 }),
+        ),
+        (
+            "room-6",
+            json!({
+                "certificate_expires_ms": soon, "certificate_renewal": "FAILED",
+                "certificate_renewal_error": "the broker refused it",
+            }),
+            json!({ "temperature": 21 }),
+        ),
     ] {
         let token = server.create_device(name, None).await.unwrap().unwrap();
         let mut client = Client::connect(server.mqtt_addr(), &token).await;
@@ -199,6 +212,15 @@ async fn several_devices_are_seen_at_a_glance() {
             r#"{"secretKey":"s","durationMs":600000}"#,
         )
         .await;
+    clients[1]
+        .publish(
+            "v1/devices/me/claim",
+            r#"{"secretKey":"s","durationMs":600000}"#,
+        )
+        .await;
+    while !server.claim("room-2", "s").await.unwrap() {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
     clients.truncate(3);
 
     let browser = Browser::start(1280, 700, "light");
@@ -240,6 +262,21 @@ async fn several_devices_are_seen_at_a_glance() {
     ] {
         assert!(bad.contains(words), "{words}: {bad}");
     }
+    assert!(
+        told("room-2").contains("a customer's"),
+        "{}",
+        told("room-2")
+    );
+    assert!(
+        told("room-5").contains("a new one is requested"),
+        "{}",
+        told("room-5")
+    );
+    assert!(
+        told("room-6").contains("no new one: the broker refused it"),
+        "{}",
+        told("room-6")
+    );
     assert!(
         told("room-4").contains("none: a token"),
         "{}",
