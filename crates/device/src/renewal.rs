@@ -46,7 +46,8 @@ use crate::platform::{Entropy, Platform};
 use crate::storage::{Storage, StorageError};
 use crate::tls::{CertificateFault, TlsError};
 pub use keeping::{ANCHORS, IDENTITY, Keeping, Kept, Keys};
-pub(crate) use renewing::{ASKED, Known, NOTICES, Renewing};
+pub use renewing::Known;
+pub(crate) use renewing::{ASKED, NOTICES, Renewing};
 
 /// Bytes of a private key on P-256.
 const KEY_BYTES: usize = 32;
@@ -370,10 +371,10 @@ impl<'a, P: Platform> Renewals<'a, P> {
 }
 
 impl Inner {
-    fn failed_by(&mut self, why: Why) -> Event {
+    fn failed_by(&mut self, why: Box<Why>) -> Event {
         self.failed = Some(Instant::now());
         self.tell(Of::Identity);
-        Event::Renewal(Renewal::Failed { why: why.into() })
+        Event::Renewal(Renewal::Failed { why })
     }
 
     /// Something about it is to be told.
@@ -384,8 +385,8 @@ impl Inner {
 }
 
 /// A reason, cut where it is too long.
-fn why(error: &dyn core::fmt::Display) -> Why {
-    struct Cut(Why);
+fn why(error: &dyn core::fmt::Display) -> Box<Why> {
+    struct Cut(Box<Why>);
     impl core::fmt::Write for Cut {
         fn write_str(&mut self, text: &str) -> core::fmt::Result {
             for character in text.chars() {
@@ -394,10 +395,15 @@ fn why(error: &dyn core::fmt::Display) -> Why {
             Ok(())
         }
     }
-    let mut cut = Cut(Why::new());
+    let mut cut = Cut(Box::default());
     // What does not fit is left out.
     let _ = write!(cut, "{error}");
     cut.0
+}
+
+/// The same of flash.
+fn flash(error: StorageError) -> Box<Why> {
+    why(&error)
 }
 
 /// Whether the broker says that it does not take the device as who it is.

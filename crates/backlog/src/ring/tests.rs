@@ -85,7 +85,7 @@ impl NorFlash for Nor {
     }
 
     fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), Self::Error> {
-        assert!(offset as usize % WORD == 0 && bytes.len() % WORD == 0);
+        assert!((offset as usize).is_multiple_of(WORD) && bytes.len().is_multiple_of(WORD));
         for (index, word) in bytes.chunks(WORD).enumerate() {
             let whole = self.spend()?;
             let keep = if whole { 0 } else { self.torn.unwrap_or(0) };

@@ -11,7 +11,8 @@ use crate::storage::Storage;
 #[path = "renewing.rs"]
 mod renewing;
 
-pub(crate) use renewing::{ASKED, Known, NOTICES, Renewing};
+pub use renewing::Known;
+pub(crate) use renewing::{ASKED, NOTICES, Renewing};
 
 /// None.
 pub struct Renewals<'a, P>(PhantomData<&'a P>);

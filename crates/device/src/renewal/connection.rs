@@ -1,5 +1,6 @@
 //! What a connection asks and tells the renewals of a life.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use core::ops::Range;
 
@@ -11,9 +12,11 @@ use thingsboard::json::{BufferTooSmall, Json, Object};
 use thingsboard::{RequestId, Value, attributes};
 
 use super::renewing::{ASKED, Known, NOTICES, Renewing};
-use super::{Inner, KEY_BYTES, Of, REST, Renewals, Stage, TRIES, WHY, identity, request, why};
+use super::{
+    Inner, KEY_BYTES, Of, REST, Renewals, Stage, TRIES, WHY, flash, identity, request, why,
+};
 use crate::credentials::{self, Identity};
-use crate::event::{Event, Renewal};
+use crate::event::{Event, Renewal, Why};
 use crate::platform::Platform;
 
 /// The client attributes that tell how a renewal is.
@@ -338,9 +341,9 @@ impl<P: Platform> Renewals<'_, P> {
         inner: &mut Inner,
         chain: &[u8],
         known: &Known<'_>,
-    ) -> Result<Event, crate::event::Why> {
-        let keeping = self.keeping(Of::Identity).map_err(|error| why(&error))?;
-        let kept = keeping.find().map_err(|error| why(&error))?;
+    ) -> Result<Event, Box<Why>> {
+        let keeping = self.keeping(Of::Identity).map_err(flash)?;
+        let kept = keeping.find().map_err(flash)?;
         let key = kept.candidate.ok_or_else(|| why(&"there is no request"))?;
         let key = identity(&key).key;
         let renewed = Identity { key, chain };
@@ -351,7 +354,7 @@ impl<P: Platform> Renewals<'_, P> {
                 &"renewedChain: its common name (CN) is another device's: sign the request of this one",
             ));
         }
-        keeping.keep(&[key, chain]).map_err(|error| why(&error))?;
+        keeping.keep(&[key, chain]).map_err(flash)?;
         inner.stage = Stage::Trying;
         inner.next_try = Instant::MIN;
         inner.tell(Of::Identity);
@@ -364,10 +367,10 @@ impl<P: Platform> Renewals<'_, P> {
         inner: &mut Inner,
         anchors: &[u8],
         known: &Known<'_>,
-    ) -> Result<Event, crate::event::Why> {
+    ) -> Result<Event, Box<Why>> {
         credentials::check_anchors(anchors, known.now).map_err(|error| why(&error))?;
         let kept = self.keeping(Of::Anchors).and_then(|of| of.keep(&[anchors]));
-        kept.map_err(|error| why(&error))?;
+        kept.map_err(flash)?;
         inner.new_anchors = true;
         inner.anchors = None;
         inner.tell(Of::Anchors);
@@ -379,9 +382,9 @@ impl<P: Platform> Renewals<'_, P> {
             Of::Identity => self.fail(inner, error),
             Of::Anchors => {
                 let why = why(error);
-                inner.anchors = Some(Err(why.clone().into()));
+                inner.anchors = Some(Err(why.clone()));
                 inner.tell(Of::Anchors);
-                Event::Renewal(Renewal::AnchorsRefused { why: why.into() })
+                Event::Renewal(Renewal::AnchorsRefused { why })
             }
         }
     }

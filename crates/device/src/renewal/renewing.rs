@@ -17,13 +17,13 @@ pub(crate) const NOTICES: [&str; 2] = ["renewedChain", "serverChain"];
 
 /// What a connection knows.
 #[derive(Debug, Clone)]
-pub(crate) struct Known<'a> {
+pub struct Known<'a> {
     /// The device's name.
-    pub(crate) name: &'a str,
+    pub name: &'a str,
     /// The time.
-    pub(crate) now: Moment,
+    pub now: Moment,
     /// When the certificates that it has shown are valid, in seconds since 1970.
-    pub(crate) valid_unix_s: Range<u64>,
+    pub valid_unix_s: Range<u64>,
 }
 
 /// What a connection does for renewals.
