@@ -370,10 +370,8 @@ impl Observer for Watcher {
             Event::Renewal(Renewal::Failed { .. } | Renewal::AnchorsRefused { .. }) => {
                 self.complain(event);
             }
-            Event::ClaimOpened { .. } => {
-                if !self.member.claimable.replace(true) {
-                    counts.claimable += 1;
-                }
+            Event::ClaimOpened { .. } if !self.member.claimable.replace(true) => {
+                counts.claimable += 1;
             }
             Event::ConnectionFailed { .. } => {
                 counts.failed += 1;
