@@ -125,4 +125,42 @@ mod tests {
             assert_eq!(last.offset + last.size, layout.flash_size(), "{layout}");
         }
     }
+
+    /// A board with the C firmware keeps its table; samples have a place where another one names it.
+    #[test]
+    fn the_tables_of_the_predecessor_are_as_they_were() {
+        let placed = |layout: Layout| -> Vec<_> {
+            let table = layout.table();
+            let placed = table
+                .partitions()
+                .map(|p| (p.name.to_string(), p.offset, p.size));
+            placed.collect()
+        };
+        let of = |places: [(&str, u32, u32); 6]| places.map(|(n, o, s)| (n.to_string(), o, s));
+        let predecessor = of([
+            ("nvs", 0x9000, 0x4000),
+            ("otadata", 0xd000, 0x2000),
+            ("phy_init", 0xf000, 0x1000),
+            ("ota_0", 0x1_0000, 0x14_0000),
+            ("ota_1", 0x15_0000, 0x14_0000),
+            ("spiffs", 0x29_0000, 0x4_0000),
+        ]);
+        assert_eq!(placed(Layout::Predecessor), predecessor);
+        let second = of([
+            ("nvs", 0x9000, 0x4000),
+            ("otadata", 0xd000, 0x2000),
+            ("phy_init", 0xf000, 0x1000),
+            ("ota_0", 0x1_0000, 0x1d_0000),
+            ("ota_1", 0x1e_0000, 0x1d_0000),
+            ("spiffs", 0x3b_0000, 0x5_0000),
+        ]);
+        assert_eq!(placed(Layout::PredecessorIdf6), second);
+        // What comes behind leaves all else where it was.
+        let with_backlog = placed(Layout::PredecessorBacklog);
+        assert_eq!(with_backlog[..6], predecessor);
+        assert_eq!(
+            with_backlog[6..],
+            [("backlog".to_string(), 0x2d_0000, 0x13_0000)]
+        );
+    }
 }
