@@ -46,7 +46,9 @@ fn cut(script: &mut Script<'_>) {
     let bytes = script.string().to_vec();
     let mut text = String::new();
     for three in bytes.chunks(3) {
-        let word = three.iter().fold(0, |word, byte| word << 8 | u32::from(*byte));
+        let word = three
+            .iter()
+            .fold(0, |word, byte| word << 8 | u32::from(*byte));
         let word = word << (8 * (3 - three.len()));
         for digit in 0..4 {
             text.push(match digit <= three.len() {
@@ -77,7 +79,10 @@ fn cut(script: &mut Script<'_>) {
     for piece in pieces {
         let _ = gathering.take(Some(piece.chars()));
     }
-    assert_eq!(gathering.finish().ok(), (bytes.len() <= MOST_BYTES).then_some(bytes));
+    assert_eq!(
+        gathering.finish().ok(),
+        (bytes.len() <= MOST_BYTES).then_some(bytes)
+    );
 }
 
 /// Certificates as they come: credentials that belong together, or an error that names what was renewed.

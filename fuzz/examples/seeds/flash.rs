@@ -126,7 +126,8 @@ fn backlog(corpus: &Corpus) {
         let mut flash = Ram::new(vec![0xFF; 3 * SECTOR]);
         let mut ring = Ring::new::<Ram>(0..3 * SECTOR as u32).expect("whole sectors");
         for number in 0..records {
-            ring.push(&mut flash, &record(number)).expect("the flash works");
+            ring.push(&mut flash, &record(number))
+                .expect("the flash works");
         }
         let packed = sparse::pack(&flash.bytes);
         let mut script = Writer::default();
