@@ -86,7 +86,7 @@ fn certificates_that_end_soon_are_renewed_in_waves_also_after_an_interruption() 
         ],
     );
     playing(&desk, &mut all, || {
-        std::thread::sleep(Duration::from_millis(300));
+        heard(&desk, 7, 1);
         let dry = renew(
             &desk,
             &["--dry-run", "--first", "SN-2", "--waves", "1,100%"],
@@ -155,6 +155,18 @@ fn certificates_that_end_soon_are_renewed_in_waves_also_after_an_interruption() 
             (&1.into(), vec![1]),
             "{second}"
         );
+    });
+}
+
+/// Returns once the server knows what so many devices told of themselves, and the requests of so many.
+fn heard(desk: &Desk, devices: usize, asking: usize) {
+    wait(|| {
+        let all = desk.json(&["tb", "devices", "--json"]);
+        let told = |key: &str| {
+            let all = all.as_array().into_iter().flatten();
+            all.filter(|one| !one[key].is_null()).count()
+        };
+        told("certificate_expires_ms") == devices && told("certificate_renewal") == asking
     });
 }
 
@@ -257,7 +269,7 @@ fn who_fails_is_told_with_its_reason_and_too_many_halt_it() {
         ],
     );
     playing(&desk, &mut all, || {
-        std::thread::sleep(Duration::from_millis(300));
+        heard(&desk, 7, 0);
         let output = renew(&desk, &["--waves", "1,2,100%"]);
         failed_at_the_end(&output, "halted: 1 of 2 failed, and 0 may");
         assert!(
@@ -278,7 +290,7 @@ fn who_fails_is_told_with_its_reason_and_too_many_halt_it() {
             "--most-failures",
             "10",
             "--patience",
-            "3s",
+            "15s",
         ];
         let output = renew(&desk, &all_the_same);
         done(&output);
@@ -342,7 +354,7 @@ fn anchors_reach_devices_in_waves_and_stay_shared() {
     let anchors =
         |more: &[&str]| desk.esptb(&[&["tb", "anchors", "next/root.crt"], COMMON, more].concat());
     playing(&desk, &mut all, || {
-        std::thread::sleep(Duration::from_millis(300));
+        heard(&desk, 3, 0);
         let text = done(&anchors(&["--dry-run"]));
         assert!(
             text.contains("1 certificate") && text.contains("3 devices: 0 have it already"),
