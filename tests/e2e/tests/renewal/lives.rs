@@ -66,7 +66,7 @@ fn power_that_goes_at_any_write_leaves_the_old_certificate_or_the_new_one() {
         })
         .await;
         operator.share("renewCertificate", json!("now")).await;
-        let mut cuts = 0;
+        let (mut cuts, mut answered) = (0, None);
         loop {
             board.chip.power_cycle();
             operator.cut().await;
@@ -78,7 +78,7 @@ fn power_that_goes_at_any_write_leaves_the_old_certificate_or_the_new_one() {
                 () = async {
                     // Whatever was cut: it is online, and is taken on from there.
                     diary.until_named("telemetry.acknowledged").await;
-                    operator.answer_until_renewed(&desk).await;
+                    operator.answer_until_renewed(&desk, &mut answered).await;
                 } => true,
             };
             if done {

@@ -96,9 +96,9 @@ impl Operator {
         }
     }
 
-    /// Signs each request that the device makes until it has a certificate.
-    pub(super) async fn answer_until_renewed(&self, desk: &Desk) {
-        let mut answered = None;
+    /// Signs each request that the device makes until it has a certificate, and each once: pieces of another
+    /// chain among those that a device is fetching would make neither of the two.
+    pub(super) async fn answer_until_renewed(&self, desk: &Desk, answered: &mut Option<Request>) {
         loop {
             match self.text("certificate_renewal").await.as_str() {
                 "RENEWED" => return,
@@ -108,7 +108,7 @@ impl Operator {
                     if answered.as_ref() != Some(&request) {
                         let issued = desk.pki.sign(&request, None).expect("a certificate");
                         self.send_chain(&issued.chain_der()).await;
-                        answered = Some(request);
+                        *answered = Some(request);
                     }
                 }
                 _ => {}
