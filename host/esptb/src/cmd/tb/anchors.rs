@@ -5,11 +5,10 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 use certfile::{file, firmware, outline};
 use clap::Args;
-use tb::Filter;
 use tb::campaign::{Anchors, Campaign, Goal, Order, Task};
 
 use super::ServerArgs;
-use super::campaign::{Pace, Words, tell_plan};
+use super::campaign::{Devices, Pace, Words, tell_plan};
 use crate::console::{self, counted};
 use crate::demo::now_ms;
 use crate::files;
@@ -39,12 +38,8 @@ pub(super) struct Cmd {
     anchors: Option<PathBuf>,
     #[command(flatten)]
     server: ServerArgs,
-    /// The devices of this device profile
-    #[arg(long, default_value = "esptb", value_name = "NAME")]
-    profile: String,
-    /// Of them, those whose name begins so; % stands for any text
-    #[arg(long, value_name = "TEXT")]
-    name: Option<String>,
+    #[command(flatten)]
+    devices: Devices,
     #[command(flatten)]
     pace: Pace,
     /// Where it is written down what was done [default: anchors-DIGEST.sqlite]
@@ -84,11 +79,7 @@ pub(super) fn run(cmd: &Cmd) -> Result<()> {
     let mut opened = cmd.pace.open(&state)?;
     let order = Order {
         rules: cmd.pace.rules(),
-        filter: Filter {
-            profile: Some(cmd.profile.clone()),
-            name: cmd.name.clone(),
-            ..Filter::default()
-        },
+        filter: cmd.devices.filter(),
         goal: Goal {
             title: "anchors".to_owned(),
             version: format!("{:.8}", anchors.sha256()),

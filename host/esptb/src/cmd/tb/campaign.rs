@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use tb::Error;
 use tb::campaign::{Campaign, Goal, Ledger, Next, Planned, Report, Rules, Share, Told, Waves};
+use tb::{Error, Filter};
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 
@@ -20,6 +20,27 @@ use crate::demo::{interrupted, now_ms, on_one_thread};
 const LONGEST_OUTAGE: Duration = Duration::from_secs(600);
 /// Of the devices of a wave that are shown before it begins.
 const SHOWN: usize = 5;
+
+/// Whom a campaign is for.
+#[derive(Args)]
+pub(super) struct Devices {
+    /// The devices of this device profile
+    #[arg(long, default_value = "esptb", value_name = "NAME")]
+    pub(super) profile: String,
+    /// Of them, those whose name begins so; % stands for any text
+    #[arg(long, value_name = "TEXT")]
+    name: Option<String>,
+}
+
+impl Devices {
+    pub(super) fn filter(&self) -> Filter {
+        Filter {
+            profile: Some(self.profile.clone()),
+            name: self.name.clone(),
+            ..Filter::default()
+        }
+    }
+}
 
 /// How a campaign goes.
 #[derive(Args)]

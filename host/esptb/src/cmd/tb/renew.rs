@@ -7,11 +7,11 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use pki::{Pki, Request, Validity};
 use sha2::{Digest, Sha256};
+use tb::Client;
 use tb::campaign::{Campaign, Certificates, Goal, Issued, Order, Task};
-use tb::{Client, Filter};
 
 use super::ServerArgs;
-use super::campaign::{Pace, Words, tell_plan};
+use super::campaign::{Devices, Pace, Words, tell_plan};
 use crate::cmd::pki::{CaDir, load};
 use crate::console::{self, FAINT, WARN, counted, paint, printable};
 use crate::demo::now_ms;
@@ -40,12 +40,8 @@ pub(super) struct Cmd {
     server: ServerArgs,
     #[command(flatten)]
     ca: CaDir,
-    /// The devices of this device profile
-    #[arg(long, default_value = "esptb", value_name = "NAME")]
-    profile: String,
-    /// Of them, those whose name begins so; % stands for any text
-    #[arg(long, value_name = "TEXT")]
-    name: Option<String>,
+    #[command(flatten)]
+    devices: Devices,
     /// Of them, those whose certificate ends within so many days, or that ask by themselves
     #[arg(long, default_value_t = 90, value_name = "DAYS")]
     expires_within: u32,
@@ -89,19 +85,16 @@ pub(super) fn run(cmd: &Cmd) -> Result<()> {
     let client = cmd.server.client()?;
     let plain = |c: char| !c.is_ascii_alphanumeric() && c != '.';
     let state = cmd.state.clone();
-    let state =
-        state.unwrap_or_else(|| format!("renew-{}.sqlite", cmd.profile.replace(plain, "-")).into());
+    let state = state.unwrap_or_else(|| {
+        format!("renew-{}.sqlite", cmd.devices.profile.replace(plain, "-")).into()
+    });
     let mut opened = cmd.pace.open(&state)?;
     let sign = |name: &str, request: &str| {
         sign(&pki, cmd.days, name, request).map_err(|error| format!("it got none: {error:#}"))
     };
     let order = Order {
         rules: cmd.pace.rules(),
-        filter: Filter {
-            profile: Some(cmd.profile.clone()),
-            name: cmd.name.clone(),
-            ..Filter::default()
-        },
+        filter: cmd.devices.filter(),
         goal: goal(&pki, &issuer, &client),
         task: Task::Certificates(Certificates {
             sign: &sign,

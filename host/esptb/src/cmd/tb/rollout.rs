@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use clap::Args;
 use sha2::{Digest, Sha256};
+use tb::Client;
 use tb::campaign::{self, Campaign, Firmware, Goal, Order, Task};
 use tb::rest::NewPackage;
-use tb::{Client, Filter};
 
 use super::ServerArgs;
-use super::campaign::{Pace, Words, tell_plan};
+use super::campaign::{Devices, Pace, Words, tell_plan};
 use crate::cmd::firmware;
 use crate::console::{self, FAINT, paint, printable};
 use crate::demo::now_ms;
@@ -40,12 +40,8 @@ pub(super) struct Cmd {
     package: Option<PathBuf>,
     #[command(flatten)]
     server: ServerArgs,
-    /// The devices of this device profile
-    #[arg(long, default_value = "esptb", value_name = "NAME")]
-    profile: String,
-    /// Of them, those whose name begins so; % stands for any text
-    #[arg(long, value_name = "TEXT")]
-    name: Option<String>,
+    #[command(flatten)]
+    devices: Devices,
     #[command(flatten)]
     pace: Pace,
     /// The public key that the package has to be signed for [default: maker/firmware_key.pem, if it is there]
@@ -125,9 +121,9 @@ pub(super) fn run(cmd: &Cmd) -> Result<()> {
     let package = Package::read(path, key)?;
     let client = cmd.server.client()?;
     let profiles = client.device_profiles()?;
-    let profile = profiles.iter().find(|one| one.name == cmd.profile);
+    let profile = profiles.iter().find(|one| one.name == cmd.devices.profile);
     let profile = profile.and_then(|one| one.id.clone()).with_context(|| {
-        format!("there is no device profile \"{}\": --profile names another, `esptb tb setup` makes one", cmd.profile)
+        format!("there is no device profile \"{}\": --profile names another, `esptb tb setup` makes one", cmd.devices.profile)
     })?;
     let new = NewPackage {
         device_profile_id: &profile,
@@ -143,11 +139,7 @@ pub(super) fn run(cmd: &Cmd) -> Result<()> {
     let there = id.is_some();
     let order = Order {
         rules: cmd.pace.rules(),
-        filter: Filter {
-            profile: Some(cmd.profile.clone()),
-            name: cmd.name.clone(),
-            ..Filter::default()
-        },
+        filter: cmd.devices.filter(),
         goal: package.goal(&client),
         task: Task::Firmware(Firmware {
             package: id.unwrap_or_default(),
