@@ -2,14 +2,9 @@
 //! sends the chain back in pieces.
 
 use anyhow::{Context, Result, bail};
-use base64ct::{Base64, Encoding};
 use devserver::{Datum, Server};
 use pki::{Pki, Request};
-use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
-
-/// How many characters a piece has at most: a device takes packets of 1,024 bytes.
-const PIECE: usize = 512;
+use tb::campaign::Pieces;
 
 /// Whoever renews certificates.
 pub(crate) struct Operator {
@@ -46,23 +41,16 @@ impl Operator {
         let request = Request::read(request.as_bytes())?;
         request.expect(serial)?;
         let issued = self.pki.sign(&request, None)?;
-        let der = issued.chain_der();
-        let chain = Base64::encode_string(&der);
-        let pieces = chain.as_bytes().chunks(PIECE);
-        let count = pieces.len();
-        let share = async |key: String, value: Value| {
-            server.set_shared_attribute(serial, &key, value).await
-        };
-        for (number, piece) in (1..).zip(pieces) {
-            let piece = String::from_utf8_lossy(piece);
-            share(format!("renewedChain{number}"), json!(piece)).await?;
+        let pieces = Pieces::new("renewedChain", &issued.chain_der());
+        for (key, value) in pieces.attributes() {
+            server
+                .set_shared_attribute(serial, &key, value.into())
+                .await?;
         }
-        let digest = Sha256::digest(&der);
-        let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-        share("renewedChain".into(), json!(format!("{count} {digest}"))).await?;
         Ok(Some(format!(
-            "its request is signed, serial number {}, and sent back in {count} pieces",
-            issued.serial_hex()
+            "its request is signed, serial number {}, and sent back in {} pieces",
+            issued.serial_hex(),
+            pieces.count()
         )))
     }
 }

@@ -3,10 +3,10 @@
 
 use super::gate::Seen;
 use super::member::Member;
-use super::pieces::{Pieces, sha256};
+use super::pieces::Pieces;
 use super::task::{Brings, Concern, Words};
 use crate::rest::{EntityData, Key, KeyType};
-use crate::{Client, Device, Error};
+use crate::{Client, Device, Error, sha256};
 
 /// The shared attribute by which a device is asked to make a request.
 const ASK: &str = "renewCertificate";

@@ -30,6 +30,7 @@ pub use certificates::{Certificates, Issued};
 pub use firmware::{Firmware, find, upload};
 pub use ledger::{Ledger, LedgerError};
 pub use member::Stage;
+pub use pieces::Pieces;
 pub use report::{Report, WaveReport};
 pub use run::{Campaign, Next, Order, Planned, Told};
 pub use task::Task;

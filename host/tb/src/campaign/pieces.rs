@@ -2,16 +2,15 @@
 //! after the other, as it takes no long message (docs/certificate-renewal.md).
 
 use base64ct::{Base64, Encoding};
-use sha2::{Digest, Sha256};
 
-use crate::{Client, Error};
+use crate::{Client, Error, sha256};
 
 /// Characters in a piece.
 const PIECE: usize = 512;
 
 /// Certificates in DER, one after the other, as shared attributes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Pieces {
+pub struct Pieces {
     /// What the attributes are called, before their numbers.
     name: &'static str,
     pieces: Vec<String>,
@@ -20,7 +19,9 @@ pub(super) struct Pieces {
 }
 
 impl Pieces {
-    pub(super) fn new(name: &'static str, chain: &[u8]) -> Self {
+    /// Of these certificates, under this name.
+    #[must_use]
+    pub fn new(name: &'static str, chain: &[u8]) -> Self {
         let text = Base64::encode_string(chain);
         // Base64 is ASCII.
         let pieces = text.as_bytes().chunks(PIECE);
@@ -35,32 +36,39 @@ impl Pieces {
         }
     }
 
+    /// How many pieces there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.pieces.len()
+    }
+
     /// What says that all pieces are there, and which.
     pub(super) fn summary(&self) -> &str {
         &self.summary
     }
 
-    /// Sets the attributes, each by a request of its own: the one that a device acts on comes last.
+    /// The attributes, each to be set by itself: the one that a device acts on comes last.
+    pub fn attributes(&self) -> impl Iterator<Item = (String, &str)> {
+        let pieces = (1..=self.pieces.len()).zip(&self.pieces);
+        pieces
+            .map(|(number, piece)| (format!("{}{number}", self.name), piece.as_str()))
+            .chain([(self.name.to_owned(), self.summary.as_str())])
+    }
+
+    /// Sets the attributes.
     pub(super) fn share(&self, client: &Client, device_id: &str) -> Result<(), Error> {
-        for (number, piece) in (1..).zip(&self.pieces) {
-            client.share(device_id, &format!("{}{number}", self.name), piece)?;
+        for (key, value) in self.attributes() {
+            client.share(device_id, &key, value)?;
         }
-        client.share(device_id, self.name, &self.summary)
+        Ok(())
     }
 
-    /// The names of the attributes, that one first.
+    /// The names of the attributes, the one that a device acts on first.
     pub(super) fn keys(&self) -> Vec<String> {
-        let numbers = (1..=self.pieces.len()).map(|number| format!("{}{number}", self.name));
-        std::iter::once(self.name.to_owned())
-            .chain(numbers)
-            .collect()
+        let mut keys: Vec<_> = self.attributes().map(|(key, _)| key).collect();
+        keys.rotate_right(1);
+        keys
     }
-}
-
-/// In hexadecimal digits.
-pub(super) fn sha256(data: &[u8]) -> String {
-    let digest = Sha256::digest(data);
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]
@@ -84,7 +92,5 @@ mod tests {
                 "renewedChain3"
             ]
         );
-        // Of `printf abc | sha256sum`.
-        assert!(sha256(b"abc").starts_with("ba7816bf8f01cfea"));
     }
 }

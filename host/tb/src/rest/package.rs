@@ -5,10 +5,9 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
 use super::{Id, escaped};
-use crate::{Client, Error};
+use crate::{Client, Error, sha256};
 
 /// `OtaPackageInfo`, as much of it as matters here.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -53,11 +52,6 @@ pub struct NewPackage<'a> {
     pub title: &'a str,
     /// Its version.
     pub version: &'a str,
-}
-
-fn sha256(data: &[u8]) -> String {
-    let digest = Sha256::digest(data);
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// RFC 7578: one file in a form, and the form's content type.

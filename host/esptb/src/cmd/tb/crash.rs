@@ -5,7 +5,6 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use sha2::{Digest, Sha256};
 use tb::Crash;
 
 use crate::files;
@@ -46,9 +45,7 @@ impl Builds {
         for path in paths.iter().filter(|path| path.is_file()) {
             let bytes = files::read(path)?;
             if bytes.starts_with(ELF) {
-                let digest = Sha256::digest(&bytes);
-                let digest = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-                known.push((digest, path.clone()));
+                known.push((tb::sha256(&bytes), path.clone()));
             }
         }
         if known.is_empty() {
@@ -80,6 +77,8 @@ impl Known {
 #[cfg(test)]
 mod tests {
     use std::path::Path;
+
+    use sha2::{Digest, Sha256};
 
     use super::*;
 

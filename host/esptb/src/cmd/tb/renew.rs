@@ -6,7 +6,6 @@ use std::time::SystemTime;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use pki::{Pki, Request, Validity};
-use sha2::{Digest, Sha256};
 use tb::Client;
 use tb::campaign::{Campaign, Certificates, Goal, Issued, Order, Task};
 
@@ -142,11 +141,10 @@ fn check_dates(cmd: &Cmd, pki: &Pki) -> Result<()> {
 }
 
 fn goal(pki: &Pki, issuer: &str, client: &Client) -> Goal {
-    let digest = Sha256::digest(pki.intermediate_pem());
     Goal {
         title: "certificates of".to_owned(),
         version: issuer.to_owned(),
-        sha256: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
+        sha256: tb::sha256(pki.intermediate_pem().as_bytes()),
         server: client.address().to_string(),
     }
 }

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::Args;
-use sha2::{Digest, Sha256};
 use tb::Client;
 use tb::campaign::{self, Campaign, Firmware, Goal, Order, Task};
 use tb::rest::NewPackage;
@@ -87,11 +86,10 @@ impl Package {
     }
 
     fn goal(&self, client: &Client) -> Goal {
-        let digest = Sha256::digest(&self.data);
         Goal {
             title: self.title.clone(),
             version: self.version.clone(),
-            sha256: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
+            sha256: tb::sha256(&self.data),
             server: client.address().to_string(),
         }
     }
