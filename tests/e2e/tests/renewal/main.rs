@@ -15,6 +15,7 @@ use device::event::{Event, Renewal};
 use devserver::Datum;
 use e2e::{Desk, Diary, scenario};
 use operator::Operator;
+use pki::Issued;
 use serde_json::json;
 use simulator::Simulator;
 
@@ -39,8 +40,8 @@ async fn play(board: &Simulator, story: impl Future<Output = ()>) {
     }
 }
 
-/// Signs what is asked for, and waits until the device has it.
-async fn renew(desk: &Desk, operator: &Operator, diary: &mut Diary) {
+/// Signs what is asked for, and waits until the device has it. Returns what was issued.
+async fn renew(desk: &Desk, operator: &Operator, diary: &mut Diary) -> Issued {
     let request = operator.request().await;
     let issued = desk.pki.sign(&request, None).expect("a certificate");
     operator.send_chain(&issued.chain_der()).await;
@@ -51,6 +52,7 @@ async fn renew(desk: &Desk, operator: &Operator, diary: &mut Diary) {
     operator
         .until("certificate_serial", issued.serial_hex())
         .await;
+    issued
 }
 
 /// How often a device began a renewal.
@@ -71,12 +73,7 @@ fn a_certificate_is_renewed_when_a_call_asks_for_it() {
             assert_eq!(answer, json!({"ok": true, "state": "REQUESTED"}));
             let request = operator.request().await;
             assert_eq!(request.common_name(), SERIAL);
-            let issued = desk.pki.sign(&request, None).expect("a certificate");
-            operator.send_chain(&issued.chain_der()).await;
-            diary
-                .until(|event| *event == Event::Renewal(Renewal::Renewed))
-                .await;
-            operator.until_state("RENEWED").await;
+            let issued = renew(&desk, &operator, &mut diary).await;
             let serial = operator.attribute("certificate_serial").await;
             assert_eq!(serial, Some(Datum::Text(issued.serial_hex().to_owned())));
             assert_ne!(serial, before);
