@@ -7,6 +7,7 @@
 extern crate std;
 
 mod flash;
+mod order;
 pub mod record;
 mod ring;
 

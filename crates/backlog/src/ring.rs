@@ -12,6 +12,7 @@ use sequential_storage::cache::HeapPageStateCache;
 use sequential_storage::queue::{QueueConfig, QueueStorage};
 
 use crate::flash::{Failure, Lent};
+use crate::order;
 use crate::record::{MOST_BYTES, Record};
 
 /// How often an operation is tried: each time something that gives way makes room, or something that
@@ -32,7 +33,7 @@ pub enum Fault {
 /// It holds no flash: that is lent for each operation, and nobody else may write there.
 pub struct Ring {
     range: Range<u32>,
-    /// One byte for each sector; none if it has to be found out anew.
+    /// One byte for each sector; none if it has to be found out anew, and the sectors put in order.
     states: Option<HeapPageStateCache>,
 }
 
@@ -128,14 +129,20 @@ impl Ring {
         work: impl AsyncFnOnce(&mut Queue<'_, F>) -> Result<T, Error<Failure>>,
     ) -> Result<T, Fault> {
         let sectors = self.range.len() / F::ERASE_SIZE;
-        let states = self.states.take();
-        let states = states.unwrap_or_else(|| HeapPageStateCache::new(sectors));
+        let states = match self.states.take() {
+            Some(states) => states,
+            None => {
+                order::settle(flash, self.range.clone()).map_err(|_| Fault::Flash)?;
+                HeapPageStateCache::new(sectors)
+            }
+        };
         let config = QueueConfig::try_new(self.range.clone()).ok_or(Fault::Flash)?;
-        let mut queue = QueueStorage::new(Lent(&mut *flash), config, states);
+        let mut queue = QueueStorage::new(Lent::new(&mut *flash), config, states);
         let done = poll_once(work(&mut queue));
+        let (lent, states) = queue.destroy();
         match done {
             Poll::Ready(Ok(value)) => {
-                self.states = Some(queue.destroy().1);
+                self.states = Some(states);
                 Ok(value)
             }
             // What is known of the sectors is not to be relied on any more.
@@ -144,21 +151,13 @@ impl Ring {
                 ..
             }))
             | Poll::Pending => Err(Fault::Flash),
-            // Nothing was written there: what is there was never erased, or not to its end.
-            Poll::Ready(Err(Error::Storage {
-                value: Failure::Dirty(at),
-                ..
-            })) => {
-                drop(queue);
+            // Nothing was written there: what is there was never erased, or not to its end. Or what was
+            // read there last has no sense. Only that sector is given up.
+            Poll::Ready(Err(_)) => {
                 let size = F::ERASE_SIZE as u32;
-                let sector = at - at % size;
+                let sector = lent.at - lent.at % size;
                 let erased = flash.erase(sector, sector + size);
                 Err(erased.map_or(Fault::Flash, |()| Fault::Damaged))
-            }
-            Poll::Ready(Err(_)) => {
-                drop(queue);
-                self.empty(flash)?;
-                Err(Fault::Damaged)
             }
         }
     }

@@ -358,3 +358,125 @@ fn a_day_at_a_sample_a_second_has_room_and_flash_lasts_for_centuries() {
         assert!(years > 200.0, "{years}");
     }
 }
+
+/// A ring of some sectors, filled until the first of them is taken again.
+fn filled(sectors: usize) -> (Nor, u64) {
+    let mut flash = Nor::blank(sectors);
+    let mut ring = Ring::new::<Nor>(flash.range()).unwrap();
+    let mut kept = 0;
+    while ring.push(&mut flash, &record(kept, 32)) == Ok(0) {
+        kept += 32;
+    }
+    (flash, kept + 32)
+}
+
+#[test]
+fn a_sector_that_flash_forgot_hides_nothing_of_what_is_behind_it() {
+    for lost in [vec![0], vec![1], vec![2], vec![3], vec![1, 3], vec![0, 2]] {
+        let (mut flash, kept) = filled(4);
+        let before = all(&mut flash.clone());
+        for sector in &lost {
+            flash.bytes[sector * SECTOR..][..SECTOR].fill(0xff);
+        }
+        // The first sector has begun anew: three are full.
+        let in_it = before.len() / 3 + 2;
+        let mut ring = Ring::new::<Nor>(flash.range()).unwrap();
+        assert_eq!(ring.push(&mut flash, &record(kept, 1)), Ok(0), "{lost:?}");
+        let left = all(&mut flash);
+        assert_eq!(left.last(), Some(&kept), "{lost:?}");
+        assert!(left.len() + in_it * lost.len() >= before.len(), "{lost:?}");
+        assert!(
+            left.iter()
+                .all(|number| before.contains(number) || *number == kept)
+        );
+    }
+}
+
+#[test]
+fn whatever_the_markers_say_what_is_pushed_then_comes_out_last() {
+    let (full, kept) = filled(4);
+    // Each sector: blank, being filled, full, half erased.
+    for shape in 0..4_u32.pow(4) {
+        let mut flash = full.clone();
+        for sector in 0..4 {
+            let (start, end) = (sector * SECTOR, (sector + 1) * SECTOR);
+            let (first, last) = match shape >> (2 * sector) & 3 {
+                0 => {
+                    flash.bytes[start..end].fill(0xff);
+                    (0xff, 0xff)
+                }
+                1 => (0, 0xff),
+                2 => (0, 0),
+                _ => (0xff, 0),
+            };
+            flash.bytes[start..start + WORD].fill(first);
+            flash.bytes[end - WORD..end].fill(last);
+        }
+        let mut ring = Ring::new::<Nor>(flash.range()).unwrap();
+        for number in kept..kept + 40 {
+            assert!(
+                ring.push(&mut flash, &record(number, 1)).is_ok(),
+                "{shape:o}"
+            );
+        }
+        let mut left = all(&mut flash);
+        let newest = left.split_off(left.len() - 40);
+        assert!(
+            newest.is_sorted() && newest.last() == Some(&(kept + 39)),
+            "{shape:x}"
+        );
+        assert_eq!(all(&mut flash), [], "{shape:x}");
+    }
+}
+
+#[test]
+fn a_header_that_promises_too_much_costs_its_sector_alone() {
+    let (mut flash, kept) = filled(4);
+    let before = all(&mut flash.clone());
+    // A record's length, with the check of it, in the second sector: more than any record has.
+    let header = 2_000_u16;
+    let at = SECTOR + WORD + 4;
+    flash.bytes[at..][..2].copy_from_slice(&header.to_le_bytes());
+    flash.bytes[at + 2..][..2].copy_from_slice(&order::check(header).to_le_bytes());
+    let mut ring = Ring::new::<Nor>(flash.range()).unwrap();
+    let (mut left, mut damaged) = (Vec::new(), 0);
+    loop {
+        match ring.peek(&mut flash, &mut [0; MOST_BYTES]) {
+            Ok(Some(record)) => left.push(number(record)),
+            Ok(None) => break,
+            Err(Fault::Damaged) => damaged += 1,
+            Err(fault) => panic!("{fault:?}"),
+        }
+        let _ = ring.pop(&mut flash);
+    }
+    assert_eq!(damaged, 1);
+    assert!(left.len() >= before.len() * 2 / 3 - 2 && left.last() == Some(&(kept - 32)));
+}
+
+#[test]
+fn a_record_of_long_ago_does_not_come_out_behind_the_one_that_reaches_it() {
+    let (full, kept) = filled(4);
+    let there = all(&mut full.clone());
+    // The second sector was erased, and not to its end: at its start there is room for some records, or for
+    // parts of one, and a restart comes before or after it is begun. The marker may be there or not.
+    let stale = &full.bytes[SECTOR..2 * SECTOR];
+    for (gap, marked) in (2..400).flat_map(|words| [(words * WORD, false), (words * WORD, true)]) {
+        let mut flash = Nor::blank(2);
+        let sector = &mut flash.bytes[..SECTOR];
+        sector.copy_from_slice(stale);
+        sector[..WORD + gap].fill(0xff);
+        sector[..WORD].fill(if marked { 0 } else { 0xff });
+        sector[SECTOR - WORD..].fill(0xff);
+        let mut ring = Ring::new::<Nor>(flash.range()).unwrap();
+        let mut came = Vec::new();
+        for number in kept..kept + 60 {
+            ring.push(&mut flash, &record(number, 1)).unwrap();
+            came.push(next(&mut ring, &mut flash).unwrap());
+            ring.pop(&mut flash).unwrap();
+        }
+        assert!(
+            came.iter().all(|number| !there.contains(number)),
+            "{gap} {marked}: {came:?}"
+        );
+    }
+}
