@@ -5,6 +5,7 @@
 //! code leaves it, MQTT packets as a device and a broker send them.
 
 mod seeds {
+    pub(crate) mod air;
     pub(crate) mod bluetooth;
     pub(crate) mod flash;
     pub(crate) mod provisioning;
@@ -45,5 +46,6 @@ fn main() {
     seeds::bluetooth::write(&corpus);
     seeds::text::write(&corpus);
     seeds::tls::write(&corpus);
+    seeds::air::write(&corpus);
     seeds::flash::write(&corpus, &here.join("../crates/spiffs/tests/vectors"));
 }

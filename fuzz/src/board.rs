@@ -13,6 +13,9 @@ pub const NVS: (usize, usize) = (0x9000, 0x4000);
 /// Where SPIFFS lies, and how long it is.
 pub const SPIFFS: (usize, usize) = (0xD000, 0x3000);
 
+/// An entry of a table: type, subtype, where it lies and how long it is, label.
+pub type Partition = (u8, u8, (usize, usize), &'static str);
+
 /// Blank flash with the table.
 pub fn blank() -> Vec<u8> {
     let mut flash = vec![0xFF; FLASH];
@@ -23,14 +26,20 @@ pub fn blank() -> Vec<u8> {
 /// The two entries of the table.
 pub fn table() -> [u8; 64] {
     let mut table = [0; 64];
-    let entries = [(0x02, NVS, &b"nvs"[..]), (0x82, SPIFFS, &b"spiffs"[..])];
-    for (entry, (subtype, (offset, size), label)) in table.chunks_mut(32).zip(entries) {
-        entry[..4].copy_from_slice(&[0xAA, 0x50, 1, subtype]);
-        entry[4..8].copy_from_slice(&(offset as u32).to_le_bytes());
-        entry[8..12].copy_from_slice(&(size as u32).to_le_bytes());
-        entry[12..12 + label.len()].copy_from_slice(label);
-    }
+    let entries = [(1, 0x02, NVS, "nvs"), (1, 0x82, SPIFFS, "spiffs")];
+    write_table(&mut table, &entries);
     table
+}
+
+/// Writes a table's entries to the beginning of these bytes.
+pub fn write_table(bytes: &mut [u8], entries: &[Partition]) {
+    for (entry, (kind, subtype, (offset, size), label)) in bytes.chunks_mut(32).zip(entries) {
+        entry.fill(0);
+        entry[..4].copy_from_slice(&[0xAA, 0x50, *kind, *subtype]);
+        entry[4..8].copy_from_slice(&(*offset as u32).to_le_bytes());
+        entry[8..12].copy_from_slice(&(*size as u32).to_le_bytes());
+        entry[12..12 + label.len()].copy_from_slice(label.as_bytes());
+    }
 }
 
 /// Makes the checksums of NVS pages and entries right, as only an attacker would (ESP-IDF v5.4.1,

@@ -11,7 +11,7 @@ use climate::{Air, Sensor};
 use device::event::Event;
 use device::platform::{
     AccessPoint, AuthMode, Bluetooth, Heap, Identity, JoinError, Network, Observer, Platform,
-    Press, ResetReason, ScanRequest, System, Wifi, WifiCredentials,
+    Press, ResetReason, Running, ScanRequest, System, Wifi, WifiCredentials,
 };
 use device::retained;
 use embassy_time::Timer;
@@ -208,6 +208,17 @@ impl Write for NoStream {
 #[derive(Default)]
 pub struct Sys {
     drawn: Cell<u64>,
+    running: Option<Running>,
+}
+
+impl Sys {
+    /// One that runs this image.
+    pub fn running(image: Running) -> Self {
+        Self {
+            running: Some(image),
+            ..Self::default()
+        }
+    }
 }
 
 impl System for Sys {
@@ -217,6 +228,10 @@ impl System for Sys {
             built_at_unix_s: 1_700_000_000,
             build: device::platform::BuildId::default(),
         }
+    }
+
+    fn running(&self) -> Option<Running> {
+        self.running
     }
 
     fn reset_reason(&self) -> ResetReason {

@@ -6,12 +6,14 @@
 
 pub mod board;
 pub mod body;
+pub mod broker;
 pub mod heap;
 pub mod noise;
 pub mod phone;
 pub mod ram;
 pub mod script;
 pub mod server;
+pub mod shelf;
 pub mod sparse;
 pub mod stranger;
 pub mod time;
