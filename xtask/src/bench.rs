@@ -4,6 +4,7 @@
 //! collects figures, and writes them: a table, `target/bench.json`, and with `--write` the plots
 //! and the figures of docs/performance.md.
 
+mod campaign;
 mod fleet;
 mod images;
 mod instructions;
@@ -12,7 +13,6 @@ mod page;
 mod plot;
 mod promises;
 mod record;
-mod rollout;
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -38,9 +38,9 @@ pub(crate) struct Options {
     /// Devices of the largest fleet
     #[arg(long, default_value_t = 2_000, value_name = "N")]
     devices: u32,
-    /// Devices of the fleet that gets a new version
+    /// Devices of the fleet that gets a new version, and of the one that gets new certificates
     #[arg(long, default_value_t = 10_000, value_name = "N")]
-    rollout_devices: u32,
+    campaign_devices: u32,
 }
 
 /// What can be measured.
@@ -54,8 +54,10 @@ enum What {
     Heap,
     /// Fleets of simulated devices, against the local server and against Mosquitto
     Fleet,
-    /// A new version for a fleet of ten thousand, or of --rollout-devices
+    /// A new version for a fleet of ten thousand, or of --campaign-devices
     Rollout,
+    /// New certificates for such a fleet
+    Renewal,
 }
 
 /// Measures, and writes what came of it.
@@ -80,7 +82,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             What::Images => images::measure(options.spiffsgen.as_deref())?,
             What::Heap => lives::measure()?,
             What::Fleet => fleet::measure(options.devices)?,
-            What::Rollout => rollout::measure(options.rollout_devices)?,
+            What::Rollout => campaign::ROLLOUT.rehearse(options.campaign_devices)?,
+            What::Renewal => campaign::RENEWAL.rehearse(options.campaign_devices)?,
         };
         for figure in figures {
             anstream::println!("{}", figure.shown());

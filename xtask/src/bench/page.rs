@@ -14,7 +14,7 @@ const BEGIN: &str = "<!-- figures: written by `cargo xtask bench --write` -->\n"
 const END: &str = "<!-- end of the figures -->\n";
 
 /// Chapters: the beginning of the names of their figures, and their headings.
-const CHAPTERS: [(&str, &str); 7] = [
+const CHAPTERS: [(&str, &str); 8] = [
     ("instructions.", "Instructions"),
     ("process.", "An image, as a process"),
     ("batch.", "Images in batches"),
@@ -22,6 +22,7 @@ const CHAPTERS: [(&str, &str); 7] = [
     ("fleet.local.", "A fleet against the local server"),
     ("fleet.mosquitto.", "A fleet against Mosquitto"),
     ("rollout.", "A new version for a fleet"),
+    ("renew.", "New certificates for a fleet"),
 ];
 
 /// Writes all there is; a chapter of which nothing was measured stays as it stands.
