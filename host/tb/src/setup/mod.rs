@@ -161,7 +161,8 @@ fn dashboard_link(client: &Client, id: &Id) -> String {
 }
 
 fn dashboard_step(client: &Client, wanted: &Wanted) -> Result<Step<Dashboard>, Error> {
-    let configuration = dashboard::configuration(&wanted.profile, &wanted.series);
+    let configuration =
+        dashboard::configuration(&wanted.profile, &wanted.series, wanted.certificate_days);
     let mut told = Told {
         what: "dashboard",
         name: wanted.dashboard.clone(),
@@ -186,13 +187,13 @@ fn dashboard_step(client: &Client, wanted: &Wanted) -> Result<Step<Dashboard>, E
     };
     told.link = Some(dashboard_link(client, &there.id));
     let mut dashboard = client.dashboard(&there.id.id)?;
-    if covers::covers(&configuration, &dashboard.configuration) {
+    if dashboard::is_that(&dashboard.configuration, &configuration) {
         told.action = Action::Keep;
         return Ok(Step { wanted: None, told });
     }
     told.action = Action::Update;
     told.changes.push("what it shows".to_owned());
-    dashboard::merge(&mut dashboard.configuration, &configuration);
+    dashboard::update(&mut dashboard.configuration, &configuration);
     Ok(Step {
         wanted: Some(dashboard),
         told,
