@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use certfile::file::Fault;
 use certfile::firmware;
@@ -11,9 +12,46 @@ use certfile::pem::Other;
 use regex::Regex;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-use crate::error::ConfigError;
 use crate::event::Refusal;
 use crate::limits::Limits;
+
+/// A configuration that cannot work: whoever wrote it has to change it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// The server's chain has no certificate in it.
+    #[error("the server's certificate chain: {fault}")]
+    ServerChain {
+        /// What is wrong with it.
+        fault: Fault,
+    },
+    /// The server's key is not one.
+    #[error("the server's private key: {fault}")]
+    ServerKey {
+        /// What is wrong with it.
+        fault: String,
+    },
+    /// The server's certificate and key do not work together.
+    #[error("the server's certificate and key cannot be used: {reason}")]
+    ServerIdentity {
+        /// What the TLS library says.
+        reason: String,
+    },
+    /// The profile's CA is not a certificate.
+    #[error("the device profile's CA: {fault}")]
+    ProfileCa {
+        /// What is wrong with it.
+        fault: Fault,
+    },
+    /// The profile's regular expression cannot be used.
+    #[error("the device profile's regular expression for the CN cannot be used: {reason}")]
+    ProfilePattern {
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+/// How long [`Server::send_rpc`](crate::Server::send_rpc) and the page wait for an answer.
+pub const RPC_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What a server is started with. The default is a plain MQTT port and a page, both on free
 /// ports of this computer only, with the data in memory.

@@ -3,44 +3,8 @@
 use std::io;
 use std::net::SocketAddr;
 
-use certfile::file::Fault;
-
+use crate::config::ConfigError;
 use crate::store::StoreError;
-
-/// A configuration that cannot work: whoever wrote it has to change it.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ConfigError {
-    /// The server's chain has no certificate in it.
-    #[error("the server's certificate chain: {fault}")]
-    ServerChain {
-        /// What is wrong with it.
-        fault: Fault,
-    },
-    /// The server's key is not one.
-    #[error("the server's private key: {fault}")]
-    ServerKey {
-        /// What is wrong with it.
-        fault: String,
-    },
-    /// The server's certificate and key do not work together.
-    #[error("the server's certificate and key cannot be used: {reason}")]
-    ServerIdentity {
-        /// What the TLS library says.
-        reason: String,
-    },
-    /// The profile's CA is not a certificate.
-    #[error("the device profile's CA: {fault}")]
-    ProfileCa {
-        /// What is wrong with it.
-        fault: Fault,
-    },
-    /// The profile's regular expression cannot be used.
-    #[error("the device profile's regular expression for the CN cannot be used: {reason}")]
-    ProfilePattern {
-        /// What is wrong with it.
-        reason: String,
-    },
-}
 
 /// Why a server did not start or stop as it should.
 #[derive(Debug, thiserror::Error)]

@@ -7,13 +7,13 @@
 //! `MqttTransportHandler.getOtaPackageCallback`, commit dfe65d5abc3aa959aaa853952d74943fbd6867bd.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
+use crate::assigned::Choice;
 use crate::error::CallError;
 use crate::hub::{Hub, now_ms};
 use crate::packages::{Firmware, Package};
-use crate::profiles;
-use crate::store::{Db, DeviceId, Kind, StoreError};
+use crate::store::DeviceId;
 use crate::value::{Datum, Record};
 
 /// All that is deleted when a package is taken away, in ThingsBoard's order.
@@ -28,82 +28,6 @@ const ALL_KEYS: [&str; 9] = [
     "fw_size",
     "fw_url",
 ];
-
-/// What is assigned.
-#[derive(Clone)]
-struct Choice {
-    firmware: Arc<Firmware>,
-    /// The number of its package.
-    package: i64,
-    /// Whether it was assigned to the device itself, not to its profile.
-    own: bool,
-}
-
-/// What is assigned to which device.
-#[derive(Default)]
-pub(crate) struct Assigned(Mutex<HashMap<DeviceId, Choice>>);
-
-impl Assigned {
-    fn locked(&self) -> MutexGuard<'_, HashMap<DeviceId, Choice>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn set(&self, device: DeviceId, choice: Choice) {
-        self.locked().insert(device, choice);
-    }
-
-    pub(crate) fn forget(&self, device: DeviceId) {
-        self.locked().remove(&device);
-    }
-
-    fn choice(&self, device: DeviceId) -> Option<Choice> {
-        self.locked().get(&device).cloned()
-    }
-
-    /// The number of the package that is assigned to a device itself.
-    pub(crate) fn own(&self, device: DeviceId) -> Option<i64> {
-        let choice = self.choice(device)?;
-        choice.own.then_some(choice.package)
-    }
-
-    /// Whether a package is assigned to any device itself.
-    pub(crate) fn has(&self, package: i64) -> bool {
-        let mut all = self.locked();
-        let mut all = all.values_mut();
-        all.any(|choice| choice.own && choice.package == package)
-    }
-
-    /// What was assigned when the server ended, by packages and devices as they are stored.
-    pub(crate) fn load(db: &mut Db) -> Result<(Self, Vec<Package>), StoreError> {
-        let mut all = HashMap::new();
-        for package in db.packages()? {
-            all.insert(package.row, package);
-        }
-        let choice = |package: i64, own| {
-            let firmware = all.get(&package)?.firmware.clone()?;
-            Some(Choice {
-                firmware,
-                package,
-                own,
-            })
-        };
-        let mut assigned = HashMap::new();
-        for (device, package) in db.own_packages()? {
-            assigned.extend(choice(package, true).map(|choice| (device, choice)));
-        }
-        for profile in db.documents(Kind::Profile)? {
-            let Some(package) = profiles::package(&profile.body) else {
-                continue;
-            };
-            for device in db.followers(profile.row)? {
-                assigned.extend(choice(package, false).map(|choice| (device.id, choice)));
-            }
-        }
-        let mut packages: Vec<_> = all.into_values().collect();
-        packages.retain(|package| package.profile.is_some());
-        Ok((Self(Mutex::new(assigned)), packages))
-    }
-}
 
 /// What a connection remembers of each download, by the number of its requests: the package, which stays
 /// the same although another is assigned, and the size of a chunk, which need not be said again.

@@ -15,9 +15,9 @@ use rand::distr::{Alphanumeric, SampleString as _};
 use thingsboard::FromServer;
 use tokio::sync::{broadcast, mpsc};
 
+use crate::assigned::Assigned;
 use crate::error::CallError;
 use crate::event::{Event, Events};
-use crate::firmware::Assigned;
 use crate::limits::{Allowance, Cost, Limits};
 use crate::packages::{Package, Packages};
 use crate::profiles::Known;

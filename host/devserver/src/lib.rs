@@ -4,6 +4,7 @@
 
 mod accept;
 mod api;
+mod assigned;
 mod config;
 mod error;
 mod event;
@@ -23,11 +24,11 @@ mod tls;
 mod value;
 
 pub use api::{Attributes, DeviceInfo};
-pub use config::{Config, Database, Profile, Tls};
-pub use error::{CallError, ConfigError, Error};
+pub use config::{Config, ConfigError, Database, Profile, RPC_TIMEOUT, Tls};
+pub use error::{CallError, Error};
 pub use event::{Event, Events, Refusal};
 pub use limits::{Limits, RateLimit, RateLimitError};
 pub use packages::Firmware;
-pub use server::{RPC_TIMEOUT, Server};
+pub use server::Server;
 pub use store::{Point, StoreError};
 pub use value::{Datum, Record};

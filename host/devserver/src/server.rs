@@ -12,17 +12,15 @@ use tokio::runtime::{Builder, Handle};
 use tokio::sync::{oneshot, watch};
 
 use crate::api::{self, Attributes, DeviceInfo};
-use crate::config::Config;
+use crate::assigned::Assigned;
+use crate::config::{Config, RPC_TIMEOUT};
 use crate::error::{CallError, Error};
 use crate::event::Events;
-use crate::firmware::{self, Assigned};
+use crate::firmware;
 use crate::hub::{Command, Hub, now_ms};
 use crate::packages::Firmware;
 use crate::store::{Claimed, Point, Store, StoreError};
 use crate::{http, mqtt, tls};
-
-/// How long [`Server::send_rpc`] and the page wait for an answer.
-pub const RPC_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A running server.
 ///

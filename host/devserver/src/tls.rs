@@ -12,8 +12,7 @@ use rustls::{
     CertificateError, DigitallySignedStruct, DistinguishedName, OtherError, SignatureScheme,
 };
 
-use crate::config::Tls;
-use crate::error::ConfigError;
+use crate::config::{ConfigError, Tls};
 use crate::identity;
 
 /// Sessions that can be resumed without tickets (TLS 1.2), enough for a fleet on the desk.

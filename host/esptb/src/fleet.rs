@@ -11,6 +11,8 @@ mod crew;
 mod faults;
 mod flash;
 mod limits;
+mod link;
+mod luck;
 mod network;
 mod protocol;
 mod run;

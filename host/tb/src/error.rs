@@ -1,6 +1,5 @@
 //! What can go wrong between an operator and a ThingsBoard, and who has to act.
 
-use crate::campaign::LedgerError;
 use crate::{Address, KeptError};
 
 /// Why something did not come about.
@@ -87,4 +86,27 @@ pub enum Error {
     /// A campaign's file.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+}
+
+/// Why a campaign's file does not serve.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    /// SQLite refused.
+    #[error("the campaign's file failed: {0}; is its disk full, or its folder not yours to write?")]
+    Sqlite(#[from] rusqlite::Error),
+    /// The file is of a later version.
+    #[error(
+        "the campaign's file has format {0}, which this version does not know: take the esptb that made it"
+    )]
+    Format(i64),
+    /// It is another campaign's.
+    #[error(
+        "the file is of a campaign for {there} on {server}: go on with that one, or name another file by --state"
+    )]
+    Another {
+        /// What that one brings.
+        there: String,
+        /// Where.
+        server: String,
+    },
 }

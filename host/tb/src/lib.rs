@@ -19,7 +19,7 @@ pub use address::{Address, AddressError};
 pub use backlog::ask_backlogs;
 pub use client::Client;
 pub use digest::sha256;
-pub use error::Error;
+pub use error::{Error, LedgerError};
 pub use fleet::{Crash, Device, Filter, Summary};
 pub use kept::{KeptError, Servers};
 pub use login::Login;

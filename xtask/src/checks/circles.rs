@@ -18,19 +18,9 @@ use anyhow::{Result, bail};
 
 use crate::workspace;
 
-/// Circles that were there when the check came, by crate and by the module within which they are. What is mended is
-/// taken out: an entry without a circle is a fault as well.
-const KNOWN: &[(&str, &str)] = &[
-    ("devserver", ""),
-    ("esptb", "fleet"),
-    ("tb", ""),
-    ("tb", "campaign"),
-];
-
 /// Checks every crate of the project; returns what was checked.
 pub(super) fn check() -> Result<String> {
     let (mut crates, mut arrows, mut faults) = (0, 0, Vec::new());
-    let mut mended = KNOWN.to_vec();
     for folder in workspace::all() {
         for package in workspace::metadata(&folder)?.workspace_packages() {
             for target in &package.targets {
@@ -41,28 +31,18 @@ pub(super) fn check() -> Result<String> {
                 crates += 1;
                 arrows += found.len();
                 for (within, circle) in graph::circles(&found) {
-                    let is_here = |place: &(&str, &str)| *place == (package.name.as_str(), &within);
-                    if !KNOWN.iter().any(is_here) {
-                        faults.push(format!("{} {within}:\n{circle}", package.name));
-                    }
-                    mended.retain(|place| !is_here(place));
+                    faults.push(format!("{} {within}:\n{circle}", package.name));
                 }
             }
         }
     }
-    faults.extend(mended.iter().map(|(krate, within)| {
-        format!("{krate} {within}: no circle any more, take it out of KNOWN")
-    }));
     if !faults.is_empty() {
         bail!(
             "modules use each other in a circle, in\n  {}",
             faults.join("\n  ")
         );
     }
-    Ok(format!(
-        "{crates} crates, {arrows} arrows, {} known circles",
-        KNOWN.len()
-    ))
+    Ok(format!("{crates} crates, {arrows} arrows"))
 }
 
 #[cfg(test)]

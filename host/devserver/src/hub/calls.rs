@@ -224,8 +224,8 @@ fn json_of(payload: &[u8]) -> Option<Box<RawValue>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::assigned::Assigned;
     use crate::config::Database;
-    use crate::firmware::Assigned;
     use crate::hub::{Arrival, Subscriptions};
     use crate::limits::Limits;
     use crate::store::Store;

@@ -25,8 +25,9 @@ use simulator::bootloader;
 use tokio::time::sleep;
 use vhci::HciTransport;
 
-use super::faults::{Link, Ram, chance};
 use super::flash::Flash;
+use super::link::{Link, Ram};
+use super::luck::chance;
 use super::network::{Sockets, Stopwatch, Turn, Turnstile};
 use super::tally::{Counts, Times};
 use crate::demo::board::BUILT_AT_UNIX_S;
@@ -60,7 +61,7 @@ pub(super) struct Member {
     /// How long it has no power before that.
     pub(super) pause: Cell<Duration>,
     pub(super) ram: Ram,
-    pub(super) link: Link,
+    pub(super) link: Rc<Link>,
     /// Whether it has been online.
     pub(super) arrived: Cell<bool>,
     /// Whether it has allowed a claim.
@@ -91,7 +92,7 @@ impl Member {
             reset: Cell::new(ResetReason::Software),
             pause: Cell::new(Duration::ZERO),
             ram: Ram::default(),
-            link: Link::default(),
+            link: Rc::default(),
             arrived: Cell::new(false),
             claimable: Cell::new(false),
         }
@@ -122,7 +123,7 @@ impl Member {
                 turn: turn.clone(),
             },
             network: Sockets {
-                member: self.clone(),
+                link: self.link.clone(),
                 stopwatch: stopwatch.clone(),
                 turnstile: turnstile.clone(),
                 turn,

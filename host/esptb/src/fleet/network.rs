@@ -14,7 +14,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::body::Member;
+use super::link::Link;
 
 /// Measures from the packet that carries a sample to whatever its owner waits for.
 #[derive(Clone, Default)]
@@ -111,7 +111,7 @@ impl Turn {
 
 /// TCP and names by way of the host.
 pub(super) struct Sockets {
-    pub(super) member: Rc<Member>,
+    pub(super) link: Rc<Link>,
     pub(super) stopwatch: Stopwatch,
     pub(super) turnstile: Turnstile,
     pub(super) turn: Turn,
@@ -141,12 +141,12 @@ impl TcpConnect for Sockets {
         self.turn.take(&self.turnstile).await;
         let stream = tokio::select! {
             stream = TcpStream::connect(remote) => stream?,
-            () = self.member.link.is(false) => return Err(io::ErrorKind::NetworkDown.into()),
+            () = self.link.is(false) => return Err(io::ErrorKind::NetworkDown.into()),
         };
         stream.set_nodelay(true)?;
         Ok(Stream {
             stream,
-            member: self.member.clone(),
+            link: self.link.clone(),
             stopwatch: self.stopwatch.clone(),
             turn,
             has_read: false,
@@ -187,7 +187,7 @@ impl Drop for Held {
 /// A TCP connection.
 pub(super) struct Stream {
     stream: TcpStream,
-    member: Rc<Member>,
+    link: Rc<Link>,
     stopwatch: Stopwatch,
     turn: Held,
     /// Whether the server has answered.
@@ -202,7 +202,7 @@ impl Read for Stream {
     async fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         let read = tokio::select! {
             read = self.stream.read(bytes) => read?,
-            () = self.member.link.is(false) => return Err(io::ErrorKind::NetworkDown.into()),
+            () = self.link.is(false) => return Err(io::ErrorKind::NetworkDown.into()),
         };
         self.has_read = true;
         Ok(read)
@@ -217,7 +217,7 @@ impl Write for Stream {
         }
         let written = tokio::select! {
             written = self.stream.write(bytes) => written?,
-            () = self.member.link.is(false) => return Err(io::ErrorKind::NetworkDown.into()),
+            () = self.link.is(false) => return Err(io::ErrorKind::NetworkDown.into()),
         };
         self.stopwatch.sent();
         Ok(written)

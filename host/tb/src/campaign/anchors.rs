@@ -1,10 +1,10 @@
 //! New anchors: the authorities that a broker's next certificate comes from. Devices use them beside those
 //! that they have, and so does a device before the broker's certificate is another.
 
-use super::gate::Seen;
+use super::brings::{Brings, Words};
 use super::member::Member;
 use super::pieces::Pieces;
-use super::task::{Brings, Words};
+use super::seen::Seen;
 use crate::rest::{EntityData, Key, KeyType};
 use crate::{Client, Device, Error, sha256};
 

@@ -1,10 +1,10 @@
 //! New certificates for devices whose own end soon: each makes a key and asks, is answered with a chain, and
 //! proves it at the broker (docs/certificate-renewal.md).
 
-use super::gate::Seen;
+use super::brings::{Brings, Concern, Words};
 use super::member::Member;
 use super::pieces::Pieces;
-use super::task::{Brings, Concern, Words};
+use super::seen::Seen;
 use crate::rest::{EntityData, Key, KeyType};
 use crate::{Client, Device, Error, sha256};
 

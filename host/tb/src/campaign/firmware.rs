@@ -1,8 +1,8 @@
 //! A package of firmware for devices.
 
-use super::gate::Seen;
+use super::brings::{Brings, Words};
 use super::member::Member;
-use super::task::{Brings, Words};
+use super::seen::Seen;
 use crate::rest::{EntityData, Key, KeyType, NewPackage, Package};
 use crate::{Client, Device, Error};
 

@@ -10,29 +10,7 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehav
 
 use super::Goal;
 use super::member::{Member, Stage};
-
-/// Why the file does not serve.
-#[derive(Debug, thiserror::Error)]
-pub enum LedgerError {
-    /// SQLite refused.
-    #[error("the campaign's file failed: {0}; is its disk full, or its folder not yours to write?")]
-    Sqlite(#[from] rusqlite::Error),
-    /// The file is of a later version.
-    #[error(
-        "the campaign's file has format {0}, which this version does not know: take the esptb that made it"
-    )]
-    Format(i64),
-    /// It is another campaign's.
-    #[error(
-        "the file is of a campaign for {there} on {server}: go on with that one, or name another file by --state"
-    )]
-    Another {
-        /// What that one brings.
-        there: String,
-        /// Where.
-        server: String,
-    },
-}
+use crate::LedgerError;
 
 /// The format of the file, in its `user_version`.
 const FORMAT: i64 = 2;

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::gate::Seen;
+use super::seen::Seen;
 
 /// How far a device is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

@@ -9,6 +9,7 @@
 //! caller's affair, and so is what to do with the time between.
 
 mod anchors;
+mod brings;
 mod certificates;
 mod firmware;
 mod gate;
@@ -18,6 +19,7 @@ mod pieces;
 mod report;
 mod requests;
 mod run;
+mod seen;
 mod task;
 mod waves;
 
@@ -28,7 +30,7 @@ use serde::Serialize;
 pub use anchors::Anchors;
 pub use certificates::{Certificates, Issued};
 pub use firmware::{Firmware, find, upload};
-pub use ledger::{Ledger, LedgerError};
+pub use ledger::Ledger;
 pub use member::Stage;
 pub use pieces::Pieces;
 pub use report::{Report, WaveReport};

@@ -3,8 +3,9 @@
 use serde::Serialize;
 
 use super::Goal;
-use super::ledger::{Ledger, LedgerError, Standing};
+use super::ledger::{Ledger, Standing};
 use super::member::{Member, Stage};
+use crate::LedgerError;
 
 /// A campaign's report. Times are milliseconds since 1970, durations in seconds.
 #[derive(Clone, Debug, Serialize)]

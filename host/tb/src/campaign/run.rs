@@ -5,12 +5,14 @@ mod begin;
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::gate::{Patience, Seen, judge};
+use super::brings::Brings;
+use super::gate::{Patience, judge};
 use super::ledger::{Ledger, Standing};
 use super::member::{Member, Stage};
 use super::report::Report;
 use super::requests::each;
-use super::task::{Brings, Task};
+use super::seen::Seen;
+use super::task::Task;
 use super::{Goal, Rules};
 use crate::rest::{EntityData, Key, KeyType};
 use crate::{Client, Device, Error, Filter};
@@ -348,7 +350,7 @@ impl<'a> Campaign<'a> {
         let (mut changed, mut done_with, mut answered) = (Vec::new(), Vec::new(), Vec::new());
         for (index, member) in self.members.iter_mut().enumerate() {
             // Who was deleted meanwhile fails when patience ends.
-            let gone = Seen::gone(member);
+            let gone = Seen::gone(&member.id, &member.name);
             let seen = seen.get(&member.id).unwrap_or(&gone);
             let before = member.stage;
             let mut is_changed = judge(member, seen, brings, now_ms, patience);

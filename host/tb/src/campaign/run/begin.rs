@@ -3,9 +3,9 @@
 use std::collections::HashSet;
 
 use super::{Campaign, Order};
+use crate::campaign::brings::Concern;
 use crate::campaign::ledger::{Ledger, Standing};
 use crate::campaign::member::{Member, Stage};
-use crate::campaign::task::Concern;
 use crate::rest::EntityData;
 use crate::{Client, Device, Error};
 
