@@ -38,7 +38,7 @@ const PACKAGES: &[Package] = &[
     },
     Package {
         debian: "libclang-dev",
-        brew: Some("llvm"),
+        brew: None, // Apple's tools have it beside clang, and clang-sys looks there
         program: None,
         purposes: ALL,
         reason: "reads the headers of MbedTLS (bindgen)",

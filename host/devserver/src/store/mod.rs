@@ -248,6 +248,8 @@ impl Db {
         self.conn.pragma_update(None, "journal_mode", "wal")?;
         // Acknowledged means on the disk, also when the power fails.
         self.conn.pragma_update(None, "synchronous", "full")?;
+        // On macOS the disk keeps what it was given to itself until it is told this.
+        self.conn.pragma_update(None, "fullfsync", true)?;
         self.conn.execute_batch(concat!(
             include_str!("schema.sql"),
             "PRAGMA user_version = 1;"

@@ -29,6 +29,15 @@ fn record(ts_ms: i64, key: &str, value: i64) -> Record {
 }
 
 #[tokio::test]
+async fn a_disk_keeps_nothing_to_itself() {
+    let told = memory().submit(|db| {
+        let is_on = |row: &rusqlite::Row| row.get::<_, bool>(0);
+        Ok(db.conn.pragma_query_value(None, "fullfsync", is_on)?)
+    });
+    assert!(told.await.unwrap());
+}
+
+#[tokio::test]
 async fn the_last_value_written_counts_and_the_newest_is_latest() {
     let store = memory();
     let id = device(&store, "a").await;

@@ -93,6 +93,10 @@ const AS_THEY_ARE: [(&str, &str); 4] = [
     ),
 ];
 
+/// This project's settings of Cargo. A product needs those of the environment, in which MbedTLS is
+/// compiled for macOS and Windows.
+const CARGO: &str = include_str!("../../../../.cargo/config.toml");
+
 /// This project's firmware, whose chips and profile a product's have.
 const FIRMWARE: &str = include_str!("../../../../firmware/Cargo.toml");
 
@@ -141,6 +145,7 @@ pub(crate) fn run(cmd: &Cmd) -> Result<()> {
     for (file, text) in AS_THEY_ARE {
         write(folder, file, text)?;
     }
+    write(folder, ".cargo/config.toml", environment()?)?;
     let name = &cmd.name;
     console::line(format_args!(
         "{name} is made. `cd {name}`, then:\n  \
@@ -256,6 +261,13 @@ fn profile() -> Result<String> {
     Ok(lines.join("\n"))
 }
 
+/// How this project's C code is compiled.
+fn environment() -> Result<&'static str> {
+    let from = CARGO.find("[env]");
+    from.and_then(|from| CARGO.get(from..))
+        .context("the project has no environment: this is a bug")
+}
+
 /// `my-hive` is a `MyHive`.
 fn type_name(name: &str) -> String {
     let part = |part: &str| {
@@ -323,5 +335,7 @@ mod tests {
         let (chip, feature) = chips.lines().next().unwrap().split_once(" = ").unwrap();
         assert_eq!(feature, format!("[\"firmware/{chip}\"]"));
         assert!(profile().unwrap().contains("lto = \"fat\""));
+        let environment = environment().unwrap();
+        assert!(environment.contains("apple_darwin") && !environment.contains("alias"));
     }
 }

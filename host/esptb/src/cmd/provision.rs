@@ -78,6 +78,8 @@ A simulated device: `esptb simulate --flash flash.bin --air 127.0.0.1:6402` besi
 
 Without --hci and --http it is this computer's own Bluetooth, as every program uses it: BlueZ on
 Linux, CoreBluetooth on macOS, WinRT on Windows. It takes no root, and nothing has to be stopped.
+macOS lets a program use it if its terminal may: System Settings, Privacy & Security, Bluetooth. A
+terminal that cannot ask for it has to be added there; until then macOS aborts the program.
 --hci hci0 takes the adapter away from bluetoothd and speaks to it itself, to see packets: that
 takes root, and the adapter down (systemctl stop bluetooth).";
 

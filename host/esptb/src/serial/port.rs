@@ -32,12 +32,16 @@ impl Board {
         if let Some(address) = name.and_then(|name| name.strip_prefix("tcp:")) {
             return Self::over_tcp(address);
         }
-        let ports = serialport::available_ports().unwrap_or_default();
+        let ports = callouts(serialport::available_ports().unwrap_or_default());
         let name = match name {
             Some(name) => name.to_owned(),
             None => choose(&ports)?,
         };
-        let usb = ports.iter().find(|port| port.port_name == name);
+        // As above: what is known of `tty.` stands at `cu.`.
+        let same = callout_of(&name).unwrap_or_else(|| name.clone());
+        let usb = ports
+            .iter()
+            .find(|port| port.port_name == name || port.port_name == same);
         let usb = usb.and_then(usb_of).cloned().unwrap_or_else(unknown);
         let port = serialport::new(&name, BAUD)
             .timeout(PATIENCE)
@@ -84,6 +88,20 @@ impl Board {
         self.port.set_baud_rate(BAUD)?;
         Ok(self)
     }
+}
+
+/// macOS has two names for each port: `cu.` for whoever calls out, and `tty.`, which waits for a
+/// caller. One board would be two, so that the second goes where there is the first.
+fn callouts(mut ports: Vec<SerialPortInfo>) -> Vec<SerialPortInfo> {
+    let names: Vec<_> = ports.iter().map(|port| port.port_name.clone()).collect();
+    ports.retain(|port| callout_of(&port.port_name).is_none_or(|name| !names.contains(&name)));
+    ports
+}
+
+/// The name for calling out, of a port that waits for a caller.
+fn callout_of(name: &str) -> Option<String> {
+    let rest = name.strip_prefix("/dev/tty.")?;
+    Some(format!("/dev/cu.{rest}"))
 }
 
 fn usb_of(port: &SerialPortInfo) -> Option<&UsbPortInfo> {
@@ -204,6 +222,30 @@ mod tests {
             none.contains("plug one in") && none.contains("ttyS0"),
             "{none}"
         );
+    }
+
+    #[test]
+    fn a_port_with_two_names_is_one() {
+        let all = [
+            ("/dev/cu.Bluetooth-Incoming-Port", None),
+            ("/dev/tty.Bluetooth-Incoming-Port", None),
+            ("/dev/cu.usbserial-0001", Some(0x10C4)),
+            ("/dev/tty.usbserial-0001", Some(0x10C4)),
+            ("/dev/tty.alone", None),
+            ("/dev/ttyUSB0", None),
+        ];
+        let left = callouts(all.map(|(name, vid)| port(name, vid)).into());
+        let names: Vec<_> = left.iter().map(|port| port.port_name.as_str()).collect();
+        assert_eq!(
+            names,
+            [
+                "/dev/cu.Bluetooth-Incoming-Port",
+                "/dev/cu.usbserial-0001",
+                "/dev/tty.alone",
+                "/dev/ttyUSB0",
+            ]
+        );
+        assert_eq!(choose(&left).unwrap(), "/dev/cu.usbserial-0001");
     }
 
     #[test]

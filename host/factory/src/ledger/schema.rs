@@ -50,6 +50,8 @@ pub(super) fn prepare(connection: &mut Connection) -> Result<(), LedgerError> {
     connection.busy_timeout(PATIENCE)?;
     // A line that was told of stays after a power failure.
     connection.pragma_update(None, "synchronous", "FULL")?;
+    // On macOS the disk keeps what it was given to itself until it is told this.
+    connection.pragma_update(None, "fullfsync", true)?;
     connection.pragma_update(None, "foreign_keys", true)?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let format: i64 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
@@ -59,4 +61,20 @@ pub(super) fn prepare(connection: &mut Connection) -> Result<(), LedgerError> {
         other => return Err(LedgerError::Format(other)),
     }
     Ok(transaction.commit()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disk_keeps_nothing_to_itself() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        prepare(&mut connection).unwrap();
+        let is_on = |row: &rusqlite::Row| row.get(0);
+        assert_eq!(
+            connection.pragma_query_value(None, "fullfsync", is_on),
+            Ok(true)
+        );
+    }
 }

@@ -9,7 +9,7 @@ mod trouble;
 
 use std::time::Duration;
 
-use btleplug::api::{Central, CentralState, Characteristic, Manager as _, Peripheral as _};
+use btleplug::api::{Central, Characteristic, Manager as _, Peripheral as _};
 use btleplug::api::{ScanFilter, Service, WriteType};
 use btleplug::platform::{Adapter, Manager, Peripheral};
 use protocomm::endpoint::Endpoint;
@@ -19,6 +19,9 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::found::{Found, Peer};
 use crate::link_error::LinkError;
 
+/// How long this computer's Bluetooth may take to be there. macOS first asks whether the terminal may
+/// use it, which somebody has to read.
+const OPEN: Duration = Duration::from_secs(60);
 /// How often it is looked what was heard.
 const LOOK: Duration = Duration::from_millis(250);
 /// How long a device may take to be connected to, and its services to be learnt. BlueZ gives up
@@ -46,7 +49,8 @@ impl System {
     /// Takes the adapter whose name begins so, or the first.
     pub(crate) async fn open(wanted: Option<&str>) -> Result<Self, LinkError> {
         let manager = Manager::new().await.map_err(|e| trouble::unusable(&e))?;
-        let adapters = manager.adapters().await;
+        let adapters = timeout(OPEN, manager.adapters()).await;
+        let adapters = adapters.unwrap_or(Err(btleplug::Error::TimedOut(OPEN)));
         let adapters = adapters.map_err(|e| trouble::unusable(&e))?;
         let mut names = Vec::new();
         for adapter in adapters {
@@ -80,11 +84,10 @@ impl System {
                 break Ok(devices);
             }
             if Instant::now() >= until {
-                // Where Bluetooth is off, some systems let one listen to nothing.
-                break match self.adapter.adapter_state().await {
-                    Ok(CentralState::PoweredOff) => Err(trouble::switched_off()),
-                    _ => Ok(devices),
-                };
+                // Where Bluetooth cannot be used, some systems let one listen to nothing.
+                let state = self.adapter.adapter_state().await.ok();
+                let deaf = state.and_then(|state| trouble::deaf(&state, cfg!(target_os = "macos")));
+                break deaf.map_or(Ok(devices), Err);
             }
             sleep(LOOK.min(until - Instant::now())).await;
         };

@@ -4,6 +4,7 @@
 //! its own; the other systems give a sentence.
 
 use btleplug::Error;
+use btleplug::api::CentralState;
 use protocomm::refusal::Refused;
 
 use crate::link_error::LinkError;
@@ -29,6 +30,10 @@ fn name_of(_: &Error) -> &str {
 pub(super) fn unusable(error: &Error) -> LinkError {
     LinkError::NoBluetooth(remedy(name_of(error), error))
 }
+
+/// What there is to do on macOS, whose errors do not tell these apart.
+const MACOS: &str = "this computer's Bluetooth cannot be used: switch it on, and allow it to the \
+                     terminal in System Settings, Privacy & Security, Bluetooth";
 
 /// Whichever of the errors by which D-Bus says that it cannot start a service.
 const SPAWN: &str = "org.freedesktop.DBus.Error.Spawn.*";
@@ -65,10 +70,7 @@ fn remedy(name: &str, error: &dyn std::fmt::Display) -> String {
         "org.bluez.Error.InProgress" => {
             said("Bluetooth is busy with the same for another program: try again in a while")
         }
-        _ if cfg!(target_os = "macos") => said(
-            "this computer's Bluetooth cannot be used: switch it on, and allow it to the terminal \
-             in System Settings, Privacy & Security, Bluetooth",
-        ),
+        _ if cfg!(target_os = "macos") => said(MACOS),
         _ => said(
             "this computer's Bluetooth cannot be used: is there an adapter, and is it switched on?",
         ),
@@ -84,9 +86,16 @@ fn off() -> &'static str {
     }
 }
 
-/// The adapter has no power.
-pub(super) fn switched_off() -> LinkError {
-    LinkError::NoBluetooth(off().into())
+/// Why nothing can be heard with an adapter in this state, if so.
+///
+/// Of macOS `btleplug` tells no more than that it is neither on nor off, also where the user has just
+/// answered that the terminal may not use it.
+pub(super) fn deaf(state: &CentralState, is_macos: bool) -> Option<LinkError> {
+    match state {
+        CentralState::PoweredOff => Some(LinkError::NoBluetooth(off().into())),
+        CentralState::Unknown if is_macos => Some(LinkError::NoBluetooth(MACOS.into())),
+        _ => None,
+    }
 }
 
 /// There is none, or none of that name.
@@ -184,6 +193,18 @@ mod tests {
         ] {
             assert_eq!(of(other), Refused::Other, "{other}");
         }
+    }
+
+    #[test]
+    fn who_hears_nobody_is_told_why() {
+        let told = |state, is_macos| deaf(&state, is_macos).map(|error| error.to_string());
+        let off = told(CentralState::PoweredOff, false).unwrap();
+        assert!(off.contains("switched off"), "{off}");
+        let forbidden = told(CentralState::Unknown, true).unwrap();
+        assert!(forbidden.contains("Privacy & Security"), "{forbidden}");
+        // Windows does not know the state of each adapter that works.
+        assert_eq!(told(CentralState::Unknown, false), None);
+        assert_eq!(told(CentralState::PoweredOn, true), None);
     }
 
     #[test]

@@ -89,6 +89,8 @@ impl Ledger {
         connection.busy_timeout(PATIENCE)?;
         // What was written before a request stays after a power failure.
         connection.pragma_update(None, "synchronous", "FULL")?;
+        // On macOS the disk keeps what it was given to itself until it is told this.
+        connection.pragma_update(None, "fullfsync", true)?;
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let format: i64 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
         match format {
@@ -290,6 +292,10 @@ mod tests {
             standing
         };
         let mut ledger = Ledger::open(&path).unwrap();
+        let fully = ledger
+            .0
+            .pragma_query_value(None, "fullfsync", |row| row.get(0));
+        assert_eq!(fully, Ok(true), "on macOS, too");
         assert_eq!(
             ledger.members().unwrap(),
             [member, Member::new("id-0", "SN-0", 1)]
