@@ -112,8 +112,8 @@ fn is_over(begun_ms: Option<i64>, patience_ms: i64, now_ms: i64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Crash;
     use crate::campaign::Firmware;
+    use crate::{Crash, Device};
 
     const PATIENCE: Patience = Patience {
         step_ms: 1_000,
