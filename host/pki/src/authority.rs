@@ -69,6 +69,8 @@ pub struct Profile {
 pub struct Pki {
     pub(crate) root: Root,
     pub(crate) intermediate: Authority,
+    /// Whom devices trust in place of the root, PEM.
+    pub(crate) anchors: Option<String>,
 }
 
 /// The root: its certificate, and its key unless that is kept offline. It is needed for a new
@@ -138,12 +140,18 @@ impl Pki {
                 certificate: intermediate.pem(),
                 key,
             },
+            anchors: None,
         })
     }
 
     /// The root certificate: what devices and clients trust.
     pub fn root_pem(&self) -> &str {
         &self.root.certificate
+    }
+
+    /// What devices verify the server by: the root, unless [others](Self::trust) are.
+    pub(crate) fn anchors_pem(&self) -> &str {
+        self.anchors.as_deref().unwrap_or(&self.root.certificate)
     }
 
     /// The intermediate certificate: what is pasted into ThingsBoard's device profile.
@@ -235,13 +243,17 @@ impl Pki {
         self.check_begin(&params)?;
         let key = Key::generate(profile.algorithm)?;
         let (leaf, shortened) = self.certify(common_name, params, key.pair())?;
+        let trust = match role {
+            Role::Device => self.anchors_pem(),
+            Role::Server => &self.root.certificate,
+        };
         Ok(Identity {
             role,
             common_name: common_name.to_owned(),
             leaf: leaf.pem(),
             intermediate: self.intermediate.certificate.clone(),
             key: key.pem(profile.encoding)?,
-            trust: self.root.certificate.clone(),
+            trust: trust.to_owned(),
             shortened,
         })
     }

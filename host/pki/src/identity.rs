@@ -52,7 +52,8 @@ impl Identity {
         &self.key
     }
 
-    /// What the holder trusts the other side by: the root. A device's `server_chain.pem`.
+    /// What the holder trusts the other side by: the root, or what devices were told to
+    /// [trust](crate::Pki::trust). A device's `server_chain.pem`.
     pub fn trust_pem(&self) -> &str {
         &self.trust
     }

@@ -55,7 +55,11 @@ impl Pki {
             return Err(unusable(&path, reason));
         }
         let subject = x509.subject().as_raw().to_vec();
-        let pki = Self { root, intermediate };
+        let pki = Self {
+            root,
+            intermediate,
+            anchors: None,
+        };
         if pki.issued_issuer().ok() != Some(subject) {
             let reason = "a part of its name cannot be repeated in what it issues (as the second DC of \
                           DC=com, DC=example): make an intermediate whose name has each part once, of \
@@ -63,6 +67,23 @@ impl Pki {
             return Err(unusable(&path, reason));
         }
         Ok(pki)
+    }
+
+    /// Lets devices verify the server by the CAs of a file, one or several, in place of the root: for a server whose
+    /// certificate comes from elsewhere.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`], and [`Error::Unusable`] if there is no certificate in it, or one that devices do not take.
+    pub fn trust(&mut self, path: &Path) -> Result<(), Error> {
+        let ders = certificates(path, &hostfile::read(path).map_err(io(path))?)?;
+        for (number, der) in (1..).zip(&ders) {
+            if let Some(objection) = objection(der, Place::Root) {
+                return Err(unusable(path, format!("certificate {number} {objection}")));
+            }
+        }
+        self.anchors = Some(pems(&ders));
+        Ok(())
     }
 }
 
@@ -107,8 +128,13 @@ fn load_certificate(path: &Path, place: Place) -> Result<String, Error> {
         let reason = "may not sign certificates: its key usage is without keyCertSign";
         return Err(unusable(path, reason));
     }
-    let pem = all.iter().map(|der| key::pem("CERTIFICATE", der));
-    Ok(pem.map(|pem| pem.to_string()).collect())
+    Ok(pems(&all))
+}
+
+/// As PEM that everybody reads.
+fn pems(ders: &[Zeroizing<Vec<u8>>]) -> String {
+    let pem = ders.iter().map(|der| key::pem("CERTIFICATE", der));
+    pem.map(|pem| pem.to_string()).collect()
 }
 
 /// What the firmware would say to an authority's certificate at its place.

@@ -102,9 +102,13 @@ impl Pki {
             return Err(unusable(&key_path, reason));
         }
         let trusted = hostfile::read(&trust_path).map_err(io(&trust_path))?;
-        let root = load::certificates(&trust_path, self.root_pem().as_bytes())?;
-        if load::certificates(&trust_path, &trusted)? != root {
-            return Err(unusable(&trust_path, "not the root of this CA"));
+        let anchors = load::certificates(&trust_path, self.anchors_pem().as_bytes())?;
+        if load::certificates(&trust_path, &trusted)? != anchors {
+            let reason = match self.anchors {
+                None => "not the root of this CA",
+                Some(_) => "not the CAs that devices are to verify the server by",
+            };
+            return Err(unusable(&trust_path, reason));
         }
         Ok(true)
     }

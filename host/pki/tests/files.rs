@@ -267,6 +267,38 @@ fn a_batch_that_was_interrupted_is_told_from_one_that_was_not() {
     ));
 }
 
+#[test]
+fn devices_trust_the_cas_of_a_server_from_elsewhere() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path();
+    let own = pki();
+    let before = own.device("SN-1").expect("issues");
+    before.write_to(path, Existing::Refuse).expect("writes");
+    let other = |name: &str| {
+        let other = Pki::new(&Options::default()).expect("makes");
+        fs::write(path.join(name), other.root_pem()).expect("writes");
+        other.root_pem().to_owned()
+    };
+    let theirs = format!("{}{}", other("a.crt"), other("b.crt"));
+    fs::write(path.join("both.crt"), &theirs).expect("writes");
+    let mut pki = own;
+    pki.trust(&path.join("both.crt")).expect("they are CAs");
+    let device = pki.device("SN-1").expect("issues");
+    assert_eq!(device.trust_pem(), theirs);
+    assert_eq!(
+        pki.server(&["localhost"]).expect("issues").trust_pem(),
+        pki.root_pem()
+    );
+    // One that was made before trusts others: it is not passed over.
+    let error = pki.has_device(path, "SN-1").expect_err("refused");
+    assert!(error.to_string().contains("not the CAs"), "{error}");
+    device.write_to(path, Existing::Replace).expect("writes");
+    assert!(pki.has_device(path, "SN-1").expect("looks"));
+
+    let error = pki.trust(&path.join("device.key")).expect_err("refused");
+    assert!(error.to_string().contains("certificate"), "{error}");
+}
+
 #[cfg(unix)]
 #[test]
 fn a_private_file_is_private_whatever_was_there() {

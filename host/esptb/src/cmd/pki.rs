@@ -1,5 +1,6 @@
 //! `esptb pki`: certificates of one's own, made, shown and checked.
 
+pub(crate) mod anchors;
 pub(crate) mod check;
 pub(crate) mod makers;
 pub(crate) mod settings;
@@ -81,8 +82,8 @@ struct Server {
 /// Issue certificates for devices
 ///
 /// Makes a folder for each device with what its SPIFFS needs: device.crt (its certificate, then
-/// the intermediate CA's), device.key, and server_chain.pem (the root CA). With --broker or
-/// --settings also settings.json, with a proof of possession of the device's own.
+/// the intermediate CA's), device.key, and server_chain.pem (the root CA, or --server-ca). With
+/// --broker or --settings also settings.json, with a proof of possession of the device's own.
 #[derive(Args)]
 #[command(after_help = DEVICE_HELP)]
 struct Device {
@@ -102,6 +103,8 @@ struct Device {
     /// How the private key is written
     #[arg(long, value_enum, default_value_t = Encoding::Pkcs8, value_name = "FORM")]
     encoding: Encoding,
+    #[command(flatten)]
+    anchors: anchors::Anchors,
     #[command(flatten)]
     makers: makers::Makers,
     #[command(flatten)]
@@ -243,7 +246,8 @@ fn issue_server(server: &Server) -> Result<()> {
 }
 
 fn issue_devices(device: &Device) -> Result<()> {
-    let pki = load(&device.ca)?;
+    let mut pki = load(&device.ca)?;
+    device.anchors.apply(&mut pki)?;
     let profile = device.kind.profile(device.encoding.into())?;
     let there = match (device.kind.replace, device.missing) {
         (true, _) => settings::There::Replace,

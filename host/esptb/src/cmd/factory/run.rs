@@ -15,7 +15,7 @@ use super::bench::{Bench, Desk, Places};
 use super::{LedgerFile, labels};
 use crate::arguments::duration;
 use crate::cmd::image::{Layout, make, prover::Prover};
-use crate::cmd::pki::{self as pki_cmd, CaDir, makers, settings};
+use crate::cmd::pki::{self as pki_cmd, CaDir, anchors, makers, settings};
 use crate::console::{self, FAINT, GOOD, counted, paint};
 use crate::demo::now_ms;
 
@@ -56,6 +56,8 @@ pub(super) struct Cmd {
     #[arg(long, default_value = "devices", value_name = "DIR")]
     devices: PathBuf,
     #[command(flatten)]
+    anchors: anchors::Anchors,
+    #[command(flatten)]
     makers: makers::Makers,
     #[command(flatten)]
     settings: settings::Options,
@@ -89,8 +91,10 @@ pub(super) fn run(cmd: &Cmd) -> Result<()> {
     }
     fs::create_dir_all(&cmd.devices)
         .with_context(|| format!("cannot make {}", cmd.devices.display()))?;
+    let mut pki = pki_cmd::load(&cmd.ca)?;
+    cmd.anchors.apply(&mut pki)?;
     let desk = Mutex::new(Desk {
-        pki: pki_cmd::load(&cmd.ca)?,
+        pki,
         profile: Profile::default(),
         template,
         makers,
