@@ -1,7 +1,14 @@
 //! What the simulator runs: an app image that says what it is, and runs nothing.
 //!
-//! It has the beginning by which bootloader, update and tools know an image, and behind it bytes that are
-//! like nothing else. The code that lives is the simulator's own.
+//! It is whole, as bootloader, update and tools look at an image: headers, description, one segment and its checksum.
+//! In the segment are bytes that are like nothing else. The code that lives is the simulator's own.
+
+/// Where the segment's data begins, with the description.
+const DATA: usize = 32;
+/// The checksum ends a block of this length.
+const BLOCK: usize = 16;
+/// What the checksum begins with.
+const SEED: u8 = 0xEF;
 
 /// What an image says of itself.
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +53,11 @@ impl<'a> Image<'a> {
         bytes[48..80][..self.version.len()].copy_from_slice(self.version.as_bytes());
         bytes[80..112][..self.product.len()].copy_from_slice(self.product.as_bytes());
         bytes.extend((288..self.len).map(|at| ((at * at) >> 5) as u8));
+        // The last whole block holds the checksum; what is behind it is no part of the program.
+        let end = self.len / BLOCK * BLOCK;
+        let data = DATA..end - BLOCK;
+        bytes[28..DATA].copy_from_slice(&(data.len() as u32).to_le_bytes());
+        bytes[end - 1] = bytes[data].iter().fold(SEED, |sum, byte| sum ^ byte);
         bytes
     }
 }
