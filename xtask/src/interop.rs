@@ -53,17 +53,20 @@ pub(crate) fn setup() -> Result<()> {
     fs::write(&stamp, wanted).with_context(|| format!("cannot write {}", stamp.display()))
 }
 
-/// Builds `esptb` and lets the peers at it.
+/// Builds `esptb`, and the jig on which it makes boards, and lets the peers at it.
 ///
 /// # Errors
 ///
 /// A test failed; what is said above tells which.
 pub(crate) fn test() -> Result<()> {
     let esptb = esptb::build()?;
+    let mut jig = process::cargo();
+    process::run(jig.args(["build", "--quiet", "--locked", "--package", "jig"]))?;
     let mut unittest = Command::new(python());
     unittest
         .current_dir(folder())
         .env("ESPTB", esptb)
+        .env("ESPTB_JIG", workspace::program("jig"))
         .env("PYTHONDONTWRITEBYTECODE", "1");
     terminal::remark("in tests/interop:");
     process::run(unittest.args(["-m", "unittest", "discover", "--verbose"]))

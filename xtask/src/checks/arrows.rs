@@ -116,6 +116,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 const TEST_ARROWS: &[(&str, &[&str])] = &[
     ("crates/", &["crates/", "host/hosttime"]),
     ("host/", &["crates/", "host/"]),
+    ("host/esptb", &["tests/jig"]),
     ("tests/", &["crates/", "host/"]),
 ];
 

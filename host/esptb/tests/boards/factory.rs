@@ -10,10 +10,11 @@ use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use jig::blank;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::board::jig::{Jig, blank};
+use super::board::on_jig;
 use super::common::app_bytes;
 use super::{done, err, esptb, failed, out};
 
@@ -66,8 +67,8 @@ fn file(flash: &[u8], name: &str) -> Vec<u8> {
 fn boards_at_two_ports_get_numbers_flashes_and_labels_of_their_own() {
     let folder = plant();
     let path = folder.path();
-    let first = Jig::new(vec![(1, blank(1)), (2, blank(2))]);
-    let second = Jig::new(vec![(3, blank(3))]);
+    let first = on_jig(vec![blank(1), blank(2)]);
+    let second = on_jig(vec![blank(3)]);
     let printer = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = printer.local_addr().expect("an address").to_string();
     let prints = thread::spawn(move || {
@@ -139,7 +140,7 @@ fn boards_at_two_ports_get_numbers_flashes_and_labels_of_their_own() {
 fn a_board_goes_on_with_its_number_after_an_interruption() {
     let folder = plant();
     let path = folder.path();
-    let jig = Jig::new(vec![(9, blank(9)), (8, blank(8))]);
+    let jig = on_jig(vec![blank(9), blank(8)]);
     let mut arguments = RUN.to_vec();
     arguments.extend([
         "--count",
@@ -190,7 +191,7 @@ fn a_bad_board_keeps_its_number_and_is_accounted_for() {
     let path = folder.path();
     let mut worn = blank(4);
     worn.worn = Some(0x1_0200);
-    let jig = Jig::new(vec![(4, worn), (5, blank(5))]);
+    let jig = on_jig(vec![worn, blank(5)]);
     let mut arguments = RUN.to_vec();
     arguments.extend(["--count", "1", "--wait", "60s", "--port", jig.port()]);
     let output = esptb(path, &arguments).output().expect("starts");
@@ -242,7 +243,7 @@ fn what_is_missing_is_told_before_a_board_is_touched() {
     );
     // A number that was given by hand is not given to a board.
     done(&run(&["pki", "device", "SN-000001"]));
-    let jig = Jig::new(vec![(6, blank(6))]);
+    let jig = on_jig(vec![blank(6)]);
     let mut arguments = RUN.to_vec();
     arguments.extend(["--wait", "3s", "--port", jig.port()]);
     failed(&run(&arguments), "a device of that name was made already");

@@ -6,13 +6,15 @@ mod board;
 #[path = "../../../flashimage/tests/common/mod.rs"]
 mod common;
 mod factory;
+mod shipped;
 
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use board::{console, rom::Rom};
+use board::{PowerOn, console};
 use common::{app_bytes, chip};
+use jig::Rom;
 use tempfile::TempDir;
 
 fn esptb(folder: &Path, arguments: &[&str]) -> Command {

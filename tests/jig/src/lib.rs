@@ -1,39 +1,55 @@
-//! A jig that emulated boards are put on, one after the other, behind a TCP port.
-//!
-//! A board is a boot ROM until it is asked to start; then it is the simulator, which boots from the
-//! flash that was written, and whose console goes the same way.
+#![doc = include_str!("../README.md")]
+#![warn(missing_docs)]
+
+mod rom;
 
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use super::rom::Rom;
+pub use rom::Rom;
 
 const TICK: Duration = Duration::from_millis(20);
 
-pub(crate) struct Jig {
+/// A jig, with its boards.
+pub struct Jig {
     port: String,
     off: Arc<AtomicBool>,
     thread: JoinHandle<Vec<Rom>>,
 }
 
 /// A blank board with this end of its address.
-pub(crate) fn blank(tail: u8) -> Rom {
-    Rom::blank().with_mac(mac(tail))
-}
-
-fn mac(tail: u8) -> [u8; 6] {
-    [0x24, 0x0A, 0xC4, 0, 0, tail]
+pub fn blank(tail: u8) -> Rom {
+    Rom::blank().with_mac([0x24, 0x0A, 0xC4, 0, 0, tail])
 }
 
 impl Jig {
-    /// With these boards to be put on, each by the end of its address.
-    pub(crate) fn new(boards: Vec<(u8, Rom)>) -> Self {
+    /// With these boards to be put on. What they are once they start is this `esptb`.
+    ///
+    /// # Panics
+    ///
+    /// If there is no port.
+    pub fn new(esptb: &Path, boards: Vec<Rom>) -> Self {
+        Self::telling(esptb, boards, |_| ())
+    }
+
+    /// As [`new`](Self::new); and each board is told of once it was taken off.
+    ///
+    /// # Panics
+    ///
+    /// If there is no port.
+    pub fn telling(
+        esptb: &Path,
+        boards: Vec<Rom>,
+        mut tell: impl FnMut(&Rom) + Send + 'static,
+    ) -> Self {
+        let esptb: PathBuf = esptb.to_owned();
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = format!("tcp:{}", listener.local_addr().expect("an address"));
         listener.set_nonblocking(true).expect("does not wait");
@@ -41,8 +57,9 @@ impl Jig {
         let ends = Arc::clone(&off);
         let thread = thread::spawn(move || {
             let mut done = Vec::new();
-            for (tail, mut board) in boards {
-                while on_jig(&listener, &mut board, tail, &ends) {}
+            for mut board in boards {
+                while on_jig(&listener, &mut board, &esptb, &ends) {}
+                tell(&board);
                 done.push(board);
             }
             done
@@ -50,20 +67,34 @@ impl Jig {
         Self { port, off, thread }
     }
 
-    pub(crate) fn port(&self) -> &str {
+    /// Where it is, as `--port` takes it.
+    pub fn port(&self) -> &str {
         &self.port
     }
 
-    /// The boards, as they were left.
-    pub(crate) fn boards(self) -> Vec<Rom> {
+    /// Switches it off. The boards, as they were left.
+    ///
+    /// # Panics
+    ///
+    /// If the jig failed.
+    pub fn boards(self) -> Vec<Rom> {
         self.off.store(true, Ordering::Relaxed);
+        self.wait()
+    }
+
+    /// Goes on until all boards were taken off.
+    ///
+    /// # Panics
+    ///
+    /// If the jig failed.
+    pub fn wait(self) -> Vec<Rom> {
         self.thread.join().expect("the jig did not fail")
     }
 }
 
 /// One connection to a board. Whether the board stays: one that started, or cannot keep what is
 /// written, is taken off.
-fn on_jig(listener: &TcpListener, board: &mut Rom, tail: u8, off: &AtomicBool) -> bool {
+fn on_jig(listener: &TcpListener, board: &mut Rom, esptb: &Path, off: &AtomicBool) -> bool {
     let mut stream = loop {
         match listener.accept() {
             Ok((stream, _)) => break stream,
@@ -78,19 +109,19 @@ fn on_jig(listener: &TcpListener, board: &mut Rom, tail: u8, off: &AtomicBool) -
     stream.set_read_timeout(Some(TICK)).expect("not for ever");
     board.run(&mut stream, off);
     if board.starts {
-        start(board, tail, &mut stream);
+        start(board, esptb, &mut stream);
         return false;
     }
     board.worn.is_none() && !off.load(Ordering::Relaxed)
 }
 
 /// Boots from the board's flash, and lets its console be heard until nobody listens.
-fn start(board: &mut Rom, tail: u8, stream: &mut TcpStream) {
+fn start(board: &mut Rom, esptb: &Path, stream: &mut TcpStream) {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("flash.bin");
     fs::write(&file, &board.flash).expect("writes");
-    let mac = mac(tail).map(|byte| format!("{byte:02X}")).join(":");
-    let mut device = Command::new(env!("CARGO_BIN_EXE_esptb"))
+    let mac = board.mac().map(|byte| format!("{byte:02X}")).join(":");
+    let mut device = Command::new(esptb)
         .args([
             "simulate",
             "--headless",

@@ -6,13 +6,9 @@
 
 use std::collections::HashMap;
 use std::io::{ErrorKind, Read, Write};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{self, JoinHandle};
 
 use md5::{Digest, Md5};
-
-use super::{Pty, pair};
 
 const SECTOR: usize = 0x1000;
 /// Registers of the flash controller, on the two kinds of chips that are played here: command, and
@@ -25,23 +21,27 @@ const REVISION: u32 = 0x6000_8850;
 const MAC: u32 = 0x6000_8844;
 
 /// A board in its boot ROM.
-pub(crate) struct Rom {
-    pub(crate) flash: Vec<u8>,
-    pub(crate) chip_id: u32,
-    pub(crate) security_flags: u32,
-    pub(crate) encryption: u8,
+pub struct Rom {
+    /// All of its flash.
+    pub flash: Vec<u8>,
+    /// The chip, by Espressif's number.
+    pub chip_id: u32,
+    /// Whether it takes signed code only, and what else its fuses say of that.
+    pub security_flags: u32,
+    /// How often the flash's encryption was switched: odd is on, as the number of bits that are set.
+    pub encryption: u8,
     /// What the flash says of itself; the highest byte is the size as a power of two.
-    pub(crate) flash_id: u32,
+    pub flash_id: u32,
     /// The minor number of the chip's revision.
-    pub(crate) revision: u32,
+    pub revision: u32,
     /// A byte that does not keep what is written.
-    pub(crate) worn: Option<usize>,
+    pub worn: Option<usize>,
     /// Whether it was asked to start its app.
-    pub(crate) starts: bool,
+    pub starts: bool,
     /// Whether the helper runs.
-    pub(crate) stub: bool,
+    pub stub: bool,
     /// How many bytes were written so far.
-    pub(crate) written: usize,
+    pub written: usize,
     registers: HashMap<u32, u32>,
     /// Where the next block goes, and where the last one may end.
     at: usize,
@@ -50,27 +50,9 @@ pub(crate) struct Rom {
     packed: Option<Vec<u8>>,
 }
 
-/// A board that runs.
-pub(crate) struct Running {
-    pty: Pty,
-    off: Arc<AtomicBool>,
-    thread: JoinHandle<Rom>,
-}
-
-impl Running {
-    pub(crate) fn name(&self) -> &str {
-        self.pty.name()
-    }
-
-    pub(crate) fn power_off(self) -> Rom {
-        self.off.store(true, Ordering::Relaxed);
-        self.thread.join().expect("the board did not fail")
-    }
-}
-
 impl Rom {
     /// 4 MiB of blank flash on the chip of the default firmware.
-    pub(crate) fn blank() -> Self {
+    pub fn blank() -> Self {
         Self {
             flash: vec![0xFF; 0x40_0000],
             chip_id: 5,
@@ -90,7 +72,7 @@ impl Rom {
     }
 
     /// With this address in its fuses (words 0 and 1 of block 1).
-    pub(crate) fn with_mac(mut self, mac: [u8; 6]) -> Self {
+    pub fn with_mac(mut self, mac: [u8; 6]) -> Self {
         let [a, b, rest @ ..] = mac;
         self.registers.insert(MAC, u32::from_be_bytes(rest));
         let high = u16::from_be_bytes([a, b]);
@@ -98,19 +80,15 @@ impl Rom {
         self
     }
 
-    pub(crate) fn power_on(mut self) -> Running {
-        let (far, pty) = pair();
-        let off = Arc::new(AtomicBool::new(false));
-        let ends = Arc::clone(&off);
-        let thread = thread::spawn(move || {
-            self.run(far, &ends);
-            self
-        });
-        Running { pty, off, thread }
+    /// The address in its fuses.
+    pub fn mac(&self) -> [u8; 6] {
+        let [_, _, a, b] = self.read_register(MAC + 4).to_be_bytes();
+        let [c, d, e, f] = self.read_register(MAC).to_be_bytes();
+        [a, b, c, d, e, f]
     }
 
     /// Answers until the far end goes, it is switched off, or it is to start its app.
-    pub(crate) fn run(&mut self, mut far: impl Read + Write, off: &AtomicBool) {
+    pub fn run(&mut self, mut far: impl Read + Write, off: &AtomicBool) {
         (self.stub, self.starts) = (false, false);
         let (mut frame, mut inside, mut escaped) = (Vec::new(), false, false);
         let mut buffer = [0; 4096];
