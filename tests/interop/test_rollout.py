@@ -83,9 +83,7 @@ class Campaigns(Tenant, unittest.TestCase):
         fleet.wait()
         for one in json.loads(self.esptb('tb', 'devices', '--profile', self.profile, '--json')):
             self.server.delete(f'/api/device/{one["id"]}')
-        for package in self.server.get('/api/otaPackages?pageSize=100&page=0')['data']:
-            if package['version'] == version:
-                self.server.delete(f'/api/otaPackage/{package["id"]["id"]}')
+        self.forget('otaPackage', 'otaPackages', lambda package: package['version'] == version)
 
 
 if __name__ == '__main__':

@@ -400,10 +400,14 @@ class Tenant:
         for number in range(cls.BOARDS):
             if there := cls.server.device(cls.serial(number)):
                 cls.server.delete(f'/api/device/{there["id"]["id"]}')
-        for kind, path, title in (('deviceProfile', 'deviceProfiles', 'name'), ('dashboard', 'tenant/dashboards', 'title')):
-            for one in cls.server.get(f'/api/{path}?pageSize=100&page=0')['data']:
-                if one[title].startswith(cls.profile):
-                    cls.server.delete(f'/api/{kind}/{one["id"]["id"]}')
+        cls.forget('deviceProfile', 'deviceProfiles', lambda one: one['name'].startswith(cls.profile))
+        cls.forget('dashboard', 'tenant/dashboards', lambda one: one['title'].startswith(cls.profile))
+
+    @classmethod
+    def forget(cls, kind, path, is_ours):
+        for one in cls.server.get(f'/api/{path}?pageSize=100&page=0')['data']:
+            if is_ours(one):
+                cls.server.delete(f'/api/{kind}/{one["id"]["id"]}')
 
     @classmethod
     def serial(cls, number):
@@ -419,63 +423,6 @@ class Tenant:
         anchors = ('--broker-ca', SERVER_CA) if SERVER_CA else ()
         return json.loads(self.esptb('tb', 'setup', '--profile', self.profile, '--broker', self.broker, '--server-name',
                                      self.name, *anchors, '--json', *arguments))
-
-
-@unittest.skipUnless(URL, 'no ThingsBoard is given: ESPTB_THINGSBOARD=http://user:password@host:port')
-class OperatorsTools(Tenant, unittest.TestCase):
-    """`esptb tb` and `esptb doctor` against the same server: set up, ten boards, and the mistakes."""
-
-    def doctor(self, folder, code=0):
-        found = json.loads(self.esptb('doctor', self.broker, '--device', folder, '--no-sntp', '--json', code=code))
-        return [one['says'] for one in found if one['verdict'] == 'bad']
-
-    def test_from_an_empty_tenant_to_ten_boards(self):
-        self.assertEqual([step['action'] for step in self.setup_server()['steps']], ['create', 'create'])
-        again = self.setup_server()
-        self.assertEqual([step['action'] for step in again['steps']], ['keep', 'keep'])
-        self.assertIn('its sample arrived', again['trial'])
-
-        boards = []
-        for number in range(self.BOARDS):
-            board = Board(self.folder, self.serial(number), self.port, self.name, SERVER_CA)
-            board.boot()
-            self.addCleanup(board.stop)
-            boards.append(board)
-        for board in boards:
-            board.wait_for('cloud.online')
-
-        def listed(*filters):
-            return json.loads(self.esptb('tb', 'devices', '--profile', self.profile, '--json', *filters))
-
-        told = until(lambda: listed('--online'), lambda all: len(all) == self.BOARDS and all[-1]['firmware'])
-        self.assertTrue(all(one['certificate_expires_ms'] and one['since_ms'] for one in told), told)
-        status = self.esptb('tb', 'status', boards[0].serial)
-        self.assertIn('backlog', status)
-        boards[0].stop()
-        until(lambda: listed('--offline'), lambda all: [one['name'] for one in all] == [boards[0].serial])
-        self.assertEqual(self.doctor(boards[0].files), [])
-
-        # The mistakes, each as the server itself judges it.
-        board = boards[0]
-        there = self.server.device(board.serial)
-        self.server.delete(f'/api/device/{there["id"]["id"]}')
-        self.server.post('/api/device', {'name': board.serial})
-        told = '\n'.join(until(lambda: self.doctor(board.files, code=1), lambda bad: len(bad) >= 2))
-        self.assertRegex(told, 'refuses the device(.|\n)*another kind of credentials')
-        self.server.delete(f'/api/device/{self.server.device(board.serial)["id"]["id"]}')
-
-        self.esptb('tb', 'setup', '--profile', self.profile, '--cn-pattern', '^(GH-.*)$')
-        told = '\n'.join(until(lambda: self.doctor(board.files, code=1), lambda bad: len(bad) >= 2))
-        self.assertRegex(told, 'does not match the CN')
-        self.setup_server()
-
-        stranger = self.folder / 'stranger'
-        self.esptb('pki', 'init', '--ca', stranger / 'ca')
-        self.esptb('pki', 'device', board.serial, '--ca', stranger / 'ca', '--out', stranger)
-        (stranger / board.serial / 'server_chain.pem').write_bytes((board.files / 'server_chain.pem').read_bytes())
-        (stranger / board.serial / 'settings.json').write_text(json.dumps(board.settings))
-        told = '\n'.join(self.doctor(stranger / board.serial, code=1))
-        self.assertRegex(told, 'refuses the device(.|\n)*no device profile has a CA of this chain')
 
 
 if __name__ == '__main__':
