@@ -70,7 +70,7 @@ pub(super) const RENEWAL: Campaign = Campaign {
     prepare: &[],
     // No device begins by itself before two thirds of that are over.
     fleet: &["--certificate-days", "60"],
-    campaign: &["--expires-within", "90d"],
+    campaign: &["--expires-within", "90"],
 };
 
 impl Campaign {
