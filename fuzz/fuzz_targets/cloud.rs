@@ -5,61 +5,26 @@
 //! network only if it was told so. Some messages are larger than the device takes.
 #![no_main]
 
-use climate::{Air, Climate};
-use device::clock::Clock;
+use climate::Air;
 use device::cloud::{Command, speak_in_the_clear};
-use device::context::{Context, Parts as Shared};
-use device::event::ClockSource;
-use device::settings::{LEAST_INTERVAL_MS, MOST_INTERVAL_MS, Settings};
-use device::storage::Storage;
-use device::telemetry::Sample;
-use fuzz::body::{Net, NoSensor, Parts, Radio, Sys, Watcher};
+use device::settings::{LEAST_INTERVAL_MS, MOST_INTERVAL_MS};
+use fuzz::body::Sys;
 use fuzz::broker::{Broker, End};
-use fuzz::ram::Ram;
 use fuzz::time::{self, Task};
+use fuzz::world::{Samples, World};
 use fuzz::{Script, board};
 use libfuzzer_sys::fuzz_target;
-use product::{Card, Faults, Readings};
 
 fuzz_target!(|data: &[u8]| {
     let mut script = Script::new(data);
     time::reset();
-    let (radio, net, system, watcher) = (
-        Radio::default(),
-        Net::default(),
-        Sys::default(),
-        Watcher::default(),
-    );
-    let (storage, _) = Storage::open(Ram::new(board::blank()));
-    let clock = Clock::boot();
-    clock.set(1_800_000_000_000, ClockSource::Sntp);
-    let settings = Settings::default();
-    let parts = Shared {
-        wifi: &radio,
-        network: &net,
-        system: &system,
-        observer: &watcher,
-        storage: &storage,
-    };
-    let card = Card::of::<Climate<NoSensor>>();
-    let context = Context::<Parts>::begin(parts, card, settings, clock);
-    let air = Air {
+    let world = World::new(Sys::default(), board::blank());
+    let context = world.begin();
+    let mut samples = Samples::of(&Air {
         temperature_decicelsius: Some(215),
         ..Air::default()
-    };
-    let readings = Readings::of::<Climate<NoSensor>>(&air, &mut Faults::default());
-    let mut pushed: u64 = 0;
-    let mut push = |count: u8| {
-        for _ in 0..count {
-            pushed += 1;
-            context.queue.push(Sample {
-                uptime_ms: pushed * 1_000,
-                readings,
-                ..Sample::default()
-            });
-        }
-    };
-    push(2);
+    });
+    samples.push(&context, 2);
     let end = End::default();
     let mut broker = Broker::at(&end);
     let mut device = Task::new(speak_in_the_clear(&context, "SN-000001", end));
@@ -79,7 +44,7 @@ fuzz_target!(|data: &[u8]| {
             break;
         }
         match step & 0xF {
-            12 => push(step >> 4),
+            12 => samples.push(&context, step >> 4),
             13 => result = device.pass(u64::from(script.short())),
             _ => broker.act(step, &mut script),
         }
@@ -88,7 +53,7 @@ fuzz_target!(|data: &[u8]| {
     }
     // Whatever state that was: a broker that falls silent is noticed with the next sample, however
     // seldom it wants to be pinged; unless it set a limit, for which samples may wait for long.
-    push(1);
+    samples.push(&context, 1);
     if broker.told("rateLimits") {
         broker.end.0.borrow_mut().closed = true;
     }
@@ -105,9 +70,8 @@ fuzz_target!(|data: &[u8]| {
     }
     drop(device);
     assert!((LEAST_INTERVAL_MS..=MOST_INTERVAL_MS).contains(&context.interval_ms()));
-    let left = context.queue.len() as u64 + u64::from(context.queue.dropped());
-    let acknowledged = watcher.acknowledged.get();
-    assert_eq!(left + acknowledged, pushed, "a sample is lost");
+    samples.check(&world, &context);
+    let acknowledged = world.watcher.acknowledged.get();
     let puback = broker.said.contains(&0x40);
     assert!(puback || acknowledged == 0, "nobody acknowledged it");
 });

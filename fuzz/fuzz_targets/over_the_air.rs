@@ -5,22 +5,16 @@
 //! device connects with nothing that it has not proven. No sample is lost.
 #![no_main]
 
-use climate::{Air, Climate};
-use device::clock::Clock;
+use climate::Air;
 use device::cloud::{Command, speak_in_the_clear};
-use device::context::{Context, Parts as Shared};
-use device::event::ClockSource;
-use device::settings::Settings;
-use device::storage::Storage;
-use device::telemetry::Sample;
 use fuzz::Script;
-use fuzz::body::{Net, NoSensor, Parts, Radio, Sys, Watcher};
+use fuzz::body::Sys;
 use fuzz::broker::{Broker, End};
 use fuzz::ram::Ram;
 use fuzz::shelf::{Shelf, offer};
 use fuzz::time::{self, Task};
+use fuzz::world::{Samples, World};
 use libfuzzer_sys::fuzz_target;
-use product::{Card, Faults, Readings};
 use sha2::Digest;
 
 const LIVES: usize = 3;
@@ -60,33 +54,10 @@ struct Server {
 }
 
 fn live(script: &mut Script<'_>, server: &mut Server, flash: Vec<u8>) -> Vec<u8> {
-    let system = Sys::running(Shelf::running(&flash));
-    let (radio, net, watcher) = (Radio::default(), Net::default(), Watcher::default());
-    let (storage, _) = Storage::open(Ram::new(flash));
-    let clock = Clock::boot();
-    clock.set(1_800_000_000_000, ClockSource::Sntp);
-    let parts = Shared {
-        wifi: &radio,
-        network: &net,
-        system: &system,
-        observer: &watcher,
-        storage: &storage,
-    };
-    let card = Card::of::<Climate<NoSensor>>();
-    let context = Context::<Parts>::begin(parts, card, Settings::default(), clock);
-    let readings = Readings::of::<Climate<NoSensor>>(&Air::default(), &mut Faults::default());
-    let mut pushed: u64 = 0;
-    let mut push = |count: u8| {
-        for _ in 0..count {
-            pushed += 1;
-            context.queue.push(Sample {
-                uptime_ms: pushed * 1_000,
-                readings,
-                ..Sample::default()
-            });
-        }
-    };
-    push(1);
+    let world = World::new(Sys::running(Shelf::running(&flash)), flash);
+    let context = world.begin();
+    let mut samples = Samples::of(&Air::default());
+    samples.push(&context, 1);
     let end = End::default();
     let mut broker = Broker::at(&end);
     let mut device = Task::new(speak_in_the_clear(&context, "SN-000001", end));
@@ -108,7 +79,7 @@ fn live(script: &mut Script<'_>, server: &mut Server, flash: Vec<u8>) -> Vec<u8>
             break;
         }
         match step & 0xF {
-            12 => push(step >> 4),
+            12 => samples.push(&context, step >> 4),
             13 => result = device.pass(u64::from(script.short())),
             14 => broker.act(script.byte_or_0(), script),
             15 => break,
@@ -116,7 +87,7 @@ fn live(script: &mut Script<'_>, server: &mut Server, flash: Vec<u8>) -> Vec<u8>
         }
         result = result.or_else(|| device.nudge());
     }
-    push(1);
+    samples.push(&context, 1);
     broker.end.0.borrow_mut().closed = true;
     let result = result
         .or_else(|| device.nudge())
@@ -131,14 +102,9 @@ fn live(script: &mut Script<'_>, server: &mut Server, flash: Vec<u8>) -> Vec<u8>
         Err(error) => drop(error.to_string()),
     }
     drop(device);
-    let left = context.queue.len() as u64 + u64::from(context.queue.dropped());
-    assert_eq!(
-        left + watcher.acknowledged.get(),
-        pushed,
-        "a sample is lost"
-    );
+    samples.check(&world, &context);
     drop(context);
-    storage.release().bytes
+    world.storage.release().bytes
 }
 
 impl Server {

@@ -18,6 +18,7 @@ pub mod sparse;
 pub mod stranger;
 pub mod time;
 pub mod tls;
+pub mod world;
 
 pub use noise::Noise;
 pub use script::Script;

@@ -22,7 +22,7 @@ pub(crate) struct Choice {
 pub(crate) struct Assigned(Mutex<HashMap<DeviceId, Choice>>);
 
 impl Assigned {
-    pub(crate) fn locked(&self) -> MutexGuard<'_, HashMap<DeviceId, Choice>> {
+    fn locked(&self) -> MutexGuard<'_, HashMap<DeviceId, Choice>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
