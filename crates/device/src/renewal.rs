@@ -122,6 +122,11 @@ struct Inner {
     /// What is on its way to being told.
     telling: [bool; 2],
     work: [Option<Box<Gathering>>; 2],
+    /// Whether its pieces made no whole, and are fetched once more: another set may be on its way, whose notice
+    /// comes last.
+    again: [bool; 2],
+    /// Until when no piece is asked for.
+    rests_until: Instant,
     /// The piece that was asked for, of what, and when.
     asked: Option<(RequestId, Of, Instant)>,
     /// How often it was asked for in vain.
@@ -188,6 +193,8 @@ impl<'a, P: Platform> Renewals<'a, P> {
                 news: [false; 2],
                 telling: [false; 2],
                 work: [None, None],
+                again: [false; 2],
+                rests_until: Instant::MIN,
                 asked: None,
                 silent: 0,
                 requests: 1,

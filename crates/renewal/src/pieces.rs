@@ -118,6 +118,12 @@ impl Gathering {
         }
     }
 
+    /// The same, of which none came yet.
+    #[must_use]
+    pub fn anew(&self) -> Self {
+        Self::new(self.notice, self.mark)
+    }
+
     /// What the caller knows it by.
     #[must_use]
     pub fn mark(&self) -> u64 {

@@ -15,6 +15,7 @@ mod emulated;
 mod maker;
 mod misbehaviour;
 mod phone;
+mod pieces;
 mod secrets;
 
 pub use broker::{Mosquitto, TlsVersions};
@@ -25,6 +26,7 @@ pub use emulated::{EmulatedBoard, EmulatedFlash, Extent, Figure, Figures};
 pub use maker::{Maker, second_slot};
 pub use misbehaviour::{Answer, MisbehavingBroker, Misbehaviour, Step};
 pub use phone::Phone;
+pub use pieces::{chain_der, digest, pieces};
 pub use secrets::{given_away, hide, hide_key, shown};
 
 use simulator::{Simulator, Wiring};

@@ -42,6 +42,7 @@ impl<P: Platform> Renewing for Renewals<'_, P> {
         inner.reconnect = false;
         inner.asked = None;
         inner.work = [None, None];
+        inner.again = [false; 2];
         inner.telling = [false; 2];
         if inner.stage != Stage::Idle || inner.failed.is_some() || inner.renewed {
             inner.tell(Of::Identity);
@@ -91,6 +92,8 @@ impl<P: Platform> Renewing for Renewals<'_, P> {
             }) {
                 Some(notice) => {
                     inner.work[of as usize] = Some(Gathering::new(notice, mark).into());
+                    inner.again[of as usize] = false;
+                    inner.rests_until = Instant::MIN;
                     inner.asked = None;
                     inner.silent = 0;
                 }
@@ -142,6 +145,7 @@ impl<P: Platform> Renewing for Renewals<'_, P> {
     fn to_ask(&self) -> Option<RequestId> {
         let inner = self.inner.borrow();
         let idle = inner.asked.is_none() && inner.next().is_some();
+        let idle = idle && Instant::now() >= inner.rests_until;
         idle.then(|| RequestId::wrapping(inner.requests.wrapping_add(1)))
     }
 
@@ -197,6 +201,9 @@ impl<P: Platform> Renewing for Renewals<'_, P> {
             && inner.works
             && !inner.reconnect;
         let next = waits.then_some(inner.next_try.max(Instant::now() + Duration::from_secs(1)));
+        let rests = inner.rests_until > Instant::now();
+        let rests = rests.then_some(inner.rests_until);
+        let next = next.into_iter().chain(rests);
         asked.into_iter().chain(next).min().unwrap_or(Instant::MAX)
     }
 
@@ -320,8 +327,14 @@ impl<P: Platform> Renewals<'_, P> {
             work.is_some_and(|work| work.wanted().is_none())
         })?;
         let gathering = inner.work[of as usize].take()?;
-        let mark = gathering.mark();
-        let proven = match gathering.finish() {
+        let (mark, anew) = (gathering.mark(), gathering.anew());
+        let whole = gathering.finish();
+        if whole.is_err() && !core::mem::replace(&mut inner.again[of as usize], true) {
+            inner.work[of as usize] = Some(anew.into());
+            inner.rests_until = Instant::now() + PATIENCE;
+            return None;
+        }
+        let proven = match whole {
             Ok(bytes) => match of {
                 Of::Identity => self.take_chain(inner, &bytes, known),
                 Of::Anchors => self.take_anchors(inner, &bytes, known),

@@ -14,6 +14,7 @@ const UNITS = {
 };
 
 const devices = new Map();
+let loaded = false; // whether the server said which devices there are
 const charts = new Map();
 const others = new Map();
 const attributes = { client: new Map(), shared: new Map() };
@@ -63,9 +64,9 @@ function listItem(device, item) {
 
 function drawEmpty() {
   const device = devices.get(selected);
-  by("empty").hidden = devices.size > 0 || selected !== null;
+  by("empty").hidden = !loaded || devices.size > 0 || selected !== null;
   by("overview").hidden = devices.size === 0 || selected !== null;
-  by("none").hidden = selected === null || Boolean(device);
+  by("none").hidden = !loaded || selected === null || Boolean(device);
   by("device").hidden = !device;
   by("none-text").textContent = `“${selected}” has not connected yet, or was deleted.`;
   by("layout").dataset.view = selected === null ? "list" : "device";
@@ -185,6 +186,7 @@ by("share").addEventListener("submit", async (event) => {
 async function load() {
   const name = selected;
   const list = await api("GET", "/api/devices");
+  loaded = true;
   devices.clear();
   for (const device of list) devices.set(device.name, device);
   if (name !== null && devices.has(name)) {

@@ -3,11 +3,11 @@
 use device::cloud::CloudError;
 use device::event::{Event, Renewal};
 use device::tls::{CertificateFault, TlsError};
-use e2e::{Desk, Diary, scenario};
+use e2e::{Desk, Diary, chain_der, digest, scenario};
 use pki::{Options, Pki};
 use serde_json::json;
 
-use super::operator::{Operator, chain_der, digest};
+use super::operator::Operator;
 use super::{bench, play};
 
 /// A server whose own certificate is of another authority.

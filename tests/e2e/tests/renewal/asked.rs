@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use device::event::{Event, Renewal};
-use e2e::{Desk, Diary, scenario};
+use e2e::{Desk, Diary, digest, pieces, scenario};
 use pki::{Profile, Validity};
 use serde_json::json;
 
@@ -40,6 +40,45 @@ fn a_device_that_was_offline_when_it_was_asked_begins_when_it_comes() {
             assert_eq!(requested(&diary), 2);
         })
         .await;
+    });
+}
+
+/// Whoever sends a second chain while the first is fetched makes a mixture of the two, until the notice of the second
+/// comes.
+#[test]
+fn a_chain_that_is_sent_while_another_is_fetched_is_the_one() {
+    scenario(async {
+        let (desk, operator, board) = bench().await;
+        let mut diary = Diary::of(&board);
+        play(&board, async {
+            diary.until_named("telemetry.acknowledged").await;
+            operator.call("renewCertificate").await;
+            let request = operator.request().await;
+            let [first, second] = [(); 2].map(|()| desk.pki.sign(&request, None).expect("a chain"));
+            let [first, second] = [first.chain_der(), second.chain_der()];
+            let (mut mixture, second) = (
+                pieces("renewedChain", &first, &digest(&first)),
+                pieces("renewedChain", &second, &digest(&second)),
+            );
+            mixture[0] = second[0].clone();
+            for (key, value) in mixture {
+                operator.share(&key, json!(value)).await;
+            }
+            // Time enough to fetch all of it.
+            for _ in 0..5 {
+                diary.until_named("telemetry.acknowledged").await;
+            }
+            for (key, value) in second {
+                operator.share(&key, json!(value)).await;
+            }
+            diary
+                .until(|event| *event == Event::Renewal(Renewal::Renewed))
+                .await;
+        })
+        .await;
+        let failed =
+            |(_, event): &(u64, Event)| matches!(event, Event::Renewal(Renewal::Failed { .. }));
+        assert!(!diary.read.iter().any(failed), "{:?}", diary.names());
     });
 }
 

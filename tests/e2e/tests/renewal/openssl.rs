@@ -3,10 +3,9 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use e2e::{Diary, scenario};
+use e2e::{Diary, chain_der, scenario};
 use pki::Existing;
 
-use super::operator::chain_der;
 use super::{SERIAL, bench, play};
 
 /// Runs OpenSSL in a folder, and returns what it wrote.

@@ -1,15 +1,11 @@
 //! The operator's side of a renewal.
 
-use base64ct::{Base64, Encoding};
 use devserver::{Datum, Server};
-use e2e::Desk;
+use e2e::{Desk, digest, pieces};
 use pki::Request;
 use serde_json::{Value, json};
 
 use super::SERIAL;
-
-/// How many characters a piece has.
-const PIECE: usize = 512;
 
 /// Somebody at the server.
 pub(super) struct Operator {
@@ -96,8 +92,7 @@ impl Operator {
         }
     }
 
-    /// Signs each request that the device makes until it has a certificate, and each once: pieces of another
-    /// chain among those that a device is fetching would make neither of the two.
+    /// Signs each request that the device makes until it has a certificate, and each once.
     pub(super) async fn answer_until_renewed(&self, desk: &Desk, answered: &mut Option<Request>) {
         loop {
             match self.text("certificate_renewal").await.as_str() {
@@ -119,28 +114,8 @@ impl Operator {
 
     /// Sends certificates in pieces, and tells this digest.
     pub(super) async fn send(&self, name: &str, der: &[u8], digest: &str) {
-        let text = Base64::encode_string(der);
-        let pieces = text.as_bytes().chunks(PIECE);
-        let count = pieces.len();
-        for (number, piece) in (1..).zip(pieces) {
-            let piece = std::str::from_utf8(piece).expect("Base64");
-            self.share(&format!("{name}{number}"), json!(piece)).await;
+        for (key, value) in pieces(name, der, digest) {
+            self.share(&key, json!(value)).await;
         }
-        self.share(name, json!(format!("{count} {digest}"))).await;
     }
-}
-
-/// The SHA-256 in hexadecimal.
-pub(super) fn digest(bytes: &[u8]) -> String {
-    let digest = renewal::digest(bytes);
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// The certificates of PEM, in DER, one after the other.
-pub(super) fn chain_der(pem: &str) -> Vec<u8> {
-    use rustls::pki_types::CertificateDer;
-    use rustls::pki_types::pem::PemObject as _;
-    CertificateDer::pem_slice_iter(pem.as_bytes())
-        .flat_map(|der| der.expect("a certificate").to_vec())
-        .collect()
 }
