@@ -254,7 +254,7 @@ pub(crate) fn known_network() -> NvsEntry {
 }
 
 /// Further JSON for `settings.json`, after the proof of the desk's devices.
-fn given_proof(more: &str) -> String {
+pub(crate) fn given_proof(more: &str) -> String {
     format!(r#","provisioning":{{"pop":"{PROOF}"}}{more}"#)
 }
 

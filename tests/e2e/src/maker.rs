@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use devserver::Firmware;
+use flashimage::FlashImage;
 use pki::FirmwareKey;
 use simulator::flash::Flash;
 use simulator::image::Image;
@@ -65,14 +66,21 @@ impl Maker {
         let identity = desk.device_identity(serial);
         let (chain, key) = (identity.chain_pem(), identity.key_pem());
         let files = [chain.as_str(), key, identity.trust_pem()];
-        let built = files_of(files, &desk.settings(port, ""))
-            .file("firmware_key.pem", self.0.public_pem())
-            .nvs(known_network())
-            .build();
+        let built = files_of(files, &desk.settings(port, "")).nvs(known_network());
+        Flash::from_bytes(self.install(built, image))
+    }
+
+    /// A flash with the maker's key and this image, and whatever else there is to be.
+    ///
+    /// # Panics
+    ///
+    /// If it cannot be built.
+    pub(crate) fn install(&self, rest: FlashImage, image: &Image<'_>) -> Vec<u8> {
+        let built = rest.file("firmware_key.pem", self.0.public_pem()).build();
         let mut flash = built.expect("a flash image");
         let bytes = image.bytes();
         flash[FIRST_SLOT..FIRST_SLOT + bytes.len()].copy_from_slice(&bytes);
-        Flash::from_bytes(flash)
+        flash
     }
 }
 

@@ -1,13 +1,15 @@
 //! The device in the middle of it: one life after the other, and what is seen of them.
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
-use device::event::{Event, TlsVersion};
+use device::event::{Event, Renewal, TlsVersion};
+use device::platform::System;
 use simulator::Simulator;
 use simulator::system::Notice;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::watch;
+use update::image::Head;
 
 use super::ledger::{End, Life};
 use crate::secrets::shown;
@@ -52,6 +54,16 @@ pub struct Counts {
     pub failures: u32,
     /// Times that a client chose a network that worked.
     pub provisioned: u32,
+    /// Versions of the firmware that ran.
+    pub versions: u32,
+    /// Versions that were not taken, or came back from their trial.
+    pub given_up: u32,
+    /// Times that another certificate proved good.
+    pub renewed: u32,
+    /// Requests for another one that came to nothing.
+    pub renewals_failed: u32,
+    /// Times that the device followed its server to another CA.
+    pub anchors: u32,
 }
 
 /// All that was seen of the device so far.
@@ -61,6 +73,8 @@ pub(super) struct Lives {
     pub(super) lives: RefCell<Vec<Life>>,
     pub(super) counts: RefCell<Counts>,
     pub(super) last_words: RefCell<VecDeque<String>>,
+    /// What ran, as flash has it.
+    pub(super) versions: RefCell<BTreeSet<String>>,
 }
 
 /// What one life tells of its samples.
@@ -78,6 +92,7 @@ impl Lives {
             lives: RefCell::default(),
             counts: RefCell::default(),
             last_words: RefCell::default(),
+            versions: RefCell::default(),
         }
     }
 
@@ -115,6 +130,7 @@ impl Lives {
                 }
             };
             self.drain(&mut notices, &mut told);
+            self.versions.borrow_mut().extend(running(board));
             match end {
                 End::Power => board.chip.power_cycle(),
                 End::Reset | End::Restart => board.chip.restart(),
@@ -182,9 +198,19 @@ impl Lives {
                 told.acknowledged += u64::from(*samples);
                 see(&|seen| seen.backlog = Some(*backlog));
             }
+            Event::Renewal(Renewal::Renewed) => counts.renewed += 1,
+            Event::Renewal(Renewal::AnchorsProven) => counts.anchors += 1,
             Event::BacklogAcknowledged { samples } => told.acknowledged += u64::from(*samples),
             Event::SamplesDropped { total } => told.dropped = u64::from(*total),
             _ => {}
         }
     }
+}
+
+/// The version that runs, as flash has it.
+fn running(board: &Simulator) -> Option<String> {
+    let running = board.chip.running()?;
+    let flash = board.flash.to_bytes();
+    let head = Head::read(flash.get(running.address as usize..)?)?;
+    Some(head.version.to_string())
 }

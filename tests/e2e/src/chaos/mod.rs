@@ -6,6 +6,7 @@
 //! that failed can be run again. What runs beside each other in real sockets and processes does so
 //! a little differently every time.
 
+mod air;
 mod ledger;
 mod line;
 mod lives;
@@ -29,10 +30,11 @@ pub use plan::{Fault, Impostor, KINDS, PEACE_AFTER, Place, Planned, plan};
 pub use server::serve;
 
 use crate::desk::{BACKLOG_SECTORS, Desk, PASSPHRASE, PROOF, with_backlog};
+use crate::maker::Maker;
 use crate::secrets::{given_away, hide};
 use lives::{Lives, Power};
 use server::ServerFolder;
-use world::{AHEAD_MS, World};
+use world::{AHEAD_MS, World, flash_image};
 
 /// The serial number of the device that suffers.
 const DEVICE: &str = "SN-CHAOS";
@@ -108,6 +110,15 @@ impl fmt::Display for Report {
              failed or broke",
             counts.boots, counts.provisioned, counts.connections, counts.resumed, counts.failures,
         )?;
+        writeln!(
+            f,
+            "  {} versions ran, {} given up; {} times another certificate, {} tries for one failed; {} times another CA",
+            counts.versions,
+            counts.given_up,
+            counts.renewed,
+            counts.renewals_failed,
+            counts.anchors,
+        )?;
         writeln!(f, "  well again after {} s at most", self.longest_s)?;
         self.ledger.fmt(f)?;
         for failure in &self.failures {
@@ -174,7 +185,13 @@ async fn play(run: &Run) -> Result<Report, String> {
         stored,
     };
     let lives = world.lives.lives.take();
-    let counts = *world.lives.counts.borrow();
+    let versions = world.lives.versions.take();
+    let forged = versions.iter().filter(|version| version.contains("forged"));
+    failures.extend(forged.map(|version| format!("{version} ran, which the maker did not sign")));
+    let counts = Counts {
+        versions: versions.len() as u32,
+        ..*world.lives.counts.borrow()
+    };
     Ok(Report {
         seed: run.seed,
         faults: run.faults,
@@ -191,8 +208,9 @@ async fn play(run: &Run) -> Result<Report, String> {
 async fn set_up(run: &Run, folder: PathBuf) -> Result<Rc<World>, String> {
     let desk = Desk::set().await;
     let line = Line::lay().await.map_err(|e| e.to_string())?;
+    let maker = Maker::new();
     let identity = desk.pki.device(DEVICE).map_err(|e| e.to_string())?;
-    let flash = desk.flash_of(&identity, line.port, "").to_bytes();
+    let flash = flash_image(&desk, &maker, &identity, &identity, line.port);
     let flash = Flash::from_bytes(with_backlog(&flash, BACKLOG_SECTORS));
     let board = desk.board(flash, 99);
     board.wiring.number_readings();
@@ -201,10 +219,13 @@ async fn set_up(run: &Run, folder: PathBuf) -> Result<Rc<World>, String> {
         folder,
         device: DEVICE.into(),
         arrivals: Rc::default(),
+        told: Default::default(),
     };
     folder.prepare(&desk.pki).map_err(|e| e.to_string())?;
     let world = World {
         server_identity: RefCell::new(desk.server_identity()),
+        authority: RefCell::default(),
+        maker,
         desk,
         line,
         board,
@@ -251,8 +272,9 @@ async fn faults(
                 _ => None,
             };
             let place = world.take(fault.place()).await;
-            let wifi = match fault {
+            let more = match fault {
                 Fault::Button => Some(world.take(Place::Wifi).await),
+                Fault::AnchorsChanged => Some(world.take(Place::Server).await),
                 _ => None,
             };
             let lasting = match lasting_ms {
@@ -263,7 +285,7 @@ async fn faults(
             let world = world.clone();
             under_way.spawn_local(async move {
                 let done = world.suffer(fault, lasting_ms).await;
-                drop((device, place, wifi));
+                drop((device, place, more));
                 done.map_err(|error| format!("#{number}, {fault}: {error}"))
             });
         }

@@ -88,6 +88,25 @@ pub enum Fault {
         /// To this, in milliseconds; absurd ones are among them.
         ms: i64,
     },
+    /// The maker brings out another version, which is assigned until it runs.
+    FirmwareAssigned {
+        /// Bytes of its image.
+        len: u32,
+    },
+    /// One is assigned, and taken away after a while.
+    FirmwareWithdrawn {
+        /// Bytes of its image.
+        len: u32,
+    },
+    /// Somebody else's is assigned, until it is refused.
+    FirmwareForged {
+        /// Bytes of its image.
+        len: u32,
+    },
+    /// The device is asked for another key, and gets a certificate for it.
+    CertificateAsked,
+    /// The server moves to another CA, which the device is told before.
+    AnchorsChanged,
 }
 
 /// How a server is not who it must be.
@@ -112,6 +131,8 @@ pub enum Place {
     Wifi,
     /// The device itself, its power and its clocks.
     Device,
+    /// What comes over the air: firmware, certificates.
+    Air,
 }
 
 /// A fault with its time.
@@ -158,7 +179,7 @@ pub fn plan(seed: u64, faults: usize) -> Vec<Planned> {
 }
 
 /// How many kinds of fault there are.
-pub const KINDS: usize = 27;
+pub const KINDS: usize = 32;
 
 fn draw(kind: usize, dice: &mut Dice) -> (Fault, u64) {
     let short = dice.between(500, 20_000);
@@ -222,6 +243,16 @@ fn draw(kind: usize, dice: &mut Dice) -> (Fault, u64) {
             let calls = dice.between(5, 60) as u32;
             (Fault::CallStorm { calls }, 0)
         }
+        26 => (Fault::CertificateAsked, 0),
+        27 => (Fault::AnchorsChanged, 0),
+        28..=30 => {
+            let len = dice.between(20_000, 120_000) as u32;
+            match kind {
+                28 => (Fault::FirmwareAssigned { len }, 0),
+                29 => (Fault::FirmwareWithdrawn { len }, short),
+                _ => (Fault::FirmwareForged { len }, 0),
+            }
+        }
         _ => {
             let absurd = [-1, 0, 99, 3_600_001, i64::MIN, i64::MAX];
             let ms = match dice.between(0, 3) {
@@ -265,6 +296,11 @@ impl Fault {
             | Self::ClockStepped { .. }
             | Self::DeviceRenewed
             | Self::DeviceMismatched => Place::Device,
+            Self::FirmwareAssigned { .. }
+            | Self::FirmwareWithdrawn { .. }
+            | Self::FirmwareForged { .. }
+            | Self::CertificateAsked
+            | Self::AnchorsChanged => Place::Air,
         }
     }
 }
@@ -313,6 +349,13 @@ impl fmt::Display for Fault {
             Self::DeviceMismatched => f.write_str("device's certificate not its key's, power cut"),
             Self::CallStorm { calls } => write!(f, "{calls} calls at once"),
             Self::Interval { ms } => write!(f, "interval set to {ms} ms"),
+            Self::FirmwareAssigned { len } => write!(f, "another version, of {len} bytes"),
+            Self::FirmwareWithdrawn { len } => {
+                write!(f, "another version, of {len} bytes, and taken away")
+            }
+            Self::FirmwareForged { len } => write!(f, "somebody else's version, of {len} bytes"),
+            Self::CertificateAsked => f.write_str("another certificate asked for"),
+            Self::AnchorsChanged => f.write_str("server moves to another CA"),
         }
     }
 }

@@ -10,15 +10,31 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::rc::Rc;
 
-use devserver::{CallError, Config, Database, Event, Profile, Server, Tls};
+use devserver::{CallError, Config, Database, Datum, Event, Firmware, Profile, Server, Tls};
 use pki::{Identity, Pki};
+use simulator::image::Image;
 use simulator::sensor::number_of;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 /// The arrivals of all servers of a run: number and time stamp of each sample.
 pub(super) type Arrivals = Rc<RefCell<Vec<(u64, i64)>>>;
+
+/// What the device told last of what comes over the air, by key, for who waits for it.
+pub(super) type Told = watch::Sender<BTreeMap<String, String>>;
+
+/// What of it is told on.
+const TELLING: [&str; 7] = [
+    "fw_state",
+    "fw_error",
+    "current_fw_version",
+    "certificate_renewal",
+    "certificate_request",
+    "certificate_serial",
+    "server_chain_renewal",
+];
 
 /// Where a run's servers find their files.
 pub(super) struct ServerFolder {
@@ -27,6 +43,7 @@ pub(super) struct ServerFolder {
     pub(super) folder: PathBuf,
     pub(super) device: String,
     pub(super) arrivals: Arrivals,
+    pub(super) told: Told,
 }
 
 /// A running server.
@@ -65,7 +82,8 @@ impl ServerFolder {
                 break port.parse().map_err(io::Error::other)?;
             }
         };
-        let reader = tokio::task::spawn_local(read(lines, self.arrivals.clone()));
+        let reader =
+            tokio::task::spawn_local(read(lines, self.arrivals.clone(), self.told.clone()));
         Ok(ServerProcess {
             port,
             child,
@@ -128,7 +146,8 @@ impl ServerProcess {
         let _ = self.reader.await;
     }
 
-    /// Tells it to do something: `cut`, `rpc METHOD PARAMS`, `attribute KEY VALUE`.
+    /// Tells it to do something: `cut`, `rpc METHOD PARAMS`, `attribute KEY VALUE`, `firmware VERSION FILE`,
+    /// `firmware-away`. The last word is JSON.
     pub(super) async fn tell(&mut self, command: &str) {
         // A server that is gone needs no commands.
         let _ = self
@@ -139,8 +158,15 @@ impl ServerProcess {
     }
 }
 
-async fn read(mut lines: Lines<BufReader<ChildStdout>>, arrivals: Arrivals) {
+async fn read(mut lines: Lines<BufReader<ChildStdout>>, arrivals: Arrivals, told: Told) {
     while let Ok(Some(line)) = lines.next_line().await {
+        if let Some((key, text)) = line
+            .strip_prefix("told ")
+            .and_then(|rest| rest.split_once(' '))
+        {
+            told.send_modify(|told| drop(told.insert(key.to_owned(), text.to_owned())));
+            continue;
+        }
         let mut words = line.split(' ');
         if words.next() != Some("sample") {
             continue;
@@ -194,8 +220,10 @@ async fn serve_until_told(folder: &Path, device: &str) -> Result<(), String> {
                         if let Some(number) = number.and_then(|(t, h)| number_of(t, h)) {
                             println!("sample {number} {}", record.ts_ms);
                         }
+                        tell_on(&record.values);
                     }
                 }
+                Some(Event::ClientAttributes { device: of, values }) if of == device => tell_on(values),
                 Some(_) => {}
                 None => return Err("the server stopped".into()),
             },
@@ -203,6 +231,17 @@ async fn serve_until_told(folder: &Path, device: &str) -> Result<(), String> {
                 Ok(Some(command)) => obey(&server, device, &command).await,
                 _ => return Ok(()),
             },
+        }
+    }
+}
+
+/// Tells on what comes over the air.
+fn tell_on(values: &[(String, Datum)]) {
+    for (key, value) in values {
+        if let Datum::Text(text) = value
+            && TELLING.contains(&key.as_str())
+        {
+            println!("told {key} {text}");
         }
     }
 }
@@ -223,6 +262,18 @@ async fn obey(server: &Server, device: &str, command: &str) {
         {
             drop(server.send_one_way_rpc(device, method, params).await);
         }
+        (Some("firmware"), Some(version), Some(serde_json::Value::String(file))) => {
+            if let Ok(data) = std::fs::read(file) {
+                let firmware = Firmware {
+                    title: Image::of(version).product.into(),
+                    version: version.into(),
+                    tag: None,
+                    data,
+                };
+                drop(server.assign_firmware(device, firmware).await);
+            }
+        }
+        (Some("firmware-away"), ..) => drop(server.take_firmware_away(device).await),
         (Some("attribute"), Some(key), Some(value)) => {
             drop(server.set_shared_attribute(device, key, value).await);
         }

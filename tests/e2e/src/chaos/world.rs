@@ -12,15 +12,18 @@ use pki::{Identity, Options, Pki, Profile, Validity};
 use provisioner::{Outcome, Provisioner, Secrets as Proof};
 use simulator::Simulator;
 use simulator::flash::Flash;
+use simulator::image::Image;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 use vhci::{ControllerConfig, HciTransport};
 
+use super::air::FIRST_VERSION;
 use super::line::{Line, Weather};
 use super::lives::{Lives, Power, Seen};
 use super::plan::{Fault, INTERVALS_MS, Impostor, Place};
 use super::server::{ServerFolder, ServerProcess};
-use crate::desk::{BACKLOG_SECTORS, Desk, NETWORK, PROOF};
-use crate::secrets::hide;
+use crate::desk::{BACKLOG_SECTORS, Desk, NETWORK, PROOF, files_of, given_proof};
+use crate::maker::Maker;
+use crate::secrets::{hide, hide_key};
 
 /// How far the desk's calendar is ahead of this computer's. The server stamps what comes without a
 /// stamp by the computer's, whose minutes are hours on the desk: the two must not meet, or one
@@ -46,13 +49,31 @@ pub(super) struct World {
     pub(super) server: Mutex<Option<ServerProcess>>,
     /// The server's certificate, when it has the right one.
     pub(super) server_identity: RefCell<Identity>,
+    /// Whom the server's certificate comes from, if not from the desk's.
+    pub(super) authority: RefCell<Option<Pki>>,
+    /// Who makes the firmware.
+    pub(super) maker: Maker,
     pub(super) device_identity: RefCell<Identity>,
     pub(super) passphrase: RefCell<String>,
-    /// One lock for each place. Who needs both takes the device's first.
-    pub(super) places: [Arc<Mutex<()>>; 4],
+    /// One lock for each place. Who needs two takes the device's, or the air's, first.
+    pub(super) places: [Arc<Mutex<()>>; 5],
     pub(super) numbers: Cell<u64>,
     /// The longest that the device took to be well again, in seconds.
     pub(super) longest_s: Cell<u64>,
+}
+
+/// The flash of a blank device with this certificate, this key and the maker's first image.
+pub(super) fn flash_image(
+    desk: &Desk,
+    maker: &Maker,
+    certificate: &Identity,
+    key: &Identity,
+    port: u16,
+) -> Vec<u8> {
+    let chain = certificate.chain_pem();
+    let files = [chain.as_str(), key.key_pem(), key.trust_pem()];
+    let settings = desk.settings(port, &given_proof(""));
+    maker.install(files_of(files, &settings), &Image::of(FIRST_VERSION))
 }
 
 impl World {
@@ -75,7 +96,7 @@ impl World {
                 self.start_server().await?;
             }
             Fault::ServerRenewed => {
-                let renewed = self.desk.server_identity();
+                let renewed = self.server_identity()?;
                 self.server_identity.replace(renewed);
                 self.stop_server().await?;
                 self.start_server().await?;
@@ -94,6 +115,12 @@ impl World {
                 }
             }
             Fault::Interval { ms } => self.set_interval(ms).await,
+
+            Fault::FirmwareAssigned { len } => self.update(len).await?,
+            Fault::FirmwareWithdrawn { len } => self.withdraw(len, over()).await?,
+            Fault::FirmwareForged { len } => self.forge(len).await?,
+            Fault::CertificateAsked => self.renew_certificate().await?,
+            Fault::AnchorsChanged => self.change_anchors().await?,
 
             Fault::LineCut => {
                 self.line.be(Weather::Refusing);
@@ -186,7 +213,7 @@ impl World {
     }
 
     /// A number that was not given before.
-    fn another(&self) -> u64 {
+    pub(super) fn another(&self) -> u64 {
         self.numbers.set(self.numbers.get() + 1);
         self.numbers.get()
     }
@@ -222,12 +249,23 @@ impl World {
         Timer::after_secs(1).await;
         let right = self.device_identity.borrow().clone();
         let certificate = other.as_ref().unwrap_or(&right);
-        let image = self
-            .desk
-            .image_of(&certificate.chain_pem(), &right, self.line.port, "");
+        let image = flash_image(&self.desk, &self.maker, certificate, &right, self.line.port);
         self.board.flash.overlay(SPIFFS.start, &image[SPIFFS]);
         self.lives.power.send_replace(Power::On(self.another()));
         Ok(())
+    }
+
+    /// A certificate that the server must have.
+    pub(super) fn server_identity(&self) -> Result<Identity, String> {
+        match &*self.authority.borrow() {
+            None => Ok(self.desk.server_identity()),
+            Some(authority) => {
+                let identity = authority.server(&["localhost", "127.0.0.1"]);
+                let identity = identity.map_err(|e| e.to_string())?;
+                hide_key(identity.key_pem());
+                Ok(identity)
+            }
+        }
     }
 
     pub(super) async fn start_server(&self) -> Result<(), String> {
@@ -254,7 +292,7 @@ impl World {
         Ok(())
     }
 
-    async fn tell_server(&self, command: &str) {
+    pub(super) async fn tell_server(&self, command: &str) {
         if let Some(server) = self.server.lock().await.as_mut() {
             server.tell(command).await;
         }
