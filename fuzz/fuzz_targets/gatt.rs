@@ -30,10 +30,11 @@ fuzz_target!(|data: &[u8]| {
     let tell = |event: &Event| drop(event.to_string());
     let kept = std::cell::Cell::new(0);
     let keep = |_: &Proven| kept.set(kept.get() + 1);
-    let history = Default::default();
+    let (history, answer) = Default::default();
     let service = Service::new(
         phone::security(number),
         &history,
+        &answer,
         &radio,
         Noise(1),
         &tell,
@@ -68,7 +69,7 @@ fuzz_target!(|data: &[u8]| {
 });
 
 fn act(step: u8, stranger: &mut Stranger, script: &mut Script<'_>) {
-    let value = |script: &mut Script<'_>| FIRST_VALUE + STRIDE * u16::from(script.byte_or_0() % 5);
+    let value = |script: &mut Script<'_>| FIRST_VALUE + STRIDE * u16::from(script.byte_or_0() % 6);
     let request = |opcode: u8, handle: u16, rest: &[u8]| {
         [&[opcode], &handle.to_le_bytes()[..], rest].concat()
     };

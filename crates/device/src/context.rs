@@ -7,7 +7,7 @@ use core::cell::{Cell, RefCell};
 
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 use embassy_sync::signal::Signal;
-use embassy_time::Instant;
+use embassy_time::{Duration, Instant};
 use product::Card;
 use protocomm::device::History;
 use protocomm::security::SrpVerifier;
@@ -20,6 +20,7 @@ use crate::firmware::Updates;
 use crate::kept::{Kept, Life};
 use crate::lifecycle::{Action, State};
 use crate::platform::{Entropy, Observer, Platform, System};
+use crate::provisioning::Answer;
 use crate::renewal::Renewals;
 use crate::settings::{LEAST_INTERVAL_MS, MOST_INTERVAL_MS, Settings};
 use crate::storage::Storage;
@@ -74,6 +75,8 @@ pub struct Context<'a, P: Platform> {
     pub settings: Settings,
     /// What clients of provisioning did, whenever it was open in this life.
     pub clients: Cell<History>,
+    /// What a client is told of the way to the broker, and what it brought.
+    pub answer: Answer,
     /// The verifier of security 2, with its proof, once it was needed.
     pub verifier: RefCell<Option<Box<KeptVerifier>>>,
     /// What the cloud asks of the product.
@@ -111,6 +114,7 @@ impl<'a, P: Platform> Context<'a, P> {
         let kept = kept.filter(|ms| (LEAST_INTERVAL_MS..=MOST_INTERVAL_MS).contains(ms));
         let interval = kept.unwrap_or(settings.telemetry_interval_ms);
         let trial = settings.firmware_trial;
+        let await_broker = Duration::from_secs(settings.provisioning.await_broker_s.into());
         let days_before = settings.renew_before_days;
         Self {
             wifi,
@@ -124,6 +128,7 @@ impl<'a, P: Platform> Context<'a, P> {
             backlog: Kept::new(storage, product.schema, Life::begin(system)),
             settings,
             clients: Cell::default(),
+            answer: Answer::held_back(await_broker),
             verifier: RefCell::default(),
             errands: Errands::new(),
             updates: Updates::new(storage, system.running(), product, trial),
@@ -143,6 +148,7 @@ impl<'a, P: Platform> Context<'a, P> {
     /// another action.
     pub fn tell(&self, event: &Event) {
         self.observer.notice(self.clock.uptime_ms(), event);
+        self.answer.note(event);
         match event {
             // Who has just shown that he has the label.
             Event::Provisioned { .. } => self.allow_claim(),

@@ -118,6 +118,9 @@ pub enum Event {
         /// The network.
         ssid: Ssid,
     },
+    /// The chosen network works, and a client waits to hear whether the broker accepts the device:
+    /// Bluetooth stays up while it goes online.
+    AnswerAwaited,
     /// Bluetooth is down and its memory given back.
     BluetoothStopped,
     /// Bluetooth did not start or broke down.
@@ -317,6 +320,9 @@ pub enum ClockSource {
     Kept,
     /// A time server.
     Sntp,
+    /// The provisioning client, which has proved possession; no time server answered, and no clock ran
+    /// on.
+    Client,
     /// Nobody told the time: the latest of build time, last good time and the dates from which
     /// certificates are valid that proved good. It is that late at least: a certificate can be found
     /// expired by it, and not be found not valid yet; samples carry no time stamp.
@@ -421,6 +427,7 @@ impl Event {
             Self::NetworkChosen { .. } => "provisioning.chosen",
             Self::NetworkRefused { .. } => "provisioning.failed",
             Self::Provisioned { .. } => "provisioning.done",
+            Self::AnswerAwaited => "provisioning.awaited",
             Self::BluetoothStopped => "bluetooth.stopped",
             Self::BluetoothFailed => "bluetooth.failed",
             Self::Joining { .. } => "wifi.joining",

@@ -12,8 +12,8 @@
 //!                     +-- known --> Joining               |   | passphrase refused, or network
 //!                                   |  ^  |               |   | unreadable, 5 times: 5 minutes
 //!                                   |  |  +---------------|---+ for a client, then Joining again
-//!                            joined |  | lost             | proven and kept
-//!                                   v  |                  v
+//!                            joined |  | lost             | proven and kept, and Bluetooth down
+//!                                   v  |                  v  or a client waits for the answer
 //!                                 SettingClock <----------+
 //!                                   |  ^  any failure: again, after a growing random pause
 //!                               set |
@@ -76,7 +76,8 @@ pub const RESCUE_WINDOW: Duration = Duration::from_secs(300);
 pub enum State {
     /// Nothing is known yet.
     Starting,
-    /// Bluetooth is up, a client may choose a network.
+    /// Bluetooth is up, a client may choose a network. It may stay up afterwards, beside the states that
+    /// follow, for a client that waits to hear whether the device gets online.
     Provisioning {
         /// Whether a network was found to work and is kept.
         proven: bool,
@@ -117,7 +118,7 @@ pub enum State {
 /// What [`run()`](crate::run()) is to do now. It gives up whatever it was doing before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
-    /// Advertise and serve provisioning clients, at most this long.
+    /// Advertise and serve provisioning clients, at most this long; afresh, if that goes on from before.
     Provision {
         /// No limit if none.
         window: Option<Duration>,
@@ -236,7 +237,12 @@ impl State {
                 },
                 None,
             ),
-            (Self::Provisioning { proven: true, .. }, Event::BluetoothStopped) => (
+            // A client that waits for the cloud's answer has Bluetooth stay up; when it stops then, nothing
+            // follows.
+            (
+                Self::Provisioning { proven: true, .. },
+                Event::BluetoothStopped | Event::AnswerAwaited,
+            ) => (
                 Self::SettingClock { attempt: 1 },
                 Some(Action::SetClock {
                     after: at_once,

@@ -3,6 +3,7 @@
 //! Decisions are in [`lifecycle`](crate::lifecycle); this module only does one activity at a
 //! time, beside the product and the button. An activity ends by telling what happened,
 //! which brings the next action; an action that comes while an activity is under way ends it.
+//! Only a provisioning client may be served beside what follows, see [`provision`].
 
 mod activities;
 mod carrying;
@@ -86,9 +87,13 @@ pub async fn run<P: Platform, Q: Product>(
         context.tell(&Event::CountryRefused { country });
     }
 
-    let mut activities = Activities::new(&context, &mut bluetooth, mailbox, tls);
+    let counter = provision::Counter::default();
+    let mut activities = Activities::new(&context, &counter, tls);
     let why = match select5(
-        follow(&context, &mut activities),
+        select(
+            follow(&context, &mut activities),
+            provision::attend(&context, &mut bluetooth, mailbox, &counter),
+        ),
         carrying::carry(&context, &mut product),
         timekeeping::keep_clock(&context),
         button(&context),
@@ -96,8 +101,9 @@ pub async fn run<P: Platform, Q: Product>(
     )
     .await
     {
-        Either5::First(why) => why,
-        Either5::Second(never)
+        Either5::First(Either::First(why)) => why,
+        Either5::First(Either::Second(never))
+        | Either5::Second(never)
         | Either5::Third(never)
         | Either5::Fourth(never)
         | Either5::Fifth(never) => match never {},

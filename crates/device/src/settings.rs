@@ -22,6 +22,7 @@
 //! | `provisioning.username` | 1 to 32 bytes; security 2 only | `wifiprov` |
 //! | `provisioning.pop` | at most 64 bytes: the proof of possession; `""` for none, as the C firmware had | that of the file `provisioning.pop`, or else made at random by the device, and kept |
 //! | `provisioning.name_prefix` | at most 20 printable ASCII characters | `PROV_` |
+//! | `provisioning.await_broker_s` | 0 to 600: for so long every client, Espressif's app too, is told "connecting" until the broker has accepted the device, and "connected" only then; 0 for "connected" as soon as the network has | 0 |
 //!
 //! `mqtt://`, without TLS, is refused: the certificate is who the device is, and a server that
 //! proved nothing could tell it to erase itself.
@@ -103,7 +104,13 @@ pub const KEYS: [&str; 13] = [
     "provisioning",
 ];
 /// The keys of `provisioning` in it.
-pub const PROVISIONING_KEYS: [&str; 4] = ["security", "username", "pop", "name_prefix"];
+pub const PROVISIONING_KEYS: [&str; 5] = [
+    "security",
+    "username",
+    "pop",
+    "name_prefix",
+    "await_broker_s",
+];
 
 /// A host and a port.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -163,6 +170,8 @@ pub struct Provisioning {
     pub pop: Proof,
     /// What the Bluetooth name begins with; three bytes of the MAC in hex follow.
     pub name_prefix: String<20>,
+    /// For how many seconds clients are told "connecting" until the broker has accepted, 0 to 600.
+    pub await_broker_s: u16,
 }
 
 /// The session security of provisioning, in Espressif's numbers.
@@ -207,6 +216,7 @@ impl Default for Settings {
                 username: text("wifiprov"),
                 pop: Proof::MadeByDevice,
                 name_prefix: text("PROV_"),
+                await_broker_s: 0,
             },
         }
     }
@@ -321,6 +331,10 @@ impl Provisioning {
                         .ok_or(Fault::NotText)
                         .map_err(Fault::at(KEY))?;
                     self.pop = Proof::unescape(text).map_err(Fault::at(KEY))?;
+                }
+                Some("await_broker_s") => {
+                    self.await_broker_s =
+                        number(value, "provisioning.await_broker_s", 0, 600)? as u16;
                 }
                 Some("name_prefix") => {
                     const KEY: &str = "provisioning.name_prefix";

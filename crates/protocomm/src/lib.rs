@@ -13,6 +13,7 @@ pub mod device;
 pub mod endpoint;
 pub mod gatt;
 mod json;
+pub mod online;
 pub mod qr;
 pub mod refusal;
 pub mod security;

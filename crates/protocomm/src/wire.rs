@@ -13,7 +13,7 @@
 //! Each protected endpoint has one payload type with its own `msg` number, which says what is
 //! inside; a reply's number is the request's plus one. The layouts are drawn in the modules.
 
-mod codec;
+pub(crate) mod codec;
 pub mod config;
 pub mod control;
 pub mod scan;

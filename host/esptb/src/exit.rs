@@ -18,6 +18,8 @@ pub(crate) enum Exit {
         /// What it told last, by name.
         last: String,
     },
+    /// The device has joined the network, and is not online.
+    NotOnline(String),
     /// Somebody asked the program to end before it had anything to tell.
     Interrupted,
 }
@@ -29,6 +31,7 @@ impl Exit {
             Self::WrongArguments(_) => 2,
             Self::NothingChecked(_) => 3,
             Self::Hung { .. } => 4,
+            Self::NotOnline(_) => 5,
             // As a shell tells of SIGINT.
             Self::Interrupted => 130,
         }
@@ -38,7 +41,9 @@ impl Exit {
 impl fmt::Display for Exit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::WrongArguments(text) | Self::NothingChecked(text) => f.write_str(text),
+            Self::WrongArguments(text) | Self::NothingChecked(text) | Self::NotOnline(text) => {
+                f.write_str(text)
+            }
             Self::Hung {
                 whose,
                 silent_s,

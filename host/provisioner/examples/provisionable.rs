@@ -129,8 +129,9 @@ async fn run(arguments: &[String]) -> Result<(), Box<dyn std::error::Error>> {
     }
     let tell = |event: &Event| println!("{}: {event}", event.name());
     let keep = |proven: &Proven| println!("kept: {:?}", proven.credentials.ssid);
-    let history = Default::default();
-    let service = Service::new(security, &history, &Desk, rand::rng(), &tell, &keep);
+    let (history, answer) = Default::default();
+    let rng = rand::rng();
+    let service = Service::new(security, &history, &answer, &Desk, rng, &tell, &keep);
     let proven = provision(transport, "PROV_1A2B3C", &service, Some(&mailbox), None).await?;
     println!("done: {:?}", proven.map(|proven| proven.address));
     Ok(())

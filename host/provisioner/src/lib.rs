@@ -9,6 +9,7 @@ mod http;
 pub mod http_server;
 mod link;
 mod link_error;
+mod online;
 mod progress;
 mod session;
 mod system;
@@ -24,7 +25,9 @@ pub use ble::LARGEST_MTU;
 pub use error::Error;
 pub use found::{Found, Peer};
 pub use link_error::LinkError;
+pub use online::{OnTheWay, Verdict};
 pub use progress::Progress;
+pub use protocomm::online::Stage;
 pub use protocomm::wifi::{AccessPoint, AuthMode, Connected, FailReason};
 pub use session::{Outcome, Secrets};
 
@@ -49,6 +52,8 @@ pub struct Provisioner {
     client: Option<Client>,
     /// The last credentials did not work: the device wants to be told before it takes others.
     failed: bool,
+    /// The device has the endpoint that tells how it gets online.
+    tells_online: bool,
     progress: Box<dyn FnMut(&Progress)>,
 }
 
@@ -96,6 +101,7 @@ impl Provisioner {
             link,
             client: None,
             failed: false,
+            tells_online: false,
             progress: Box::new(|_| {}),
         }
     }
@@ -221,6 +227,7 @@ impl Provisioner {
     pub async fn disconnect(&mut self) {
         self.client = None;
         self.failed = false;
+        self.tells_online = false;
         match &mut self.link {
             Link::Ble(ble) => ble.disconnect().await,
             Link::System(system) => system.disconnect().await,

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::Ipv4Addr;
 
+use protocomm::online::Stage;
 use protocomm::wifi::FailReason;
 
 use crate::found::Found;
@@ -46,6 +47,10 @@ pub enum Progress {
     },
     /// The device could not join.
     Refused(FailReason),
+    /// Joined, the device is so far on its way to the broker.
+    OnTheWay(Stage),
+    /// The device failed on its way to the broker, for this reason in its own words, and tries again.
+    Failing(String),
 }
 
 impl fmt::Display for Progress {
@@ -85,6 +90,16 @@ impl fmt::Display for Progress {
                 ..
             } => f.write_str("that try failed; the device tries again"),
             Self::Joined { address } => write!(f, "the device has joined as {address}"),
+            Self::OnTheWay(stage) => f.write_str(match stage {
+                Stage::Waiting => "the device waits for a network",
+                Stage::Joining => "the device is joining",
+                Stage::SettingClock => "joined; the device asks for the time",
+                Stage::Connecting => "the clock is set; the device connects to its broker",
+                Stage::Online => "online",
+                Stage::Closing => "the device closes the link to go online",
+                Stage::Unknown(_) => "the device is on its way to its broker",
+            }),
+            Self::Failing(failure) => f.write_str(failure),
             Self::Refused(FailReason::AuthError) => {
                 f.write_str("the network refused the device: wrong passphrase?")
             }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use embassy_time::{Instant, Timer};
 use protocomm::client::{Client, Login, Progress as Handshake, Reply, Request};
 use protocomm::endpoint::Endpoint;
+use protocomm::online;
 use protocomm::security::DEFAULT_USERNAME;
 use protocomm::wifi::{AccessPoint, Connected, FailReason, MAX_SSID_LEN, Passphrase};
 use protocomm::wire::config::{self, SetConfig, StationState};
@@ -81,6 +82,9 @@ impl Provisioner {
             .exchange(&name(Endpoint::Version), version::REQUEST)
             .await?;
         let version = Version::decode(&reply).map_err(|_| Error::Version)?;
+        let ours = Version::decode_application(&reply, online::APP.label);
+        let endpoint = |name: &&str| ours.as_ref().is_ok_and(|ours| ours.has(name));
+        self.tells_online = online::APP.capabilities.iter().all(endpoint);
         let scheme = secrets.security.unwrap_or(version.scheme);
         let proof = secrets.proof.as_bytes();
         let proof_is_optional = scheme == 0 || (scheme == 1 && version.has(version::NO_PROOF));

@@ -136,10 +136,11 @@ fn run(test: impl AsyncFn(&SharedAir)) {
         let events = RefCell::new(Vec::new());
         let tell = |event: &Event| events.borrow_mut().push(event.name());
         let keep = |_: &Proven| {};
-        let history = Default::default();
+        let (history, answer) = Default::default();
         let service = Service::new(
             Security::Security0,
             &history,
+            &answer,
             &Nothing,
             rand::rng(),
             &tell,

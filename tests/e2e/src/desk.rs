@@ -158,7 +158,11 @@ impl Desk {
     }
 
     fn flash_set(&self, serial: &str, settings: &str) -> Flash {
-        let identity = self.device_identity(serial);
+        self.flash_with(&self.device_identity(serial), settings)
+    }
+
+    /// A flash for a blank device with this certificate and these settings.
+    pub fn flash_with(&self, identity: &Identity, settings: &str) -> Flash {
         let files = [
             &identity.chain_pem(),
             identity.key_pem(),

@@ -71,6 +71,9 @@ impl fmt::Display for Event {
             Self::Provisioned { ssid } => {
                 write!(f, "\"{}\" works and is kept", Shown(ssid))
             }
+            Self::AnswerAwaited => f.write_str(
+                "the client waits to hear whether the device gets online: Bluetooth stays up meanwhile",
+            ),
             Self::BluetoothStopped => f.write_str("Bluetooth is down, its memory given back"),
             Self::BluetoothFailed => f.write_str("Bluetooth does not work; trying again"),
             Self::Joining { ssid, attempt } => {
@@ -101,6 +104,10 @@ impl fmt::Display for Event {
                         "kept through the restart, perhaps not to the second: no time server answers"
                     }
                     ClockSource::Sntp => "from the time server",
+                    ClockSource::Client => {
+                        "as the provisioning client told it: no time server answers, so let UDP port \
+                         123 through"
+                    }
                     ClockSource::Floor => {
                         "no time server answers: the last time known to be past; a certificate \
                          that expired since then cannot be told, so let UDP port 123 through"

@@ -94,6 +94,24 @@ fn a_first_life_goes_from_blank_to_online() {
 }
 
 #[test]
+fn a_client_that_waits_for_the_answer_has_the_device_go_on_with_bluetooth_up() {
+    let (state, actions) = live(&[
+        booted(false),
+        Event::Provisioned { ssid: ssid() },
+        Event::AnswerAwaited,
+        clock_set(),
+        Event::BluetoothStopped,
+        cut_off(),
+        Event::AnswerAwaited,
+    ]);
+    assert_eq!(state, State::Connecting { attempt: 2 });
+    assert_eq!(actions.len(), 4, "{actions:?}");
+    // Before a network is proven nobody waits.
+    let (state, _) = live(&[booted(false), Event::AnswerAwaited]);
+    assert!(matches!(state, State::Provisioning { proven: false, .. }));
+}
+
+#[test]
 fn a_second_life_joins_at_once() {
     let (state, actions) = live(&[booted(true), joined()]);
     assert_eq!(state, State::SettingClock { attempt: 1 });

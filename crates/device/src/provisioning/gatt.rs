@@ -24,16 +24,17 @@ use zeroize::Zeroizing;
 
 use super::adapter::Adapter;
 use super::pool::HeapPool;
-use super::service::Service;
+use super::service::{CUSTOM, Service};
 use crate::event::Event;
 use crate::platform::Wifi;
 
 /// The number of the attribute table, see [`add_endpoints`].
-const TABLE: u8 = 0;
+const TABLE: u8 = 1;
 /// HCI commands that may be under way at once.
 const COMMAND_SLOTS: usize = 4;
 /// Attributes: those of GAP and GATT, the service, and three for each endpoint.
-const ATTRIBUTES: usize = GAP_SERVICE_ATTRIBUTE_COUNT + 1 + 3 * Endpoint::STANDARD.len();
+const ATTRIBUTES: usize =
+    GAP_SERVICE_ATTRIBUTE_COUNT + 1 + 3 * (Endpoint::STANDARD.len() + CUSTOM.len());
 /// The longest name that trouble-host takes for the GAP service, in bytes.
 const GAP_NAME: usize = 22;
 /// An offset beyond this is in no request; larger ones would overflow the host's arithmetic.
@@ -211,13 +212,13 @@ fn add_endpoints(table: &mut AttributeTable<'_, NoopRawMutex, ATTRIBUTES>) -> Ve
         SERVICE_UUID.to_le_bytes(),
     )));
     let mut endpoints = Vec::new();
-    for endpoint in Endpoint::STANDARD {
+    for endpoint in Endpoint::all(&CUSTOM) {
         let uuid = Uuid::new_long(characteristic_uuid(SERVICE_UUID, endpoint).to_le_bytes());
         let properties = [CharacteristicProp::Read, CharacteristicProp::Write];
         // The table's own value stays empty.
         let empty = heapless::Vec::<u8, MAX_SMALL_DATA_SIZE>::new();
         let mut characteristic = service.add_characteristic_small(uuid, properties, empty);
-        let name: &'static str = endpoint.name(&[]).unwrap_or_default();
+        let name: &'static str = endpoint.name(&CUSTOM).unwrap_or_default();
         let description = Uuid::from(NAME_DESCRIPTOR_UUID);
         let _ =
             characteristic.add_descriptor_ro::<str, _>(description, PermissionLevel::Allowed, name);
@@ -441,7 +442,10 @@ mod tests {
         assert_eq!(table.len(), ATTRIBUTES);
         // If these change, so must `TABLE`.
         let handles: Vec<u16> = endpoints.iter().map(|(handle, _)| *handle).collect();
-        assert_eq!((TABLE, handles.as_slice()), (0, &[9, 12, 15, 18, 21][..]));
+        assert_eq!(
+            (TABLE, handles.as_slice()),
+            (1, &[9, 12, 15, 18, 21, 24][..])
+        );
         for (handle, endpoint) in endpoints {
             let uuid = characteristic_uuid(SERVICE_UUID, endpoint).to_le_bytes();
             assert_eq!(table.uuid(handle), Some(Uuid::new_long(uuid)));
@@ -451,7 +455,10 @@ mod tests {
             );
             let mut name = [0; 16];
             let length = table.read(handle + 1, 0, &mut name).unwrap();
-            assert_eq!(Some(&name[..length]), endpoint.name(&[]).map(str::as_bytes));
+            assert_eq!(
+                Some(&name[..length]),
+                endpoint.name(&CUSTOM).map(str::as_bytes)
+            );
         }
     }
 }

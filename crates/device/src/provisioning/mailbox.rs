@@ -7,7 +7,7 @@ use protocomm::endpoint::Endpoint;
 use protocomm::refusal::Refusal;
 use rand_core::CryptoRng;
 
-use super::service::Service;
+use super::service::{CUSTOM, Service};
 use crate::platform::{Mailbox, Wifi};
 
 /// Answers requests as long as it is polled; the mailbox is open meanwhile.
@@ -23,7 +23,7 @@ pub(super) async fn serve<W: Wifi, R: CryptoRng>(
             service.disconnected(over);
         }
         let session = *session.get_or_insert_with(|| service.connected_replaceably());
-        let result = match Endpoint::from_name(&letter.endpoint, &[]) {
+        let result = match Endpoint::from_name(&letter.endpoint, &CUSTOM) {
             Some(endpoint) => {
                 let body = letter.body.as_mut_slice();
                 service

@@ -15,6 +15,7 @@
 //! Buffers and tables are on the heap and go back when [`provision`] returns.
 
 mod adapter;
+mod answer;
 mod gatt;
 mod mailbox;
 mod pool;
@@ -33,6 +34,7 @@ use rand_core::CryptoRng;
 use crate::platform::{Mailbox, Wifi};
 use crate::wifi::WifiCredentials;
 
+pub use answer::Answer;
 pub use gatt::BluetoothFailed;
 pub use service::Service;
 
@@ -51,7 +53,8 @@ pub struct Proven {
 /// Advertises as `name` and serves clients until one of them has told a network that works.
 ///
 /// Returns after the client has had the chance to read the success: a second after it did, or
-/// 30 seconds after joining if it does not ask. Then the link is closed, and with `transport`
+/// 30 seconds after joining if it does not ask; see [`Service`] for a client that waits for the
+/// cloud's answer. Then the link is closed, and with `transport`
 /// everything of Bluetooth is dropped. The station stays joined.
 ///
 /// Ends without a network after `window`, if there is one; a client that is in the middle of it

@@ -1,11 +1,13 @@
 //! The provisioning service itself: requests in, replies out, whatever carries them.
 
+mod waiting;
+
 use alloc::vec;
 use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
 use core::convert::Infallible;
 
-use embassy_futures::select::{Either, select};
+use embassy_futures::select::{Either, Either3, select, select3};
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 use embassy_sync::signal::Signal;
 use embassy_time::{Duration, Timer};
@@ -14,15 +16,18 @@ use protocomm::device::{
     Station,
 };
 use protocomm::endpoint::Endpoint;
+use protocomm::online;
 use protocomm::refusal::Refusal;
 use protocomm::security::Security;
 use protocomm::time::Instant;
 use protocomm::wifi::{Connected, FailReason};
 use rand_core::CryptoRng;
+use zeroize::Zeroize;
 
-use super::Proven;
+use super::{Answer, Proven};
 use crate::event::Event;
 use crate::platform::{self, AccessPoint, JoinError, ScanRequest, Wifi, WifiCredentials};
+use waiting::Waiting;
 
 /// How often a network is tried. A wrong passphrase is told at once; anything else may be chance.
 const TRIES: u32 = 2;
@@ -31,13 +36,24 @@ const TRIES: u32 = 2;
 /// it.
 const EXTENSION_S: u32 = 300;
 
+/// The endpoints that are ours, by their names, after ESP-IDF's own.
+pub(super) const CUSTOM: [&str; 1] = [online::ENDPOINT];
+
 /// The provisioning service of one life.
+///
+/// It is over a moment after the client has read that the network works, which is all that ESP-IDF's
+/// clients know of. One that has asked the endpoint of [`protocomm::online`] waits for more: then the
+/// service tells [`Event::AnswerAwaited`], whereupon the device goes online, and is over when that
+/// client has read that it is, has gone, or has waited for a minute; likewise for every client where the
+/// [`Answer`] holds "connected" back. Meanwhile nobody scans.
 ///
 /// Carriers of requests call [`request`](Self::request) and
 /// [`disconnected`](Self::disconnected); somebody has to await [`run`](Self::run) meanwhile.
 pub struct Service<'a, W, R> {
     device: RefCell<Device>,
     history: &'a Cell<History>,
+    answer: &'a Answer,
+    waiting: Waiting,
     rng: RefCell<R>,
     scheme: u8,
     wifi: &'a W,
@@ -61,20 +77,29 @@ impl<'a, W: Wifi, R: CryptoRng> Service<'a, W, R> {
     /// A service with this security for which nobody has connected yet.
     ///
     /// `history` is what clients did to services before this one in the same life, and is kept up.
+    /// `answer` knows how the device gets online.
     /// `tell` is told what happens. `keep` gets a network at the moment at which it has proven to
     /// work, which is the time to store it: the client may never come back.
     pub fn new(
         security: Security,
         history: &'a Cell<History>,
+        answer: &'a Answer,
         wifi: &'a W,
         rng: R,
         tell: &'a dyn Fn(&Event),
         keep: &'a dyn Fn(&Proven),
     ) -> Self {
+        let config = Config {
+            app: &[online::APP],
+            custom_endpoints: CUSTOM.len() as u8,
+            ..Config::new(security)
+        };
         Self {
-            scheme: security.scheme(),
-            device: RefCell::new(Device::resume(Config::new(security), history.get())),
+            scheme: config.security.scheme(),
+            device: RefCell::new(Device::resume(config, history.get())),
             history,
+            answer,
+            waiting: Waiting::default(),
             rng: RefCell::new(rng),
             wifi,
             tell,
@@ -127,11 +152,13 @@ impl<'a, W: Wifi, R: CryptoRng> Service<'a, W, R> {
     pub fn disconnected(&self, session: SessionId) {
         self.with(|device| device.disconnected(session));
         self.tell(&Event::ClientDisconnected);
+        self.has_gone(session);
     }
 
     /// The client of this connection has read the last reply, all of it.
     pub(super) fn reply_read(&self, session: SessionId) {
         self.with(|device| device.reply_read(now(), session));
+        self.has_read(session);
     }
 
     /// Handles a request; the reply has at most `capacity` bytes. The request is wiped.
@@ -150,6 +177,7 @@ impl<'a, W: Wifi, R: CryptoRng> Service<'a, W, R> {
         capacity: usize,
     ) -> Result<Vec<u8>, Refusal> {
         let mut response = vec![0; capacity];
+        self.waiting.asks_anew(session);
         let handled = self.with(|device| {
             // Anybody may ask for the version, without becoming the client.
             if let Some(replaced) = self.replaceable.get()
@@ -162,10 +190,16 @@ impl<'a, W: Wifi, R: CryptoRng> Service<'a, W, R> {
             match device.handle(now(), session, endpoint, request, &mut response, rng)? {
                 Outcome::Reply(length) => Ok(Some(length)),
                 Outcome::Pending => Ok(None),
-                // The service has no endpoints of its own, so there is nobody to ask.
-                Outcome::Custom(_) => Err(Refusal::UnknownEndpoint),
+                // There is one.
+                Outcome::Custom(request) => {
+                    let reply = self.tell_online(session, request);
+                    request.zeroize();
+                    let reply = device.finish_custom(session, reply.as_deref(), &mut response);
+                    reply.map(Some)
+                }
             }
         });
+        self.handled(session);
         let length = match handled? {
             Some(length) => length,
             None => loop {
@@ -186,9 +220,9 @@ impl<'a, W: Wifi, R: CryptoRng> Service<'a, W, R> {
     ///
     /// Cancelling it leaves the station as it is.
     pub async fn run(&self) -> Proven {
-        match select(self.perform(), self.keep_time()).await {
-            Either::First(proven) => proven,
-            Either::Second(never) => match never {},
+        match select3(self.perform(), self.keep_time(), self.heed_answer()).await {
+            Either3::First(proven) => proven,
+            Either3::Second(never) | Either3::Third(never) => match never {},
         }
     }
 
@@ -262,7 +296,18 @@ impl<'a, W: Wifi, R: CryptoRng> Service<'a, W, R> {
     async fn perform(&self) -> Proven {
         let mut proven = None;
         loop {
-            match self.next_command().await {
+            let Some(command) = self.next_command().await else {
+                self.waiting.end();
+                match proven {
+                    Some(proven) => return proven,
+                    None => continue,
+                }
+            };
+            match command {
+                // The station is on its way to the broker.
+                Command::StartScan(_) if self.waiting.until().is_some() => {
+                    self.with(Device::scan_failed);
+                }
                 Command::StartScan(start) => {
                     let request = ScanRequest {
                         passive: start.passive,
@@ -276,6 +321,7 @@ impl<'a, W: Wifi, R: CryptoRng> Service<'a, W, R> {
                     self.wifi.leave().await;
                 }
                 Command::Disconnect(session) => self.dropped.signal(session),
+                Command::Finish if self.waiting.outlasts_connected() => {}
                 Command::Finish => {
                     if let Some(proven) = proven {
                         return proven;
@@ -285,12 +331,21 @@ impl<'a, W: Wifi, R: CryptoRng> Service<'a, W, R> {
         }
     }
 
-    async fn next_command(&self) -> Command {
+    /// The next command; none when whoever waited has waited for long enough.
+    async fn next_command(&self) -> Option<Command> {
         loop {
             let command = self.device.borrow_mut().poll_command();
-            match command {
-                Some(command) => return command,
-                None => self.work.wait().await,
+            if command.is_some() {
+                return command;
+            }
+            let over = async {
+                match self.waiting.until() {
+                    Some(at) => Timer::at(at).await,
+                    None => core::future::pending().await,
+                }
+            };
+            if let Either::First(()) = select(over, self.work.wait()).await {
+                return None;
             }
         }
     }
@@ -350,7 +405,7 @@ impl<'a, W: Wifi, R: CryptoRng> Service<'a, W, R> {
                     let rssi_dbm = self.wifi.rssi_dbm();
                     self.tell(&Event::Joined { address, rssi_dbm });
                     (self.keep)(&proven);
-                    self.station(Station::Connected(self.connected_to(&proven)));
+                    self.proven(self.connected_to(&proven));
                     return Some(proven);
                 }
                 Err(error) => error,

@@ -7,6 +7,7 @@ use embassy_futures::select::{Either, select};
 use embassy_time::{Instant, Timer};
 use protocomm::device::SessionId;
 use protocomm::endpoint::Endpoint;
+use protocomm::online;
 use protocomm::security::Security;
 use protocomm::wire::Status;
 use protocomm::wire::config::{self, SetConfig};
@@ -78,10 +79,15 @@ type Open<'a> = Service<'a, Radio, Zeros>;
 
 /// Runs `test` with a service that asks for no proof.
 fn serving(radio: Radio, test: impl AsyncFn(&Open<'_>)) {
+    serving_with(radio, &Answer::default(), test);
+}
+
+fn serving_with(radio: Radio, answer: &Answer, test: impl AsyncFn(&Open<'_>)) {
     let history = Default::default();
     let service = Service::new(
         Security::Security0,
         &history,
+        answer,
         &radio,
         Zeros,
         &|_: &Event| {},
@@ -226,6 +232,62 @@ fn a_client_is_shown_each_network_once_and_none_without_a_name() {
             assert!(matches!(told, Ok(scan::Response::Status { count: 2, .. })));
         };
         select(talk, service.run()).await;
+    });
+}
+
+/// Asks how the device gets online, and reads the answer.
+async fn ask_online(service: &Open<'_>, session: SessionId) -> online::Stage {
+    let mut message = [0; 16];
+    let request = online::Request { unix_ms: None };
+    let length = request.encode(&mut message).unwrap();
+    let message = &mut message[..length];
+    let reply = service.request(session, Endpoint::Custom(0), message, 512);
+    let reply = reply.await.unwrap();
+    service.reply_read(session);
+    online::Reply::decode(&reply).unwrap().stage
+}
+
+#[test]
+fn with_memory_for_both_a_client_that_asks_is_waited_for_a_minute() {
+    serving(Radio::default(), async |service| {
+        let session = client(service).await;
+        ask_online(service, session).await;
+        join(service, session).await;
+        let begin = Instant::now();
+        service.run().await;
+        assert_eq!(begin.elapsed().as_secs(), 60);
+    });
+}
+
+#[test]
+fn without_memory_for_both_a_client_is_told_that_the_link_closes_and_it_does() {
+    let answer = Answer::default();
+    answer.set_room(false);
+    serving_with(Radio::default(), &answer, async |service| {
+        let session = client(service).await;
+        join(service, session).await;
+        let begin = Instant::now();
+        let asking = async {
+            Timer::after_secs(2).await;
+            let stage = ask_online(service, session).await;
+            assert_eq!(stage, online::Stage::Closing);
+            core::future::pending::<()>().await;
+        };
+        select(asking, service.run()).await;
+        assert_eq!(begin.elapsed().as_secs(), 3);
+    });
+}
+
+#[test]
+fn any_bytes_are_taken_where_a_client_asks_how_the_device_gets_online() {
+    serving(Radio::default(), async |service| {
+        let session = client(service).await;
+        for noise in [&b"\xFF\xFF\xFF"[..], b"\x12\x7F", b"\x08", b"\x10\xFF\x7F"] {
+            let mut message = noise.to_vec();
+            let reply = service.request(session, Endpoint::Custom(0), &mut message, 512);
+            assert!(reply.await.is_err(), "{noise:?}");
+        }
+        assert_eq!(ask_online(service, session).await, online::Stage::Waiting);
     });
 }
 

@@ -2,26 +2,24 @@
 //!
 //! Each ends by telling what happened; the lifecycle decides what follows.
 
-use alloc::rc::Rc;
-
 use embassy_futures::select::{Either, select};
 use embassy_time::{Duration, Instant, Timer};
 
-use super::{joining, provision, timekeeping};
+use super::provision::Counter;
+use super::{joining, timekeeping};
 use crate::cloud::{CloudSession, Command};
 use crate::context::Context;
 use crate::credentials::{Bundle, CredentialsError, Fault, File};
 use crate::event::{Event, RestartReason};
 use crate::files;
 use crate::lifecycle::{self, Action, STEADY, State};
-use crate::platform::{Mailbox, Platform, Wifi};
+use crate::platform::{Platform, Wifi};
 use crate::tls;
 
 /// What the activities of one life own between them.
 pub(super) struct Activities<'a, 'b, P: Platform> {
     context: &'a Context<'b, P>,
-    bluetooth: &'a mut P::Bluetooth,
-    mailbox: Option<Rc<Mailbox>>,
+    counter: &'a Counter,
     bundle: Result<Bundle, CredentialsError>,
     cloud: CloudSession,
     tls: tls::Library<'a>,
@@ -36,8 +34,7 @@ impl<'a, 'b, P: Platform> Activities<'a, 'b, P> {
     #[inline(never)] // its temporaries would be of the whole life's frame
     pub(super) fn new(
         context: &'a Context<'b, P>,
-        bluetooth: &'a mut P::Bluetooth,
-        mailbox: Option<Rc<Mailbox>>,
+        counter: &'a Counter,
         tls: tls::Library<'a>,
     ) -> Self {
         let bundle = read_bundle(context);
@@ -47,8 +44,7 @@ impl<'a, 'b, P: Platform> Activities<'a, 'b, P> {
         }
         Self {
             context,
-            bluetooth,
-            mailbox,
+            counter,
             bundle,
             cloud: CloudSession::new(context.product.schema),
             tls,
@@ -61,7 +57,9 @@ impl<'a, 'b, P: Platform> Activities<'a, 'b, P> {
     pub(super) async fn perform(&mut self, action: Action) {
         match action {
             Action::Provision { window } => {
-                provision::offer(self.context, self.bluetooth, self.mailbox.as_ref(), window).await;
+                self.counter.open(window);
+                // Whoever attends to it tells what comes of it.
+                core::future::pending().await
             }
             Action::Join { after } => {
                 Timer::after(after.max(self.short_joins.pause(self.context))).await;

@@ -1,8 +1,17 @@
 //! The activity of being provisioned: which code to show, what to keep.
+//!
+//! It is attended to beside the other activities: a client that waits for the cloud's answer is served
+//! while the device sets its clock and connects. What is served goes on until the client's business is
+//! over or provisioning opens afresh, and is on the heap while it does.
 
 use alloc::boxed::Box;
 use alloc::rc::Rc;
 use alloc::string::String;
+use core::convert::Infallible;
+
+use embassy_futures::select::{Either, select};
+use embassy_sync::blocking_mutex::raw::NoopRawMutex;
+use embassy_sync::signal::Signal;
 use embassy_time::{Duration, Timer, with_timeout};
 use protocomm::gatt::device_name;
 use protocomm::qr::{Payload, Transport};
@@ -12,7 +21,7 @@ use zeroize::Zeroizing;
 use super::joining;
 use crate::context::{Context, KeptVerifier};
 use crate::event::Event;
-use crate::platform::{Bluetooth, Mailbox, Observer, Platform, Wifi};
+use crate::platform::{Bluetooth, Mailbox, Observer, Platform, System, Wifi};
 use crate::proof::proof;
 use crate::provisioning::{self, Proven, Service};
 use crate::settings::Security;
@@ -23,16 +32,64 @@ const PAUSE: Duration = Duration::from_secs(10);
 /// How long a controller may take to power up.
 const START: Duration = Duration::from_secs(30);
 
-/// Offers provisioning until a client has told a network that works, or for as long as `window` and
-/// until a client that is in the middle of it is done. Ends by telling that Bluetooth has stopped.
-pub(super) async fn offer<P: Platform>(
+/// How much heap has to be free, in bytes, for a device to go online while Bluetooth is up. A full handshake
+/// takes 40,000 with P-256 and 45,000 with RSA at most, and going online nothing more
+/// (tests/e2e/tests/emulated.rs); the rest is for the radios, whose buffers come and go.
+const ONLINE_HEAP: u32 = 64 * 1024;
+
+/// How much of it has to be in one piece: the longest buffer for a record has 16 KiB, and some.
+const ONLINE_BLOCK: u32 = 20 * 1024;
+
+/// Where the action asks for provisioning, and who attends to it hears so.
+#[derive(Default)]
+pub(super) struct Counter(Opening);
+
+struct Opening(Signal<NoopRawMutex, Option<Duration>>);
+
+impl Default for Opening {
+    fn default() -> Self {
+        Self(Signal::new())
+    }
+}
+
+impl Counter {
+    /// Has provisioning open, for as long as `window` if there is one.
+    pub(super) fn open(&self, window: Option<Duration>) {
+        self.0.0.signal(window);
+    }
+}
+
+/// For a whole life: whenever provisioning is to open, serves clients until one has told a network that
+/// works and knows what it waits for, or for as long as the window and until a client that is in the
+/// middle of it is done. Then tells that Bluetooth has stopped.
+pub(super) async fn attend<P: Platform>(
     context: &Context<'_, P>,
     bluetooth: &mut P::Bluetooth,
-    mailbox: Option<&Rc<Mailbox>>,
-    window: Option<Duration>,
-) {
-    serve(context, bluetooth, mailbox, window).await;
-    context.tell(&Event::BluetoothStopped);
+    mailbox: Option<Rc<Mailbox>>,
+    counter: &Counter,
+) -> Infallible {
+    let mut window = counter.0.0.wait().await;
+    loop {
+        context.answer.open();
+        let service = Box::pin(serve(context, bluetooth, mailbox.as_ref(), window));
+        window = match select(counter.0.0.wait(), service).await {
+            // It opens while a client still waited: Bluetooth went, and starts anew.
+            Either::First(again) => again,
+            Either::Second(()) => {
+                context.answer.close();
+                context.tell(&Event::BluetoothStopped);
+                counter.0.0.wait().await
+            }
+        };
+    }
+}
+
+/// Whether there is memory to go online while Bluetooth is up; where nobody knows, there is.
+fn has_room<P: Platform>(context: &Context<'_, P>) -> bool {
+    let free = context.system.heap();
+    let enough = free.is_none_or(|heap| heap.free >= ONLINE_HEAP);
+    let largest = context.system.heap_largest();
+    enough && largest.is_none_or(|block| block >= ONLINE_BLOCK)
 }
 
 async fn serve<P: Platform>(
@@ -52,6 +109,7 @@ async fn serve<P: Platform>(
             context.tell(&Event::KeptInMemory(error));
         }
         joining::keep_place(context, &proven.credentials.ssid);
+        context.answer.set_room(has_room(context));
         context.tell(&Event::Provisioned {
             ssid: proven.credentials.ssid.clone(),
         });
@@ -59,6 +117,7 @@ async fn serve<P: Platform>(
     let service = Service::new(
         security,
         &context.clients,
+        &context.answer,
         context.wifi,
         context.entropy(),
         &tell,

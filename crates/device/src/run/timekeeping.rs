@@ -2,7 +2,8 @@
 //!
 //! A time server comes first. The clock that ran on through a restart is second best: a chip counts
 //! that time with an oscillator that it calibrates anew at each start, and may be minutes off after
-//! weeks.
+//! weeks. Third is what the provisioning client told, if it did: it has proved possession, and its clock
+//! is that of somebody's phone or computer.
 
 use core::convert::Infallible;
 
@@ -33,7 +34,8 @@ const LONGEST_OUTAGE_S: u64 = 365 * 86_400;
 /// The longest that a firmware may have been in use when a device is switched on for the first time.
 const LONGEST_IN_USE_S: u64 = 10 * 365 * 86_400;
 
-/// Sets the clock by a time server, or, if none answers, by what ran on through a restart. With
+/// Sets the clock by a time server, or, if none answers, by what ran on through a restart, or else by
+/// what the provisioning client told. With
 /// `floor`, a time that is certainly past will do after these.
 pub(super) async fn set_clock<P: Platform>(context: &Context<'_, P>, floor: bool) {
     let doubted = context.clock.is_doubted();
@@ -51,7 +53,9 @@ pub(super) async fn set_clock<P: Platform>(context: &Context<'_, P>, floor: bool
     let built_at = context.system.identity().built_at_unix_s;
     let last = context.storage.last_good_time().ok().flatten();
     if !doubted {
-        if let Some(ClockSource::Kept | ClockSource::Sntp) = context.clock.source() {
+        if let Some(ClockSource::Kept | ClockSource::Sntp | ClockSource::Client) =
+            context.clock.source()
+        {
             return go_on(context);
         }
         if let Some(unix_ms) = context.system.unix_ms() {
@@ -59,6 +63,12 @@ pub(super) async fn set_clock<P: Platform>(context: &Context<'_, P>, floor: bool
                 return clock_is(context, unix_ms, ClockSource::Kept);
             }
             log::warn!("the clock that ran on says {unix_ms} ms since 1970, and is not believed");
+        }
+        if let Some(unix_ms) = context.answer.client_unix_ms() {
+            if is_plausible(unix_ms / 1_000, built_at, last) {
+                return clock_is(context, unix_ms, ClockSource::Client);
+            }
+            log::warn!("the client says {unix_ms} ms since 1970, and is not believed");
         }
     }
     if floor {
@@ -69,7 +79,8 @@ pub(super) async fn set_clock<P: Platform>(context: &Context<'_, P>, floor: bool
     context.tell(&Event::ClockFailed { error, retry_ms });
 }
 
-/// Whether a clock that ran on through a restart may be right. What it says, nobody vouches for: a
+/// Whether a clock that ran on through a restart may be right. What it says, nobody vouches for, as for
+/// what a client says: a
 /// supply that sagged or an oscillator that was measured wrongly leaves anything there, and where the
 /// certificates are good for twenty years, they contradict little of it. But a device that is online
 /// keeps a good time each day, and one that lost its power has no clock.

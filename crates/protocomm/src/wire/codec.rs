@@ -12,7 +12,7 @@ use super::{BufferTooSmall, Malformed};
 
 /// The value of a field.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Value<'a> {
+pub(crate) enum Value<'a> {
     /// A varint, cut to 32 bits as protobuf does for 32-bit fields.
     Varint(u32),
     /// Bytes, a string, or a nested message.
@@ -23,7 +23,7 @@ pub(super) enum Value<'a> {
 
 impl<'a> Value<'a> {
     /// The bytes, or [`Malformed`] if the field is not length-delimited.
-    pub(super) fn bytes(self) -> Result<&'a [u8], Malformed> {
+    pub(crate) fn bytes(self) -> Result<&'a [u8], Malformed> {
         match self {
             Value::Bytes(bytes) => Ok(bytes),
             _ => Err(Malformed),
@@ -31,7 +31,7 @@ impl<'a> Value<'a> {
     }
 
     /// The number, or [`Malformed`] if the field is not a varint.
-    pub(super) fn number(self) -> Result<u32, Malformed> {
+    pub(crate) fn number(self) -> Result<u32, Malformed> {
         match self {
             Value::Varint(number) => Ok(number),
             _ => Err(Malformed),
@@ -40,15 +40,15 @@ impl<'a> Value<'a> {
 }
 
 /// The fields of a message, in the order of the wire.
-pub(super) struct Fields<'a>(PbDecoder<&'a [u8]>);
+pub(crate) struct Fields<'a>(PbDecoder<&'a [u8]>);
 
 impl<'a> Fields<'a> {
-    pub(super) fn new(message: &'a [u8]) -> Self {
+    pub(crate) fn new(message: &'a [u8]) -> Self {
         Self(PbDecoder::new(message))
     }
 
     /// The next field's number and value; `None` at the end. Every call consumes at least a byte.
-    pub(super) fn next(&mut self) -> Result<Option<(u32, Value<'a>)>, Malformed> {
+    pub(crate) fn next(&mut self) -> Result<Option<(u32, Value<'a>)>, Malformed> {
         if self.0.as_reader().is_empty() {
             return Ok(None);
         }
@@ -102,10 +102,10 @@ impl PbWrite for Sink<'_> {
 
 /// Writes the fields of one message. Zero and empty are left out, as proto3 has it, except by the
 /// methods that say otherwise.
-pub(super) struct Writer<'a>(PbEncoder<Sink<'a>>);
+pub(crate) struct Writer<'a>(PbEncoder<Sink<'a>>);
 
 /// Encodes the message that `write` writes, and returns its length.
-pub(super) fn encode(
+pub(crate) fn encode(
     buffer: &mut [u8],
     write: impl FnOnce(&mut Writer<'_>),
 ) -> Result<usize, BufferTooSmall> {
@@ -134,26 +134,26 @@ fn never(result: Result<(), Infallible>) {
 }
 
 impl Writer<'_> {
-    pub(super) fn number(&mut self, field: u32, value: u32) {
+    pub(crate) fn number(&mut self, field: u32, value: u32) {
         if value != 0 {
             self.number_even_if_zero(field, value);
         }
     }
 
     /// A number that is written even where it is zero: a member of a `oneof`.
-    pub(super) fn number_even_if_zero(&mut self, field: u32, value: u32) {
+    pub(crate) fn number_even_if_zero(&mut self, field: u32, value: u32) {
         never(self.0.encode_tag(Tag::from_parts(field, WIRE_TYPE_VARINT)));
         never(self.0.encode_varint32(value));
     }
 
-    pub(super) fn signed(&mut self, field: u32, value: i32) {
+    pub(crate) fn signed(&mut self, field: u32, value: i32) {
         if value != 0 {
             never(self.0.encode_tag(Tag::from_parts(field, WIRE_TYPE_VARINT)));
             never(self.0.encode_int32(value));
         }
     }
 
-    pub(super) fn bytes(&mut self, field: u32, value: &[u8]) {
+    pub(crate) fn bytes(&mut self, field: u32, value: &[u8]) {
         if !value.is_empty() {
             never(self.0.encode_tag(Tag::from_parts(field, WIRE_TYPE_LEN)));
             never(self.0.encode_bytes(value));
@@ -161,7 +161,7 @@ impl Writer<'_> {
     }
 
     /// A nested message, written even where it is empty.
-    pub(super) fn message(&mut self, field: u32, write: impl Fn(&mut Writer<'_>)) {
+    pub(crate) fn message(&mut self, field: u32, write: impl Fn(&mut Writer<'_>)) {
         let len = measure(&write);
         never(self.0.encode_tag(Tag::from_parts(field, WIRE_TYPE_LEN)));
         // A message longer than 4 GiB does not fit this machine's memory.

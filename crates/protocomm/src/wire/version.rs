@@ -71,6 +71,20 @@ impl<'a> Version<'a> {
     ///
     /// [`Malformed`] if there is no `prov` object with a version.
     pub fn decode(reply: &'a [u8]) -> Result<Self, Malformed> {
+        Self::decode_object(reply, "prov")
+    }
+
+    /// Reads what the application says about itself in the same reply: the object with this label, of
+    /// which version and capabilities mean something.
+    ///
+    /// # Errors
+    ///
+    /// [`Malformed`] if there is no such object with a version.
+    pub fn decode_application(reply: &'a [u8], label: &str) -> Result<Self, Malformed> {
+        Self::decode_object(reply, label)
+    }
+
+    fn decode_object(reply: &'a [u8], label: &str) -> Result<Self, Malformed> {
         // Some clients of old pass the terminating zero on.
         let text = core::str::from_utf8(reply).map_err(|_| Malformed)?;
         let mut tokens = Tokens::new(text.trim_end_matches('\0'));
@@ -79,7 +93,7 @@ impl<'a> Version<'a> {
         }
 
         let mut depth = 1_usize;
-        let mut in_prov = false;
+        let mut inside = false;
         let mut key = "";
         let mut last = "";
         let mut version = None;
@@ -90,14 +104,14 @@ impl<'a> Version<'a> {
             match token {
                 Token::Colon => key = last,
                 Token::String(text) => {
-                    if in_prov && depth == 2 && key == "ver" {
+                    if inside && depth == 2 && key == "ver" {
                         version.get_or_insert(text);
                     }
                     last = text;
                     key = "";
                 }
                 Token::Scalar(text) => {
-                    if in_prov && depth == 2 {
+                    if inside && depth == 2 {
                         match key {
                             "sec_ver" => scheme = text.parse().ok(),
                             "sec_patch_ver" => patch = text.parse().ok(),
@@ -107,17 +121,17 @@ impl<'a> Version<'a> {
                     key = "";
                 }
                 Token::Open => {
-                    if depth == 1 && key == "prov" {
-                        in_prov = true;
+                    if depth == 1 && key == label {
+                        inside = true;
                     }
-                    if in_prov && depth == 2 && key == "cap" {
+                    if inside && depth == 2 && key == "cap" {
                         capabilities = tokens.rest();
                     }
                     depth += 1;
                     key = "";
                 }
                 Token::Close => {
-                    if in_prov && depth == 2 {
+                    if inside && depth == 2 {
                         break;
                     }
                     depth = depth.checked_sub(1).ok_or(Malformed)?;
@@ -230,6 +244,9 @@ mod tests {
         assert_eq!((version.scheme, version.patch), (2, 1));
         assert!(version.capabilities().eq([NO_PROOF, WIFI_SCAN]));
         assert!(!version.has("sec_ver"));
+        let application = Version::decode_application(&buffer[..len], "prov-like").unwrap();
+        assert!(application.version == "9" && application.has("sec_ver"));
+        assert!(Version::decode_application(&buffer[..len], "prov-lik").is_err());
         assert_eq!(
             encode(2, 1, &[NO_PROOF, WIFI_SCAN], &app, &mut buffer[..len - 1]),
             Err(BufferTooSmall { needed: len })

@@ -1,5 +1,7 @@
 //! `esptb provision`: tells a device which network to join, as the phone app does.
 
+mod online;
+
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -58,6 +60,9 @@ pub(crate) struct Cmd {
     /// Only list the networks that the device hears
     #[arg(long, conflicts_with = "ssid")]
     list: bool,
+    /// Be done when the device has joined, without waiting for it to be online
+    #[arg(long)]
+    no_wait_online: bool,
     /// How long to listen for the device
     #[arg(long, default_value = "15s", value_parser = duration, value_name = "TIME")]
     timeout: Duration,
@@ -75,6 +80,10 @@ Examples:
 
 A simulated device: `esptb simulate --flash flash.bin --air 127.0.0.1:6402` beside
 `esptb provision --hci tcp:127.0.0.1:6402`.
+
+A device with this project's firmware tells more than ESP-IDF's: whether it got online after it had
+joined, and if not, why. `esptb provision` waits for that, and ends with exit code 5 where the device
+is not online within a minute. It tells the device the time meanwhile, should no time server answer.
 
 Without --hci and --http it is this computer's own Bluetooth, as every program uses it: BlueZ on
 Linux, CoreBluetooth on macOS, WinRT on Windows. It takes no root, and nothing has to be stopped.
@@ -135,7 +144,15 @@ impl Cmd {
         if self.list {
             return Ok(());
         }
-        self.join(client, &networks).await
+        if !self.no_wait_online {
+            // Whoever asks beforehand is sure to find the link up afterwards.
+            client.ask_online().await?;
+        }
+        self.join(client, &networks).await?;
+        if !self.no_wait_online {
+            online::wait(client).await?;
+        }
+        Ok(())
     }
 
     async fn client(&self) -> Result<Provisioner> {

@@ -139,8 +139,9 @@ pub(crate) async fn device_for(security: Security, window: Option<Duration>) -> 
         let wifi = Air::default();
         let tell = |event: &Event| teller.events.borrow_mut().push(event.clone());
         let keep = |proven: &Proven| teller.kept.borrow_mut().push(proven.clone());
-        let history = Default::default();
-        let service = Service::new(security, &history, &wifi, rand::rng(), &tell, &keep);
+        let (history, answer) = Default::default();
+        let rng = rand::rng();
+        let service = Service::new(security, &history, &answer, &wifi, rng, &tell, &keep);
         provision(transport, NAME, &service, Some(&post), window)
             .await
             .unwrap()
