@@ -44,6 +44,8 @@ struct Figures {
     message: Option<Start>,
     restarting: Option<Start>,
     telemetry_seen: bool,
+    /// A client waits for the cloud's answer with Bluetooth up.
+    awaited: bool,
 }
 
 static FIGURES: Mutex<RefCell<Figures>> = Mutex::new(RefCell::new(Figures {
@@ -52,6 +54,7 @@ static FIGURES: Mutex<RefCell<Figures>> = Mutex::new(RefCell::new(Figures {
     message: None,
     restarting: None,
     telemetry_seen: false,
+    awaited: false,
 }));
 
 /// Takes notice of an event, which may end a phase and begin another.
@@ -78,7 +81,9 @@ impl Figures {
                 self.connecting = Some(Start::now());
             }
             Event::TlsEstablished { resumed, .. } => {
-                let what = if *resumed {
+                let what = if self.awaited {
+                    "handshake-beside-bluetooth"
+                } else if *resumed {
                     "handshake-resumed"
                 } else {
                     "handshake-full"
@@ -109,6 +114,8 @@ impl Figures {
                 self.add_since("kept-before-restart", start);
                 self.rows.last().into_iter().for_each(Row::print);
             }
+            Event::AnswerAwaited => self.awaited = true,
+            Event::BluetoothStopped => self.awaited = false,
             Event::Sampled(_) => {}
             _ => self.message = None,
         }

@@ -39,8 +39,10 @@ pub const FAILURE: usize = 480;
 
 open_enum! {
     /// How far the device is on its way.
+    #[derive(Default)]
     Stage {
         /// It has not been told a network yet.
+        #[default]
         Waiting = 0,
         /// It is joining the network.
         Joining = 1,
@@ -161,12 +163,6 @@ impl<'a> Reply<'a> {
             w.bytes(3, self.name.as_bytes());
             w.bytes(4, self.broker.as_bytes());
         })
-    }
-}
-
-impl Default for Stage {
-    fn default() -> Self {
-        Self::Waiting
     }
 }
 
