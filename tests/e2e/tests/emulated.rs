@@ -160,8 +160,9 @@ const RSA_2048_HANDSHAKE: Budget = Budget {
 const PROVISIONING: Budget = Budget {
     phase: "boot-to-provisioned",
     instructions: 490_000_000,
-    heap_peak: 35_000,
-    heap_kept: 32_000,
+    // What serves the client is on the heap, and no longer in the frame of the device's life.
+    heap_peak: 39_000,
+    heap_kept: 37_500,
 };
 
 const RESUMPTION: Budget = Budget {
