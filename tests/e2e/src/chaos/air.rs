@@ -15,9 +15,6 @@ use super::world::World;
 use crate::maker::Maker;
 use crate::pieces::{chain_der, digest, pieces};
 
-/// What the device runs at first.
-pub(super) const FIRST_VERSION: &str = "1.0.0";
-
 /// How long the operator tries before he calls the device broken: through a server that is away for long, and
 /// images that are given up for it.
 const PATIENCE: Duration = Duration::from_secs(3 * 3_600);

@@ -175,11 +175,19 @@ impl Ledger {
         let mut unexplained = told - evicted.min(told);
         self.dropped = evicted.min(told);
         self.delivered = delivered;
+        // The newest of a life that it kept, and that a later one dropped, for nobody knew their time. Where what
+        // was told may be of these or of delivered ones, those come first that nothing else explains.
+        let restarted = lives.iter().zip(&mut *accounts);
+        for (_, account) in restarted.filter(|(life, _)| life.end == End::Restart) {
+            let dropped = unexplained.min(account.lost.saturating_sub(UNDER_WAY));
+            unexplained -= dropped;
+            self.dropped += dropped;
+            account.lost -= dropped;
+        }
         self.dropped_delivered = unexplained.min(delivered.saturating_sub(acknowledged));
         unexplained -= self.dropped_delivered;
         for (index, (life, account)) in lives.iter().zip(accounts).enumerate() {
             self.taken += life.taken.end - life.taken.start;
-            // The newest of a life that it kept, and dropped in a later one, for nobody knew their time.
             let dropped = unexplained.min(account.lost);
             unexplained -= dropped;
             self.dropped += dropped;
@@ -364,6 +372,19 @@ mod tests {
         assert!(!Ledger::of(&lives, &later, 5).balances());
         let lives = [kept(0..10, 12), life(10..20, 0, 8)];
         assert!(!Ledger::of(&lives, &received(0..20), 5).balances());
+    }
+
+    #[test]
+    fn what_was_told_explains_first_what_nothing_else_does() {
+        // Three of the first life's had no time; three of the second's arrived, and nobody heard that they did.
+        let first = Life {
+            end: End::Restart,
+            ..life(0..10, 0, 7)
+        };
+        let lives = [first, life(10..20, 3, 7)];
+        let ledger = Ledger::of(&lives, &received((0..7).chain(10..20)), 5);
+        assert!(ledger.balances(), "{ledger}");
+        assert_eq!((ledger.dropped, ledger.dropped_delivered), (3, 0));
     }
 
     #[test]

@@ -16,7 +16,6 @@ use simulator::image::Image;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 use vhci::{ControllerConfig, HciTransport};
 
-use super::air::FIRST_VERSION;
 use super::line::{Line, Weather};
 use super::lives::{Lives, Power, Seen};
 use super::plan::{Fault, INTERVALS_MS, Impostor, Place};
@@ -29,6 +28,9 @@ use crate::secrets::{hide, hide_key};
 /// stamp by the computer's, whose minutes are hours on the desk: the two must not meet, or one
 /// sample would be stored over another.
 pub(super) const AHEAD_MS: i64 = 2 * 86_400_000;
+
+/// What the device runs at first.
+const FIRST_VERSION: &str = "1.0.0";
 
 /// Where SPIFFS is in flash.
 const SPIFFS: std::ops::Range<usize> = 0x29_0000..0x2d_0000;
