@@ -13,8 +13,9 @@ use vhci::{Air, ControllerConfig, Port, raw};
 
 use crate::time::{self, Task};
 
-/// The device's Bluetooth address, least significant byte first: its station's, made static.
-const DEVICE: [u8; 6] = [0xEF, 0xCD, 0xAB, 0, 0, 0xC2];
+/// The device's Bluetooth address, least significant byte first: its station's, made static, with the number of its
+/// attribute table.
+const DEVICE: [u8; 6] = [0xEF, 0xCD, 0xAB, 0, 1, 0xC2];
 /// The stranger's, most significant byte first.
 const STRANGER: [u8; 6] = [0xC0, 0, 0, 0, 0, 9];
 

@@ -54,7 +54,7 @@ impl Central {
             .send(&[&[1, a, b, parameters.len() as u8], parameters].concat());
     }
 
-    /// Connects to the device's static address.
+    /// Connects to the device's static address, with the number of its attribute table.
     async fn connect(air: &SharedAir) -> Self {
         let config = ControllerConfig::with_address([0xC0, 0, 0, 0, 0, 2]);
         let mut central = Self {
@@ -63,7 +63,7 @@ impl Central {
         };
         central.command(0x0C03, &[]);
         central.command(0x0C01, &[0xFF; 8]);
-        let device = [0x3C, 0x2B, 0x1A, 0, 0, 0xC2];
+        let device = [0x3C, 0x2B, 0x1A, 0, 1, 0xC2];
         let connect = [
             &[0x60, 0, 0x30, 0, 0, 1][..],
             &device,

@@ -384,7 +384,8 @@ mod tests {
         let lives = [first, life(10..20, 3, 7)];
         let ledger = Ledger::of(&lives, &received((0..7).chain(10..20)), 5);
         assert!(ledger.balances(), "{ledger}");
-        assert_eq!((ledger.dropped, ledger.dropped_delivered), (3, 0));
+        // The third may have been under way.
+        assert_eq!((ledger.dropped, ledger.dropped_delivered), (2, 1));
     }
 
     #[test]
