@@ -89,7 +89,8 @@ class Provisioner(unittest.TestCase):
             behind = link.Http(int(port))
             await link.Server(air.central, behind.exchange, mtu).advertise()
             process = await asyncio.create_subprocess_exec(
-                device.ESPTB, 'provision', '--hci', f'tcp:127.0.0.1:{air.port}',
+                # This server has the endpoints of Espressif's service, and not the device's own.
+                device.ESPTB, 'provision', '--no-wait-online', '--hci', f'tcp:127.0.0.1:{air.port}',
                 '--pop', device.PROOF.decode(), '--ssid', device.NETWORK.decode(),
                 '--passphrase', device.PASSPHRASE.decode(), cwd=self.desk.name,
                 stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT)

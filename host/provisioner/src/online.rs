@@ -7,7 +7,6 @@ use protocomm::online::{ENDPOINT, Reply, Request, Stage};
 
 use crate::Provisioner;
 use crate::error::Error;
-use crate::link_error::LinkError;
 use crate::progress::Progress;
 
 /// How often the device is asked.
@@ -72,11 +71,7 @@ impl Provisioner {
             .encode(&mut message)
             .map_err(|_| Error::Unexpected)?;
         let request = message.get(..length).unwrap_or_default();
-        let reply = match self.custom(ENDPOINT, request).await {
-            // What announced it is behind something that has no such characteristic.
-            Err(Error::Link(LinkError::NoEndpoint(_))) => return Ok(None),
-            reply => reply?,
-        };
+        let reply = self.custom(ENDPOINT, request).await?;
         let reply = Reply::decode(&reply).map_err(|_| Error::Unexpected)?;
         Ok(Some(OnTheWay {
             stage: reply.stage,
