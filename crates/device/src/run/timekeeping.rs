@@ -35,8 +35,7 @@ const LONGEST_OUTAGE_S: u64 = 365 * 86_400;
 const LONGEST_IN_USE_S: u64 = 10 * 365 * 86_400;
 
 /// Sets the clock by a time server, or, if none answers, by what ran on through a restart, or else by
-/// what the provisioning client told. With
-/// `floor`, a time that is certainly past will do after these.
+/// what the provisioning client told. With `floor`, a time that is certainly past will do after these.
 pub(super) async fn set_clock<P: Platform>(context: &Context<'_, P>, floor: bool) {
     let doubted = context.clock.is_doubted();
     if context.clock.is_fresh(if doubted {
@@ -79,11 +78,10 @@ pub(super) async fn set_clock<P: Platform>(context: &Context<'_, P>, floor: bool
     context.tell(&Event::ClockFailed { error, retry_ms });
 }
 
-/// Whether a clock that ran on through a restart may be right. What it says, nobody vouches for, as for
-/// what a client says: a
-/// supply that sagged or an oscillator that was measured wrongly leaves anything there, and where the
-/// certificates are good for twenty years, they contradict little of it. But a device that is online
-/// keeps a good time each day, and one that lost its power has no clock.
+/// Whether a clock that ran on through a restart may be right, or what a client says. Nobody vouches for
+/// either: a supply that sagged or an oscillator that was measured wrongly leaves anything there, and
+/// where the certificates are good for twenty years, they contradict little of it. But a device that is
+/// online keeps a good time each day, and one that lost its power has no clock.
 fn is_plausible(kept_unix_s: u64, built_at_unix_s: u64, last_good_unix_s: Option<u64>) -> bool {
     let (from, longest_s) = match last_good_unix_s {
         // It may have fallen behind by as much as the last good time is written for.
