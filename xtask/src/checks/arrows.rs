@@ -24,6 +24,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("crates/update", &[]),
     ("crates/backlog", &[]),
     ("crates/renewal", &[]),
+    ("crates/seal", &[]),
     ("products/", &["crates/product"]),
     (
         "crates/device",
@@ -37,6 +38,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "crates/update",
             "crates/backlog",
             "crates/renewal",
+            "crates/seal",
         ],
     ),
     ("crates/sockets", &["crates/device"]),
