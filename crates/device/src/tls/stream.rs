@@ -63,6 +63,9 @@ pub struct Client<'a> {
 /// An open TLS connection. Keeps the session for resumption when dropped, for a server of TLS 1.3
 /// sends its tickets along with data.
 ///
+/// The stream below has to send by itself what is written to it, as sockets do: only
+/// [`Stream::close`] flushes it.
+///
 /// On the heap there are the state of the connection, 1 KiB for what comes in and a record at most
 /// for what goes out. During each call 25 KiB more are taken, for the records; they stay while a
 /// record has come in in part, or what it brought is not all read.
@@ -190,11 +193,18 @@ impl<'a, IO: Read + Write> Stream<'a, IO> {
     }
 
     /// Tells the server that nothing more will come. Errors do not matter any more.
+    ///
+    /// Waits until the server's end of the stream below has all that was ever written: a socket that
+    /// is dropped before (embassy-net 0.9.1) sends nothing any more. Bound it by a timeout.
     pub async fn close(&mut self) {
         if let Err(error) = self.session.close() {
             log::debug!("closing TLS: {error}");
         }
-        if let Err(error) = self.flush().await {
+        let sent = async {
+            self.send().await?;
+            self.io.flush().await.map_err(broken)
+        };
+        if let Err(error) = sent.await {
             log::debug!("closing TLS: {error}");
         }
     }
@@ -273,9 +283,14 @@ impl<IO: Read + Write> Write for Stream<'_, IO> {
         }
     }
 
+    /// Hands all that was written to the stream below, which sends it.
+    ///
+    /// That stream is not flushed: a socket of embassy-net (0.9.1, `TcpIo::flush`) would wait until the
+    /// peer's TCP has acknowledged, which may take its time over that, and meanwhile nothing would be
+    /// read. Nobody needs it: MQTT acknowledges what matters, a peer that is gone is noticed by that
+    /// and by the socket's own timeout, and the last words are waited for by [`Stream::close`].
     async fn flush(&mut self) -> Result<(), TlsError> {
-        self.send().await?;
-        self.io.flush().await.map_err(broken)
+        self.send().await
     }
 }
 

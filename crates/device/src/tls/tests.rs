@@ -22,6 +22,7 @@ mod resumption;
 mod retry;
 mod server;
 mod shapes;
+mod unacknowledged;
 
 use alloc::boxed::Box;
 use alloc::format;
