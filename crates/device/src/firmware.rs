@@ -116,6 +116,8 @@ struct Inner {
     /// Which image runs was told.
     introduced: bool,
     requests: u32,
+    /// How many bytes the server sends at once, as far as it told.
+    size: u32,
     reports: Deque<Report, MOST_REPORTS>,
 }
 
@@ -156,6 +158,7 @@ impl<'a, F: NorFlash> Updates<'a, F> {
                 updated: false,
                 introduced: false,
                 requests: 0,
+                size: SECTOR,
                 reports: Deque::new(),
             }),
         }
@@ -206,7 +209,7 @@ impl<'a, F: NorFlash> Updates<'a, F> {
                     inner.again = false;
                 }
                 let (version, bytes) = (offer::cut(&package.version), download.len());
-                let fetching = Fetching::new(download, package, request);
+                let fetching = Fetching::new(download, package, request, inner.size);
                 inner.stage = Stage::Fetching(Box::new(fetching));
                 self.go_on(inner)
                     .or(Some(Event::FirmwareFetching { version, bytes }))
@@ -278,6 +281,15 @@ impl Inner {
         if let Err(report) = self.reports.push_back(report) {
             let _ = self.reports.pop_back();
             let _ = self.reports.push_back(report);
+        }
+    }
+
+    /// The server sends no more bytes at once.
+    fn ask_for_less(&mut self, size: u32) {
+        self.size = size;
+        self.requests = self.requests.wrapping_add(1);
+        if let Stage::Fetching(fetching) = &mut self.stage {
+            fetching.ask_for_less(RequestId::wrapping(self.requests), size);
         }
     }
 

@@ -1,6 +1,6 @@
 //! Chunks of a package into the slot that does not run.
 //!
-//! A chunk is a sector of flash: erased, written, then marked in `otadata`. So
+//! A chunk is a sector of flash: erased, written (in parts, where the server sends no more at once), then marked in `otadata`. So
 //! after a power cut at any moment exactly the chunks are asked for that are not in their place, and a
 //! sector is erased again only if the power went while it was written. What is in flash is proven once all
 //! are there, by reading it, so that it does not matter how often the download was interrupted; only then
@@ -194,14 +194,43 @@ impl Download {
         if self.chunk_len(chunk) != Some(bytes.len() as u32) {
             return Err(Fault::WrongChunk);
         }
+        self.store_part(flash, board, chunk, 0, bytes)
+    }
+
+    /// The same with a part of a chunk, for a server that sends no whole one: the bytes from `from` on, of which
+    /// those before are there, stored since the device started. A part is whole words, but for the last one. The
+    /// first part erases, and the last one marks the chunk: so what a power cut left half done is asked for anew.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::WrongChunk`]; [`Fault::Refused`], also if the first part has fewer than
+    /// [`HEAD_LEN`](crate::image::HEAD_LEN) bytes; [`Fault::Flash`].
+    pub fn store_part<F: NorFlash>(
+        &self,
+        flash: &mut F,
+        board: &Board<'_>,
+        chunk: u32,
+        from: u32,
+        bytes: &[u8],
+    ) -> Result<bool, Fault<F::Error>> {
+        let len = self.chunk_len(chunk).ok_or(Fault::WrongChunk)?;
+        let end = from.saturating_add(bytes.len() as u32);
+        if bytes.is_empty() || end > len || !from.is_multiple_of(4) {
+            return Err(Fault::WrongChunk);
+        }
+        if end < len && !end.is_multiple_of(4) {
+            return Err(Fault::WrongChunk);
+        }
         if self.tail.has_chunk(flash, chunk)? {
             return Ok(false);
         }
-        if chunk == 0 {
+        if (chunk, from) == (0, 0) {
             board.check_first(bytes, self.len)?;
         }
-        let at = self.slot.offset + chunk * SECTOR;
-        erase(flash, at)?;
+        let at = self.slot.offset + chunk * SECTOR + from;
+        if from == 0 {
+            erase(flash, at)?;
+        }
         let (words, rest) = bytes.split_at(bytes.len() - bytes.len() % 4);
         write(flash, at, words)?;
         if !rest.is_empty() {
@@ -209,7 +238,9 @@ impl Download {
             word[..rest.len()].copy_from_slice(rest);
             write(flash, at + words.len() as u32, &word)?;
         }
-        self.tail.mark_chunk(flash, chunk)?;
+        if end == len {
+            self.tail.mark_chunk(flash, chunk)?;
+        }
         Ok(true)
     }
 

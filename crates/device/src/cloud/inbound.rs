@@ -183,7 +183,13 @@ pub(super) fn take<D: Device>(
         }
         Some(FromServer::RpcResponse(id)) if id == LIMITS_CALL => {
             match SessionLimits::parse(payload) {
-                Ok(limits) => pace.learn(limits, Instant::now()),
+                Ok(limits) => {
+                    pace.learn(limits, Instant::now());
+                    if let (Some(updates), Some(most)) = (device.updates(), limits.max_payload_size)
+                    {
+                        updates.limit(most);
+                    }
+                }
                 Err(error) => log::warn!("the server's limits: {error}"),
             }
             None

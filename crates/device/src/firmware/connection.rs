@@ -5,9 +5,10 @@ use embedded_storage::nor_flash::NorFlash;
 use thingsboard::firmware::{self, State};
 use thingsboard::json::{BufferTooSmall, Object};
 use thingsboard::{RequestId, Value, telemetry};
-use update::trial;
+use update::{Fault, trial};
 
 use super::offer::Offered;
+use super::progress::{Ask, LEAST_BYTES, size_within};
 use super::{Report, Stage, Updates};
 use crate::event::Event;
 
@@ -23,12 +24,14 @@ pub(crate) trait Updating {
     fn withdrawn(&self) -> Option<Event>;
     /// Time passed, or the trial ended: what is to be done of its own accord.
     fn look(&self) -> Option<Event>;
-    /// A chunk to ask for now.
-    fn to_ask(&self) -> Option<(RequestId, u32)>;
+    /// The server takes and sends no payload of more bytes.
+    fn limit(&self, most_payload: u32);
+    /// What to ask for now.
+    fn to_ask(&self) -> Option<Ask>;
     /// It was asked for.
-    fn asked(&self, chunk: u32);
-    /// A chunk came.
-    fn chunk(&self, request: RequestId, chunk: u32, bytes: &[u8]) -> Option<Event>;
+    fn asked(&self);
+    /// Bytes of it came.
+    fn chunk(&self, request: RequestId, index: u32, bytes: &[u8]) -> Option<Event>;
     /// The server has no chunks, and says why in a word.
     fn no_chunks(&self, word: &str) -> Option<Event>;
     /// When a chunk that was asked for is no longer waited for.
@@ -126,34 +129,43 @@ impl<F: NorFlash> Updating for Updates<'_, F> {
         }
     }
 
-    fn to_ask(&self) -> Option<(RequestId, u32)> {
+    fn limit(&self, most_payload: u32) {
+        // A server that sends too few is asked for the fewest, and then refuses them. What it refused before
+        // counts for more than what it tells.
+        let size = size_within(most_payload).unwrap_or(LEAST_BYTES);
+        let mut inner = self.inner.borrow_mut();
+        inner.size = inner.size.min(size);
+    }
+
+    fn to_ask(&self) -> Option<Ask> {
         let mut inner = self.inner.borrow_mut();
         let Stage::Fetching(fetching) = &mut inner.stage else {
             return None;
         };
-        let chunk = self.storage.with_flash(|flash| fetching.find_next(flash));
-        Some((fetching.request, chunk.ok()??))
+        let found = self.storage.with_flash(|flash| fetching.find_next(flash));
+        found.ok()?
     }
 
-    fn asked(&self, chunk: u32) {
+    fn asked(&self) {
         if let Stage::Fetching(fetching) = &mut self.inner.borrow_mut().stage {
-            fetching.asked(chunk, Instant::now());
+            fetching.asked(Instant::now());
         }
     }
 
-    fn chunk(&self, request: RequestId, chunk: u32, bytes: &[u8]) -> Option<Event> {
+    fn chunk(&self, request: RequestId, index: u32, bytes: &[u8]) -> Option<Event> {
         let mut inner = self.inner.borrow_mut();
         let Ok(ready) = &self.ready else { return None };
         let Stage::Fetching(fetching) = &mut inner.stage else {
             return None;
         };
-        if !fetching.came(request, chunk, Instant::now()) {
-            return None;
-        }
-        let board = ready.board(&self.names);
-        let stored = self
-            .storage
-            .with_flash(|flash| fetching.download.store(flash, &board, chunk, bytes));
+        let came = fetching.came(request, index, Instant::now())?;
+        let (board, download) = (ready.board(&self.names), fetching.download);
+        let stored = self.storage.with_flash(|flash| {
+            if bytes.len() != came.len as usize {
+                return Err(Fault::WrongChunk);
+            }
+            download.store_part(flash, &board, came.chunk, came.from, bytes)
+        });
         match stored {
             Ok(_) => self.go_on(&mut inner),
             Err(fault) => inner.give_up(&fault),
@@ -175,9 +187,13 @@ impl<F: NorFlash> Updating for Updates<'_, F> {
                 }
                 "the server offers a package that it does not have: assign it again"
             }
-            "PAYLOAD_TOO_LARGE" => {
-                "the server sends no chunks of 4096 bytes: raise its limit of payloads"
-            }
+            "PAYLOAD_TOO_LARGE" => match size_within(inner.size / 2) {
+                Some(size) => {
+                    inner.ask_for_less(size);
+                    return None;
+                }
+                None => "the server sends no 512 bytes at once: raise its limit of payloads",
+            },
             _ => "the server has no bytes of it: upload the package itself, not a URL",
         };
         inner.give_up(&why)

@@ -163,11 +163,11 @@ fn a_package_that_waits_for_the_end_of_a_trial_is_told_as_fetched() {
         matches!(begun, Some(Event::FirmwareFetching { bytes: 900, .. })),
         "{begun:?}"
     );
-    let (request, chunk) = updates.to_ask().expect("it asks");
-    updates.asked(chunk);
+    let ask = updates.to_ask().expect("it asks");
+    updates.asked();
     // The connection ends, and when the next one begins nothing is assigned.
     updates.connected();
-    assert_eq!(updates.chunk(request, chunk, &[0; 900]), None);
+    assert_eq!(updates.chunk(ask.request, ask.index, &[0; 900]), None);
     assert_eq!(updates.shared(None, true), Some(Event::FirmwareWithdrawn));
     assert_eq!(updates.shared(None, true), None, "once");
 }

@@ -210,7 +210,43 @@ fn chunks_of_another_length_are_not_stored() {
         let told = download.store(&mut flash, &BOARD, chunk, bytes);
         assert_eq!(told, Err(Fault::WrongChunk), "{chunk}");
     }
+    for (chunk, from, bytes) in [
+        (0, 2, &package[2..6]),
+        (0, 0, &package[..510]),
+        (0, 4_096, &package[..4]),
+        (0, 512, &package[512..512]),
+        (0, u32::MAX - 3, &package[..512]),
+        (3, 0, &package[..4_000]),
+        (4, 0, &package[..4]),
+    ] {
+        let told = download.store_part(&mut flash, &BOARD, chunk, from, bytes);
+        assert_eq!(told, Err(Fault::WrongChunk), "{chunk} from {from}");
+    }
     assert_eq!(flash.operations(), before);
+}
+
+#[test]
+fn a_chunk_in_parts_is_there_with_its_last_part() {
+    let (mut flash, package) = (flash(), package("2", LEN));
+    let Ok(Begun::Fetch(download)) = Download::begin(&mut flash, &PLACES, 0, &offer("2", &package))
+    else {
+        panic!("nothing to fetch");
+    };
+    for (chunk, bytes) in (0..).zip(package.chunks(SECTOR as usize)) {
+        let parts = bytes.len().div_ceil(512);
+        for (index, part) in bytes.chunks(512).enumerate() {
+            assert_eq!(
+                download.missing(&mut flash, chunk),
+                Ok(Some(chunk)),
+                "{index}"
+            );
+            let from = 512 * index as u32;
+            let stored = download.store_part(&mut flash, &BOARD, chunk, from, part);
+            assert_eq!(stored, Ok(true), "{index} of {parts}");
+        }
+    }
+    assert_eq!(download.missing(&mut flash, 0), Ok(None));
+    assert_eq!(slot(&flash, 1, LEN), package);
 }
 
 #[test]

@@ -1,11 +1,12 @@
 //! Updates of the firmware: a package that the maker signed runs in the end, and no other one ever does.
 
 mod changes;
+mod payloads;
 mod refusals;
 mod trial;
 
 use device::event::{Event, RestartReason};
-use devserver::{Datum, Event as Seen, Events, Server};
+use devserver::{Datum, Event as Seen, Events, Limits, Server};
 use e2e::{Desk, Diary, Maker, scenario, second_slot};
 use simulator::Simulator;
 use simulator::image::Image;
@@ -53,8 +54,13 @@ async fn latest(server: &Server, key: &str) -> String {
 
 /// A desk, a server, and a board that runs version 1.0.0 of this maker.
 async fn bench(maker: &Maker) -> (Desk, Server, Simulator) {
+    bench_with(maker, Limits::default()).await
+}
+
+/// The same with a server that lets its devices do only so much.
+async fn bench_with(maker: &Maker, limits: Limits) -> (Desk, Server, Simulator) {
     let desk = Desk::set().await;
-    let server = desk.server().await;
+    let server = desk.server_with(limits).await;
     let port = server.mqtt_addr().port();
     let flash = maker.flash(&desk, SERIAL, port, &Image::of("1.0.0"));
     let board = desk.board(flash, 70);

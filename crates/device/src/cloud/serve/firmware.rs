@@ -50,16 +50,19 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, '_, D, IO> {
                 Outcome::TooLarge => updates.reported(),
             }
         }
-        while let Some((request, chunk)) = updates.to_ask() {
+        while let Some(ask) = updates.to_ask() {
             if self.is_held_back(self.pace.messages_due(1, Instant::now())) {
                 break;
             }
-            let to = FromDevice::FirmwareRequest { request, chunk };
+            let to = FromDevice::FirmwareRequest {
+                request: ask.request,
+                chunk: ask.index,
+            };
             let mut write = |buffer: &mut [u8]| {
-                thingsboard::firmware::write_chunk_size(buffer, update::SECTOR).map(<[u8]>::len)
+                thingsboard::firmware::write_chunk_size(buffer, ask.size).map(<[u8]>::len)
             };
             match self.publish(to, 0, MOST_PAYLOAD, &mut write).await? {
-                Outcome::Sent(_) => updates.asked(chunk),
+                Outcome::Sent(_) => updates.asked(),
                 Outcome::NoRoom | Outcome::TooLarge => break,
             }
         }
