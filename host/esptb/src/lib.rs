@@ -13,6 +13,8 @@ mod cmd;
 mod console;
 mod demo;
 mod examiner;
+#[cfg(test)]
+mod examples;
 mod exit;
 mod files;
 mod fleet;

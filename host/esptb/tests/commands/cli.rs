@@ -102,13 +102,6 @@ fn wrong_arguments_are_told_from_failures() {
         &["provision", "--passphrase", "without a network"],
         &["serve", "--mqtt", "8883"],
         &["tb", "devices"],
-        &[
-            "tb",
-            "setup",
-            "--dry-run",
-            "--broker",
-            "mqtts://tb.example.com",
-        ],
         &["tb", "login", "desk", "tb.example.com"],
         &["tb", "login", "desk", "http://user:password@tb.example.com"],
         &["doctor"],

@@ -6,7 +6,6 @@ mod app;
 mod cli;
 mod desk;
 mod devices;
-mod documents;
 mod field;
 mod files;
 mod firmware;

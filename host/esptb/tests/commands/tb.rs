@@ -56,7 +56,7 @@ fn an_empty_tenant_is_set_up_and_a_device_comes_online() {
     let desk = Desk::new();
     desk.log_in();
     let broker = desk.server().mqtt_url();
-    let plan = desk.json(&["tb", "setup", "--dry-run", "--json"]);
+    let plan = desk.json(&["tb", "setup", "--broker", &broker, "--dry-run", "--json"]);
     assert_eq!(
         (&plan["steps"][1]["action"], &plan["trial"]),
         (&"create".into(), &Value::Null)

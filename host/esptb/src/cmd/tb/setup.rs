@@ -49,7 +49,7 @@ pub(super) struct Cmd {
     #[arg(long, default_value_t = 30, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..))]
     certificate_days: u32,
     /// Where devices connect: try it with a throw-away device. Needs the key of the intermediate CA
-    #[arg(long, value_parser = arguments::broker, value_name = "mqtts://HOST[:PORT]", conflicts_with = "dry_run")]
+    #[arg(long, value_parser = arguments::broker, value_name = "mqtts://HOST[:PORT]")]
     broker: Option<String>,
     /// The name that the broker's certificate carries [default: the host]
     #[arg(long, requires = "broker", value_name = "NAME")]
@@ -83,6 +83,14 @@ pub(super) fn run(cmd: &Cmd) -> Result<()> {
         }
     }
     let trial = match &cmd.broker {
+        Some(broker) if cmd.dry_run => {
+            cmd.tell_trial(
+                "would try",
+                STRONG,
+                &format!("it at {broker} with a throw-away device"),
+            )?;
+            None
+        }
         Some(broker) => Some(cmd.try_out(broker, &client, &wanted)?),
         None => None,
     };
@@ -159,9 +167,14 @@ impl Cmd {
             cn_pattern: &wanted.cn_pattern,
         };
         let told = trial.run(client)?;
-        if !self.json {
-            console::line(format_args!("{} {told}", paint(GOOD, "tried")))?;
-        }
+        self.tell_trial("tried", GOOD, &told)?;
         Ok(json!(told))
+    }
+
+    fn tell_trial(&self, word: &str, style: anstyle::Style, what: &str) -> Result<()> {
+        match self.json {
+            true => Ok(()),
+            false => console::line(format_args!("{} {what}", paint(style, word))),
+        }
     }
 }
