@@ -71,3 +71,29 @@ pub(crate) fn write_private(path: &Path, contents: &[u8]) -> Result<()> {
     hostfile::write_private(path, contents)
         .with_context(|| format!("cannot write {}", path.display()))
 }
+
+/// A folder of this user's that an environment variable names, or else one below the home folder.
+///
+/// # Errors
+///
+/// That neither is told.
+pub(crate) fn user_folder(variable: &str, below_home: &str) -> Result<PathBuf> {
+    match told(variable) {
+        Some(folder) => Ok(folder),
+        None => Ok(home()?.join(below_home)),
+    }
+}
+
+/// The home folder.
+///
+/// # Errors
+///
+/// That it is not told.
+pub(crate) fn home() -> Result<PathBuf> {
+    told("HOME").context("HOME does not tell the home folder: set it, or give a place of your own")
+}
+
+fn told(variable: &str) -> Option<PathBuf> {
+    let value = std::env::var_os(variable).filter(|value| !value.is_empty())?;
+    Some(value.into())
+}

@@ -120,7 +120,7 @@ pub fn main() -> ExitCode {
         Command::Serve(cmd) => cmd::serve::run(cmd),
         Command::Tb(cmd) => cmd::tb::run(cmd),
         Command::Doctor(cmd) => cmd::doctor::run(cmd),
-        Command::Completions(cmd) => cmd::completions::run(cmd, &mut Cli::command()),
+        Command::Completions(cmd) => cmd::completions::run(&cmd, &mut Cli::command()),
         Command::Man(cmd) => cmd::man::run(&cmd, Cli::command()),
         Command::New(cmd) => cmd::new::run(&cmd),
     })

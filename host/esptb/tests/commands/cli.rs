@@ -5,7 +5,7 @@ use std::net::{TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::program::{done, err, esptb, failed, failed_at_the_end, out, with_device};
+use crate::program::{done, err, esptb, esptb_with, failed, failed_at_the_end, out, with_device};
 
 /// The help is documentation: what stands in `tests/help` is what the program prints. To accept
 /// what it prints now, run the tests with `UPDATE_HELP=1` and look at the difference.
@@ -181,6 +181,43 @@ fn shells_complete_every_command() {
         }
         assert!(!script.contains("fleet-worker"), "{shell}");
     }
+}
+
+/// Where each shell, and `man`, look for what a user has installed.
+#[test]
+fn completions_and_man_pages_are_installed_for_this_user() {
+    let home = tempfile::tempdir().expect("a folder");
+    let folder = home.path().to_str().expect("a path");
+    let install = |arguments: &[&str], shell: &str| {
+        let variables = [
+            ("HOME", folder),
+            ("SHELL", shell),
+            ("XDG_DATA_HOME", ""),
+            ("XDG_CONFIG_HOME", ""),
+        ];
+        esptb_with(home.path(), arguments, &variables)
+    };
+    let complete = ["completions", "--install"];
+    for (shell, path) in [
+        (
+            "/bin/bash",
+            ".local/share/bash-completion/completions/esptb",
+        ),
+        ("/usr/bin/zsh", ".zfunc/_esptb"),
+        ("/usr/bin/fish", ".config/fish/completions/esptb.fish"),
+    ] {
+        done(&install(&complete, shell));
+        let script = fs::read_to_string(home.path().join(path)).expect("a script");
+        assert!(script.contains("rollout"), "{shell}");
+    }
+    failed(&install(&complete, "/bin/other"), "name it");
+    failed(
+        &install(&["completions", "powershell", "--install"], ""),
+        "your profile",
+    );
+    done(&install(&["man", "--install"], ""));
+    let page = home.path().join(".local/share/man/man1/esptb-tb-rollout.1");
+    assert!(page.is_file());
 }
 
 #[test]
