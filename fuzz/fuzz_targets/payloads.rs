@@ -7,7 +7,9 @@ use fuzz::Script;
 use libfuzzer_sys::fuzz_target;
 use serde_json::value::RawValue;
 use thingsboard::json::{Json, MAX_DEPTH, Object, ParseErrorKind};
-use thingsboard::{Decimal, FromDevice, FromServer, Value, attributes, firmware, rpc, telemetry};
+use thingsboard::{
+    Decimal, FromDevice, FromServer, Value, attributes, firmware, rpc, telemetry, time,
+};
 
 fuzz_target!(|data: &[u8]| {
     let mut script = Script::new(data);
@@ -55,6 +57,9 @@ fn read(payload: &[u8]) {
                 assert_eq!(offer.chunk_len(count, 1024), None);
             }
         }
+    }
+    if let Some(unix_ms) = time::parse(payload) {
+        assert!(Json::parse(payload).is_ok() && i64::try_from(unix_ms).is_ok());
     }
     if let Ok(json) = Json::parse(payload) {
         walk(json);

@@ -11,7 +11,7 @@ use embedded_io_async::{ErrorKind, ErrorType, Read, Write};
 
 use crate::Script;
 
-const TOPICS: [&str; 7] = [
+const TOPICS: [&str; 8] = [
     "v1/devices/me/rpc/request/7",
     "v1/devices/me/attributes",
     "v1/devices/me/attributes/response/1",
@@ -19,6 +19,7 @@ const TOPICS: [&str; 7] = [
     "v1/devices/me/rpc/request/4294967296",
     "v2/fw/response/1/chunk/0",
     "$SYS",
+    "v1/devices/me/rpc/response/2",
 ];
 
 /// The stream between the two.

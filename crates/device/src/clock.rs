@@ -2,13 +2,18 @@
 //!
 //! Samples carry the time since boot; only when they are sent does [`Clock`] turn it into a real
 //! time stamp, so that a clock set late, or corrected, is right for all of them.
+//!
+//! Who is believed against whom is the order of [`ClockSource`].
+
+mod witness;
 
 use core::cell::Cell;
 
 use embassy_time::{Duration, Instant};
 
 use crate::calendar::Moment;
-use crate::event::ClockSource;
+use crate::event::{ClockSource, ServerClock};
+use witness::Witness;
 
 /// The clocks of one device: time since boot, and the calendar.
 pub struct Clock {
@@ -17,10 +22,25 @@ pub struct Clock {
     /// Milliseconds between 1970 UTC and boot, once known.
     boot: Cell<Option<(u64, ClockSource)>>,
     doubted: Cell<bool>,
-    /// When a time server last told the time.
+    /// When a time server last told the time, or the server itself did.
     asked: Cell<Option<Instant>>,
     /// As `boot` was when a certificate was last found valid.
     proven: Cell<Option<u64>>,
+    /// The latest date from which a certificate is valid that proved good; in seconds since 1970 UTC.
+    valid_from_unix_s: Cell<u64>,
+    witness: Witness,
+}
+
+/// What became of the server's word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Heard {
+    /// Nothing: nobody had asked, or it took too long to tell anything.
+    Nothing,
+    /// This is to be told, and the clock is as it was.
+    Told(ServerClock),
+    /// The clock was set by it, to so many milliseconds since 1970 UTC. If time servers had set it far from
+    /// there, that is to be told, too.
+    Set(u64, Option<ServerClock>),
 }
 
 /// How far a clock may have been moved since a certificate was found valid, and still be proven.
@@ -42,6 +62,8 @@ impl Clock {
             doubted: Cell::new(false),
             asked: Cell::new(None),
             proven: Cell::new(None),
+            valid_from_unix_s: Cell::new(0),
+            witness: Witness::new(),
         }
     }
 
@@ -63,12 +85,12 @@ impl Clock {
         let boot = unix_ms.saturating_sub(self.uptime_ms());
         self.boot.set(Some((boot, source)));
         self.doubted.set(false);
-        if source == ClockSource::Sntp {
+        if source >= ClockSource::Sntp {
             self.asked.set(Some(Instant::now()));
         }
     }
 
-    /// Whether a time server told the time in this life, and no longer ago than this.
+    /// Whether a time server, or the server itself, told the time in this life, and no longer ago than this.
     #[must_use]
     pub fn is_fresh(&self, within: Duration) -> bool {
         let asked = self.asked.get();
@@ -91,9 +113,10 @@ impl Clock {
     }
 
     /// The time does not fit the dates of certificates: only a time server's word counts, until
-    /// the clock is set again.
+    /// the clock is set again. What the server said may be what led here.
     pub fn doubt(&self) {
         self.doubted.set(true);
+        self.witness.forget();
     }
 
     /// Trusts the time as it is, again.
@@ -126,9 +149,100 @@ impl Clock {
     /// It is at least this late, as the date says from which a certificate is valid that was found
     /// good otherwise: a clock that is a lower bound is set to it, if that is later.
     pub fn raise(&self, unix_s: u64) {
+        self.valid_from_unix_s
+            .set(self.valid_from_unix_s.get().max(unix_s));
         let moment = self.moment();
         if moment.is_floor && moment.unix_s < unix_s {
             self.set(unix_s.saturating_mul(1_000), ClockSource::Floor);
+        }
+    }
+
+    /// Another connection begins, in which the server was asked nothing yet.
+    pub(crate) fn meet_server(&self) {
+        self.witness.begin();
+    }
+
+    /// From when on the server is to be asked what time it is.
+    pub(crate) fn question_due(&self) -> Instant {
+        self.witness.due()
+    }
+
+    /// The server is going to be asked as soon as there is room, and not again for a day.
+    pub(crate) fn put_off_question(&self) {
+        self.witness.put_off();
+    }
+
+    /// The server is asked now.
+    pub(crate) fn ask_server(&self) {
+        self.witness.ask();
+    }
+
+    /// The server says that it is `told_unix_ms`. What is earlier than `least_unix_s`, or than the dates from which
+    /// certificates are valid that proved good, its own among them, is not believed. Else the clock is near it
+    /// afterwards.
+    ///
+    /// A clock that it moves far is not [proven](Self::is_proven) any more, for certificates were judged by another time.
+    /// They are judged again with the next full handshake, within half a day: there is no hurry, as nobody whose
+    /// certificate has expired would say so by his own clock.
+    pub fn hear_server(&self, told_unix_ms: u64, least_unix_s: u64) -> Heard {
+        let Some((unix_ms, give_ms)) = self.witness.answer(told_unix_ms) else {
+            return Heard::Nothing;
+        };
+        let least_unix_s = least_unix_s.max(self.valid_from_unix_s.get());
+        let latest_unix_s = unix_ms.saturating_add(give_ms) / 1_000;
+        if latest_unix_s < least_unix_s {
+            let by_s = least_unix_s - latest_unix_s;
+            return Heard::Told(ServerClock::Refused { by_s });
+        }
+        let boot = unix_ms.saturating_sub(self.uptime_ms());
+        self.witness.hear(boot, give_ms);
+        let news = match self.boot.get() {
+            Some((mine, ClockSource::Sntp)) => match self.weigh_boot(mine) {
+                Ok(()) => {
+                    let off_ms = u32::try_from(mine.abs_diff(boot)).unwrap_or(u32::MAX);
+                    return Heard::Told(ServerClock::Confirmed { off_ms });
+                }
+                Err(news) => news,
+            },
+            _ => None,
+        };
+        self.set(unix_ms, ClockSource::Server);
+        Heard::Set(unix_ms, news)
+    }
+
+    /// Whether a time server may be believed that says that it is `unix_ms` now.
+    ///
+    /// # Errors
+    ///
+    /// The server contradicts it; what is to be told of that, unless it was told before.
+    pub fn weigh(&self, unix_ms: u64) -> Result<(), Option<ServerClock>> {
+        let weighed = self.weigh_boot(unix_ms.saturating_sub(self.uptime_ms()));
+        if weighed.is_err() {
+            // It answered, and is not to be asked again at once.
+            self.asked.set(Some(Instant::now()));
+        }
+        weighed
+    }
+
+    fn weigh_boot(&self, boot: u64) -> Result<(), Option<ServerClock>> {
+        let off_ms = self.witness.contradiction(boot);
+        let news = self.witness.note(off_ms.is_some());
+        match off_ms {
+            None => Ok(()),
+            Some(off_ms) => {
+                let by_s = off_ms / 1_000;
+                Err(news.then_some(ServerClock::Contradicted { by_s }))
+            }
+        }
+    }
+
+    /// Whether time servers and the server itself agree on the time, who know nothing of each other, and a certificate
+    /// was found valid at it.
+    #[must_use]
+    pub fn is_certain(&self) -> bool {
+        match self.boot.get() {
+            Some((boot, ClockSource::Sntp)) => self.is_proven() && self.witness.confirms(boot),
+            _ => false,
         }
     }
 
@@ -150,76 +264,4 @@ impl Clock {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn uptime_has_in_it_what_was_before_the_clock() {
-        let (start, before) = (Instant::MIN, Instant::now());
-        let uptime_ms = Clock::since(start).uptime_ms();
-        assert!(uptime_ms >= before.duration_since(start).as_millis());
-        assert!(uptime_ms <= Instant::now().duration_since(start).as_millis());
-    }
-
-    #[test]
-    fn instants_on_a_grid_have_uptimes_on_a_grid() {
-        for start_us in [0, 1, 499, 999] {
-            let start = Instant::from_micros(1_000_000 + start_us);
-            let clock = Clock::since(start);
-            let first = start + Duration::from_micros(5_700);
-            let slot = |number| first + Duration::from_millis(100) * number;
-            let times = (0..50).map(|number| clock.uptime_ms_at(slot(number)));
-            assert!(times.eq((0..50_u32).map(|number| 5 + 100 * u64::from(number))));
-            assert_eq!(clock.uptime_ms_at(Instant::from_micros(7)), 0);
-        }
-    }
-
-    #[test]
-    fn only_a_time_known_for_certain_stamps_samples() {
-        let clock = Clock::boot();
-        assert_eq!((clock.now_unix_ms(), clock.stamp(0)), (None, None));
-        clock.set(2_000_000_000_000, ClockSource::Floor);
-        assert!(clock.now_unix_ms().unwrap() >= 2_000_000_000_000);
-        assert_eq!(clock.stamp(0), None);
-        clock.set(2_000_000_000_000, ClockSource::Sntp);
-        let boot = clock.stamp(0).unwrap();
-        assert!(boot <= 2_000_000_000_000);
-        assert_eq!(clock.stamp(1_500), Some(boot + 1_500));
-    }
-
-    #[test]
-    fn a_lower_bound_is_raised_and_a_time_is_not() {
-        let clock = Clock::boot();
-        clock.raise(5);
-        assert_eq!(clock.moment(), Moment::from(0));
-        clock.set(2_000_000_000_000, ClockSource::Floor);
-        clock.raise(1_999_999_999);
-        let floor = |unix_s| Moment {
-            unix_s,
-            is_floor: true,
-        };
-        assert_eq!(clock.moment(), floor(2_000_000_000));
-        clock.raise(2_000_000_777);
-        assert_eq!(clock.moment(), floor(2_000_000_777));
-        assert_eq!(clock.stamp(0), None);
-        for source in [ClockSource::Kept, ClockSource::Sntp] {
-            clock.set(2_000_000_000_000, source);
-            clock.raise(2_000_000_777);
-            assert_eq!(clock.moment(), Moment::from(2_000_000_000));
-        }
-    }
-
-    #[test]
-    fn a_clock_that_was_moved_far_has_to_be_proven_again() {
-        let clock = Clock::boot();
-        clock.prove();
-        assert!(!clock.is_proven());
-        clock.set(2_000_000_000_000, ClockSource::Sntp);
-        assert!(!clock.is_proven());
-        clock.prove();
-        clock.set(2_000_000_000_000 + PROVEN_WITHIN_MS / 2, ClockSource::Sntp);
-        assert!(clock.is_proven());
-        clock.set(2_000_000_000_000 + PROVEN_WITHIN_MS * 2, ClockSource::Sntp);
-        assert!(!clock.is_proven());
-    }
-}
+mod tests;

@@ -13,9 +13,9 @@ use protocomm::device::History;
 use protocomm::security::SrpVerifier;
 use zeroize::Zeroizing;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Heard};
 use crate::errands::Errands;
-use crate::event::Event;
+use crate::event::{ClockSource, Event};
 use crate::firmware::Updates;
 use crate::kept::{Kept, Life};
 use crate::lifecycle::{Action, State};
@@ -204,6 +204,33 @@ impl<'a, P: Platform> Context<'a, P> {
         let total = self.queue.dropped();
         if total != dropped {
             self.tell(&Event::SamplesDropped { total });
+        }
+    }
+
+    /// What is certainly past, in seconds since 1970 UTC: when this firmware was built, and the latest time on which time
+    /// servers and the server agreed, which is kept in flash and only ever grows, but for a factory reset. Nobody is
+    /// believed who says that it is earlier.
+    pub fn certainly_past_s(&self) -> u64 {
+        let agreed = self.storage.past().ok().flatten();
+        agreed
+            .unwrap_or(0)
+            .max(self.system.identity().built_at_unix_s)
+    }
+
+    /// The server says that it is so late, in milliseconds since 1970 UTC.
+    pub(crate) fn hear_server(&self, unix_ms: u64) {
+        let news = match self.clock.hear_server(unix_ms, self.certainly_past_s()) {
+            Heard::Nothing => return,
+            Heard::Told(news) => Some(news),
+            Heard::Set(unix_ms, news) => {
+                self.system.set_unix_ms(unix_ms);
+                let source = ClockSource::Server;
+                self.tell(&Event::ClockSet { unix_ms, source });
+                news
+            }
+        };
+        if let Some(news) = news {
+            self.tell(&Event::ServerClock(news));
         }
     }
 

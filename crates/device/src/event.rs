@@ -3,6 +3,8 @@
 //! The console, the demo's view, the lifecycle and the tests all read the same [`Event`]; its
 //! [`name`](Event::name) is stable, so that a script can measure every phase.
 
+mod clock;
+mod limit;
 mod renewal;
 mod text;
 
@@ -20,6 +22,8 @@ use crate::storage::StorageError;
 use crate::telemetry::Sample;
 pub use crate::tls::TlsVersion;
 use crate::wifi::{JoinError, Ssid};
+pub use clock::{ClockError, ClockSource, ServerClock};
+pub use limit::{KeptLimit, LimitOf};
 pub use renewal::Renewal;
 
 /// Whoever is told what happens to the device.
@@ -172,6 +176,9 @@ pub enum Event {
         retry_ms: u32,
     },
 
+    /// The server told its own clock.
+    ServerClock(ServerClock),
+
     /// Connecting to the broker.
     Connecting {
         /// Name or address of the broker.
@@ -313,37 +320,6 @@ pub enum Event {
     },
 }
 
-/// Where the time came from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ClockSource {
-    /// It was right already: it ran on through the restart.
-    Kept,
-    /// A time server.
-    Sntp,
-    /// The provisioning client, which has proved possession; no time server answered, and no clock ran
-    /// on.
-    Client,
-    /// Nobody told the time: the latest of build time, last good time and the dates from which
-    /// certificates are valid that proved good. It is that late at least: a certificate can be found
-    /// expired by it, and not be found not valid yet; samples carry no time stamp.
-    Floor,
-}
-
-/// Why there is no time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ClockError {
-    /// The server's name does not resolve.
-    NameNotResolved,
-    /// The server did not answer in time.
-    Silent,
-    /// The answer makes no sense, or is earlier than this firmware.
-    Implausible,
-    /// There is no socket.
-    NoSocket,
-    /// Servers answered, and no two of them agree.
-    Contradiction,
-}
-
 /// Why an update or a renewal failed, as the server is told.
 pub type Why = String<224>;
 
@@ -358,49 +334,6 @@ pub enum RestartReason {
     Update,
     /// The firmware on trial did not get online: the old one comes back.
     Rollback,
-}
-
-/// The limit of the server that matters most, and what keeping to it costs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct KeptLimit {
-    /// What it limits.
-    pub of: LimitOf,
-    /// To how much,
-    pub count: u32,
-    /// in how many seconds.
-    pub seconds: u32,
-    /// The shortest interval between samples for which that is enough, in milliseconds.
-    pub least_ms: u32,
-    /// How many milliseconds a sample may have to wait, because several go together.
-    pub late_ms: u32,
-    /// The present interval between samples, in milliseconds.
-    pub interval_ms: u32,
-}
-
-impl KeptLimit {
-    /// Whether samples are lost in the long run.
-    #[must_use]
-    pub fn costs_samples(&self) -> bool {
-        self.interval_ms < self.least_ms
-    }
-
-    /// Whether samples come late.
-    #[must_use]
-    pub fn costs_time(&self) -> bool {
-        // They wait for each other that long in any case.
-        self.late_ms > self.interval_ms.max(1_000)
-    }
-}
-
-/// What a server limits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LimitOf {
-    /// Nothing.
-    Nothing,
-    /// Values of telemetry.
-    DataPoints,
-    /// Messages of telemetry.
-    TelemetryMessages,
 }
 
 impl Event {
@@ -437,6 +370,7 @@ impl Event {
             Self::WifiLost => "wifi.lost",
             Self::ClockSet { .. } => "clock.set",
             Self::ClockFailed { .. } => "clock.failed",
+            Self::ServerClock(clock) => clock.name(),
             Self::Connecting { .. } => "cloud.connecting",
             Self::TlsEstablished { .. } => "cloud.tls",
             Self::Online { .. } => "cloud.online",

@@ -41,6 +41,8 @@ pub mod keys {
     pub const PLACE: Key = Key::from_array(b"place");
     /// Unsigned 64-bit: the last time known to be right, in seconds since 1970 UTC.
     pub const LAST_GOOD_TIME: Key = Key::from_array(b"last_good_time");
+    /// Unsigned 64-bit: a time on which time servers and the server agreed, in seconds since 1970 UTC.
+    pub const PAST: Key = Key::from_array(b"past");
     /// Unsigned 32-bit: the telemetry interval that the server asked for, in milliseconds.
     pub const INTERVAL: Key = Key::from_array(b"interval_ms");
     /// String: the product's shared attributes that are kept, as a JSON object.
@@ -179,7 +181,8 @@ impl<F: NorFlash> Storage<F> {
         })
     }
 
-    /// Forgets the network, ours and ESP-IDF's, wiping their bytes from flash.
+    /// Forgets the network, ours and ESP-IDF's, wiping their bytes from flash; and what is certainly past, so that who has
+    /// the board can have it believe another time, should all have agreed on a wrong one.
     ///
     /// # Errors
     ///
@@ -191,6 +194,7 @@ impl<F: NorFlash> Storage<F> {
             nvs.wipe(&idf::NAMESPACE, &idf::SSID)?;
             nvs.wipe(&idf::NAMESPACE, &idf::PASSWORD)?;
             nvs.wipe(&keys::NAMESPACE, &keys::PLACE)?;
+            nvs.wipe(&keys::NAMESPACE, &keys::PAST)?;
             nvs.wipe(&keys::NAMESPACE, &keys::WIFI)?;
             Ok(None::<()>)
         });
@@ -238,6 +242,29 @@ impl<F: NorFlash> Storage<F> {
         let kept =
             self.with_nvs(|nvs| nvs.set_number(&keys::NAMESPACE, &keys::LAST_GOOD_TIME, unix_s));
         self.memory.borrow_mut().last_good_time = kept.is_err().then_some(unix_s);
+        kept
+    }
+
+    /// What is certainly past, in seconds since 1970 UTC: the latest time on which time servers and the server agreed.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError`] from the flash.
+    pub fn past(&self) -> Result<Option<u64>, StorageError> {
+        if let Some(unix_s) = self.memory.borrow().past {
+            return Ok(Some(unix_s));
+        }
+        self.look_up(|nvs| nvs.number(&keys::NAMESPACE, &keys::PAST))
+    }
+
+    /// Keeps what is certainly past, in seconds since 1970 UTC.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError`] if it is kept in memory only.
+    pub fn keep_past(&self, unix_s: u64) -> Result<(), StorageError> {
+        let kept = self.with_nvs(|nvs| nvs.set_number(&keys::NAMESPACE, &keys::PAST, unix_s));
+        self.memory.borrow_mut().past = kept.is_err().then_some(unix_s);
         kept
     }
 

@@ -10,6 +10,7 @@ pub mod json;
 pub mod limits;
 pub mod rpc;
 pub mod telemetry;
+pub mod time;
 pub mod topic;
 mod value;
 

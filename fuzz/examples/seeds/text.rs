@@ -25,6 +25,9 @@ const PAYLOADS: [&str; 9] = [
 /// What a server answers that has limits.
 const LIMITS: &str = r#"{"maxPayloadSize":65536,"rateLimits":{"messages":"20:1,300:60","telemetryMessages":"5:1","telemetryDataPoints":"60:1,15000:3600"}}"#;
 
+/// What a rule chain answers that tells the time.
+const TIMES: [&str; 3] = ["1800000123456", "\"1600000000000\"", r#"{"time":4000000000000}"#];
+
 const TOPICS: [&str; 6] = [
     "v1/devices/me/rpc/request/7",
     "v1/devices/me/rpc/response/2147483647",
@@ -41,6 +44,10 @@ pub(crate) fn write(corpus: &Corpus) {
     }
     for (index, text) in PAYLOADS.iter().enumerate() {
         let name = format!("payload_{index}");
+        corpus.add("payloads", &name, &[b"\0", text.as_bytes()].concat());
+    }
+    for (index, text) in TIMES.iter().enumerate() {
+        let name = format!("time_{index}");
         corpus.add("payloads", &name, &[b"\0", text.as_bytes()].concat());
     }
     for (index, topic) in TOPICS.iter().enumerate() {
@@ -88,6 +95,13 @@ fn broker(corpus: &Corpus) {
     learned.byte(0x16).byte(3).string(LIMITS.as_bytes());
     learned.byte(0x2C).byte(13).short(2_000).byte(3).byte(3);
     corpus.add("cloud", "limits_learned", &learned.0);
+    for (index, text) in TIMES.iter().enumerate() {
+        let mut told = Writer::default();
+        told.byte(1).byte(3).byte(3).byte(3).byte(3);
+        told.byte(0x16).byte(7).string(text.as_bytes());
+        told.byte(0x2C).byte(13).short(2_000).byte(3).byte(3);
+        corpus.add("cloud", &format!("time_{index}"), &told.0);
+    }
     // Blanks after a call make it larger than the device takes.
     let mut large = Writer::default();
     large.byte(1).byte(3).byte(3).byte(3);

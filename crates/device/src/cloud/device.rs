@@ -4,6 +4,7 @@ use product::Card;
 use zeroize::Zeroizing;
 
 use crate::calendar::Moment;
+use crate::clock::Clock;
 use crate::context::Context;
 use crate::errands::Errands;
 use crate::event::Event;
@@ -94,6 +95,12 @@ pub(super) trait Device {
     fn moment(&self) -> Moment {
         Moment::from(0)
     }
+    /// The clock that the server is asked about; none where it is not asked.
+    fn clock(&self) -> Option<&Clock> {
+        None
+    }
+    /// The server says that it is so late, in milliseconds since 1970 UTC.
+    fn hear_time(&self, _unix_ms: u64) {}
     /// Updates of the firmware; none where the body knows no slots.
     fn updates(&self) -> Option<&dyn Updating> {
         None
@@ -198,6 +205,14 @@ impl<P: Platform> Device for Context<'_, P> {
 
     fn moment(&self) -> Moment {
         self.clock.moment()
+    }
+
+    fn clock(&self) -> Option<&Clock> {
+        Some(&self.clock)
+    }
+
+    fn hear_time(&self, unix_ms: u64) {
+        self.hear_server(unix_ms);
     }
 
     fn updates(&self) -> Option<&dyn Updating> {

@@ -7,7 +7,7 @@ use embassy_time::Instant;
 use heapless::String;
 use thingsboard::json::{Json, Object};
 use thingsboard::limits::SessionLimits;
-use thingsboard::{FromServer, RequestId, Value, attributes, rpc};
+use thingsboard::{FromServer, RequestId, Value, attributes, rpc, time};
 
 use super::certified::Certified;
 use super::cut;
@@ -22,6 +22,8 @@ use crate::settings::{INTERVAL_ATTRIBUTE, LEAST_INTERVAL_MS, MOST_INTERVAL_MS};
 
 /// The number of the call that asks for the server's limits; there is only one in a connection.
 pub(super) const LIMITS_CALL: RequestId = RequestId::wrapping(1);
+/// The number of the call that asks for the time; there is only one at a time.
+pub(super) const TIME_CALL: RequestId = RequestId::wrapping(2);
 
 /// What the server wants of the device, as far as it told on this connection.
 #[derive(Default)]
@@ -191,6 +193,13 @@ pub(super) fn take<D: Device>(
                     }
                 }
                 Err(error) => log::warn!("the server's limits: {error}"),
+            }
+            None
+        }
+        // Where nobody answers it, comes an error that says so, a minute later: nothing to tell of.
+        Some(FromServer::RpcResponse(id)) if id == TIME_CALL => {
+            if let Some(unix_ms) = time::parse(payload) {
+                device.hear_time(unix_ms);
             }
             None
         }

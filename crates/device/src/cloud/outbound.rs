@@ -7,7 +7,7 @@ use heapless::{String, Vec};
 use product::{Card, MOST_SHARED, Members};
 use thingsboard::firmware::OFFER_KEYS;
 use thingsboard::json::{BufferTooSmall, Json, Object, Text, Writer};
-use thingsboard::{Decimal, Value, attributes, limits, rpc, telemetry};
+use thingsboard::{Decimal, Value, attributes, limits, rpc, telemetry, time};
 
 use super::certified::Certified;
 use super::device::Device;
@@ -219,6 +219,11 @@ pub(super) fn write_request(
 /// Writes the call that asks for the server's limits. Returns the length.
 pub(super) fn write_limits_call(buffer: &mut [u8]) -> Result<usize, BufferTooSmall> {
     rpc::write_request(buffer, limits::METHOD, &[]).map(<[u8]>::len)
+}
+
+/// Writes the call that asks for the time. Returns the length.
+pub(super) fn write_time_call(buffer: &mut [u8]) -> Result<usize, BufferTooSmall> {
+    rpc::write_request(buffer, time::METHOD, &[]).map(<[u8]>::len)
 }
 
 /// Writes the samples of a queue from number `from`, as many as fit into `buffer` and the allowance. Returns

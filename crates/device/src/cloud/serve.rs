@@ -33,6 +33,7 @@ use super::outbound::{self, Changing};
 use super::pace::Pace;
 use super::wire::{Wire, WireState};
 use crate::broker::{self, CloudError};
+use crate::clock::Clock;
 use crate::errands::{Answer, Command, Outcome as Done};
 use crate::renewal::Renewing;
 
@@ -122,6 +123,9 @@ pub(super) async fn serve<D: Device, IO: Read + Write>(
     }
     if let Some(renewals) = device.renewals() {
         renewals.connected();
+    }
+    if let Some(clock) = device.clock() {
+        clock.meet_server();
     }
     let mut serving = Serving {
         device,
@@ -443,6 +447,9 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, '_, D, IO> {
         let next_step = next_step.min(chunks.unwrap_or(Instant::MAX));
         let renewals = self.device.renewals().map(|renewals| renewals.due());
         let next_step = next_step.min(renewals.unwrap_or(Instant::MAX));
+        let question = self.device.clock().filter(|_| self.told.is_some());
+        let question = question.map(Clock::question_due);
+        let next_step = next_step.min(question.unwrap_or(Instant::MAX));
         let (state, stage, device) = (self.state, self.stage(), self.device);
         // What is awaited comes after a message that is being passed over.
         let occupied = state.occupied.get();

@@ -2,6 +2,7 @@
 
 pub(in crate::cloud) mod broker;
 mod certificate;
+mod clock;
 mod commands;
 mod errands;
 mod fake;

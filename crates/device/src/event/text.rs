@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use super::{ClockError, ClockSource, Event, KeptLimit, LimitOf, RestartReason, TlsVersion};
+use super::{Event, RestartReason, TlsVersion};
 use crate::calendar::Date;
 use crate::settings::{INTERVAL_ATTRIBUTE, LEAST_INTERVAL_MS, MOST_INTERVAL_MS};
 use crate::wifi::{JoinError, Shown};
@@ -99,20 +99,6 @@ impl fmt::Display for Event {
             }
             Self::WifiLost => f.write_str("the network is lost"),
             Self::ClockSet { unix_ms, source } => {
-                let source = match source {
-                    ClockSource::Kept => {
-                        "kept through the restart, perhaps not to the second: no time server answers"
-                    }
-                    ClockSource::Sntp => "from the time server",
-                    ClockSource::Client => {
-                        "as the provisioning client told it: no time server answers, so let UDP port \
-                         123 through"
-                    }
-                    ClockSource::Floor => {
-                        "no time server answers: the last time known to be past; a certificate \
-                         that expired since then cannot be told, so let UDP port 123 through"
-                    }
-                };
                 Date::from_unix_s(unix_ms / 1000).fmt(f)?;
                 write!(f, " UTC, {source}")
             }
@@ -120,6 +106,7 @@ impl fmt::Display for Event {
                 write!(f, "{error}; ")?;
                 retry(f, *retry_ms)
             }
+            Self::ServerClock(clock) => clock.fmt(f),
             Self::Connecting {
                 host,
                 port,
@@ -242,51 +229,6 @@ impl fmt::Display for Event {
 
 fn retry(f: &mut fmt::Formatter<'_>, ms: u32) -> fmt::Result {
     write!(f, "next try in {}.{} s", ms / 1000, ms % 1000 / 100)
-}
-
-impl fmt::Display for KeptLimit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let of = match self.of {
-            LimitOf::Nothing => return f.write_str("none"),
-            LimitOf::DataPoints => "data points",
-            LimitOf::TelemetryMessages => "telemetry messages",
-        };
-        let (interval, least) = (self.interval_ms, self.least_ms);
-        write!(f, "{} {of} in {} s: ", self.count, self.seconds)?;
-        if self.costs_samples() {
-            write!(
-                f,
-                "too few for a sample each {interval} ms, the oldest are dropped once the queue is \
-                 full; set {INTERVAL_ATTRIBUTE} to {least} or more, or raise the limit"
-            )
-        } else if self.costs_time() {
-            write!(
-                f,
-                "several samples go together, up to {} ms late",
-                self.late_ms
-            )
-        } else {
-            write!(f, "enough for a sample each {interval} ms")
-        }
-    }
-}
-
-impl fmt::Display for ClockError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::NameNotResolved => {
-                "the time server's name does not resolve: check sntp_server and the network's DNS"
-            }
-            Self::Silent => {
-                "the time server does not answer: let UDP port 123 through, or change sntp_server"
-            }
-            Self::Implausible => "the time server's answer makes no sense: check sntp_server",
-            Self::Contradiction => {
-                "the time servers contradict each other: write three into sntp_server, of which two are right"
-            }
-            Self::NoSocket => "no UDP socket for the time server: this is a fault of the firmware",
-        })
-    }
 }
 
 impl fmt::Display for JoinError {

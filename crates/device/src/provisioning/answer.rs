@@ -98,7 +98,8 @@ impl Answer {
             Event::NetworkChosen { .. } | Event::Joining { .. } | Event::WifiLost => Stage::Joining,
             Event::NetworkRefused { .. } => Stage::Waiting,
             Event::Joined { .. } => Stage::SettingClock,
-            Event::ClockSet { .. } => Stage::Connecting,
+            // It may be set again by whom the device is online with.
+            Event::ClockSet { .. } if self.stage.get() != Stage::Online => Stage::Connecting,
             Event::Connecting { host, port, .. } => {
                 *self.broker.borrow_mut() = alloc::format!("{host}:{port}");
                 Stage::Connecting
@@ -173,6 +174,7 @@ impl Answer {
 mod tests {
     use super::*;
     use crate::broker::CloudError;
+    use crate::event::ClockSource;
 
     fn told(answer: &Answer) -> (Stage, alloc::string::String) {
         let (reply, _) = answer.reply(Request { unix_ms: None });
@@ -212,6 +214,20 @@ mod tests {
         assert_eq!(told(&answer), (Stage::Online, "".into()));
         answer.open();
         assert_eq!(told(&answer), (Stage::Waiting, "".into()));
+    }
+
+    #[test]
+    fn a_clock_that_the_server_sets_leaves_the_device_online() {
+        let answer = Answer::default();
+        answer.open();
+        let set = |source| Event::ClockSet { unix_ms: 1, source };
+        answer.note(&set(ClockSource::Client));
+        assert_eq!(told(&answer).0, Stage::Connecting);
+        answer.note(&Event::Online {
+            session_present: false,
+        });
+        answer.note(&set(ClockSource::Server));
+        assert_eq!(told(&answer).0, Stage::Online);
     }
 
     #[test]

@@ -1,9 +1,11 @@
 //! The activity of setting the clock, and keeping it through a life.
 //!
-//! A time server comes first. The clock that ran on through a restart is second best: a chip counts
-//! that time with an oscillator that it calibrates anew at each start, and may be minutes off after
-//! weeks. Third is what the provisioning client told, if it did: it has proved possession, and its clock
-//! is that of somebody's phone or computer.
+//! Who is believed against whom is the order of [`ClockSource`]. Time servers are asked first, and each hour;
+//! the server itself only once there is a connection, for which the time has to be known already, more or less
+//! (`cloud/serve/introduction`). Where no time server answers, the clock that ran on through the restart is next: a
+//! chip counts that time with an oscillator that it calibrates anew at each start, and may be minutes off after
+//! weeks. Then comes what the provisioning client told, if it did: it has proved possession, and its clock
+//! is that of somebody's phone or computer. Last is what is certainly past.
 
 use core::convert::Infallible;
 
@@ -46,32 +48,32 @@ pub(super) async fn set_clock<P: Platform>(context: &Context<'_, P>, floor: bool
         return go_on(context);
     }
     let error = match ask_time(context).await {
-        Ok(unix_ms) => return clock_is(context, unix_ms, ClockSource::Sntp),
+        Ok(unix_ms) if take_time(context, unix_ms) => return,
+        // What the server said holds.
+        Ok(_) => return go_on(context),
         Err(error) => error,
     };
-    let built_at = context.system.identity().built_at_unix_s;
+    let past = context.certainly_past_s();
     let last = context.storage.last_good_time().ok().flatten();
     if !doubted {
-        if let Some(ClockSource::Kept | ClockSource::Sntp | ClockSource::Client) =
-            context.clock.source()
-        {
+        if context.clock.source() > Some(ClockSource::Floor) {
             return go_on(context);
         }
         if let Some(unix_ms) = context.system.unix_ms() {
-            if is_plausible(unix_ms / 1_000, built_at, last) {
+            if is_plausible(unix_ms / 1_000, past, last) {
                 return clock_is(context, unix_ms, ClockSource::Kept);
             }
             log::warn!("the clock that ran on says {unix_ms} ms since 1970, and is not believed");
         }
         if let Some(unix_ms) = context.answer.client_unix_ms() {
-            if is_plausible(unix_ms / 1_000, built_at, last) {
+            if is_plausible(unix_ms / 1_000, past, last) {
                 return clock_is(context, unix_ms, ClockSource::Client);
             }
             log::warn!("the client says {unix_ms} ms since 1970, and is not believed");
         }
     }
     if floor {
-        let past_ms = last.unwrap_or(0).max(built_at).saturating_mul(1_000);
+        let past_ms = last.unwrap_or(0).max(past).saturating_mul(1_000);
         return clock_is(context, past_ms, ClockSource::Floor);
     }
     let retry_ms = context.retry_ms();
@@ -82,13 +84,13 @@ pub(super) async fn set_clock<P: Platform>(context: &Context<'_, P>, floor: bool
 /// either: a supply that sagged or an oscillator that was measured wrongly leaves anything there, and
 /// where the certificates are good for twenty years, they contradict little of it. But a device that is
 /// online keeps a good time each day, and one that lost its power has no clock.
-fn is_plausible(kept_unix_s: u64, built_at_unix_s: u64, last_good_unix_s: Option<u64>) -> bool {
+fn is_plausible(kept_unix_s: u64, past_unix_s: u64, last_good_unix_s: Option<u64>) -> bool {
     let (from, longest_s) = match last_good_unix_s {
         // It may have fallen behind by as much as the last good time is written for.
         Some(last) => (last.saturating_sub(WEAR_S), LONGEST_OUTAGE_S),
         None => (0, LONGEST_IN_USE_S),
     };
-    let from = from.max(built_at_unix_s);
+    let from = from.max(past_unix_s);
     (from..=from.saturating_add(longest_s)).contains(&kept_unix_s)
 }
 
@@ -108,10 +110,10 @@ pub(super) async fn keep_clock<P: Platform>(context: &Context<'_, P>) -> Infalli
             && !context.clock.is_fresh(CLOCK_REFRESH)
             && let Ok(unix_ms) = ask_time(context).await
         {
-            clock_is(context, unix_ms, ClockSource::Sntp);
+            take_time(context, unix_ms);
         }
         pause = match context.clock.source() {
-            Some(ClockSource::Sntp) => LATER,
+            Some(ClockSource::Sntp | ClockSource::Server) => LATER,
             _ if joined => LATER.min(pause * 2),
             _ => SOON,
         };
@@ -133,11 +135,32 @@ fn keep_good_time<P: Platform>(context: &Context<'_, P>) {
     {
         context.tell(&Event::StorageFailed(error));
     }
+    // Only what all agree on: nothing takes it back but a factory reset, and if time servers or server were wrong alone,
+    // the truth would be refused until it comes to be that late.
+    let later =
+        |past: Option<u64>| past.is_none_or(|past| now_unix_s >= past.saturating_add(WEAR_S));
+    if context.clock.is_certain()
+        && context.storage.past().is_ok_and(later)
+        && let Err(error) = context.storage.keep_past(now_unix_s)
+    {
+        context.tell(&Event::StorageFailed(error));
+    }
 }
 
 async fn ask_time<P: Platform>(context: &Context<'_, P>) -> Result<u64, ClockError> {
-    let floor = context.system.identity().built_at_unix_s;
-    sntp::ask_all(context.network, &context.settings.sntp_servers, floor).await
+    let past = context.certainly_past_s();
+    sntp::ask_all(context.network, &context.settings.sntp_servers, past).await
+}
+
+/// Sets the clock as time servers say, unless the server contradicts them. Returns whether it was set.
+fn take_time<P: Platform>(context: &Context<'_, P>, unix_ms: u64) -> bool {
+    let weighed = context.clock.weigh(unix_ms);
+    match weighed {
+        Ok(()) => clock_is(context, unix_ms, ClockSource::Sntp),
+        Err(Some(news)) => context.tell(&Event::ServerClock(news)),
+        Err(None) => {}
+    }
+    weighed.is_ok()
 }
 
 /// The clock stays as it is.

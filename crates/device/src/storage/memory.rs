@@ -17,6 +17,8 @@ pub(super) struct Memory {
     pub(super) shared: Option<Zeroizing<String>>,
     /// The last time known to be right, in seconds since 1970 UTC.
     pub(super) last_good_time: Option<u64>,
+    /// What is certainly past, in seconds since 1970 UTC.
+    pub(super) past: Option<u64>,
 }
 
 /// What the device knows better than its flash.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use device::event::Event;
+use device::event::{Event, ServerClock};
 
 use crate::console::printable;
 
@@ -143,6 +143,7 @@ fn told(event: &Event) -> Option<Note> {
         | Event::Provisioned { .. }
         | Event::Joined { .. }
         | Event::ClockSet { .. }
+        | Event::ServerClock(ServerClock::Confirmed { .. })
         | Event::TlsEstablished { .. }
         | Event::Online { .. } => Tone::Good,
         Event::BootPaused { .. }
@@ -159,6 +160,7 @@ fn told(event: &Event) -> Option<Note> {
         | Event::JoinFailed { .. }
         | Event::WifiLost
         | Event::ClockFailed { .. }
+        | Event::ServerClock(_)
         | Event::ConnectionFailed { .. }
         | Event::SensorFailed(_)
         | Event::SamplesDropped { .. }

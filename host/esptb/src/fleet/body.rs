@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use climate::{Air, Climate, Sensor};
-use device::event::{Event, Renewal};
+use device::event::{Event, Renewal, ServerClock};
 use device::platform::{
     AccessPoint, Bluetooth, Body, Heap, Identity, JoinError, Observer, Platform, Press,
     ResetReason, Running, ScanRequest, System, Wifi, WifiCredentials,
@@ -383,6 +383,7 @@ impl Observer for Watcher {
             | Event::SettingsRefused(_)
             | Event::CredentialsRefused(_)
             | Event::ClockFailed { .. }
+            | Event::ServerClock(ServerClock::Contradicted { .. } | ServerClock::Refused { .. })
             | Event::BluetoothFailed
             | Event::FactoryReset
             | Event::Restarting { .. } => self.complain(event),

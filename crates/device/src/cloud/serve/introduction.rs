@@ -9,7 +9,7 @@ use thingsboard::{FromDevice, RequestId, topic};
 use super::{ACK_TIMEOUT, Failure, MOST_PAYLOAD, Outcome, Sent, Serving, Stage};
 use crate::cloud::CloudError;
 use crate::cloud::device::Device;
-use crate::cloud::inbound::LIMITS_CALL;
+use crate::cloud::inbound::{LIMITS_CALL, TIME_CALL};
 use crate::cloud::outbound::{self, Changing};
 use crate::event::Event;
 
@@ -81,6 +81,7 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, '_, D, IO> {
             self.to_ask = Asking {
                 limits: true,
                 attributes: true,
+                ..self.to_ask
             };
             self.told = Some(Changing {
                 interval_ms: device.interval_ms(),
@@ -168,6 +169,24 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, '_, D, IO> {
                 |buffer: &mut [u8]| outbound::write_request(product, firmware, renewal, buffer);
             self.to_ask.attributes = !self.asked(request, &mut write).await?;
         }
+        self.ask_time().await
+    }
+
+    /// Asks what time it is, once it is due.
+    async fn ask_time(&mut self) -> Result<(), Failure<IO::Error>> {
+        let Some(clock) = self.device.clock().filter(|_| self.told.is_some()) else {
+            return Ok(());
+        };
+        if clock.question_due() <= Instant::now() {
+            clock.put_off_question();
+            self.to_ask.time = true;
+        }
+        if self.to_ask.time {
+            // Before it goes out: how long that takes counts as doubt.
+            clock.ask_server();
+            let call = FromDevice::RpcRequest(TIME_CALL);
+            self.to_ask.time = !self.asked(call, &mut outbound::write_time_call).await?;
+        }
         Ok(())
     }
 
@@ -200,4 +219,6 @@ pub(super) struct Asking {
     limits: bool,
     /// The shared attribute.
     attributes: bool,
+    /// What time it is.
+    time: bool,
 }

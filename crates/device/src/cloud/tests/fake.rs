@@ -7,6 +7,7 @@ use core::cell::{Cell, RefCell};
 use product::Card;
 
 use super::super::device::{Backlog, Device};
+use crate::clock::Clock;
 use crate::errands::Errands;
 use crate::event::Event;
 use crate::platform::{BuildId, Heap, Identity, ResetReason};
@@ -32,6 +33,10 @@ pub(super) struct Fake {
     pub(super) oldest_first: Cell<bool>,
     /// Those of the next samples.
     pub(super) vitals: Cell<Vitals>,
+    /// The clock that the server is asked about, if it is.
+    pub(super) clock: Option<Clock>,
+    /// What it said, in milliseconds since 1970.
+    pub(super) heard: RefCell<Vec<u64>>,
 }
 
 impl Fake {
@@ -49,6 +54,8 @@ impl Fake {
             kept: None,
             oldest_first: Cell::new(false),
             vitals: Cell::new(Vitals::NONE),
+            clock: None,
+            heard: RefCell::default(),
         };
         for number in 0..count {
             this.push(number * 1_000);
@@ -103,6 +110,12 @@ impl Device for Fake {
     }
     fn oldest_first(&self) -> bool {
         self.oldest_first.get()
+    }
+    fn clock(&self) -> Option<&Clock> {
+        self.clock.as_ref()
+    }
+    fn hear_time(&self, unix_ms: u64) {
+        self.heard.borrow_mut().push(unix_ms);
     }
     fn stamp(&self, uptime_ms: u64) -> Option<u64> {
         self.certain

@@ -7,7 +7,7 @@ use embedded_io_async::ErrorKind;
 
 use crate::broker::{CloudError, Phase};
 use crate::credentials::{self, File};
-use crate::event::{ClockError, Event};
+use crate::event::{ClockError, Event, ServerClock};
 use crate::settings;
 use crate::storage::{FileError, StorageError};
 use crate::tls::{Alert, CertificateFault, TlsError, Violation};
@@ -182,6 +182,13 @@ fn network() -> Vec<String> {
         C::NoSocket => C::NoSocket,
         C::Contradiction => C::Contradiction,
     ));
+    let by_s = 86_400;
+    for clock in [
+        ServerClock::Contradicted { by_s },
+        ServerClock::Refused { by_s },
+    ] {
+        texts.push(Event::ServerClock(clock).to_string());
+    }
     for sensor in [S::Absent, S::Garbled, S::Implausible] {
         texts.push(Event::SensorFailed(sensor).to_string());
     }
