@@ -30,6 +30,9 @@ const EVENTS: usize = 16 * 1024;
 /// How many messages may wait for a slow device.
 const COMMANDS: usize = 256;
 
+/// Tells the time, in milliseconds since 1970.
+pub(crate) type Clock = Box<dyn Fn() -> i64 + Send + Sync>;
+
 /// The state that the tasks share.
 pub(crate) struct Hub {
     pub(crate) store: Store,
@@ -41,6 +44,8 @@ pub(crate) struct Hub {
     pub(crate) limits: Limits,
     pub(crate) assigned: Assigned,
     pub(crate) packages: Packages,
+    /// What tells the time when devices ask, whatever their rule chain; none if that decides.
+    clock: RwLock<Option<Clock>>,
     events: broadcast::Sender<Arc<Event>>,
     pub(crate) recent: Recent,
     live: Mutex<Live>,
@@ -139,6 +144,7 @@ impl Hub {
             limits,
             assigned,
             packages,
+            clock: RwLock::default(),
             events: broadcast::channel(EVENTS).0,
             recent: Recent::default(),
             live: Mutex::default(),
@@ -158,6 +164,17 @@ impl Hub {
             .profiles
             .write()
             .unwrap_or_else(PoisonError::into_inner) = profiles.into();
+    }
+
+    /// Devices are told this time from now on.
+    pub(crate) fn set_clock(&self, clock: Option<Clock>) {
+        *self.clock.write().unwrap_or_else(PoisonError::into_inner) = clock;
+    }
+
+    /// The time that devices are told, if it is another than this computer's.
+    pub(crate) fn clock_ms(&self) -> Option<i64> {
+        let clock = self.clock.read().unwrap_or_else(PoisonError::into_inner);
+        clock.as_ref().map(|clock| clock())
     }
 
     fn live(&self) -> MutexGuard<'_, Live> {

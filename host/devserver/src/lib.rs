@@ -5,6 +5,7 @@
 mod accept;
 mod api;
 mod assigned;
+mod chains;
 mod config;
 mod error;
 mod event;

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use mqtt_protocol_core::mqtt::result_code::{DisconnectReasonCode, PubackReasonCode};
 use thingsboard::json::{Json, Object};
-use thingsboard::{FromDevice, FromServer, RequestId, Topic};
+use thingsboard::{FromDevice, FromServer, RequestId, Topic, time};
 
 use crate::event::Event;
 use crate::firmware::Downloads;
@@ -27,7 +27,7 @@ const NUMBERED: [&str; 3] = [
 /// Topics of gateways, of which ThingsBoard says nothing at all to a device that is none.
 const GATEWAY: &str = "v1/gateway/";
 /// What a device asks the server itself for, not its rules.
-const SESSION_LIMITS: &str = "getSessionLimits";
+const SESSION_LIMITS: &str = thingsboard::limits::METHOD;
 
 /// What is to be done with a message.
 pub(super) enum Work {
@@ -88,6 +88,8 @@ pub(super) enum Done {
     },
     /// Not stored but read: a reply.
     Reply(Topic, Vec<u8>),
+    /// Nobody replies.
+    Silence,
 }
 
 /// The device at the other end.
@@ -265,17 +267,36 @@ impl Device {
         let object = Object::parse(json.as_bytes()).map_err(|error| error.to_string())?;
         let method = object.get("method").and_then(as_string);
         let method = method.ok_or(Trouble::Stumble("a call has to have a \"method\""))?;
-        let reply = if method == SESSION_LIMITS {
-            Some((topic, hub.limits.answer().to_string().into_bytes()))
-        } else {
+        if method != SESSION_LIMITS {
             self.charge(hub, Cost::Message)?;
-            None
+        }
+        let device = self.name.clone();
+        let work = match method.as_str() {
+            SESSION_LIMITS => {
+                Work::Done(Some((topic, hub.limits.answer().to_string().into_bytes())))
+            }
+            time::METHOD => self.time_request(hub, topic),
+            _ => Work::Done(None),
         };
-        hub.emit(Event::RpcReceived {
-            device: self.name.clone(),
-            method,
-        });
-        Ok(Work::Done(reply))
+        hub.emit(Event::RpcReceived { device, method });
+        Ok(work)
+    }
+
+    /// What the device's rule chain replies to the question for the time. Where there is no reply, ThingsBoard says so a
+    /// minute later (`transport.client_side_rpc.timeout`), which this server does not.
+    fn time_request(&self, hub: &Hub, topic: Topic) -> Work {
+        let reply = move |unix_ms: i64| (topic, unix_ms.to_string().into_bytes());
+        if let Some(unix_ms) = hub.clock_ms() {
+            return Work::Done(Some(reply(unix_ms)));
+        }
+        let id = self.id;
+        Work::Store(hub.store.submit(move |db| {
+            if !db.tells_time(id)? {
+                return Ok(Done::Silence);
+            }
+            let (topic, payload) = reply(now_ms());
+            Ok(Done::Reply(topic, payload))
+        }))
     }
 
     fn claim(&self, hub: &Hub, payload: &[u8], now: i64) -> Result<Work, Trouble> {
@@ -321,6 +342,7 @@ impl Device {
             Done::Attributes(values) => hub.emit(Event::ClientAttributes { device, values }),
             Done::Claim { expires_ms } => hub.emit(Event::Claimable { device, expires_ms }),
             Done::Reply(topic, payload) => return Ok(Some((topic, payload))),
+            Done::Silence => {}
         }
         Ok(None)
     }

@@ -1,9 +1,10 @@
-//! Device profiles and dashboards, whose inside is JSON, and which device is of which profile.
+//! Device profiles, dashboards and rule chains, whose inside is JSON, and which device is of which profile.
 
 use rusqlite::{OptionalExtension, Row, params};
 use serde_json::Value;
 
 use super::{Admission, Db, DeviceId, StoreError};
+use crate::chains;
 use crate::config::Profile;
 use crate::event::Refusal;
 use crate::profiles::{self, Known};
@@ -15,6 +16,8 @@ pub(crate) enum Kind {
     Profile,
     /// A dashboard.
     Dashboard,
+    /// A rule chain, with its metadata.
+    RuleChain,
 }
 
 /// A document as stored.
@@ -34,12 +37,13 @@ impl Kind {
         match self {
             Self::Profile => 0,
             Self::Dashboard => 1,
+            Self::RuleChain => 2,
         }
     }
 }
 
 impl Db {
-    /// Makes sure that the default profile is there, and has the provisioning that the server was started
+    /// Makes sure that the root rule chain is there, and the default profile, which has the provisioning that the server was started
     /// with; returns all by which devices come.
     pub(crate) fn prepare_profiles(
         &mut self,
@@ -56,7 +60,25 @@ impl Db {
                 self.add_document(Kind::Profile, &body, now_ms)?;
             }
         }
+        if self.documents(Kind::RuleChain)?.is_empty() {
+            self.add_document(Kind::RuleChain, &chains::root(), now_ms)?;
+        }
         self.known_profiles()
+    }
+
+    /// Whether the rule chain of this device tells it the time: its profile's, or else the root.
+    pub(crate) fn tells_time(&mut self, device: DeviceId) -> Result<bool, StoreError> {
+        let profile = self.profile_of(device)?;
+        let profile = self.document(Kind::Profile, profile)?;
+        let chosen = profile.and_then(|one| chains::of_profile(&one.body));
+        let chosen = match chosen {
+            Some(row) => self.document(Kind::RuleChain, row)?,
+            None => {
+                let all = self.documents(Kind::RuleChain)?;
+                all.into_iter().find(|one| one.body["root"] == true)
+            }
+        };
+        Ok(chosen.is_some_and(|chain| chains::tells_time(&chain.body)))
     }
 
     /// The profiles by which devices come.

@@ -8,6 +8,7 @@
 //! `application/src/main/java/org/thingsboard/server/controller/`, and what a server of that version answered.
 
 mod attributes;
+mod chains;
 mod claims;
 mod dashboards;
 mod devices;
@@ -46,6 +47,8 @@ const TENANT: (&str, i64) = ("TENANT", 4);
 /// Of row 0, if nobody.
 const CUSTOMER: (&str, i64) = ("CUSTOMER", 7);
 const USER_KIND: (&str, i64) = ("USER", 5);
+const RULE_CHAIN: (&str, i64) = ("RULE_CHAIN", 8);
+const RULE_NODE: (&str, i64) = ("RULE_NODE", 9);
 
 /// `ThingsboardErrorResponse`: status, and a message for whoever asked.
 struct Fault(StatusCode, String);
@@ -146,6 +149,14 @@ pub(super) fn routes(page: &Page) -> Router<Page> {
             "/api/dashboard/{id}",
             get(dashboards::one).delete(dashboards::delete),
         )
+        .route("/api/ruleChains", get(chains::list))
+        .route("/api/ruleChain", post(chains::save))
+        .route("/api/ruleChain/metadata", post(chains::save_metadata))
+        .route(
+            "/api/ruleChain/{id}",
+            get(chains::one).delete(chains::delete),
+        )
+        .route("/api/ruleChain/{id}/metadata", get(chains::metadata))
         .layer(middleware::from_fn_with_state(page.clone(), logged_in));
     let customers = Router::new()
         .route(
