@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use device::event::Event;
 use device::tls::Library;
-use e2e::chaos::Line;
+use e2e::Line;
 use e2e::{Desk, NETWORK, PASSPHRASE, PROOF, Phone};
 use flashimage::FlashImage;
 use pki::{KeyAlgorithm, Profile};

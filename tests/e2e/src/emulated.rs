@@ -3,12 +3,15 @@
 
 use std::collections::HashMap;
 use std::io::{ErrorKind, Write};
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::{env, fs};
 
-use flashimage::NvsEntry;
+use flashimage::{FlashImage, NvsEntry};
 use pki::Identity;
+use simulator::image::Image;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::net::TcpListener;
@@ -19,6 +22,8 @@ use vhci::ControllerConfig;
 use crate::desk::{
     BACKLOG_SECTORS, Desk, NETWORK, PASSPHRASE, PROOF, files_of, known_network, with_backlog,
 };
+use crate::figures::Figures;
+use crate::maker::Maker;
 use crate::secrets::shown;
 
 /// Where the program is told to be; if nothing is told, it is where cargo puts it.
@@ -85,6 +90,36 @@ impl EmulatedFlash {
         flash
     }
 
+    /// The same for a device that takes updates of this maker, and runs this image.
+    ///
+    /// # Panics
+    ///
+    /// If there is no room for it.
+    pub fn updatable(
+        desk: &Desk,
+        identity: &Identity,
+        broker_port: u16,
+        maker: &Maker,
+        image: &Image<'_>,
+    ) -> Self {
+        let files = Self::files(desk, identity, identity.key_pem(), broker_port);
+        Self::of(&maker.install(files.nvs(known_network()), image))
+    }
+
+    /// Bytes of the flash as they are; of a board that is switched off.
+    ///
+    /// # Panics
+    ///
+    /// If the file is gone, or is not so long.
+    #[must_use]
+    pub fn bytes(&self, range: Range<usize>) -> Vec<u8> {
+        let mut bytes = vec![0; range.len()];
+        let file = fs::File::open(&self.path).expect("its file");
+        file.read_exact_at(&mut bytes, range.start as u64)
+            .expect("within the flash");
+        bytes
+    }
+
     fn made(
         desk: &Desk,
         identity: &Identity,
@@ -92,21 +127,29 @@ impl EmulatedFlash {
         broker_port: u16,
         network: Option<NvsEntry>,
     ) -> Self {
+        let mut image = Self::files(desk, identity, key, broker_port);
+        if let Some(network) = network {
+            image = image.nvs(network);
+        }
+        Self::of(&image.build().expect("a flash image"))
+    }
+
+    fn files(desk: &Desk, identity: &Identity, key: &str, broker_port: u16) -> FlashImage {
         let settings = format!(
             r#"{{"broker":"mqtts://{HOST}:{broker_port}","server_name":"localhost",
                 "sntp_server":"{HOST}:{}","provisioning":{{"pop":"{PROOF}"}}}}"#,
             desk.time.address().port(),
         );
         let files = [&identity.chain_pem(), key, identity.trust_pem()];
-        let mut image = files_of(files, &settings);
-        if let Some(network) = network {
-            image = image.nvs(network);
-        }
-        let image = image.build().expect("a flash image");
+        files_of(files, &settings)
+    }
+
+    /// A flash with this content at its beginning.
+    fn of(image: &[u8]) -> Self {
         let folder = TempDir::new().expect("a folder");
         let path = folder.path().join("flash.bin");
         let mut file = fs::File::create(&path).expect("a file for the flash");
-        file.write_all(&image).expect("room for the flash");
+        file.write_all(image).expect("room for the flash");
         // What lies behind the board's flash is never looked at, and takes no room.
         file.set_len(CHIP).expect("a file of the chip's length");
         let options = folder.path().join("wifi.txt");
@@ -255,6 +298,12 @@ impl EmulatedBoard {
         self.keys.write_all(&[key]).await.expect("its console");
     }
 
+    /// What it has counted and printed so far.
+    #[must_use]
+    pub fn figures(&self) -> &Figures {
+        &self.figures
+    }
+
     /// Switches the board off, and returns the figures that it prints.
     ///
     /// # Panics
@@ -266,87 +315,6 @@ impl EmulatedBoard {
         let status = self.process.wait().await.expect("QEMU ends");
         assert!(status.success(), "QEMU ended with {status}");
         std::mem::take(&mut self.figures)
-    }
-}
-
-/// What a board counted.
-#[derive(Debug, Default)]
-pub struct Figures {
-    phases: HashMap<String, Figure>,
-    extents: HashMap<String, Extent>,
-}
-
-/// A row of the board's table.
-#[derive(Debug, Clone, Copy)]
-pub struct Figure {
-    /// How often it was counted.
-    pub times: u64,
-    /// Instructions, the mean.
-    pub instructions: u64,
-    /// The most bytes of heap above those in use when the phase began.
-    pub heap_peak: u64,
-    /// Bytes of heap that were still in use at its end.
-    pub heap_kept: u64,
-}
-
-/// Memory of the board, in bytes.
-#[derive(Debug, Clone, Copy)]
-pub struct Extent {
-    /// As much as there is.
-    pub size: u64,
-    /// As much as was ever in use at once.
-    pub most_used: u64,
-}
-
-impl Figures {
-    /// What was counted of a phase; their names are in emulated/src/figures.rs.
-    ///
-    /// # Panics
-    ///
-    /// If there was no such phase.
-    #[must_use]
-    pub fn of(&self, phase: &str) -> Figure {
-        *self
-            .phases
-            .get(phase)
-            .unwrap_or_else(|| panic!("{phase} was not counted"))
-    }
-
-    /// How much of `heap` or `stack` was in use.
-    ///
-    /// # Panics
-    ///
-    /// If it is neither.
-    #[must_use]
-    pub fn memory(&self, kind: &str) -> Extent {
-        *self
-            .extents
-            .get(kind)
-            .unwrap_or_else(|| panic!("there is no {kind}"))
-    }
-
-    fn add(&mut self, line: &str) {
-        let mut words = line.split_whitespace();
-        let Some(name) = words.next() else { return };
-        let Ok(numbers) = words.map(str::parse).collect::<Result<Vec<u64>, _>>() else {
-            return;
-        };
-        match numbers[..] {
-            [times, instructions, heap_peak, heap_kept] => {
-                let figure = Figure {
-                    times,
-                    instructions,
-                    heap_peak,
-                    heap_kept,
-                };
-                self.phases.insert(name.to_owned(), figure);
-            }
-            [size, most_used] => {
-                self.extents
-                    .insert(name.to_owned(), Extent { size, most_used });
-            }
-            _ => {}
-        }
     }
 }
 

@@ -12,22 +12,30 @@ mod desk;
 mod diary;
 mod dice;
 mod emulated;
+mod figures;
+mod line;
 mod maker;
 mod misbehaviour;
+mod operator;
 mod phone;
 mod pieces;
 mod secrets;
+mod watch;
 
 pub use broker::{Mosquitto, TlsVersions};
 pub use desk::{Desk, NETWORK, PASSPHRASE, PROOF, RATE, with_backlog};
 pub use diary::Diary;
 pub use dice::Dice;
-pub use emulated::{EmulatedBoard, EmulatedFlash, Extent, Figure, Figures};
+pub use emulated::{EmulatedBoard, EmulatedFlash};
+pub use figures::{Erased, Extent, Figure, Figures};
+pub use line::{Line, Weather};
 pub use maker::{Maker, second_slot};
 pub use misbehaviour::{Answer, MisbehavingBroker, Misbehaviour, Step};
+pub use operator::Operator;
 pub use phone::Phone;
 pub use pieces::{chain_der, digest, pieces};
 pub use secrets::{given_away, hide, hide_key, shown};
+pub use watch::{Watch, assign, latest};
 
 use simulator::{Simulator, Wiring};
 

@@ -8,7 +8,6 @@
 
 mod air;
 mod ledger;
-mod line;
 mod lives;
 mod plan;
 mod server;
@@ -24,12 +23,12 @@ use embassy_time::{Instant, Timer};
 use simulator::flash::Flash;
 
 pub use ledger::{End, Ledger, Life, Received};
-pub use line::{Line, Weather};
 pub use lives::Counts;
 pub use plan::{Fault, Impostor, KINDS, PEACE_AFTER, Place, Planned, plan};
 pub use server::serve;
 
 use crate::desk::{BACKLOG_SECTORS, Desk, PASSPHRASE, PROOF, with_backlog};
+use crate::line::Line;
 use crate::maker::Maker;
 use crate::secrets::{given_away, hide};
 use lives::{Lives, Power};

@@ -16,11 +16,11 @@ use simulator::image::Image;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 use vhci::{ControllerConfig, HciTransport};
 
-use super::line::{Line, Weather};
 use super::lives::{Lives, Power, Seen};
 use super::plan::{Fault, INTERVALS_MS, Impostor, Place};
 use super::server::{ServerFolder, ServerProcess};
 use crate::desk::{BACKLOG_SECTORS, Desk, NETWORK, PROOF, files_of, given_proof};
+use crate::line::{Line, Weather};
 use crate::maker::Maker;
 use crate::secrets::{hide, hide_key};
 

@@ -1,10 +1,10 @@
 //! Another package than before, or none.
 
 use device::event::Event;
-use e2e::{Diary, Maker, scenario};
+use e2e::{Diary, Maker, Watch, scenario};
 use simulator::image::Image;
 
-use super::{SERIAL, Watch, assign, bench, is_whole, latest, play};
+use super::{SERIAL, assign, bench, is_whole, latest, play};
 
 #[test]
 fn another_package_takes_the_place_of_one_and_one_can_be_taken_away() {
@@ -12,7 +12,7 @@ fn another_package_takes_the_place_of_one_and_one_can_be_taken_away() {
         let maker = Maker::new();
         let (_desk, server, board) = bench(&maker).await;
         let mut diary = Diary::of(&board);
-        let mut watch = Watch(server.events());
+        let mut watch = Watch::of(&server, SERIAL);
         let image = |version| Image {
             len: 1_200_000,
             ..Image::of(version)
@@ -79,7 +79,7 @@ fn a_package_that_is_assigned_during_a_trial_comes_after_it() {
         let maker = Maker::new();
         let (_desk, server, board) = bench(&maker).await;
         let mut diary = Diary::of(&board);
-        let mut watch = Watch(server.events());
+        let mut watch = Watch::of(&server, SERIAL);
         play(&board, async {
             diary.until_named("telemetry.acknowledged").await;
             assign(&server, maker.firmware(&Image::of("1.1.0"))).await;

@@ -1,55 +1,27 @@
 //! Updates of the firmware: a package that the maker signed runs in the end, and no other one ever does.
 
 mod changes;
+mod far;
 mod payloads;
 mod refusals;
 mod trial;
 
 use device::event::{Event, RestartReason};
-use devserver::{Datum, Event as Seen, Events, Limits, Server};
-use e2e::{Desk, Diary, Maker, scenario, second_slot};
+use devserver::{Firmware, Limits, Server};
+use e2e::{Desk, Diary, Maker, Watch, scenario, second_slot};
 use simulator::Simulator;
 use simulator::image::Image;
 
 /// The device of each scenario.
 const SERIAL: &str = "SN-700001";
 
-/// What the server sees of an update.
-struct Watch(Events);
-
-impl Watch {
-    /// The states told by the device up to this one, and the last reason.
-    async fn states_until(&mut self, last: &str) -> (Vec<String>, String) {
-        let (mut states, mut why) = (Vec::new(), String::new());
-        loop {
-            let event = self.0.next().await.expect("the server lives");
-            let Seen::Telemetry { device, records } = &*event else {
-                continue;
-            };
-            if device != SERIAL {
-                continue;
-            }
-            for (key, value) in records.iter().flat_map(|record| &record.values) {
-                match (key.as_str(), value) {
-                    ("fw_state", Datum::Text(state)) => states.push(state.clone()),
-                    ("fw_error", Datum::Text(error)) => why = error.clone(),
-                    _ => {}
-                }
-            }
-            if states.last().is_some_and(|state| state == last) {
-                return (states, why);
-            }
-        }
-    }
-}
-
 /// The last value of a series, as text.
 async fn latest(server: &Server, key: &str) -> String {
-    let all = server.latest(SERIAL).await.expect("telemetry");
-    match all.get(key).map(|point| &point.value) {
-        Some(Datum::Text(text)) => text.clone(),
-        other => panic!("{key}: {other:?}"),
-    }
+    e2e::latest(server, SERIAL, key).await
+}
+
+async fn assign(server: &Server, firmware: Firmware) {
+    e2e::assign(server, SERIAL, firmware).await;
 }
 
 /// A desk, a server, and a board that runs version 1.0.0 of this maker.
@@ -61,10 +33,14 @@ async fn bench(maker: &Maker) -> (Desk, Server, Simulator) {
 async fn bench_with(maker: &Maker, limits: Limits) -> (Desk, Server, Simulator) {
     let desk = Desk::set().await;
     let server = desk.server_with(limits).await;
-    let port = server.mqtt_addr().port();
-    let flash = maker.flash(&desk, SERIAL, port, &Image::of("1.0.0"));
-    let board = desk.board(flash, 70);
+    let board = board_at(&desk, maker, server.mqtt_addr().port());
     (desk, server, board)
+}
+
+/// Such a board, which connects to this port.
+fn board_at(desk: &Desk, maker: &Maker, port: u16) -> Simulator {
+    let flash = maker.flash(desk, SERIAL, port, &Image::of("1.0.0"));
+    desk.board(flash, 70)
 }
 
 /// Plays a story while the board lives one life after the other.
@@ -81,7 +57,7 @@ fn a_signed_package_is_fetched_beside_telemetry_and_runs() {
         let maker = Maker::new();
         let (_desk, server, board) = bench(&maker).await;
         let mut diary = Diary::of(&board);
-        let mut watch = Watch(server.events());
+        let mut watch = Watch::of(&server, SERIAL);
         play(&board, async {
             diary.until_named("cloud.online").await;
             diary.until_named("telemetry.acknowledged").await;
@@ -125,11 +101,6 @@ fn a_signed_package_is_fetched_beside_telemetry_and_runs() {
     });
 }
 
-async fn assign(server: &Server, firmware: devserver::Firmware) {
-    let assigned = server.assign_firmware(SERIAL, firmware).await;
-    assigned.expect("it is assigned");
-}
-
 /// A device that can be updated has room for chunks, and says so of what is larger still.
 #[test]
 fn what_is_larger_than_a_chunk_is_told_as_too_large() {
@@ -159,7 +130,7 @@ fn a_package_is_fetched_on_after_the_power_went_at_any_time() {
         let maker = Maker::new();
         let (_desk, server, board) = bench(&maker).await;
         let mut diary = Diary::of(&board);
-        let mut watch = Watch(server.events());
+        let mut watch = Watch::of(&server, SERIAL);
         let image = Image {
             len: 200_000,
             ..Image::of("1.1.0")

@@ -1,10 +1,10 @@
 //! Servers that send no chunk as large as a sector of flash (ThingsBoard's `NETTY_MAX_PAYLOAD_SIZE`).
 
 use devserver::Limits;
-use e2e::{Diary, Maker, scenario, second_slot};
+use e2e::{Diary, Maker, Watch, scenario, second_slot};
 use simulator::image::Image;
 
-use super::{SERIAL, Watch, assign, bench_with, latest, play, power_goes};
+use super::{SERIAL, assign, bench_with, latest, play, power_goes};
 
 /// A server that takes and sends no more bytes at once.
 fn at_most(max_payload: u32) -> Limits {
@@ -20,7 +20,7 @@ fn a_chunk_comes_in_parts_where_a_payload_may_be_no_larger() {
         let maker = Maker::new();
         let (_desk, server, board) = bench_with(&maker, at_most(1_500)).await;
         let mut diary = Diary::of(&board);
-        let mut watch = Watch(server.events());
+        let mut watch = Watch::of(&server, SERIAL);
         play(&board, async {
             diary.until_named("telemetry.acknowledged").await;
             // Neither whole chunks nor whole parts.
@@ -48,7 +48,7 @@ fn what_came_in_parts_is_asked_for_anew_after_the_power_went() {
         let maker = Maker::new();
         let (_desk, server, board) = bench_with(&maker, at_most(512)).await;
         let mut diary = Diary::of(&board);
-        let mut watch = Watch(server.events());
+        let mut watch = Watch::of(&server, SERIAL);
         play(&board, async {
             diary.until_named("telemetry.acknowledged").await;
         })
@@ -82,7 +82,7 @@ fn a_server_that_sends_less_than_the_head_of_an_image_is_told_what_to_raise() {
         let maker = Maker::new();
         let (_desk, server, board) = bench_with(&maker, at_most(500)).await;
         let mut diary = Diary::of(&board);
-        let mut watch = Watch(server.events());
+        let mut watch = Watch::of(&server, SERIAL);
         play(&board, async {
             diary.until_named("telemetry.acknowledged").await;
             assign(&server, maker.firmware(&Image::of("1.1.0"))).await;

@@ -3,17 +3,17 @@
 use device::cloud::CloudError;
 use device::event::Event;
 use devserver::Server;
-use e2e::{Diary, Maker, scenario};
+use e2e::{Diary, Maker, Watch, scenario};
 use simulator::image::Image;
 
-use super::{SERIAL, Watch, assign, bench, latest, play};
+use super::{SERIAL, assign, bench, latest, play};
 
 /// Assigns what the device is not to take, and returns why it says that it does not.
 async fn refused(assign: impl AsyncFnOnce(&Server, &Maker)) -> String {
     let maker = Maker::new();
     let (_desk, server, board) = bench(&maker).await;
     let mut diary = Diary::of(&board);
-    let mut watch = Watch(server.events());
+    let mut watch = Watch::of(&server, SERIAL);
     let mut why = String::new();
     play(&board, async {
         diary.until_named("telemetry.acknowledged").await;
@@ -116,7 +116,7 @@ fn a_package_that_the_server_offers_and_does_not_have_is_refused() {
         let maker = Maker::new();
         let (_desk, server, board) = bench(&maker).await;
         let mut diary = Diary::of(&board);
-        let mut watch = Watch(server.events());
+        let mut watch = Watch::of(&server, SERIAL);
         play(&board, async {
             diary.until_named("telemetry.acknowledged").await;
         })

@@ -1,10 +1,10 @@
 //! The old image comes back where the new one does not work.
 
 use device::event::{Event, RestartReason};
-use e2e::{Diary, Maker, NETWORK, scenario};
+use e2e::{Diary, Maker, NETWORK, Watch, scenario};
 use simulator::image::Image;
 
-use super::{SERIAL, Watch, assign, bench, latest, play};
+use super::{SERIAL, assign, bench, latest, play};
 
 #[test]
 fn an_image_that_does_not_get_online_gives_way_to_the_old_one() {
@@ -14,7 +14,7 @@ fn an_image_that_does_not_get_online_gives_way_to_the_old_one() {
         let maker = Maker::new();
         let (desk, server, board) = bench(&maker).await;
         let mut diary = Diary::of(&board);
-        let mut watch = Watch(server.events());
+        let mut watch = Watch::of(&server, SERIAL);
         play(&board, async {
             diary.until_named("telemetry.acknowledged").await;
             assign(&server, maker.firmware(&Image::of("1.1.0"))).await;
@@ -56,7 +56,7 @@ fn an_image_that_crashes_gives_way_to_the_old_one() {
         let maker = Maker::new();
         let (_desk, server, board) = bench(&maker).await;
         let mut diary = Diary::of(&board);
-        let mut watch = Watch(server.events());
+        let mut watch = Watch::of(&server, SERIAL);
         play(&board, async {
             diary.until_named("telemetry.acknowledged").await;
             assign(&server, maker.firmware(&Image::of("1.1.0"))).await;

@@ -8,7 +8,7 @@ use device::event::Event;
 use device::storage::FileError;
 use device::tls::{CertificateFault, TlsError};
 use devserver::{Config, Server, Tls};
-use e2e::chaos::Line;
+use e2e::Line;
 use e2e::{Desk, Diary, PROOF, hide_key, scenario};
 use flashimage::FlashImage;
 use pki::{Options, Pki, Profile, Validity};

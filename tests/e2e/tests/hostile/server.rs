@@ -7,8 +7,8 @@ use std::net::Ipv4Addr;
 use device::cloud::{CloudError, Phase};
 use device::event::{Event, TlsVersion};
 use device::tls::TlsError;
-use e2e::chaos::{Line, Weather};
 use e2e::{Answer, Desk, Diary, Dice, MisbehavingBroker, Step, scenario};
+use e2e::{Line, Weather};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 

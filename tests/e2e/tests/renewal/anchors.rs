@@ -3,18 +3,17 @@
 use device::cloud::CloudError;
 use device::event::{Event, Renewal};
 use device::tls::{CertificateFault, TlsError};
-use e2e::{Desk, Diary, chain_der, digest, scenario};
+use e2e::{Desk, Diary, Operator, chain_der, digest, scenario};
 use pki::{Options, Pki};
 use serde_json::json;
 
-use super::operator::Operator;
-use super::{bench, play};
+use super::{SERIAL, bench, play};
 
 /// A server whose own certificate is of another authority.
 async fn moved(desk: &Desk, port: u16, authority: &Pki) -> Operator {
     let identity = authority.server(&["localhost", "127.0.0.1"]);
     let identity = identity.expect("a server certificate");
-    Operator::of(desk.server_at(port, &identity).await)
+    Operator::of(desk.server_at(port, &identity).await, SERIAL)
 }
 
 #[test]
@@ -55,7 +54,7 @@ fn a_server_that_gets_another_ca_is_followed() {
         let moved = take();
         moved.server.stop().await;
         board.chip.power_cycle();
-        let back = Operator::of(desk.server_at(port, &desk.server_identity()).await);
+        let back = Operator::of(desk.server_at(port, &desk.server_identity()).await, SERIAL);
         play(&board, async {
             diary.until_named("telemetry.acknowledged").await;
         })

@@ -3,11 +3,10 @@
 use std::time::{Duration, SystemTime};
 
 use device::event::{Event, Renewal};
-use e2e::{Desk, Diary, digest, pieces, scenario};
+use e2e::{Desk, Diary, Operator, digest, pieces, scenario};
 use pki::{Profile, Validity};
 use serde_json::json;
 
-use super::operator::Operator;
 use super::{SERIAL, bench, play, renew, requested};
 
 #[test]
@@ -106,7 +105,7 @@ fn who_asks_again_meanwhile_gets_the_same_request() {
 async fn aged(ago: u64, days: u64, more: &str) -> (Desk, Operator, simulator::Simulator) {
     const DAY: Duration = Duration::from_secs(86_400);
     let desk = Desk::set().await;
-    let operator = Operator::of(desk.server().await);
+    let operator = Operator::of(desk.server().await, SERIAL);
     let from = SystemTime::now() - DAY * ago as u32;
     let validity = Validity::between(from, from + DAY * days as u32).expect("dates");
     let profile = Profile {

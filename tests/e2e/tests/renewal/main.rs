@@ -7,14 +7,12 @@ mod anchors;
 mod asked;
 mod lives;
 mod openssl;
-mod operator;
 mod power;
 mod refusals;
 
 use device::event::{Event, Renewal};
 use devserver::Datum;
-use e2e::{Desk, Diary, scenario};
-use operator::Operator;
+use e2e::{Desk, Diary, Operator, scenario};
 use pki::Issued;
 use serde_json::json;
 use simulator::Simulator;
@@ -25,7 +23,7 @@ const SERIAL: &str = "SN-800001";
 /// A desk, a server, and a board that is to be provisioned no more.
 async fn bench() -> (Desk, Operator, Simulator) {
     let desk = Desk::set().await;
-    let operator = Operator::of(desk.server().await);
+    let operator = Operator::of(desk.server().await, SERIAL);
     let identity = desk.device_identity(SERIAL);
     let flash = desk.flash_of_provisioned(&identity, identity.trust_pem(), operator.port());
     let board = desk.board(flash, 80);
@@ -42,16 +40,11 @@ async fn play(board: &Simulator, story: impl Future<Output = ()>) {
 
 /// Signs what is asked for, and waits until the device has it. Returns what was issued.
 async fn renew(desk: &Desk, operator: &Operator, diary: &mut Diary) -> Issued {
-    let request = operator.request().await;
-    let issued = desk.pki.sign(&request, None).expect("a certificate");
-    operator.send_chain(&issued.chain_der()).await;
+    let issued = operator.sign_request(desk).await;
     diary
         .until(|event| *event == Event::Renewal(Renewal::Renewed))
         .await;
-    operator.until_state("RENEWED").await;
-    operator
-        .until("certificate_serial", issued.serial_hex())
-        .await;
+    operator.until_renewed(&issued).await;
     issued
 }
 

@@ -2,11 +2,10 @@
 
 use std::time::{Duration, SystemTime};
 
-use e2e::{Desk, Diary, chain_der, digest, scenario};
+use e2e::{Desk, Diary, Operator, chain_der, digest, scenario};
 use pki::{Options, Pki, Request, Validity};
 use serde_json::json;
 
-use super::operator::Operator;
 use super::{SERIAL, bench, play, renew};
 
 /// Answers a request in some way, and returns why the device says that it failed. A proper renewal

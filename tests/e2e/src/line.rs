@@ -6,11 +6,11 @@ use std::io;
 use std::net::Ipv4Addr;
 use std::rc::Rc;
 
-use embassy_time::{Duration, Timer};
+use embassy_time::{Duration, Instant, Timer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 /// How the network is.
@@ -146,25 +146,55 @@ async fn carry(device: TcpStream, state: Rc<State>) {
     }
 }
 
-async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, state: &State) -> io::Result<()> {
+/// Bytes on their way, with when they arrive; none are the end.
+type OnTheWay = (Instant, Vec<u8>);
+
+/// How many times 4 KiB the line holds: more than any weather has on its way.
+const MOST_ON_THE_WAY: usize = 256;
+
+async fn pump(from: OwnedReadHalf, to: OwnedWriteHalf, state: &State) -> io::Result<()> {
+    let (sender, receiver) = mpsc::channel(MOST_ON_THE_WAY);
+    tokio::try_join!(take(from, sender, state), deliver(receiver, to, state))?;
+    Ok(())
+}
+
+/// Takes what comes. What is delayed does not keep back what comes after it.
+async fn take(
+    mut from: OwnedReadHalf,
+    to: mpsc::Sender<OnTheWay>,
+    state: &State,
+) -> io::Result<()> {
     let mut buffer = [0; 4096];
     loop {
         let length = from.read(&mut buffer).await?;
-        if length == 0 {
+        let mut arrives = Instant::now();
+        if let Weather::Slow(ms) = *state.weather.borrow() {
+            arrives += Duration::from_millis(ms.into());
+        }
+        let bytes = buffer[..length].to_vec();
+        if to.send((arrives, bytes)).await.is_err() || length == 0 {
+            return Ok(());
+        }
+    }
+}
+
+async fn deliver(
+    mut from: mpsc::Receiver<OnTheWay>,
+    mut to: OwnedWriteHalf,
+    state: &State,
+) -> io::Result<()> {
+    while let Some((arrives, mut bytes)) = from.recv().await {
+        Timer::at(arrives).await;
+        if bytes.is_empty() {
             // One end's goodbye ends both ways: a device does not wait for half a connection.
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         state.while_silent().await;
-        let weather = *state.weather.borrow();
-        if let Weather::Slow(ms) = weather {
-            Timer::after(Duration::from_millis(ms.into())).await;
-        }
-        let step = if weather == Weather::Trickling {
-            1
-        } else {
-            length
+        let step = match *state.weather.borrow() {
+            Weather::Trickling => 1,
+            _ => bytes.len(),
         };
-        for chunk in buffer[..length].chunks_mut(step) {
+        for chunk in bytes.chunks_mut(step) {
             let allowed = state.interfere(chunk);
             to.write_all(&chunk[..allowed]).await?;
             if allowed < chunk.len() {
@@ -176,6 +206,7 @@ async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, state: &State) ->
             }
         }
     }
+    Ok(())
 }
 
 impl State {
