@@ -7,12 +7,12 @@
 use core::{cell::RefCell, fmt::Display};
 
 use critical_section::Mutex;
-use device::event::Event;
+use device::event::{Event, Renewal};
 
-use crate::board::{executor, heap, stack, uart::println};
+use crate::board::{executor, heap, nor, stack, uart::println};
 
 /// Rows of the table.
-const ROWS: usize = 8;
+const ROWS: usize = 10;
 
 /// What was measured of one phase, over all the times that it was lived through.
 struct Row {
@@ -42,6 +42,8 @@ struct Figures {
     rows: heapless::Vec<Row, ROWS>,
     connecting: Option<Start>,
     message: Option<Start>,
+    /// Something that goes on beside telemetry, whose messages are not counted meanwhile.
+    beside: Option<Start>,
     restarting: Option<Start>,
     telemetry_seen: bool,
     /// A client waits for the cloud's answer with Bluetooth up.
@@ -52,6 +54,7 @@ static FIGURES: Mutex<RefCell<Figures>> = Mutex::new(RefCell::new(Figures {
     rows: heapless::Vec::new(),
     connecting: None,
     message: None,
+    beside: None,
     restarting: None,
     telemetry_seen: false,
     awaited: false,
@@ -78,6 +81,7 @@ impl Figures {
             Event::Provisioned { .. } => self.add("boot-to-provisioned", BOOT, heap::peak()),
             Event::Connecting { .. } => {
                 self.message = None;
+                self.beside = None;
                 self.connecting = Some(Start::now());
             }
             Event::TlsEstablished { resumed, .. } => {
@@ -100,12 +104,28 @@ impl Figures {
                     self.add("boot-to-first-telemetry", BOOT, heap::peak());
                 }
                 // Only messages of one sample are alike, and only when nothing came between.
-                if (*samples, *backlog) == (1, 0) {
+                if self.beside.is_some() {
+                    // It is counted with that.
+                } else if (*samples, *backlog) == (1, 0) {
                     self.add_since("message", self.message);
                     self.message = Some(Start::now());
                 } else {
                     self.message = None;
                 }
+            }
+            // What was done before that was told counts, too, since the last message.
+            Event::FirmwareFetching { .. } | Event::Renewal(Renewal::Requested) => {
+                self.beside = Some(self.message.take().unwrap_or_else(Start::now));
+            }
+            Event::FirmwareInstalled { .. } => {
+                let start = self.beside.take();
+                self.add_since("update", start);
+                // A restart comes next, which it does not outlive.
+                self.print();
+            }
+            Event::Renewal(Renewal::Trying) => {
+                let start = self.beside.take();
+                self.add_since("renewal", start);
             }
             Event::Restarting { .. } => self.restarting = Some(Start::now()),
             // Unsent samples go into flash before a restart, which the table does not outlive.
@@ -119,6 +139,21 @@ impl Figures {
             Event::Sampled(_) => {}
             _ => self.message = None,
         }
+    }
+
+    fn print(&self) {
+        line(
+            "figure",
+            [&"times", &"instructions", &"heap-peak", &"heap-kept"],
+        );
+        self.rows.iter().for_each(Row::print);
+        line("figure", [&"", &"", &"size", &"most-used"]);
+        line("heap", [&"", &"", &heap::SIZE, &heap::peak()]);
+        let (size, depth) = stack::size_and_depth();
+        line("stack", [&"", &"", &size, &depth]);
+        let nor::Erased { sectors, most } = nor::erased();
+        line("figure", [&"", &"", &"sectors", &"most-often"]);
+        line("erased", [&"", &"", &sectors, &most]);
     }
 
     fn add_since(&mut self, what: &'static str, start: Option<Start>) {
@@ -163,19 +198,9 @@ fn line(what: &str, columns: [&dyn Display; 4]) {
     println!("{what:24} {times:>8} {instructions:>14} {peak:>10} {kept:>10}");
 }
 
-/// Prints the table; instructions are the mean of all times, heap is the most. The last two rows are
-/// of the whole life: how large heap and stack are, and how much of each was ever in use.
+/// Prints the table; instructions are the mean of all times, heap is the most. The last rows are of the
+/// whole life: how large heap and stack are, and how much of each was ever in use; how many sectors of
+/// flash were erased, and how often the one was that was most often.
 pub(crate) fn print() {
-    line(
-        "figure",
-        [&"times", &"instructions", &"heap-peak", &"heap-kept"],
-    );
-    critical_section::with(|cs| {
-        let figures = FIGURES.borrow_ref(cs);
-        figures.rows.iter().for_each(Row::print);
-    });
-    line("figure", [&"", &"", &"size", &"most-used"]);
-    line("heap", [&"", &"", &heap::SIZE, &heap::peak()]);
-    let (size, depth) = stack::size_and_depth();
-    line("stack", [&"", &"", &size, &depth]);
+    critical_section::with(|cs| FIGURES.borrow_ref(cs).print());
 }

@@ -5,6 +5,7 @@ use core::fmt;
 use embedded_storage::nor_flash::NorFlash;
 
 use crate::check::Refusal;
+use crate::image::{HEAD_LEN, Head};
 use crate::otadata::{self, ENTRY_LEN, Entry};
 
 /// Bytes of a chunk, and what flash erases together. All chips have it so.
@@ -97,6 +98,30 @@ impl Places {
             *entry = Entry::read(&bytes);
         }
         Ok(otadata::selected(entries))
+    }
+
+    /// Which slot starts, as far as the bootloaders that ship go by `otadata`: they pass over states, and a slot
+    /// in which there is no app where the other one has one. For bodies without such a bootloader, whose code is
+    /// the same whichever slot it is; a chip knows by its memory map.
+    ///
+    /// Source: `bootloader_utility_get_selected_boot_partition` and `bootloader_utility_load_boot_image` of
+    /// components/bootloader_support/src/bootloader_utility.c (espressif/esp-idf v5.4.1, 4c2820d). They look at
+    /// the whole image, and this at its beginning.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::Flash`].
+    pub fn starts<F: NorFlash>(&self, flash: &mut F) -> Result<usize, Fault<F::Error>> {
+        let selected = self.selected(flash)?;
+        let first = selected.map_or(0, |(_, entry)| entry.slot(2));
+        let other = 1 - first;
+        let mut has_app = |slot: usize| -> Result<bool, Fault<F::Error>> {
+            let mut bytes = [0; HEAD_LEN];
+            read(flash, self.slots[slot].offset, &mut bytes)?;
+            Ok(Head::read(&bytes).is_some())
+        };
+        let only_the_other = !has_app(first)? && has_app(other)?;
+        Ok(if only_the_other { other } else { first })
     }
 }
 

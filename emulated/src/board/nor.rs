@@ -10,8 +10,11 @@
 //! - It lets programming set bits. This driver refuses that.
 //!
 //! The first chip is left alone: QEMU boots from it where it is there.
+//!
+//! How often each sector was erased is counted, for that is what flash wears by.
 
 use core::ptr::with_exposed_provenance;
+use core::sync::atomic::{AtomicU8, Ordering};
 
 use embedded_storage::nor_flash::{
     ErrorType, NorFlash, NorFlashError, NorFlashErrorKind, ReadNorFlash,
@@ -33,7 +36,6 @@ const BUFFER: usize = 512;
 /// Commands, for both chips at once.
 mod command {
     pub(super) const PROGRAM_BUFFER: u32 = 0x00e8_00e8;
-    pub(super) const PROGRAM: u32 = 0x0040_0040;
     pub(super) const CONFIRM: u32 = 0x00d0_00d0;
     pub(super) const CLEAR_STATUS: u32 = 0x0050_0050;
     pub(super) const READ: u32 = 0x00ff_00ff;
@@ -66,6 +68,26 @@ impl NorFlashError for Error {
     }
 }
 
+/// How often each sector was erased in this life; 255 may be more.
+static ERASED: [AtomicU8; CAPACITY / SECTOR] = [const { AtomicU8::new(0) }; CAPACITY / SECTOR];
+
+/// What was erased in this life.
+pub(crate) struct Erased {
+    /// Sectors that were erased at all.
+    pub(crate) sectors: u32,
+    /// How often the one was that was erased most often.
+    pub(crate) most: u8,
+}
+
+/// What was erased in this life.
+pub(crate) fn erased() -> Erased {
+    let times = ERASED.iter().map(|times| times.load(Ordering::Relaxed));
+    Erased {
+        sectors: times.clone().filter(|&times| times > 0).count() as u32,
+        most: times.max().unwrap_or(0),
+    }
+}
+
 /// The flash. There is one.
 pub(crate) struct Flash {
     _one: (),
@@ -78,7 +100,6 @@ impl Flash {
     ///
     /// If it was taken before.
     pub(crate) fn take() -> Self {
-        use core::sync::atomic::Ordering;
         use portable_atomic::AtomicBool;
         static TAKEN: AtomicBool = AtomicBool::new(false);
         assert!(
@@ -106,14 +127,35 @@ impl Flash {
     }
 
     fn erase_sector(&mut self, sector: usize) -> Result<(), Error> {
-        for start in (sector..sector + SECTOR).step_by(BUFFER * WORD) {
-            word(start).write(command::PROGRAM_BUFFER);
-            word(start).write((BUFFER as u32 - 1) * 0x0001_0001);
-            for offset in (start..start + BUFFER * WORD).step_by(WORD) {
-                word(offset).write(u32::MAX);
+        if let Some(times) = ERASED.get(sector / SECTOR) {
+            // Nobody else writes it, and the target has no atomic addition.
+            times.store(
+                times.load(Ordering::Relaxed).saturating_add(1),
+                Ordering::Relaxed,
+            );
+        }
+        self.program(sector, core::iter::repeat_n(u32::MAX, SECTOR / WORD))
+    }
+
+    /// Programs words from there on, by the chip's buffer: for QEMU a way from reading to commands and back is
+    /// dear, and with this there is one for each buffer, not for each word.
+    fn program(
+        &mut self,
+        start: usize,
+        mut words: impl ExactSizeIterator<Item = u32>,
+    ) -> Result<(), Error> {
+        let mut at = start;
+        while words.len() > 0 {
+            // A buffer is programmed into a block of its own length.
+            let count = words.len().min(BUFFER - at / WORD % BUFFER);
+            word(at).write(command::PROGRAM_BUFFER);
+            word(at).write((count as u32 - 1) * 0x0001_0001);
+            for (offset, new) in (at..).step_by(WORD).zip(words.by_ref().take(count)) {
+                word(offset).write(new);
             }
-            word(start).write(command::CONFIRM);
-            self.finish(start)?;
+            word(at).write(command::CONFIRM);
+            self.finish(at)?;
+            at += count * WORD;
         }
         Ok(())
     }
@@ -174,15 +216,11 @@ impl NorFlash for Flash {
     fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), Error> {
         let range = range(offset, bytes.len(), WORD)?;
         let (words, _) = bytes.as_chunks::<WORD>();
-        let places = || range.clone().step_by(WORD).zip(words);
-        if places().any(|(place, new)| u32::from_le_bytes(*new) & !word(place).read() != 0) {
+        let words = || words.iter().map(|word| u32::from_le_bytes(*word));
+        let mut places = range.clone().step_by(WORD).zip(words());
+        if places.any(|(place, new)| new & !word(place).read() != 0) {
             return Err(Error::NotErased);
         }
-        for (place, new) in places() {
-            word(place).write(command::PROGRAM);
-            word(place).write(u32::from_le_bytes(*new));
-            self.finish(place)?;
-        }
-        Ok(())
+        self.program(range.start, words())
     }
 }

@@ -2,6 +2,7 @@
 //! embassy.
 
 mod bluetooth;
+mod boot;
 mod console;
 #[cfg(feature = "greenhouse")]
 mod greenhouse;
@@ -37,6 +38,8 @@ impl Platform for Emulated {
 /// Starts the tasks beneath the device.
 pub(crate) async fn bring_up(spawner: Spawner) -> (Body<Emulated>, Library<'static>) {
     console::start_log();
+    let mut flash = Flash::take();
+    let running = boot::begin(&mut flash);
     let reset = retained::begin(&power::Retained, power::cause(), &console::Console).await;
     // From here on, as on a chip: not through the pause after crashes, which nothing can hang.
     board::feed_watchdog();
@@ -53,8 +56,12 @@ pub(crate) async fn bring_up(spawner: Spawner) -> (Body<Emulated>, Library<'stat
         mailbox: None,
         wifi: wifi::Station::new(mac, stack, radio),
         network: sockets::Sockets::new(stack),
-        flash: Flash::take(),
-        system: system::Machine { reset, random },
+        flash,
+        system: system::Machine {
+            reset,
+            running,
+            random,
+        },
         observer: console::Console,
     };
     (body, tls)

@@ -1,6 +1,6 @@
 //! The system around the device: who it is, its clock, randomness, button and memory.
 
-use device::platform::{Heap, Identity, Press, ResetReason, System};
+use device::platform::{Heap, Identity, Press, ResetReason, Running, System};
 use device::retained;
 
 use super::{keys, radio::Source};
@@ -9,6 +9,7 @@ use crate::board::{self, heap, power};
 /// The emulated machine.
 pub(crate) struct Machine {
     pub(super) reset: ResetReason,
+    pub(super) running: Option<Running>,
     pub(super) random: Source,
 }
 
@@ -19,6 +20,10 @@ impl System for Machine {
             built_at_unix_s: BUILT_AT_UNIX_S,
             build: device::platform::BuildId::default(),
         }
+    }
+
+    fn running(&self) -> Option<Running> {
+        self.running
     }
 
     fn reset_reason(&self) -> ResetReason {

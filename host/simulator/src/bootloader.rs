@@ -1,13 +1,11 @@
 //! The bootloader: which slot starts.
 //!
-//! It reads `otadata` and the beginnings of the slots as the bootloader that ships does, which passes over
-//! states, and a slot in which there is no app. What is simulated is the image: the same code
-//! runs whichever slot is chosen, and the image in it lends it product and version.
+//! It goes by `otadata` as the bootloader that ships does ([`update::Places::starts`]). What is simulated is the
+//! image: the same code runs whichever slot is chosen, and the image in it lends it product and version.
 
 use device::platform::Running;
 use device::storage::Partitions;
 use embedded_storage::nor_flash::NorFlash;
-use update::image::{HEAD_LEN, Head};
 
 /// The revision of the simulated chip: as the first ESP32-C3 that was sold in numbers.
 const REVISION: u16 = 3;
@@ -29,18 +27,7 @@ pub fn start<F: NorFlash>(flash: &mut F, mut restart: impl FnMut()) -> Option<Ru
 /// The slot that starts; none where the table has none.
 fn choose<F: NorFlash>(flash: &mut F) -> Option<Running> {
     let places = Partitions::read(flash).slots?;
-    let selected = places.selected(flash).ok().flatten();
-    let first = selected.map_or(0, |(_, entry)| entry.slot(2));
-    let is_app = |flash: &mut F, slot: usize| {
-        let mut bytes = [0; HEAD_LEN];
-        let read = flash.read(places.slots[slot].offset, &mut bytes);
-        read.is_ok() && Head::read(&bytes).is_some()
-    };
-    let other = 1 - first;
-    let slot = match is_app(flash, first) || !is_app(flash, other) {
-        true => first,
-        false => other,
-    };
+    let slot = places.starts(flash).ok()?;
     Some(Running {
         address: places.slots[slot].offset,
         revision: REVISION,
