@@ -3,7 +3,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `device.crt` | PEM: the device's certificate, then the CA that signed it, and so on upwards |
-//! | `device.key` | PEM: the device's private key, in PKCS#1, PKCS#8 or SEC1, not encrypted |
+//! | `device.key` | PEM: the device's private key, in PKCS#1, PKCS#8 or SEC1, not encrypted; or that, [sealed](seal) for the chip |
 //! | `server_chain.pem` | PEM: the CAs that the broker's certificate may come from, the anchors of trust |
 //!
 //! A [`Bundle`] exists only if the three parse, each certificate of `device.crt` is signed by the
@@ -13,6 +13,8 @@
 //! before there is a clock: [`Bundle::at`] checks them for one moment and gives the
 //! [`Credentials`] that TLS asks for. It is cheap, so that every connection asks anew and a
 //! certificate that expires while the device runs is named as such.
+//!
+//! A sealed key is opened before it gets here; one that was not is refused.
 //!
 //! This module knows neither flash nor network. Whether the server likes the certificates is the
 //! server's business, and told by [`crate::cloud`].
@@ -339,6 +341,9 @@ fn prove_identity(
 ) -> Result<(Vec<Certificate>, String<64>, Key), CredentialsError> {
     let own = read::renewed_chain(identity.chain)?;
     let common_name = prove_chain(&own, File::Renewed, common_name)?;
+    if seal::is_sealed(identity.key) {
+        return Err(File::Renewed.has(Fault::Sealed));
+    }
     let key = Key::of_scalar(identity.key, random);
     let key = key.map_err(|_| File::Renewed.has(Fault::Mismatch))?;
     prove_key(&own, &key, File::Renewed, random)?;

@@ -13,6 +13,9 @@
 //! the first those of the one on v5.4.1 (maksonlee/esp32-ble-mqtt-x509-thingsboard,
 //! main/cert_manager.c, commit e02c7c3).
 
+#[cfg_attr(not(feature = "seal"), path = "files/unsealed.rs")]
+pub(crate) mod sealed;
+
 use alloc::vec::Vec;
 
 use embedded_storage::nor_flash::NorFlash;
@@ -65,10 +68,11 @@ pub(crate) fn proof<F: NorFlash>(
     }
 }
 
-/// The credentials, proven, with what a renewal brought.
+/// The credentials, proven, with what a renewal brought. A key that is sealed is opened by the chip.
 pub(crate) fn bundle<F: NorFlash>(
     storage: &Storage<F>,
     renewed: Renewed<'_>,
+    chip: &dyn seal::Chip,
     random: &mut dyn CryptoRng,
 ) -> Result<Bundle, CredentialsError> {
     let own = |file| match renewed.identity {
@@ -77,7 +81,7 @@ pub(crate) fn bundle<F: NorFlash>(
     };
     let files = Files {
         certificate: &own(File::Certificate)?,
-        key: &own(File::Key)?,
+        key: &sealed::opened(own(File::Key)?, File::Key, chip)?,
         server_chain: &read(storage, File::ServerChain)?,
     };
     Bundle::prove_renewed(files, renewed, random)

@@ -41,8 +41,8 @@ use zeroize::Zeroizing;
 use crate::broker::CloudError;
 use crate::credentials::{CredentialsError, File, Identity, Renewed};
 use crate::event::{Event, Renewal, Why};
-use crate::files;
-use crate::platform::{Entropy, Platform};
+use crate::files::{self, sealed};
+use crate::platform::{Entropy, Platform, System};
 use crate::storage::{Storage, StorageError};
 use crate::tls::{CertificateFault, TlsError};
 pub use keeping::{ANCHORS, IDENTITY, Keeping, Kept, Keys};
@@ -137,19 +137,26 @@ struct Inner {
 /// What the next connection is made with. Wiped when dropped.
 #[derive(Default)]
 pub(crate) struct Materials {
-    identity: Option<Zeroizing<Vec<u8>>>,
+    identity: Option<Result<Zeroizing<Vec<u8>>, CredentialsError>>,
     anchors: [Option<Zeroizing<Vec<u8>>>; 2],
 }
 
 impl Materials {
     /// What it is.
-    pub(crate) fn renewed(&self) -> Renewed<'_> {
-        let identity = self.identity.as_deref().map(|kept| identity(kept));
+    ///
+    /// # Errors
+    ///
+    /// [`CredentialsError`], of [`File::Renewed`], if this chip does not open the key.
+    pub(crate) fn renewed(&self) -> Result<Renewed<'_>, CredentialsError> {
+        let identity = match &self.identity {
+            Some(opened) => Some(identity(opened.as_ref().map_err(|error| *error)?)),
+            None => None,
+        };
         let anchors = self.anchors.each_ref();
-        Renewed {
+        Ok(Renewed {
             identity,
             anchors: anchors.map(|kept| kept.as_deref().map_or(&[][..], |kept| kept)),
-        }
+        })
     }
 
     /// Whether certificate and key are renewed ones.
@@ -158,7 +165,7 @@ impl Materials {
     }
 }
 
-/// What is kept of an identity.
+/// What is kept of an identity, with its key opened.
 fn identity(kept: &[u8]) -> Identity<'_> {
     let (key, chain) = kept.split_at_checked(KEY_BYTES).unwrap_or_default();
     Identity { key, chain }
@@ -226,10 +233,11 @@ impl<'a, P: Platform> Renewals<'a, P> {
         if (inner.renewed || inner.with == With::Candidate)
             && let Ok(kept) = self.kept(Of::Identity)
         {
-            materials.identity = match inner.with {
+            let kept = match inner.with {
                 With::Proven => kept.proven,
                 With::Candidate => kept.candidate,
             };
+            materials.identity = kept.map(|kept| self.open_identity(&kept));
         }
         if inner.opened
             && self.storage.has_renewals() == Ok(true)
@@ -325,7 +333,7 @@ impl<'a, P: Platform> Renewals<'a, P> {
             inner.renewed = identity.proven.is_some();
             inner.stage = match identity.candidate.as_deref() {
                 None => Stage::Idle,
-                Some(kept) if kept.len() <= KEY_BYTES => Stage::Requested,
+                Some(kept) if sealed::split(kept, KEY_BYTES).1.is_empty() => Stage::Requested,
                 Some(_) => Stage::Trying,
             };
             inner.new_anchors = self.kept(Of::Anchors)?.candidate.is_some();
@@ -370,6 +378,19 @@ impl<'a, P: Platform> Renewals<'a, P> {
         inner.with = With::Proven;
         inner.work[Of::Identity as usize] = None;
         inner.failed_by(why)
+    }
+
+    /// What is kept of an identity, with its key opened if it is sealed.
+    fn open_identity(&self, kept: &[u8]) -> Result<Zeroizing<Vec<u8>>, CredentialsError> {
+        let (key, chain) = sealed::split(kept, KEY_BYTES);
+        let mut opened = Zeroizing::new(Vec::with_capacity(KEY_BYTES + chain.len()));
+        opened.extend_from_slice(&sealed::opened(
+            Zeroizing::new(key.to_vec()),
+            File::Renewed,
+            self.system.sealer(),
+        )?);
+        opened.extend_from_slice(chain);
+        Ok(opened)
     }
 
     fn entropy(&self) -> Entropy<'a, P::System> {

@@ -1,5 +1,6 @@
 //! What whoever starts QEMU wants of the board: a text that QEMU's loader lays into memory,
-//! `-device loader,force-raw=on,addr=0x80900000,file=...`.
+//! `-device loader,force-raw=on,addr=0x80900000,file=...`. Its lines are access points (`platform/wifi.rs`), and what
+//! is burned into the eFuses (`platform/efuse.rs`).
 
 use alloc::{string::String, vec::Vec};
 

@@ -4,6 +4,7 @@
 mod bluetooth;
 mod boot;
 mod console;
+mod efuse;
 #[cfg(feature = "greenhouse")]
 mod greenhouse;
 mod keys;
@@ -61,6 +62,7 @@ pub(crate) async fn bring_up(spawner: Spawner) -> (Body<Emulated>, Library<'stat
             reset,
             running,
             random,
+            efuse: efuse::Efuse::burned(),
         },
         observer: console::Console,
     };

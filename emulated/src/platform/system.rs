@@ -3,7 +3,7 @@
 use device::platform::{Heap, Identity, Press, ResetReason, Running, System};
 use device::retained;
 
-use super::{keys, radio::Source};
+use super::{efuse::Efuse, keys, radio::Source};
 use crate::board::{self, heap, power};
 
 /// The emulated machine.
@@ -11,6 +11,7 @@ pub(crate) struct Machine {
     pub(super) reset: ResetReason,
     pub(super) running: Option<Running>,
     pub(super) random: Source,
+    pub(super) efuse: Efuse,
 }
 
 impl System for Machine {
@@ -48,6 +49,10 @@ impl System for Machine {
 
     fn powered_ms(&self) -> Option<u64> {
         Some(power::powered_ms())
+    }
+
+    fn sealer(&self) -> &dyn seal::Chip {
+        &self.efuse
     }
 
     fn fill_random(&self, bytes: &mut [u8]) {

@@ -1,4 +1,4 @@
-//! Updates and renewals: what an honest server does, and where it goes wrong.
+//! Updates and renewals: what an honest server does, and where it goes wrong. And keys that are sealed.
 
 use fuzz::script::Writer;
 
@@ -31,4 +31,10 @@ pub(crate) fn write(corpus: &Corpus) {
     }
     renewal.byte(13).short(60_000);
     add("renewal", &[&renewal.0]);
+    let mut sealed = Writer::default();
+    sealed.short(7).byte(3).string(b"a key").byte(0);
+    corpus.add("sealed", "honest", &sealed.0);
+    sealed.0.pop();
+    sealed.byte(1).byte(0).short(9).byte(1);
+    corpus.add("sealed", "changed", &sealed.0);
 }

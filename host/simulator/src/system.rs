@@ -9,6 +9,7 @@ use device::retained::{self, PanicRecord, note_panic};
 use embassy_time::Instant;
 use rand::TryRng;
 use rand::rngs::SysRng;
+use seal::{Block, Key, Mac, Message};
 use tokio::sync::{Notify, mpsc};
 
 /// What stays powered through a restart, and who presses the button.
@@ -23,6 +24,8 @@ pub struct Chip {
     powered: Rc<Cell<Instant>>,
     retained: Rc<Ram>,
     running: Rc<Cell<Option<Running>>>,
+    /// What is burned into its eFuses.
+    key: Option<Rc<Key>>,
     heap: Option<fn() -> Heap>,
     temperature_decicelsius: Option<i16>,
     built_at_unix_s: u64,
@@ -40,6 +43,7 @@ impl Chip {
             powered: Rc::new(Cell::new(Instant::now())),
             retained: Rc::default(),
             running: Rc::default(),
+            key: None,
             heap: None,
             temperature_decicelsius: None,
             built_at_unix_s,
@@ -50,6 +54,13 @@ impl Chip {
     #[must_use]
     pub fn with_heap(mut self, heap: fn() -> Heap) -> Self {
         self.heap = Some(heap);
+        self
+    }
+
+    /// Gives the chip a key in its eFuses, for its HMAC. It is a stand-in's: the process has it in its memory.
+    #[must_use]
+    pub fn with_key(mut self, key: Key) -> Self {
+        self.key = Some(Rc::new(key));
         self
     }
 
@@ -139,6 +150,10 @@ impl System for Chip {
         Some(self.powered.get().elapsed().as_millis())
     }
 
+    fn sealer(&self) -> &dyn seal::Chip {
+        self
+    }
+
     fn fill_random(&self, bytes: &mut [u8]) {
         SysRng
             .try_fill_bytes(bytes)
@@ -158,6 +173,12 @@ impl System for Chip {
             () = self.button.notified() => Press::Long,
             () = self.pressed.notified() => Press::Short,
         }
+    }
+}
+
+impl seal::Chip for Chip {
+    fn hmac(&self, block: Block, message: &Message) -> Option<Mac> {
+        self.key.as_ref()?.hmac(block, message)
     }
 }
 

@@ -201,6 +201,20 @@ impl Desk {
         Flash::from_bytes(image.expect("a flash image"))
     }
 
+    /// A flash of a device that knows the desk's network, with a key that is sealed for its board.
+    pub fn flash_with_sealed_key(
+        &self,
+        identity: &Identity,
+        key: &[u8],
+        broker_port: u16,
+    ) -> Flash {
+        let (chain, trust) = (identity.chain_pem(), identity.trust_pem());
+        let files = [chain.as_bytes(), key, trust.as_bytes()];
+        let image = files_of_bytes(files, &self.settings(broker_port, &given_proof("")));
+        let image = image.nvs(known_network()).build();
+        Flash::from_bytes(image.expect("a flash image"))
+    }
+
     /// A `settings.json` with broker and time server of this computer. `more` is further JSON,
     /// beginning with a comma, or nothing.
     pub fn settings(&self, broker_port: u16, more: &str) -> String {
@@ -233,8 +247,15 @@ impl Desk {
 }
 
 /// What an image is made of: certificate, key, trust and settings.
-pub(crate) fn files_of([chain, key, trust]: [&str; 3], settings: &str) -> FlashImage {
-    hide_key(key);
+pub(crate) fn files_of(files: [&str; 3], settings: &str) -> FlashImage {
+    files_of_bytes(files.map(str::as_bytes), settings)
+}
+
+/// The same where the key may be sealed.
+pub(crate) fn files_of_bytes([chain, key, trust]: [&[u8]; 3], settings: &str) -> FlashImage {
+    if let Ok(key) = str::from_utf8(key) {
+        hide_key(key);
+    }
     FlashImage::builder()
         .file("device.crt", chain)
         .file("device.key", key)

@@ -11,6 +11,7 @@ use std::{env, fs};
 
 use flashimage::{FlashImage, NvsEntry};
 use pki::Identity;
+use seal::Key;
 use simulator::image::Image;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
@@ -20,7 +21,7 @@ use tokio::task::JoinHandle;
 use vhci::ControllerConfig;
 
 use crate::desk::{
-    BACKLOG_SECTORS, Desk, NETWORK, PASSPHRASE, PROOF, files_of, known_network, with_backlog,
+    BACKLOG_SECTORS, Desk, NETWORK, PASSPHRASE, PROOF, files_of_bytes, known_network, with_backlog,
 };
 use crate::figures::Figures;
 use crate::maker::Maker;
@@ -35,6 +36,9 @@ const CHIP: u64 = 32 << 20;
 
 /// Where the program looks for its options.
 const OPTIONS: &str = "0x80900000";
+
+/// How the line of the options begins that tells what is burned into the eFuses.
+const EFUSE: &str = "efuse";
 
 /// This computer, as the emulated board sees it (QEMU's user-mode network).
 const HOST: &str = "10.0.2.2";
@@ -64,7 +68,7 @@ impl EmulatedFlash {
     ///
     /// If there is no room for it.
     pub fn with_key(desk: &Desk, identity: &Identity, key: &str, broker_port: u16) -> Self {
-        Self::made(desk, identity, key, broker_port, None)
+        Self::made(desk, identity, key.as_bytes(), broker_port, None)
     }
 
     /// The same for a device that knows the desk's network.
@@ -74,6 +78,15 @@ impl EmulatedFlash {
     /// If there is no room for it.
     pub fn provisioned(desk: &Desk, identity: &Identity, broker_port: u16) -> Self {
         let key = identity.key_pem();
+        Self::with_sealed_key(desk, identity, key.as_bytes(), broker_port)
+    }
+
+    /// The same with a key as it is sealed for the board.
+    ///
+    /// # Panics
+    ///
+    /// If there is no room for it.
+    pub fn with_sealed_key(desk: &Desk, identity: &Identity, key: &[u8], broker_port: u16) -> Self {
         Self::made(desk, identity, key, broker_port, Some(known_network()))
     }
 
@@ -102,7 +115,7 @@ impl EmulatedFlash {
         maker: &Maker,
         image: &Image<'_>,
     ) -> Self {
-        let files = Self::files(desk, identity, identity.key_pem(), broker_port);
+        let files = Self::files(desk, identity, identity.key_pem().as_bytes(), broker_port);
         Self::of(&maker.install(files.nvs(known_network()), image))
     }
 
@@ -123,7 +136,7 @@ impl EmulatedFlash {
     fn made(
         desk: &Desk,
         identity: &Identity,
-        key: &str,
+        key: &[u8],
         broker_port: u16,
         network: Option<NvsEntry>,
     ) -> Self {
@@ -134,14 +147,14 @@ impl EmulatedFlash {
         Self::of(&image.build().expect("a flash image"))
     }
 
-    fn files(desk: &Desk, identity: &Identity, key: &str, broker_port: u16) -> FlashImage {
+    fn files(desk: &Desk, identity: &Identity, key: &[u8], broker_port: u16) -> FlashImage {
         let settings = format!(
             r#"{{"broker":"mqtts://{HOST}:{broker_port}","server_name":"localhost",
                 "sntp_server":"{HOST}:{}","provisioning":{{"pop":"{PROOF}"}}}}"#,
             desk.time.address().port(),
         );
-        let files = [&identity.chain_pem(), key, identity.trust_pem()];
-        files_of(files, &settings)
+        let (chain, trust) = (identity.chain_pem(), identity.trust_pem());
+        files_of_bytes([chain.as_bytes(), key, trust.as_bytes()], &settings)
     }
 
     /// A flash with this content at its beginning.
@@ -160,6 +173,20 @@ impl EmulatedFlash {
             path,
             options,
         }
+    }
+
+    /// Burns a key into the board's eFuses, in the place of the one that was there.
+    ///
+    /// # Panics
+    ///
+    /// If there is no room for it.
+    pub fn burn(&self, key: &Key) {
+        let air = fs::read_to_string(&self.options).expect("its file");
+        let air = air.lines().filter(|line| !line.starts_with(EFUSE));
+        let digits = key.expose().map(|byte| format!("{byte:02x}")).concat();
+        let burned = format!("{EFUSE}\t{}\t{digits}", key.block().number());
+        let lines: Vec<_> = air.chain([burned.as_str()]).collect();
+        fs::write(&self.options, lines.join("\n")).expect("room for the options");
     }
 }
 

@@ -19,6 +19,7 @@ mod misbehaviour;
 mod operator;
 mod phone;
 mod pieces;
+mod sealing;
 mod secrets;
 mod watch;
 
@@ -34,6 +35,7 @@ pub use misbehaviour::{Answer, MisbehavingBroker, Misbehaviour, Step};
 pub use operator::Operator;
 pub use phone::Phone;
 pub use pieces::{chain_der, digest, pieces};
+pub use sealing::{chip_key, holds, sealed_key, traces};
 pub use secrets::{given_away, hide, hide_key, shown};
 pub use watch::{Watch, assign, latest};
 

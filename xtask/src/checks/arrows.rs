@@ -47,7 +47,12 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("host/vhci", &[]),
     (
         "host/pki",
-        &["crates/certfile", "crates/update", "host/hostfile"],
+        &[
+            "crates/certfile",
+            "crates/seal",
+            "crates/update",
+            "host/hostfile",
+        ],
     ),
     (
         "host/flashimage",
@@ -79,6 +84,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         &[
             "crates/device",
             "crates/product",
+            "crates/seal",
             "crates/update",
             "host/hostfile",
             "host/hosttime",
@@ -97,6 +103,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         &[
             "crates/device",
             "crates/product",
+            "crates/seal",
             "crates/sockets",
             "products/",
         ],
@@ -106,6 +113,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         &[
             "crates/device",
             "crates/product",
+            "crates/seal",
             "crates/sockets",
             "products/",
         ],

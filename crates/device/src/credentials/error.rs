@@ -152,6 +152,11 @@ pub enum Fault {
     },
     /// The key is encrypted, and nobody is there to type a passphrase.
     Encrypted,
+    /// The key is sealed for one chip, and what reads it here opens none.
+    Sealed,
+    /// The key is sealed, and this chip does not open it.
+    #[cfg(feature = "seal")]
+    Seal(seal::Fault),
     /// The key is not that of the first certificate.
     Mismatch,
     /// The certificate is not signed by the one that follows.
@@ -268,6 +273,12 @@ impl CredentialsError {
                 )
             }
             Fault::Encrypted => f.write_str(file::ENCRYPTED),
+            Fault::Sealed => f.write_str(
+                "sealed for one chip, and not opened here: write a firmware that was built with the feature \
+                 `seal` to that chip's board",
+            ),
+            #[cfg(feature = "seal")]
+            Fault::Seal(fault) => explain_seal(f, fault),
             Fault::Mismatch if self.file == File::Renewed => f.write_str(
                 "not for the key of the device's request: sign what stands in certificate_request now",
             ),
@@ -351,3 +362,27 @@ impl CredentialsError {
 }
 
 impl core::error::Error for CredentialsError {}
+
+/// Why a sealed key is not opened by this chip, and what to do.
+#[cfg(feature = "seal")]
+fn explain_seal(f: &mut fmt::Formatter<'_>, fault: seal::Fault) -> fmt::Result {
+    match fault {
+        seal::Fault::NoKey(block) => write!(
+            f,
+            "sealed with a chip's key in {block}, and this chip has none there, for the flash is another \
+             board's: make this board its own by `esptb factory run --seal`"
+        ),
+        seal::Fault::Another => f.write_str(
+            "sealed with another chip's key, or changed, for the flash is another board's: make this board its \
+             own by `esptb factory run --seal`",
+        ),
+        seal::Fault::Version(version) => write!(
+            f,
+            "sealed in form {version}, and this firmware opens {}: write a later firmware",
+            seal::FORM
+        ),
+        seal::Fault::NotSealed | seal::Fault::Damaged | seal::Fault::TooLarge => {
+            f.write_str("sealed, and damaged: write the board's files anew")
+        }
+    }
+}

@@ -96,6 +96,9 @@ fn own_certificate(der: &[u8], number: u8) -> Result<Certificate, Fault> {
 /// The private key.
 pub(super) fn key(file: &[u8], random: &mut dyn CryptoRng) -> Result<Key, CredentialsError> {
     const FILE: File = File::Key;
+    if seal::is_sealed(file) {
+        return Err(FILE.has(Fault::Sealed));
+    }
     let der = file::key(file).map_err(|fault| FILE.has(of_file(fault, 1)))?;
     Key::from_der(&der, random).map_err(|refusal| {
         FILE.has(match refusal {

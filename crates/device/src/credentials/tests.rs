@@ -6,8 +6,8 @@ use super::*;
 use alloc::format;
 use alloc::string::ToString;
 use certfile::Oid;
-use core::convert::Infallible;
-use rand_core::{TryCryptoRng, TryRng};
+
+use crate::testing::Zeros;
 
 macro_rules! vector {
     ($name:literal) => {
@@ -22,25 +22,6 @@ const INTERMEDIATE: &str = vector!("intermediate.crt");
 const P256: &str = vector!("p256.crt");
 const P256_CHAIN: &str = concat!(vector!("p256.crt"), vector!("intermediate.crt"));
 const P256_KEY: &str = vector!("p256.key");
-
-/// No randomness at all, which blinding does not mind.
-struct Zeros;
-
-impl TryRng for Zeros {
-    type Error = Infallible;
-    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
-        Ok(1)
-    }
-    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
-        Ok(1)
-    }
-    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
-        bytes.fill(1);
-        Ok(())
-    }
-}
-
-impl TryCryptoRng for Zeros {}
 
 fn prove(certificate: &str, key: &str, server_chain: &str) -> Result<Bundle, CredentialsError> {
     let files = Files {

@@ -5,6 +5,7 @@ use esp_nvs::mem_flash::MemFlash;
 
 use super::*;
 use crate::settings::Proof;
+use crate::testing::Zeros;
 
 const SIZE: u32 = 0x40000;
 const OFFSET: u32 = 0x10000;
@@ -77,4 +78,50 @@ fn the_brokers_cas_are_found_under_either_name() {
         read(&[("root_ca.crt", &large)]).unwrap_err().fault,
         Fault::TooLarge { .. }
     ));
+}
+
+/// The key of a chip, and a file that is sealed with it.
+fn sealed() -> (seal::Key, Vec<u8>) {
+    let key = seal::Key::new(seal::Block::ALL[2], [7; 32]);
+    let file = seal::seal(b"a key", key.block(), &key, &mut Zeros);
+    (key, file.unwrap())
+}
+
+#[cfg(feature = "seal")]
+#[test]
+fn a_sealed_key_is_opened_by_its_chip_and_a_plain_one_is_read_as_it_is() {
+    let (chip, file) = sealed();
+    let open = |file: &[u8], chip: &dyn seal::Chip| {
+        let storage = storage(&[("device.key", file)]);
+        sealed::opened(read(&storage, File::Key).unwrap(), File::Key, chip)
+    };
+    assert_eq!(open(&file, &chip).unwrap().as_slice(), b"a key");
+    assert_eq!(open(b"a key", &chip).unwrap().as_slice(), b"a key");
+    let other = seal::Key::new(chip.block(), [8; 32]);
+    let refused = |file: &[u8], fault| {
+        assert_eq!(
+            open(file, &other).unwrap_err(),
+            File::Key.has(Fault::Seal(fault))
+        );
+    };
+    refused(&file, seal::Fault::Another);
+    refused(&file[..file.len() - 1], seal::Fault::Damaged);
+}
+
+/// What reads a key without opening it says what it is, and who must act.
+#[test]
+fn a_sealed_key_that_is_not_opened_is_called_one() {
+    let (_, file) = sealed();
+    let files = Files {
+        certificate: include_bytes!("../../tests/vectors/credentials/p256.crt"),
+        key: &file,
+        server_chain: include_bytes!("../../tests/vectors/credentials/root.crt"),
+    };
+    let refused = Bundle::prove(files, &mut Zeros).err().unwrap();
+    assert_eq!(refused, File::Key.has(Fault::Sealed));
+    let told = refused.to_string();
+    assert!(
+        told.contains("write a firmware that was built with the feature `seal`"),
+        "{told}"
+    );
 }

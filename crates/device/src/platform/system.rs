@@ -49,6 +49,12 @@ pub trait System {
         None
     }
 
+    /// The chip's HMAC with keys of its eFuses, which open what was sealed for it. No key anywhere, unless the
+    /// body has the peripheral, or a stand-in.
+    fn sealer(&self) -> &dyn seal::Chip {
+        &NoKeys
+    }
+
     /// Fills with true randomness, from hardware where there is any.
     fn fill_random(&self, bytes: &mut [u8]);
 
@@ -74,6 +80,15 @@ pub trait System {
     /// already when this is called, has to be released first. Cancel-safe. Without a button it never
     /// returns.
     async fn button(&self) -> Press;
+}
+
+/// A chip without keys in its eFuses.
+struct NoKeys;
+
+impl seal::Chip for NoKeys {
+    fn hmac(&self, _: seal::Block, _: &seal::Message) -> Option<seal::Mac> {
+        None
+    }
 }
 
 /// What was done to the button.

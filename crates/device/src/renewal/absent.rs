@@ -21,8 +21,8 @@ pub struct Renewals<'a, P>(PhantomData<&'a P>);
 pub(crate) struct Materials;
 
 impl Materials {
-    pub(crate) fn renewed(&self) -> Renewed<'_> {
-        Renewed::default()
+    pub(crate) fn renewed(&self) -> Result<Renewed<'_>, CredentialsError> {
+        Ok(Renewed::default())
     }
 
     pub(crate) fn has_identity(&self) -> bool {

@@ -17,6 +17,7 @@ use super::{
 };
 use crate::credentials::{self, Identity};
 use crate::event::{Event, Renewal, Why};
+use crate::files::sealed;
 use crate::platform::Platform;
 
 /// The client attributes that tell how a renewal is.
@@ -294,8 +295,12 @@ impl<P: Platform> Renewals<'_, P> {
         let Some(key) = request::new_key(&mut self.entropy()) else {
             return Some(self.fail(inner, &"the device has no memory for a new key: restart it"));
         };
+        let key = match sealed::protected(key, self.storage, self.system) {
+            Ok(key) => key,
+            Err(error) => return Some(self.fail(inner, &error)),
+        };
         let kept = self.keeping(Of::Identity).and_then(|of| {
-            of.keep(&[&*key])?;
+            of.keep(&[&key])?;
             self.storage.keep_renewal_number(&TRIES, 0)?;
             self.storage.keep_renewal_text(&WHY, "")
         });
@@ -357,9 +362,13 @@ impl<P: Platform> Renewals<'_, P> {
     ) -> Result<Event, Box<Why>> {
         let keeping = self.keeping(Of::Identity).map_err(flash)?;
         let kept = keeping.find().map_err(flash)?;
-        let key = kept.candidate.ok_or_else(|| why(&"there is no request"))?;
-        let key = identity(&key).key;
-        let renewed = Identity { key, chain };
+        let kept = kept.candidate.ok_or_else(|| why(&"there is no request"))?;
+        let (key, _) = sealed::split(&kept, KEY_BYTES);
+        let opened = self.open_identity(key).map_err(|error| why(&error))?;
+        let renewed = Identity {
+            key: &opened,
+            chain,
+        };
         let name = credentials::check_identity(renewed, known.now, &mut self.entropy());
         let name = name.map_err(|error| why(&error))?;
         if name != known.name {
@@ -435,8 +444,8 @@ impl<P: Platform> Renewals<'_, P> {
     /// The request of the key that waits.
     fn request(&self, name: &str) -> Option<String> {
         let kept = self.keeping(Of::Identity).ok()?.find().ok()?.candidate?;
-        let key = kept.get(..KEY_BYTES)?;
-        request::request(name, key, &mut self.entropy())
+        let opened = self.open_identity(&kept).ok()?;
+        request::request(name, identity(&opened).key, &mut self.entropy())
     }
 
     /// Why the last renewal failed.

@@ -13,7 +13,7 @@ use crate::credentials::{Bundle, CredentialsError, Fault, File};
 use crate::event::{Event, RestartReason};
 use crate::files;
 use crate::lifecycle::{self, Action, STEADY, State};
-use crate::platform::{Platform, Wifi};
+use crate::platform::{Platform, System, Wifi};
 use crate::tls;
 
 /// What the activities of one life own between them.
@@ -162,7 +162,10 @@ impl<'a, 'b, P: Platform> Activities<'a, 'b, P> {
 fn read_bundle<P: Platform>(context: &Context<'_, P>) -> Result<Bundle, CredentialsError> {
     loop {
         let materials = context.renewals.materials();
-        let read = files::bundle(context.storage, materials.renewed(), &mut context.entropy());
+        let read = materials.renewed().and_then(|renewed| {
+            let chip = context.system.sealer();
+            files::bundle(context.storage, renewed, chip, &mut context.entropy())
+        });
         match read {
             // Each time around there is one less to be had.
             Err(error)

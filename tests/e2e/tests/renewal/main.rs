@@ -9,6 +9,7 @@ mod lives;
 mod openssl;
 mod power;
 mod refusals;
+mod sealed;
 
 use device::event::{Event, Renewal};
 use devserver::Datum;

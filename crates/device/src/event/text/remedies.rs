@@ -60,9 +60,9 @@ fn says_what_to_do(text: &str) -> bool {
 
 /// The texts of one value for each variant; one that is missing here does not compile.
 macro_rules! texts {
-    ($type:ty: $($pattern:pat => $value:expr),+ $(,)?) => {{
-        let _ = |error: $type| match error { $($pattern => ()),+ };
-        Vec::from([$(<$type>::to_string(&$value)),+])
+    ($type:ty: $($(#[$only:meta])? $pattern:pat => $value:expr),+ $(,)?) => {{
+        let _ = |error: $type| match error { $($(#[$only])? $pattern => ()),+ };
+        Vec::from([$($(#[$only])? <$type>::to_string(&$value)),+])
     }};
 }
 
@@ -149,6 +149,9 @@ fn credentials() -> Vec<String> {
         CredentialsError { fault: E::Critical { .. }, .. } => of(E::Critical { number, extension: oid }),
         CredentialsError { fault: E::RsaSize { .. }, .. } => of(E::RsaSize { number, bits: 512 }),
         CredentialsError { fault: E::Encrypted, .. } => of(E::Encrypted),
+        CredentialsError { fault: E::Sealed, .. } => of(E::Sealed),
+        #[cfg(feature = "seal")]
+        CredentialsError { fault: E::Seal(_), .. } => of(E::Seal(seal::Fault::Another)),
         CredentialsError { fault: E::Mismatch, .. } => of(E::Mismatch),
         CredentialsError { fault: E::OutOfOrder { .. }, .. } => of(E::OutOfOrder { number }),
         CredentialsError { fault: E::NotACa { .. }, .. } => of(E::NotACa { number }),
@@ -163,6 +166,28 @@ fn credentials() -> Vec<String> {
             of(E::Expired { number, to_unix_s: 1, now_unix_s }),
         CredentialsError { fault: E::OutOfMemory, .. } => of(E::OutOfMemory),
     )
+}
+
+/// Of a key that is sealed, each in the words of the device.
+#[cfg(feature = "seal")]
+fn sealed() -> Vec<String> {
+    use credentials::Fault;
+    use seal::Fault as E;
+    let block = seal::Block::ALL[0];
+    let of = |fault| File::Key.has(Fault::Seal(fault));
+    let _ = |fault: E| match fault {
+        E::NotSealed | E::Version(_) | E::Damaged | E::NoKey(_) | E::Another | E::TooLarge => (),
+    };
+    [
+        E::NotSealed,
+        E::Version(2),
+        E::Damaged,
+        E::NoKey(block),
+        E::Another,
+        E::TooLarge,
+    ]
+    .map(|fault| of(fault).to_string())
+    .into()
 }
 
 fn network() -> Vec<String> {
@@ -280,6 +305,8 @@ fn every_error_says_who_must_do_what() {
         files(),
         settings(),
         credentials(),
+        #[cfg(feature = "seal")]
+        sealed(),
         network(),
         tls(),
         cloud(),
