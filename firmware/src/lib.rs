@@ -12,6 +12,11 @@
 //! ```
 #![no_std]
 
+#[cfg(all(feature = "seal", not(hmac_driver_supported)))]
+compile_error!(
+    "the feature `seal` needs an HMAC in the chip, and a driver for it: leave the feature out, or take another chip"
+);
+
 extern crate alloc;
 
 mod board;
@@ -30,6 +35,7 @@ pub async fn live<P: Product>(spawner: Spawner, product: impl FnOnce(Lent) -> P)
     board::detect_brownout();
     board::claim_heap();
     let start = platform::begin(peripherals.FLASH.reborrow());
+    drivers::sealer::prepare(&mut peripherals);
     let board = board::Board::new(peripherals);
     let (body, product, tls) = platform::bring_up(board, start, spawner, product);
     platform::live(body, product, tls).await

@@ -28,6 +28,10 @@ pub(crate) struct Chip {
     pub(crate) layout: Option<String>,
     /// What its radios' libraries name, and nothing calls.
     pub(crate) not_called: Vec<String>,
+    /// Whether its firmware can open keys that are sealed for it.
+    pub(crate) seals: bool,
+    /// Whether it is to.
+    pub(crate) seal: bool,
 }
 
 #[derive(Deserialize)]
@@ -51,6 +55,8 @@ struct ChipFacts {
     layout: Option<String>,
     #[serde(default)]
     not_called: Vec<String>,
+    #[serde(default)]
+    seals: bool,
 }
 
 impl Chip {
@@ -64,6 +70,21 @@ impl Chip {
         let name = self.layout.iter();
         name.flat_map(|name| ["--layout".into(), name.into()])
             .collect()
+    }
+
+    /// With a firmware that opens sealed keys, if that is wanted.
+    ///
+    /// # Errors
+    ///
+    /// The chip cannot.
+    pub(crate) fn sealing(self, seal: bool) -> Result<Self> {
+        if seal && !self.seals {
+            bail!(
+                "the {} has no HMAC that esp-hal drives, by which sealed keys are opened: leave --seal out",
+                self.name
+            );
+        }
+        Ok(Self { seal, ..self })
     }
 
     /// Whether an address is one of flash, not of RAM.
@@ -145,6 +166,8 @@ fn read() -> Result<(String, Vec<Chip>)> {
         promised: facts.app_promised,
         layout: facts.layout,
         not_called: facts.not_called,
+        seals: facts.seals,
+        seal: false,
     });
     Ok((facts.default_chip, chips.collect()))
 }

@@ -28,11 +28,14 @@ pub(crate) struct Options {
     /// The chip; those known are in firmware/Cargo.toml
     #[arg(long, value_name = "CHIP")]
     chip: Option<String>,
+    /// With keys that are sealed for the chip (`esptb factory run --seal`)
+    #[arg(long)]
+    seal: bool,
 }
 
 /// Builds, prints the account, and fails if the image does not fit its slot.
 pub(crate) fn run(options: &Options) -> Result<()> {
-    let chip = chips::find(options.chip.as_deref())?;
+    let chip = chips::find(options.chip.as_deref())?.sealing(options.seal)?;
     crate::setup::run(crate::setup::Purpose::Firmware)?;
     if let Some(missing) = missing(&chip)? {
         anstream::println!("{}: {missing}", terminal::yellow("skipped"));
@@ -92,6 +95,9 @@ pub(crate) fn lint() -> Result<()> {
         lint(&chip, None, None)?;
         lint(&chip, Some("hci-uart"), None)?;
         lint(&chip, Some("greenhouse"), None)?;
+        if chip.seals {
+            lint(&chip, Some("seal"), None)?;
+        }
     }
     chips::boards()?
         .iter()
@@ -171,6 +177,9 @@ fn cargo(subcommand: &str, chip: &Chip) -> Result<Command> {
     command.current_dir(workspace::firmware());
     command.args([subcommand, "--release", "--locked", "--no-default-features"]);
     command.args(["--features", &chip.name, "--features", "backlog,renewal"]);
+    if chip.seal {
+        command.args(["--features", "seal"]);
+    }
     command.args(["--target", &chip.target]);
     command.args(["--config", &paths::shortened(chip)?]);
     // The app's description holds the time of the build. With the time of the commit in its place

@@ -25,7 +25,7 @@ use esp_hal::{
 #[cfg(feature = "lent")]
 use esp_hal::{Async, gpio::Output, i2c::master::I2c};
 
-use crate::drivers::{accelerators, bluetooth, thermometer};
+use crate::drivers::{accelerators, bluetooth, sealer, thermometer};
 
 /// What is soldered on, and the parts of the chip that the device uses.
 pub(crate) struct Board {
@@ -46,6 +46,8 @@ pub(crate) struct Chip {
     pub(crate) wifi: WIFI<'static>,
     /// What of TLS the chip computes in hardware.
     pub(crate) accelerators: accelerators::Port,
+    /// What opens keys that are sealed for this chip.
+    pub(crate) sealer: sealer::Port,
     pub(crate) thermometer: thermometer::Port,
 }
 

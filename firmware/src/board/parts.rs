@@ -112,6 +112,10 @@ macro_rules! chip {
             flash: $peripherals.FLASH,
             wifi: $peripherals.WIFI,
             accelerators: $crate::board::this_chip::accelerators!($peripherals),
+            #[cfg(all(feature = "seal", hmac_driver_supported))]
+            sealer: $peripherals.HMAC,
+            #[cfg(not(all(feature = "seal", hmac_driver_supported)))]
+            sealer: $crate::drivers::sealer::Port,
             #[cfg(soc_has_tsens)]
             thermometer: $peripherals.TSENS,
             #[cfg(not(soc_has_tsens))]

@@ -8,6 +8,12 @@
 pub(crate) mod accelerators;
 #[cfg_attr(feature = "hci-uart", path = "hci_uart.rs")]
 pub(crate) mod bluetooth;
+#[cfg_attr(all(feature = "seal", hmac_driver_supported), path = "sealer/chip.rs")]
+#[cfg_attr(
+    not(all(feature = "seal", hmac_driver_supported)),
+    path = "sealer/none.rs"
+)]
+pub(crate) mod sealer;
 #[cfg_attr(rmt_driver_supported, path = "sensor/dht.rs")]
 #[cfg_attr(not(rmt_driver_supported), path = "sensor/none.rs")]
 #[cfg(not(feature = "lent"))]

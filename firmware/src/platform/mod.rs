@@ -98,7 +98,14 @@ pub(crate) fn bring_up<Q: Product>(
     light::start(board.light, spawner);
     // Wi-Fi comes up before anything asks for randomness: the radio is the source of it.
     let (controller, interface) = wifi::power_up(chip.wifi);
-    let system = system::Soc::new(clock, watchdog, chip.thermometer, board.button, start);
+    let system = system::Soc::new(
+        clock,
+        watchdog,
+        chip.thermometer,
+        board.button,
+        chip.sealer,
+        start,
+    );
     let stack = network::start(interface, &system, spawner);
     let body = Body {
         bluetooth: bluetooth::Controller::new(board.bluetooth),

@@ -18,6 +18,7 @@ use super::panic::{self, Retained};
 use super::random::{self, Random};
 use super::{Start, heap};
 use crate::board::{self, Button};
+use crate::drivers::sealer::{self, Sealer};
 use crate::drivers::thermometer::{self, Thermometer};
 
 /// How long the button has to be held.
@@ -49,6 +50,7 @@ pub(crate) struct Soc {
     random: Random,
     thermometer: Thermometer,
     button: Mutex<NoopRawMutex, Button>,
+    sealer: Sealer,
     start: Start,
 }
 
@@ -60,6 +62,7 @@ impl Soc {
         watchdog: Watchdog,
         thermometer: thermometer::Port,
         button: Button,
+        sealer: sealer::Port,
         start: Start,
     ) -> Self {
         Self {
@@ -68,6 +71,7 @@ impl Soc {
             random: random::source(),
             thermometer: Thermometer::new(thermometer),
             button: Mutex::new(button),
+            sealer: Sealer::new(sealer),
             start,
         }
     }
@@ -160,6 +164,10 @@ impl System for Soc {
         // The RTC's counter, which `current_time_us` counts by too: only the power resets it.
         let clock = self.clock.borrow();
         runs(&clock).then(|| clock.time_since_power_up().as_millis())
+    }
+
+    fn sealer(&self) -> &dyn seal::Chip {
+        &self.sealer
     }
 
     fn fill_random(&self, bytes: &mut [u8]) {

@@ -170,6 +170,8 @@ mod tests {
             promised: Some(900),
             layout: None,
             not_called: Vec::new(),
+            seals: false,
+            seal: false,
         }
     }
 
