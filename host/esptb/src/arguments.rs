@@ -1,10 +1,12 @@
 //! Arguments that several commands take, read from how people write them.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use device::platform::Passphrase;
 use device::settings::{LEAST_INTERVAL_MS, MOST_INTERVAL_MS, Settings};
 use flashimage::Chip;
+use seal::Block;
 use simulator::wifi::Network;
 
 /// The longest network name, in bytes (IEEE 802.11).
@@ -147,6 +149,14 @@ pub(crate) fn mac(text: &str) -> Result<[u8; 6], String> {
     } else {
         Ok(mac)
     }
+}
+
+/// `3:hmac.bin`: a block of eFuses for keys, and a file.
+pub(crate) fn efuse_key(text: &str) -> Result<(Block, PathBuf), String> {
+    let parts = text.split_once(':');
+    let parts = parts.and_then(|(block, file)| Some((Block::new(block.parse().ok()?)?, file)));
+    let (block, file) = parts.ok_or("write the block, 0 to 5, a colon, and the file of the key")?;
+    Ok((block, file.into()))
 }
 
 #[cfg(test)]

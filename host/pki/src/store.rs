@@ -65,7 +65,7 @@ impl Pki {
     }
 
     /// Whether a folder holds the identity of this device, complete and issued by this authority.
-    /// `false` if there is no certificate in it, whatever a run that was killed has left beside;
+    /// A key that is sealed was the certificate's when it was. `false` if there is no certificate in it, whatever a run that was killed has left beside;
     /// what is left of writing goes away.
     ///
     /// # Errors
@@ -97,7 +97,9 @@ impl Pki {
             let reason = "of another device: its CN is not the serial number";
             return Err(unusable(&certificate_path, reason));
         }
-        if !load::key(&key_path).is_ok_and(|key| load::is_pair(&leaf, &key)) {
+        if !is_sealed(&key_path)
+            && !load::key(&key_path).is_ok_and(|key| load::is_pair(&leaf, &key))
+        {
             let reason = "does not match the certificate beside it";
             return Err(unusable(&key_path, reason));
         }
@@ -172,4 +174,9 @@ pub(crate) fn write(
         draft.keep().map_err(io(&path))?;
     }
     Ok(())
+}
+
+/// Whether the key in this file is sealed.
+fn is_sealed(path: &Path) -> bool {
+    hostfile::read(path).is_ok_and(|key| seal::is_sealed(&key))
 }

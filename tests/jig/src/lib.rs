@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![warn(missing_docs)]
 
+mod efuse;
 mod rom;
 
 use std::fs;
@@ -13,6 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+pub use efuse::Efuses;
 pub use rom::Rom;
 
 const TICK: Duration = Duration::from_millis(20);
@@ -121,7 +123,15 @@ fn start(board: &mut Rom, esptb: &Path, stream: &mut TcpStream) {
     let file = folder.path().join("flash.bin");
     fs::write(&file, &board.flash).expect("writes");
     let mac = board.mac().map(|byte| format!("{byte:02X}")).join(":");
-    let mut device = Command::new(esptb)
+    let mut command = Command::new(esptb);
+    // What its HMAC computes with, as somebody burned it.
+    for (block, key) in board.efuses.hmac_keys() {
+        let file = folder.path().join(format!("hmac{block}.bin"));
+        fs::write(&file, key).expect("writes");
+        let file = file.display();
+        command.args(["--efuse-key", &format!("{block}:{file}")]);
+    }
+    let mut device = command
         .args([
             "simulate",
             "--headless",

@@ -10,6 +10,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use md5::{Digest, Md5};
 
+use crate::efuse::{self, Efuses};
+
 const SECTOR: usize = 0x1000;
 /// Registers of the flash controller, on the two kinds of chips that are played here: command, and
 /// the first word of data.
@@ -17,8 +19,6 @@ const SPI_CMD: [u32; 2] = [0x6000_2000, 0x6000_3000];
 const SPI_W0: [u32; 2] = [0x6000_2058, 0x6000_3058];
 /// The fuses with the chip's revision: its minor number is in bits 18 to 20.
 const REVISION: u32 = 0x6000_8850;
-/// The fuses with the station's address.
-const MAC: u32 = 0x6000_8844;
 
 /// A board in its boot ROM.
 pub struct Rom {
@@ -42,6 +42,8 @@ pub struct Rom {
     pub stub: bool,
     /// How many bytes were written so far.
     pub written: usize,
+    /// Its eFuses.
+    pub efuses: Efuses,
     registers: HashMap<u32, u32>,
     /// Where the next block goes, and where the last one may end.
     at: usize,
@@ -64,6 +66,7 @@ impl Rom {
             starts: false,
             stub: false,
             written: 0,
+            efuses: Efuses::default(),
             registers: HashMap::new(),
             at: 0,
             end: 0,
@@ -74,16 +77,16 @@ impl Rom {
     /// With this address in its fuses (words 0 and 1 of block 1).
     pub fn with_mac(mut self, mac: [u8; 6]) -> Self {
         let [a, b, rest @ ..] = mac;
-        self.registers.insert(MAC, u32::from_be_bytes(rest));
         let high = u16::from_be_bytes([a, b]);
-        self.registers.insert(MAC + 4, high.into());
+        self.efuses.blocks[1][..2].copy_from_slice(&[u32::from_be_bytes(rest), high.into()]);
         self
     }
 
     /// The address in its fuses.
     pub fn mac(&self) -> [u8; 6] {
-        let [_, _, a, b] = self.read_register(MAC + 4).to_be_bytes();
-        let [c, d, e, f] = self.read_register(MAC).to_be_bytes();
+        let [low, high, ..] = self.efuses.blocks[1];
+        let [_, _, a, b] = high.to_be_bytes();
+        let [c, d, e, f] = low.to_be_bytes();
         [a, b, c, d, e, f]
     }
 
@@ -136,6 +139,7 @@ impl Rom {
             0x08 => times = 8,
             // READ_REG, WRITE_REG
             0x0A => value = self.read_register(word(0)),
+            0x09 if efuse::REGISTERS.contains(&word(0)) => self.efuses.write(word(0), word(1)),
             0x09 => _ = self.registers.insert(word(0), word(1)),
             // FLASH_BEGIN and FLASH_DEFL_BEGIN: size, blocks, size of a block, offset
             0x02 | 0x10 => {
@@ -189,6 +193,7 @@ impl Rom {
     fn read_register(&self, address: u32) -> u32 {
         match address {
             REVISION => self.revision << 18,
+            address if efuse::REGISTERS.contains(&address) => self.efuses.read(address),
             address if SPI_W0.contains(&address) => self.flash_id,
             // Never busy.
             address if SPI_CMD.contains(&address) => 0,

@@ -4,6 +4,7 @@ mod bench;
 mod labels;
 mod list;
 mod run;
+mod seal;
 
 use std::path::PathBuf;
 

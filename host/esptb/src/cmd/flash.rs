@@ -1,6 +1,7 @@
 //! `esptb flash`: an image, an app or certificates onto a board.
 
 pub(crate) mod board;
+pub(crate) mod efuse;
 pub(crate) mod plan;
 mod progress;
 

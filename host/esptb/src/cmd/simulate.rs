@@ -12,6 +12,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use clap::Args;
 use device::platform::Mailbox;
+use seal::{Block, Key};
 use simulator::greenhouse::Glasshouse;
 use simulator::sensor::Dht11;
 use simulator::wifi::{Network, WifiAir};
@@ -19,13 +20,15 @@ use simulator::{Simulator, Wiring, World};
 use tokio::net::TcpListener;
 use tokio::time::{Instant, sleep_until};
 use vhci::{ControllerConfig, HciSpec, SharedAir};
+use zeroize::Zeroizing;
 
-use crate::arguments::{duration, mac, network};
+use crate::arguments::{duration, efuse_key, mac, network};
 use crate::demo::board::{self, Board};
 use crate::demo::happening::{Happening, Note, Place};
 use crate::demo::show::Show;
 use crate::demo::view::Command;
 use crate::demo::{interrupted, on_one_thread};
+use crate::files;
 use crate::fleet;
 use crate::products::Product;
 use crate::watchdog::Watchdog;
@@ -46,6 +49,9 @@ pub(crate) struct Cmd {
     /// The station's address [default: made from the flash file's path]
     #[arg(long, value_parser = mac, value_name = "MAC")]
     mac: Option<[u8; 6]>,
+    /// A key for the chip's HMAC, as if it was burned into this block (0 to 5) of its eFuses: 32 bytes
+    #[arg(long, value_parser = efuse_key, value_name = "BLOCK:FILE")]
+    efuse_key: Option<(Block, PathBuf)>,
     /// A network of the simulated air, open without a passphrase; may be given several times
     #[arg(long, value_parser = network, default_value = "esptb:correct horse", value_name = "SSID[:PASSPHRASE]")]
     wifi: Vec<Network>,
@@ -74,9 +80,10 @@ pub(crate) struct Cmd {
 }
 
 /// What makes no sense for many devices.
-const OF_ONE_DEVICE: [&str; 7] = [
+const OF_ONE_DEVICE: [&str; 8] = [
     "flash",
     "mac",
+    "efuse_key",
     "wifi",
     "hci",
     "air",
@@ -132,6 +139,12 @@ async fn simulate<W: Wiring + Default + 'static>(cmd: &Cmd, path: &Path) -> Resu
     let mac = cmd.mac.unwrap_or_else(|| mac_of(path));
     let mut simulator =
         Simulator::<W>::new(flash, mac, board::BUILT_AT_UNIX_S, &world).with_hci(cmd.hci.clone());
+    if let Some((block, path)) = &cmd.efuse_key {
+        let key = Zeroizing::new(files::read(path)?);
+        let key = key.as_slice().try_into();
+        let key = key.with_context(|| format!("{} has not 32 bytes", path.display()))?;
+        simulator.chip = simulator.chip.with_key(Key::new(*block, key));
+    }
     let mut notes = vec![Note::plain(format!(
         "the device's flash is {}",
         path.display()

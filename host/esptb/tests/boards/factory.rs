@@ -19,7 +19,7 @@ use super::common::app_bytes;
 use super::{done, err, esptb, failed, out};
 
 /// A folder with a CA and an app.
-fn plant() -> TempDir {
+pub(crate) fn plant() -> TempDir {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path();
     done(&esptb(path, &["pki", "init"]).output().expect("starts"));
@@ -28,7 +28,7 @@ fn plant() -> TempDir {
     folder
 }
 
-const RUN: [&str; 8] = [
+pub(crate) const RUN: [&str; 8] = [
     "factory",
     "run",
     "--app",
@@ -53,7 +53,7 @@ fn serials(told: &Value) -> Vec<&str> {
 }
 
 /// A file in the SPIFFS of a flash.
-fn file(flash: &[u8], name: &str) -> Vec<u8> {
+pub(crate) fn file(flash: &[u8], name: &str) -> Vec<u8> {
     let table = flashimage::PartitionTable::from_image(flash).expect("a table");
     let partition = table.spiffs().expect("SPIFFS");
     let start = partition.offset as usize;

@@ -6,6 +6,7 @@ mod board;
 #[path = "../../../flashimage/tests/common/mod.rs"]
 mod common;
 mod factory;
+mod seal;
 mod shipped;
 
 use std::fs;

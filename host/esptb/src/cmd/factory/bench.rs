@@ -11,8 +11,9 @@ use factory::{Board, Identity, LedgerError, Station};
 use flashimage::FlashImage;
 use pki::{Existing, Pki, Profile};
 use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
 
-use super::labels;
+use super::{labels, seal};
 use crate::cmd::flash::board::{Connected, How};
 use crate::cmd::flash::plan::Plan;
 use crate::cmd::image::prover::Prover;
@@ -46,6 +47,7 @@ pub(super) struct Places<'a> {
     pub(super) version: String,
     pub(super) devices: &'a Path,
     pub(super) labels: &'a labels::LabelOptions,
+    pub(super) seal: &'a seal::Options,
     pub(super) baud: u32,
     pub(super) start_within: Duration,
     pub(super) wait: Option<Duration>,
@@ -199,7 +201,9 @@ impl<'a> Bench<'a> {
         if let Some(makers) = &desk.makers {
             makers.write(&folder)?;
         }
-        desk.prover.prove(&folder)?;
+        if !seal::is_sealed(&folder) {
+            desk.prover.prove(&folder)?;
+        }
         if !std::mem::replace(&mut desk.warned, true) {
             for warning in warnings::of_folder(&folder) {
                 console::warn(&folder, &warning);
@@ -212,11 +216,23 @@ impl<'a> Bench<'a> {
     }
 
     fn write_flash(&mut self, serial: &str) -> Result<()> {
+        let folder = self.folder(serial);
         let image = self.places.image.clone();
-        let image = image.folder(&self.folder(serial))?.build()?;
-        // Its NVS too: nothing of a former life stays.
-        let plan = Plan::of_image(&image, serial, true)?;
+        let plan = |image: FlashImage| {
+            let image = Zeroizing::new(image.folder(&folder)?.build()?);
+            // Its NVS too: nothing of a former life stays.
+            Plan::of_image(&image, serial, true)
+        };
         let connected = self.connected.as_mut().context("no board is connected")?;
+        if self.places.seal.is_on() {
+            // Nothing is burned into a board that the image is not for.
+            connected.check(&plan(image.clone())?)?;
+            let done = self.places.seal.seal(connected, &folder)?;
+            anstream::eprintln!("{}", paint(FAINT, format!("{}: {done}", self.port)));
+        } else {
+            seal::check_plain(&folder)?;
+        }
+        let plan = plan(image)?;
         connected.check(&plan)?;
         connected.write(&plan)
     }

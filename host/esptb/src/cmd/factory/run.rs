@@ -12,7 +12,7 @@ use factory::{Ended, Ledger, Line, Series};
 use pki::Profile;
 
 use super::bench::{Bench, Desk, Places};
-use super::{LedgerFile, labels};
+use super::{LedgerFile, labels, seal};
 use crate::arguments::duration;
 use crate::cmd::image::{Layout, make, prover::Prover};
 use crate::cmd::pki::{self as pki_cmd, CaDir, anchors, makers, settings};
@@ -49,6 +49,8 @@ pub(super) struct Cmd {
     #[arg(long, default_value_t = 460_800, value_name = "RATE")]
     baud: u32,
     #[command(flatten)]
+    seal: seal::Options,
+    #[command(flatten)]
     ledger: LedgerFile,
     #[command(flatten)]
     ca: CaDir,
@@ -81,7 +83,9 @@ pub(super) fn run(cmd: &Cmd) -> Result<()> {
         .app
         .as_deref()
         .context("--app: what is to be written?")?;
-    let app = make::app(app, cmd.layout.chip, cmd.layout.flash_size())?;
+    let path = app;
+    let app = make::app(path, cmd.layout.chip, cmd.layout.flash_size())?;
+    cmd.seal.consent(&app, path)?;
     let version = app.program().and_then(|program| program.app);
     let makers = cmd.makers.read()?;
     makers::tell(makers.as_ref());
@@ -107,6 +111,7 @@ pub(super) fn run(cmd: &Cmd) -> Result<()> {
         version: version.map_or_else(|| "unknown".into(), |told| told.version),
         devices: &cmd.devices,
         labels: &cmd.labels,
+        seal: &cmd.seal,
         baud: cmd.baud,
         start_within: cmd.start_within,
         wait: cmd.wait,

@@ -35,7 +35,7 @@ pub(crate) struct How<'a> {
 
 /// A board that answers.
 pub(crate) struct Connected {
-    flasher: Flasher,
+    pub(super) flasher: Flasher,
     quiet: bool,
     name: String,
     usb: UsbPortInfo,
@@ -251,7 +251,7 @@ fn md5(bytes: &[u8]) -> [u8; 16] {
 }
 
 /// espflash's error with all its causes.
-fn told(error: Error) -> anyhow::Error {
+pub(super) fn told(error: Error) -> anyhow::Error {
     match error {
         Error::VerifyFailed => anyhow!(
             "what was written reads back differently: the flash is worn out or the line is noisy"
