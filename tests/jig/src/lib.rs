@@ -124,14 +124,7 @@ fn start(board: &mut Rom, esptb: &Path, stream: &mut TcpStream) {
     fs::write(&file, &board.flash).expect("writes");
     let mac = board.mac().map(|byte| format!("{byte:02X}")).join(":");
     let mut command = Command::new(esptb);
-    // What its HMAC computes with, as somebody burned it.
-    for (block, key) in board.efuses.hmac_keys() {
-        let file = folder.path().join(format!("hmac{block}.bin"));
-        fs::write(&file, key).expect("writes");
-        let file = file.display();
-        command.args(["--efuse-key", &format!("{block}:{file}")]);
-    }
-    let mut device = command
+    command
         .args([
             "simulate",
             "--headless",
@@ -141,7 +134,15 @@ fn start(board: &mut Rom, esptb: &Path, stream: &mut TcpStream) {
             &mac,
             "--flash",
         ])
-        .arg(&file)
+        .arg(&file);
+    // What its HMAC computes with, as somebody burned it; the last one, for a simulated chip has but one.
+    if let Some((block, key)) = board.efuses.hmac_keys().pop() {
+        let file = folder.path().join(format!("hmac{block}.bin"));
+        fs::write(&file, key).expect("writes");
+        let file = file.display();
+        command.args(["--efuse-key", &format!("{block}:{file}")]);
+    }
+    let mut device = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())

@@ -47,7 +47,7 @@ pub(super) struct Places<'a> {
     pub(super) version: String,
     pub(super) devices: &'a Path,
     pub(super) labels: &'a labels::LabelOptions,
-    pub(super) seal: &'a seal::Options,
+    pub(super) seal: &'a seal::SealOptions,
     pub(super) baud: u32,
     pub(super) start_within: Duration,
     pub(super) wait: Option<Duration>,

@@ -49,7 +49,7 @@ pub(super) struct Cmd {
     #[arg(long, default_value_t = 460_800, value_name = "RATE")]
     baud: u32,
     #[command(flatten)]
-    seal: seal::Options,
+    seal: seal::SealOptions,
     #[command(flatten)]
     ledger: LedgerFile,
     #[command(flatten)]

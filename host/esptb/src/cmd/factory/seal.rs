@@ -36,7 +36,7 @@ const CONSENT: &str = "burn";
 
 /// Keys of devices that only their boards can open.
 #[derive(Args)]
-pub(super) struct Options {
+pub(super) struct SealOptions {
     /// Seal each device's key for its board's chip: burns a key into its eFuses, which cannot be undone
     ///
     /// The flash alone then holds no private key, and no copy of it works on another board. The app must have
@@ -52,7 +52,7 @@ pub(super) struct Options {
     seal_anew: bool,
 }
 
-impl Options {
+impl SealOptions {
     /// Whether keys are to be sealed.
     pub(super) fn is_on(&self) -> bool {
         self.seal
