@@ -4,12 +4,11 @@ use device::credentials::{Fault, File};
 use device::event::Event;
 use device::renewal::{IDENTITY, Keeping, Kept};
 use device::storage::Storage;
-use e2e::{Desk, Diary, chain_der, chip_key, holds, scenario, sealed_key};
+use e2e::{Desk, Diary, Operator, chain_der, chip_key, holds, scenario, sealed_key};
 use seal::{Key, Sealed};
 use simulator::Simulator;
 use simulator::flash::Flash;
 
-use super::operator::Operator;
 use super::{SERIAL, play, renew};
 
 /// What renewals have in a flash whose certificate by cable is this (PEM).
@@ -35,7 +34,7 @@ fn check_key(kept: &[u8], chip: &Key, flash: &Flash) {
 fn a_renewed_key_is_sealed_as_the_first_one_was() {
     scenario(async {
         let desk = Desk::set().await;
-        let operator = Operator::of(desk.server().await);
+        let operator = Operator::of(desk.server().await, SERIAL);
         let identity = desk.device_identity(SERIAL);
         let chip = chip_key(3);
         let key = sealed_key(&identity, &chip);
