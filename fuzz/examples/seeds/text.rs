@@ -26,7 +26,11 @@ const PAYLOADS: [&str; 9] = [
 const LIMITS: &str = r#"{"maxPayloadSize":65536,"rateLimits":{"messages":"20:1,300:60","telemetryMessages":"5:1","telemetryDataPoints":"60:1,15000:3600"}}"#;
 
 /// What a rule chain answers that tells the time.
-const TIMES: [&str; 3] = ["1800000123456", "\"1600000000000\"", r#"{"time":4000000000000}"#];
+const TIMES: [&str; 3] = [
+    "1800000123456",
+    "\"1600000000000\"",
+    r#"{"time":4000000000000}"#,
+];
 
 const TOPICS: [&str; 6] = [
     "v1/devices/me/rpc/request/7",
