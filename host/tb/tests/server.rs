@@ -4,7 +4,7 @@
 use devserver::{Config, Database, Datum, Profile, Server, Tls};
 use pki::{Options, Pki};
 use tb::campaign;
-use tb::rest::{CredentialsType, Id, NewPackage};
+use tb::rest::{CredentialsType, Id, NewPackage, RuleChain};
 use tb::setup::{Action, Series, Wanted, plan};
 use tb::{Client, Error, Filter, Login, Summary};
 use tokio::runtime::Runtime;
@@ -71,6 +71,7 @@ impl Desk {
                 unit: "°C".into(),
                 decimals: 1,
             }],
+            tell_time: true,
         }
     }
 }
@@ -132,6 +133,21 @@ fn setting_up_twice_changes_nothing() {
     let dashboards = client.dashboards().unwrap();
     assert_eq!(made.default_dashboard_id, Some(dashboards[0].id.clone()));
     assert_eq!(made.profile_data.alarms.as_ref().map(Vec::len), Some(4));
+    let chains = client.rule_chains().unwrap();
+    let chain = chains.iter().find(|one| one.id == made.rule_chain());
+    let chain = chain.expect("it was made");
+    assert_eq!(
+        (chain.name.as_str(), chain.root),
+        ("esptb: device time", false)
+    );
+    let id = chain.id.as_ref().unwrap();
+    let inside = client.rule_chain_metadata(&id.id).unwrap();
+    assert_eq!((inside.nodes.len(), inside.connections.len()), (5, 9));
+    let error = client.delete_rule_chain(&id.id).unwrap_err().to_string();
+    assert!(
+        error.contains("referenced by the device profiles"),
+        "{error}"
+    );
     assert!(plan(&client, &wanted).unwrap().is_empty());
 }
 
@@ -149,10 +165,12 @@ fn only_what_differs_is_changed_and_what_others_added_stays() {
     wanted.cn_pattern = "^(SN-.*)$".into();
     wanted.silent_minutes = 60;
     let changed = plan(&client, &wanted).unwrap();
-    let [dashboard, told] = changed.steps();
+    let [dashboard, chain, told] = changed.steps()[..] else {
+        panic!("{changed:?}");
+    };
     assert_eq!(
-        (dashboard.action, told.action),
-        (Action::Keep, Action::Update)
+        [dashboard.action, chain.action, told.action],
+        [Action::Keep, Action::Keep, Action::Update]
     );
     assert_eq!(
         told.changes,
@@ -167,6 +185,78 @@ fn only_what_differs_is_changed_and_what_others_added_stays() {
     assert_eq!(after.profile_data.alarms.as_ref().map(Vec::len), Some(5));
     assert_eq!(after.rest["description"], "by hand");
     assert!(plan(&client, &wanted).unwrap().is_empty());
+}
+
+#[test]
+fn a_rule_chain_is_mended_and_what_others_added_to_it_stays() {
+    let desk = Desk::new(false);
+    let (client, wanted) = (desk.client(), desk.wanted());
+    plan(&client, &wanted).unwrap().apply(&client).unwrap();
+    let chain = client.rule_chains().unwrap().pop().unwrap();
+    let mut inside = client.rule_chain_metadata(&chain.id.unwrap().id).unwrap();
+    // A log of one's own, and an answer that is none.
+    let mut log = inside.nodes[0].clone();
+    log.name = "mine".into();
+    log.rest.remove("id");
+    inside.nodes.push(log);
+    inside.connections.retain(|one| one.kind != "Success");
+    inside.nodes[2].configuration["tbelScript"] = "return {msg: 0};".into();
+    client.save_rule_chain_metadata(&inside).unwrap();
+    let mending = plan(&client, &wanted).unwrap();
+    let actions: Vec<_> = mending.steps().iter().map(|step| step.action).collect();
+    assert_eq!(actions, [Action::Keep, Action::Update, Action::Keep]);
+    mending.apply(&client).unwrap();
+    let after = client
+        .rule_chain_metadata(&inside.rule_chain_id.id)
+        .unwrap();
+    assert_eq!((after.nodes.len(), after.connections.len()), (6, 9));
+    assert_eq!(after.nodes[5].name, "mine");
+    assert!(plan(&client, &wanted).unwrap().is_empty());
+    // Another one finds it, and shares it.
+    let other = Wanted {
+        profile: "others".into(),
+        ca_pem: desk.pki.root_pem().into(),
+        dashboard: "Others".into(),
+        ..desk.wanted()
+    };
+    let plan = plan(&client, &other).unwrap();
+    let actions: Vec<_> = plan.steps().iter().map(|step| step.action).collect();
+    assert_eq!(actions, [Action::Create, Action::Keep, Action::Create]);
+    plan.apply(&client).unwrap();
+    let profiles = client.device_profiles().unwrap();
+    let shared = profiles
+        .iter()
+        .filter(|one| one.rule_chain().as_ref() == Some(&inside.rule_chain_id));
+    assert_eq!(shared.count(), 2);
+}
+
+#[test]
+fn a_rule_chain_that_the_profile_has_already_stays() {
+    let desk = Desk::new(false);
+    let (client, wanted) = (desk.client(), desk.wanted());
+    let without = Wanted {
+        tell_time: false,
+        ..wanted.clone()
+    };
+    plan(&client, &without).unwrap().apply(&client).unwrap();
+    assert_eq!(client.rule_chains().unwrap().len(), 1, "the root");
+    let mine = client.save_rule_chain(&RuleChain {
+        id: None,
+        name: "mine".into(),
+        root: false,
+        rest: serde_json::Map::new(),
+    });
+    let mine = mine.unwrap().id.unwrap();
+    let mut profile = client.device_profiles().unwrap().pop().unwrap();
+    profile.set_rule_chain(&mine);
+    client.save_device_profile(&profile).unwrap();
+    let plan = plan(&client, &wanted).unwrap();
+    assert!(plan.is_empty() && plan.steps().len() == 2);
+    assert!(
+        plan.notes[0].contains("rule chain of its own, \"mine\""),
+        "{:?}",
+        plan.notes
+    );
 }
 
 #[test]

@@ -58,7 +58,7 @@ fn an_empty_tenant_is_set_up_and_a_device_comes_online() {
     let broker = desk.server().mqtt_url();
     let plan = desk.json(&["tb", "setup", "--broker", &broker, "--dry-run", "--json"]);
     assert_eq!(
-        (&plan["steps"][1]["action"], &plan["trial"]),
+        (&plan["steps"][2]["action"], &plan["trial"]),
         (&"create".into(), &Value::Null)
     );
     // The trial device is made by the profile, sends, and is gone.
@@ -72,6 +72,11 @@ fn an_empty_tenant_is_set_up_and_a_device_comes_online() {
     assert!(
         made["steps"][1]["link"]
             .as_str()
+            .is_some_and(|link| link.contains("/ruleChains/"))
+    );
+    assert!(
+        made["steps"][2]["link"]
+            .as_str()
             .is_some_and(|link| link.contains("/profiles/deviceProfiles/"))
     );
     assert!(
@@ -80,7 +85,7 @@ fn an_empty_tenant_is_set_up_and_a_device_comes_online() {
             .is_some_and(Vec::is_empty)
     );
     let again = done(&desk.esptb(&["tb", "setup"]));
-    assert_eq!(again.matches("is as it should be").count(), 2, "{again}");
+    assert_eq!(again.matches("is as it should be").count(), 3, "{again}");
 
     done(&desk.esptb(&["pki", "device", "SN-1", "--days", "20", "--broker", &broker]));
     let device = "devices/SN-1";
@@ -93,6 +98,10 @@ fn an_empty_tenant_is_set_up_and_a_device_comes_online() {
         "--no-sntp",
     ]));
     assert!(doctor.contains("takes the CN as \"SN-1\""), "{doctor}");
+    assert!(
+        doctor.contains("the server tells devices its time, 0 s"),
+        "{doctor}"
+    );
     done(&desk.esptb(&[
         "image",
         "--spiffs",

@@ -8,6 +8,7 @@
 //! `common/data/src/main/java/org/thingsboard/server/common/data/`.
 
 mod attributes;
+mod chain;
 mod dashboard;
 mod device;
 mod package;
@@ -17,6 +18,7 @@ mod query;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+pub use chain::{NodeConnection, RuleChain, RuleChainMetaData, RuleNode};
 pub use dashboard::{Dashboard, DashboardInfo};
 pub use device::{Credentials, CredentialsType, Device};
 pub use package::{NewPackage, Package};

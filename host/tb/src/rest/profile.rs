@@ -99,6 +99,19 @@ pub struct ChainProvisioning {
 }
 
 impl DeviceProfile {
+    /// The rule chain that has the messages of its devices; none if that is the root.
+    #[must_use]
+    pub fn rule_chain(&self) -> Option<Id> {
+        let id = self.rest.get("defaultRuleChainId")?;
+        serde_json::from_value(id.clone()).ok()
+    }
+
+    /// Gives it one.
+    pub fn set_rule_chain(&mut self, id: &Id) {
+        self.rest
+            .insert("defaultRuleChainId".to_owned(), serde_json::json!(id));
+    }
+
     /// The CA and pattern, if it provisions by X.509 chain.
     #[must_use]
     pub fn chain(&self) -> Option<&ChainProvisioning> {

@@ -1,10 +1,12 @@
-//! What devices need on a ThingsBoard: a profile that lets them in and watches them, and a dashboard.
+//! What devices need on a ThingsBoard: a profile that lets them in and watches them, a rule chain that tells them the
+//! time, and a dashboard.
 //!
 //! [`plan`] compares what is wanted with what is there, and [`Plan::apply`] makes the difference; a plan
 //! that was applied is empty the next time. Only what is named here is changed: alarm rules and all else
 //! that somebody added by hand stay.
 
 mod alarms;
+mod clock;
 mod covers;
 mod dashboard;
 
@@ -44,12 +46,15 @@ pub struct Wanted {
     pub dashboard: String,
     /// What the product sends.
     pub series: Vec<Series>,
+    /// Whether the server is to tell devices the time.
+    pub tell_time: bool,
 }
 
 /// What would change.
 #[derive(Debug)]
 pub struct Plan {
     profile: Step<DeviceProfile>,
+    chain: Option<Step<clock::Chain>>,
     dashboard: Step<Dashboard>,
     /// What the operator should know beside it.
     pub notes: Vec<String>,
@@ -65,7 +70,7 @@ struct Step<T> {
 /// A step of a plan, in words.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Told {
-    /// `device profile`, `dashboard`.
+    /// `device profile`, `rule chain`, `dashboard`.
     pub what: &'static str,
     /// Its name.
     pub name: String,
@@ -105,9 +110,30 @@ pub fn plan(client: &Client, wanted: &Wanted) -> Result<Plan, Error> {
         );
     }
     let dashboard = dashboard_step(client, wanted)?;
-    let profile = profile_step(client, wanted, with_alarms)?;
+    let profiles = client.device_profiles()?;
+    let there = profiles.iter().find(|one| one.name == wanted.profile);
+    let (chain, chosen) = match there.and_then(DeviceProfile::rule_chain) {
+        _ if !wanted.tell_time => (None, false),
+        None => (Some(clock::step(client, &client.rule_chains()?)?), true),
+        Some(own) => {
+            let chains = client.rule_chains()?;
+            let ours = clock::step(client, &chains)?;
+            let is_ours = ours.wanted.as_ref().and_then(|chain| chain.there.as_ref()) == Some(&own);
+            if !is_ours {
+                let name = chains.iter().find(|one| one.id.as_ref() == Some(&own));
+                let name = name.map_or("another", |one| &one.name);
+                notes.push(format!(
+                    "devices are not told the time: the profile has a rule chain of its own, \"{name}\", which stays. \
+                     Take it out of the profile, or let that chain answer getCurrentTime"
+                ));
+            }
+            (is_ours.then_some(ours), false)
+        }
+    };
+    let profile = profile_step(client, wanted, profiles, with_alarms, chosen)?;
     Ok(Plan {
         profile,
+        chain,
         dashboard,
         notes,
     })
@@ -116,8 +142,13 @@ pub fn plan(client: &Client, wanted: &Wanted) -> Result<Plan, Error> {
 impl Plan {
     /// The steps, in the order in which they are done.
     #[must_use]
-    pub fn steps(&self) -> [&Told; 2] {
-        [&self.dashboard.told, &self.profile.told]
+    pub fn steps(&self) -> Vec<&Told> {
+        let chain = self.chain.as_ref().map(|chain| &chain.told);
+        let (first, last) = (&self.dashboard.told, &self.profile.told);
+        [Some(first), chain, Some(last)]
+            .into_iter()
+            .flatten()
+            .collect()
     }
 
     /// Whether there is nothing to do.
@@ -133,6 +164,7 @@ impl Plan {
     /// [`Error`]; what was done before stays done, and another plan goes on from there.
     pub fn apply(self, client: &Client) -> Result<Vec<Told>, Error> {
         let (mut dashboard, mut profile) = (self.dashboard, self.profile);
+        let mut done = Vec::new();
         if let Some(wanted) = &dashboard.wanted {
             let made = client.save_dashboard(wanted)?;
             dashboard.told.link = made.id.as_ref().map(|id| dashboard_link(client, id));
@@ -142,11 +174,23 @@ impl Plan {
                 profile.default_dashboard_id = made.id;
             }
         }
+        done.push(dashboard.told);
+        if let Some(Step { wanted, mut told }) = self.chain {
+            if let Some(chain) = wanted {
+                let id = chain.apply(client)?;
+                told.link = Some(clock::link(client, &id));
+                if let Some(profile) = &mut profile.wanted {
+                    profile.set_rule_chain(&id);
+                }
+            }
+            done.push(told);
+        }
         if let Some(wanted) = &profile.wanted {
             let made = client.save_device_profile(wanted)?;
             profile.told.link = made.id.as_ref().map(|id| profile_link(client, id));
         }
-        Ok(vec![dashboard.told, profile.told])
+        done.push(profile.told);
+        Ok(done)
     }
 }
 
@@ -203,9 +247,10 @@ fn dashboard_step(client: &Client, wanted: &Wanted) -> Result<Step<Dashboard>, E
 fn profile_step(
     client: &Client,
     wanted: &Wanted,
+    profiles: Vec<DeviceProfile>,
     with_alarms: bool,
+    with_chain: bool,
 ) -> Result<Step<DeviceProfile>, Error> {
-    let profiles = client.device_profiles()?;
     let ca_of = |profile: &DeviceProfile| {
         let chain = profile.chain();
         chain.is_some_and(|chain| same_certificate(&chain.provision_device_secret, &wanted.ca_pem))
@@ -247,17 +292,24 @@ fn profile_step(
                 .iter()
                 .map(|rule| format!("alarm rule \"{}\"", alarms::name(rule))),
         );
+        told.changes.extend(with_chain.then(chosen));
         let wanted = Some(new_profile(wanted, chain, alarms));
         return Ok(Step { wanted, told });
     };
     told.link = profile.id.as_ref().map(|id| profile_link(client, id));
     told.changes = change(&mut profile, chain, alarms);
+    told.changes.extend(with_chain.then(chosen));
     told.action = match told.changes.is_empty() {
         true => Action::Keep,
         false => Action::Update,
     };
     let wanted = (told.action == Action::Update).then_some(profile);
     Ok(Step { wanted, told })
+}
+
+/// That a profile gets the rule chain.
+fn chosen() -> String {
+    format!("rule chain \"{}\"", clock::NAME)
 }
 
 fn new_profile(wanted: &Wanted, chain: ChainProvisioning, alarms: Vec<Value>) -> DeviceProfile {

@@ -18,8 +18,8 @@ use crate::files;
 
 /// Set up a tenant for devices
 ///
-/// Makes, or changes, a device profile that takes devices by their certificate and raises alarms, and a
-/// dashboard of them. What others added stays. Doing it twice changes nothing. With --broker a throw-away
+/// Makes, or changes, a device profile that takes devices by their certificate and raises alarms, a rule chain
+/// that tells them the time, and a dashboard of them. What others added stays. Doing it twice changes nothing. With --broker a throw-away
 /// device then shows that it works: it is made by its first connection, sends, and is removed again.
 #[derive(Args)]
 #[command(after_help = "Examples:\n  esptb tb setup --dry-run\n  \
@@ -48,6 +48,10 @@ pub(super) struct Cmd {
     /// Alarm so many days before a certificate ends
     #[arg(long, default_value_t = 30, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..))]
     certificate_days: u32,
+    /// Make no rule chain by which the server tells devices its own time, against which they check what time
+    /// servers say
+    #[arg(long)]
+    no_time: bool,
     /// Where devices connect: try it with a throw-away device. Needs the key of the intermediate CA
     #[arg(long, value_parser = arguments::broker, value_name = "mqtts://HOST[:PORT]")]
     broker: Option<String>,
@@ -154,6 +158,7 @@ impl Cmd {
                 .iter()
                 .map(Series::from)
                 .collect(),
+            tell_time: !self.no_time,
         })
     }
 
