@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use crate::mqtt::{Mqtt, Refusal};
-use crate::{Check, Finding, Who, limits};
+use crate::{Check, Finding, Who, clock, limits};
 
 /// As long as the device waits for the handshake, and longer.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -177,6 +177,17 @@ pub(crate) async fn examine(
             Who::Server,
             "look up the limits of the tenant's profile; ThingsBoard tells its devices from 3.9 on",
         )),
+        Err(error) => {
+            findings.push(Finding::of_error(Check::Mqtt, error, who(error)));
+            mqtt.leave().await.close().await;
+            return findings;
+        }
+    }
+    match ask_time(&mut mqtt).await {
+        Ok(told) => {
+            let certificate = bundle.valid_from_unix_s()..bundle.expires_unix_s();
+            findings.push(clock::of_server(told, unix_s, certificate));
+        }
         Err(error) => findings.push(Finding::of_error(Check::Mqtt, error, who(error))),
     }
     mqtt.leave().await.close().await;
@@ -202,19 +213,47 @@ async fn ask(mqtt: &mut Connected<'_>) -> Result<Option<Vec<u8>>, CloudError> {
         subscribed
             .map_err(|refusal| explain(refusal, |reason| CloudError::NotSubscribed { reason }))?;
     }
+    call(mqtt, 1, thingsboard::limits::METHOD).await?;
+    answer(mqtt, Some).await
+}
+
+/// Asks what time it is, in seconds since 1970; none if there is no answer.
+async fn ask_time(mqtt: &mut Connected<'_>) -> Result<Option<u64>, CloudError> {
+    call(mqtt, 2, thingsboard::time::METHOD).await?;
+    let unix_ms = answer(mqtt, |answer| thingsboard::time::parse(&answer)).await?;
+    Ok(unix_ms.map(|unix_ms| unix_ms / 1_000))
+}
+
+/// Calls the server.
+async fn call(mqtt: &mut Connected<'_>, number: u32, method: &str) -> Result<(), CloudError> {
     let mut call = [0; 128];
-    let length = thingsboard::rpc::write_request(&mut call, thingsboard::limits::METHOD, &[]);
+    let length = thingsboard::rpc::write_request(&mut call, method, &[]);
     let length = length.map_or(0, <[u8]>::len);
-    let to = FromDevice::RpcRequest(RequestId::wrapping(1)).topic();
+    let to = FromDevice::RpcRequest(RequestId::wrapping(number)).topic();
     let asked = mqtt
         .publish(&to, call.get(..length).unwrap_or_default())
         .await;
-    asked.map_err(|refusal| explain(refusal, |reason| CloudError::NotTaken { reason }))?;
-    match timeout(Duration::from_secs(5), mqtt.message()).await {
-        Ok(Ok(answer)) => Ok(Some(answer)),
-        Ok(Err(refusal)) => Err(explain(refusal, |reason| CloudError::Kicked {
-            reason: Some(reason),
-        })),
-        Err(_) => Ok(None),
-    }
+    asked.map_err(|refusal| explain(refusal, |reason| CloudError::NotTaken { reason }))
+}
+
+/// The first message that is the answer; none if it does not come soon.
+async fn answer<T>(
+    mqtt: &mut Connected<'_>,
+    read: impl Fn(Vec<u8>) -> Option<T>,
+) -> Result<Option<T>, CloudError> {
+    let reading = async {
+        loop {
+            let message = mqtt.message().await.map_err(|refusal| {
+                explain(refusal, |reason| CloudError::Kicked {
+                    reason: Some(reason),
+                })
+            })?;
+            if let Some(answer) = read(message) {
+                return Ok(Some(answer));
+            }
+        }
+    };
+    timeout(Duration::from_secs(5), reading)
+        .await
+        .unwrap_or(Ok(None))
 }

@@ -10,6 +10,7 @@ use doctor::{Check, Examination, Finding, Folder, Who};
 use pki::{Options, Pki, Validity};
 use rand::rngs::SysRng;
 use rand_core::UnwrapErr;
+use tb::setup::{Wanted, plan};
 use tb::{Client, Login};
 
 /// MbedTLS, which one test at a time may have.
@@ -149,6 +150,7 @@ fn nothing_is_wrong_where_nothing_is() {
         (Check::Tls, "by the device's own TLS"),
         (Check::Mqtt, "lets SN-1 in"),
         (Check::Limits, "within the server's limits"),
+        (Check::Clock, "the server does not tell devices its time"),
         (Check::Profile, "takes the CN as \"SN-1\""),
     ] {
         assert!(
@@ -158,6 +160,32 @@ fn nothing_is_wrong_where_nothing_is() {
             "{words:?}: {found:#?}"
         );
     }
+}
+
+#[test]
+fn a_server_that_tells_its_time_is_compared_with_this_computer() {
+    let mut desk = Desk::new();
+    let ca_pem = desk.pki.intermediate_pem().to_owned();
+    desk.prepare = Box::new(move |client| {
+        let wanted = Wanted {
+            profile: "default".into(),
+            ca_pem: ca_pem.clone(),
+            cn_pattern: "^(SN-.*)$".into(),
+            allow_create: true,
+            silent_minutes: 5,
+            certificate_days: 30,
+            dashboard: "Boards".into(),
+            series: Vec::new(),
+            tell_time: true,
+        };
+        plan(client, &wanted).unwrap().apply(client).unwrap();
+    });
+    let found = desk.found(false);
+    let is_it = |one: &Finding| {
+        one.check == Check::Clock && one.says.contains("the server tells devices its time")
+    };
+    assert!(found.iter().any(is_it), "{found:#?}");
+    assert!(found.iter().all(|one| !one.is_bad()), "{found:#?}");
 }
 
 #[test]
