@@ -73,6 +73,26 @@ pub fn scenario(play: impl Future<Output = ()>) {
     assert!(given_away.is_empty(), "secrets in {given_away:#?}");
 }
 
+/// Plays `story` with a phone that has a session with a blank board, whose MAC ends in this number, while that
+/// lives.
+pub async fn with_phone<W: Wiring>(
+    desk: &Desk,
+    board: &Simulator<W>,
+    number: u8,
+    story: impl AsyncFnOnce(&mut Diary, Phone),
+) {
+    let mut diary = Diary::of(board);
+    let telling = async {
+        diary.until_named("provisioning.started").await;
+        let phone = Phone::paired_with(desk, &format!("PROV_1A2B{number:02X}")).await;
+        story(&mut diary, phone).await;
+    };
+    tokio::select! {
+        never = board.live_on() => match never {},
+        () = telling => {}
+    }
+}
+
 /// Provisions a blank board, whose MAC ends in this number, and plays `story` while it lives.
 pub async fn play<W: Wiring>(
     desk: &Desk,
@@ -80,16 +100,10 @@ pub async fn play<W: Wiring>(
     number: u8,
     story: impl AsyncFnOnce(&mut Diary),
 ) {
-    let mut diary = Diary::of(board);
-    let telling = async {
-        diary.until_named("provisioning.started").await;
-        let mut phone = Phone::paired_with(desk, &format!("PROV_1A2B{number:02X}")).await;
+    with_phone(desk, board, number, async |diary, mut phone| {
         phone.send(NETWORK, PASSPHRASE).await;
         drop(phone);
-        story(&mut diary).await;
-    };
-    tokio::select! {
-        never = board.live_on() => match never {},
-        () = telling => {}
-    }
+        story(diary).await;
+    })
+    .await;
 }

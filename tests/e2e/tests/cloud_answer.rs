@@ -4,8 +4,9 @@
 use std::time::Duration;
 
 use device::event::{ClockSource, Event};
-use e2e::{Desk, Diary, NETWORK, PASSPHRASE, PROOF, Phone, scenario};
-use pki::{Options, Pki};
+use devserver::Server;
+use e2e::{Desk, Diary, NETWORK, PASSPHRASE, PROOF, Phone, scenario, with_phone};
+use pki::{Identity, Options, Pki};
 use provisioner::{OnTheWay, Outcome, Stage, Verdict};
 use simulator::Simulator;
 use simulator::wifi::Network;
@@ -28,22 +29,25 @@ fn board_that_holds_back(desk: &Desk, number: u8, broker_port: u16, seconds: u16
     desk.board(desk.flash_with(&identity, &settings), number)
 }
 
-/// Plays `story` with a phone that has a session, while the board lives.
-async fn with_phone(
-    desk: &Desk,
-    board: &Simulator,
-    number: u8,
-    story: impl AsyncFnOnce(&mut Diary, Phone),
-) {
-    let mut diary = Diary::of(board);
-    let telling = async {
-        diary.until_named("provisioning.started").await;
-        let phone = Phone::paired_with(desk, &format!("PROV_1A2B{number:02X}")).await;
-        story(&mut diary, phone).await;
-    };
-    tokio::select! {
-        never = board.live_on() => match never {},
-        () = telling => {}
+/// A broker that is not there yet.
+struct Away {
+    port: u16,
+    identity: Identity,
+}
+
+impl Away {
+    /// A port that was free a moment ago, and what the broker will prove itself by.
+    async fn from(desk: &Desk) -> Self {
+        let server = desk.server().await;
+        Self {
+            port: server.mqtt_addr().port(),
+            identity: desk.server_identity(),
+        }
+    }
+
+    /// It comes.
+    async fn back(&self, desk: &Desk) -> Server {
+        desk.server_at(self.port, &self.identity).await
     }
 }
 
@@ -162,10 +166,8 @@ fn a_failure_arrives_in_the_devices_words_and_after_mending_it_is_online() {
 fn a_client_waits_a_minute_for_a_broker_that_is_not_there() {
     scenario(async {
         let desk = Desk::set().await;
-        let server = desk.server().await;
-        let port = server.mqtt_addr().port();
-        drop(server);
-        let board = board(&desk, 205, port);
+        let broker = Away::from(&desk).await;
+        let board = board(&desk, 205, broker.port);
         with_phone(&desk, &board, 205, async |diary, mut phone| {
             join(&mut phone).await;
             let Verdict::NotOnline { failure } = wait(&mut phone).await else {
@@ -193,17 +195,14 @@ fn a_client_waits_a_minute_for_a_broker_that_is_not_there() {
 fn a_client_that_vanishes_takes_bluetooth_with_it_and_nothing_else() {
     scenario(async {
         let desk = Desk::set().await;
-        let server = desk.server().await;
-        let port = server.mqtt_addr().port();
-        let right = desk.server_identity();
-        drop(server);
-        let board = board(&desk, 206, port);
+        let broker = Away::from(&desk).await;
+        let board = board(&desk, 206, broker.port);
         with_phone(&desk, &board, 206, async |diary, mut phone| {
             join(&mut phone).await;
             diary.until_named("cloud.failed").await;
             drop(phone);
             diary.until_named("bluetooth.stopped").await;
-            let _server = desk.server_at(port, &right).await;
+            let _server = broker.back(&desk).await;
             diary.until_named("cloud.online").await;
         })
         .await;
@@ -214,11 +213,8 @@ fn a_client_that_vanishes_takes_bluetooth_with_it_and_nothing_else() {
 fn a_network_that_is_lost_and_a_reset_amid_the_waiting_leave_nothing_behind() {
     scenario(async {
         let desk = Desk::set().await;
-        let server = desk.server().await;
-        let port = server.mqtt_addr().port();
-        let right = desk.server_identity();
-        drop(server);
-        let board = board(&desk, 207, port);
+        let broker = Away::from(&desk).await;
+        let board = board(&desk, 207, broker.port);
         with_phone(&desk, &board, 207, async |diary, mut phone| {
             join(&mut phone).await;
             diary.until_named("cloud.failed").await;
@@ -233,10 +229,10 @@ fn a_network_that_is_lost_and_a_reset_amid_the_waiting_leave_nothing_behind() {
             diary.until_named("restart").await;
             drop(phone);
             diary.until_named("provisioning.started").await;
-            let _server = desk.server_at(port, &right).await;
+            let _server = broker.back(&desk).await;
             let mut phone = Phone::paired_with(&desk, "PROV_1A2BCF").await;
             join(&mut phone).await;
-            assert_eq!(wait(&mut phone).await, online(207, port));
+            assert_eq!(wait(&mut phone).await, online(207, broker.port));
         })
         .await;
     });
@@ -246,17 +242,14 @@ fn a_network_that_is_lost_and_a_reset_amid_the_waiting_leave_nothing_behind() {
 fn power_that_goes_amid_the_waiting_finds_the_network_kept() {
     scenario(async {
         let desk = Desk::set().await;
-        let server = desk.server().await;
-        let port = server.mqtt_addr().port();
-        let right = desk.server_identity();
-        drop(server);
-        let board = board(&desk, 208, port);
+        let broker = Away::from(&desk).await;
+        let board = board(&desk, 208, broker.port);
         with_phone(&desk, &board, 208, async |diary, mut phone| {
             join(&mut phone).await;
             diary.until_named("cloud.failed").await;
         })
         .await;
-        let _server = desk.server_at(port, &right).await;
+        let _server = broker.back(&desk).await;
         let mut diary = Diary::of(&board);
         tokio::select! {
             never = board.live_on() => match never {},
@@ -270,17 +263,14 @@ fn power_that_goes_amid_the_waiting_finds_the_network_kept() {
 fn with_the_setting_every_client_is_told_connected_once_the_broker_has_accepted() {
     scenario(async {
         let desk = Desk::set().await;
-        let server = desk.server().await;
-        let port = server.mqtt_addr().port();
-        let right = desk.server_identity();
-        drop(server);
-        let board = board_that_holds_back(&desk, 209, port, 60);
+        let broker = Away::from(&desk).await;
+        let board = board_that_holds_back(&desk, 209, broker.port, 60);
         with_phone(&desk, &board, 209, async |diary, mut phone| {
             let mended = async {
                 for _ in 0..2 {
                     diary.until_named("cloud.failed").await;
                 }
-                let server = desk.server_at(port, &right).await;
+                let server = broker.back(&desk).await;
                 diary.until_named("cloud.online").await;
                 server
             };
@@ -298,10 +288,8 @@ fn with_the_setting_every_client_is_told_connected_once_the_broker_has_accepted(
 fn with_the_setting_and_no_broker_bluetooth_goes_when_its_time_is_over() {
     scenario(async {
         let desk = Desk::set().await;
-        let server = desk.server().await;
-        let port = server.mqtt_addr().port();
-        drop(server);
-        let board = board_that_holds_back(&desk, 210, port, 20);
+        let broker = Away::from(&desk).await;
+        let board = board_that_holds_back(&desk, 210, broker.port, 20);
         with_phone(&desk, &board, 210, async |diary, mut phone| {
             let told = phone.0.provision(NETWORK, PASSPHRASE).await;
             told.expect_err("the link ends while it is connecting");
