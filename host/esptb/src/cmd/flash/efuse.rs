@@ -122,11 +122,8 @@ impl Connected {
     /// Gives a block with a key its purpose, and protects it: from now on nobody reads it, and nobody changes it.
     /// It cannot be undone.
     pub(crate) fn protect_key(&mut self, block: Block) -> Result<()> {
-        let number = u32::from(block.number());
-        let (word, bit) = place(block);
-        let mut control = [0; CONTROL_WORDS];
-        control[word] = u32::from(HMAC_UP) << bit;
-        self.burn_control(control)?;
+        let [purpose, protection] = control_of(block);
+        self.burn_control(purpose)?;
         let there = self
             .key_blocks()?
             .into_iter()
@@ -134,11 +131,7 @@ impl Connected {
         if there.is_none_or(|there| there.purpose != HMAC_UP) {
             bail!("{block} did not get its purpose: try again");
         }
-        let [_, purpose, key] = WRITE_PROTECTED;
-        let mut control = [0; CONTROL_WORDS];
-        control[0] = 1 << (purpose + number) | 1 << (key + number);
-        control[READ_PROTECTED] = 1 << number;
-        self.burn_control(control)?;
+        self.burn_control(protection)?;
         let blocks = self.key_blocks()?;
         if !blocks
             .iter()
@@ -174,4 +167,36 @@ fn place(block: Block) -> (usize, u32) {
     let (first, bits) = PURPOSES;
     let bit = first + bits * u32::from(block.number());
     ((bit / 32) as usize, bit % 32)
+}
+
+/// What is burned into `CONTROL` for a block with a key: its purpose, and then its protections.
+fn control_of(block: Block) -> [[u32; CONTROL_WORDS]; 2] {
+    let number = u32::from(block.number());
+    let (mut given, mut protected) = ([0; CONTROL_WORDS], [0; CONTROL_WORDS]);
+    let (word, bit) = place(block);
+    given[word] = u32::from(HMAC_UP) << bit;
+    let [_, purpose, key] = WRITE_PROTECTED;
+    protected[0] = 1 << (purpose + number) | 1 << (key + number);
+    protected[READ_PROTECTED] = 1 << number;
+    [given, protected]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Dumped by Espressif's espefuse 5.6.0 after `burn-key BLOCK_KEYn FILE HMAC_UP` in a chip of its own (`--virt`):
+    /// the same for ESP32-C3, C6 and S3.
+    #[test]
+    fn a_block_is_given_what_espressifs_tool_gives_it() {
+        for (number, dumped) in [
+            (0, [0x0080_0100, 0x0000_0001, 0x0800_0000, 0x0000_0000]),
+            (1, [0x0100_0200, 0x0000_0002, 0x8000_0000, 0x0000_0000]),
+            (5, [0x1000_2000, 0x0000_0020, 0x0000_0000, 0x0000_8000]),
+        ] {
+            let [given, protected] = control_of(Block::new(number).expect("a block"));
+            let burned = std::array::from_fn(|word| given[word] | protected[word]);
+            assert_eq!(burned, dumped, "{number}");
+        }
+    }
 }
