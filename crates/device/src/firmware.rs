@@ -201,8 +201,7 @@ impl<'a, F: NorFlash> Updates<'a, F> {
         });
         match begun {
             Ok(Begun::Fetch(download)) => {
-                inner.requests = inner.requests.wrapping_add(1);
-                let request = RequestId::wrapping(inner.requests);
+                let request = inner.next_request();
                 if inner.told.as_ref() != Some(&package) {
                     inner.report(Report::State(State::Downloading));
                     inner.told = Some(package.clone());
@@ -284,12 +283,18 @@ impl Inner {
         }
     }
 
+    /// The number of the next request: another than all before.
+    fn next_request(&mut self) -> RequestId {
+        self.requests = self.requests.wrapping_add(1);
+        RequestId::wrapping(self.requests)
+    }
+
     /// The server sends no more bytes at once.
     fn ask_for_less(&mut self, size: u32) {
         self.size = size;
-        self.requests = self.requests.wrapping_add(1);
+        let request = self.next_request();
         if let Stage::Fetching(fetching) = &mut self.stage {
-            fetching.ask_for_less(RequestId::wrapping(self.requests), size);
+            fetching.ask_for_less(request, size);
         }
     }
 

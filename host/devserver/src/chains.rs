@@ -10,6 +10,8 @@
 use serde_json::{Value, json};
 use thingsboard::time;
 
+use crate::profiles::row_of;
+
 /// Under which key a stored chain has its nodes and connections.
 pub(crate) const METADATA: &str = "metadata";
 
@@ -35,8 +37,7 @@ pub(crate) fn empty() -> Value {
 
 /// The row of the chain that a profile has, as its id says; none if it is the root.
 pub(crate) fn of_profile(profile: &Value) -> Option<i64> {
-    let id = profile["defaultRuleChainId"]["id"].as_str()?;
-    i64::from_str_radix(id.get(..8)?, 16).ok()
+    row_of(&profile["defaultRuleChainId"])
 }
 
 /// Whether a chain tells devices the time: whether what comes in gets, by way of a script that looks for the method, to

@@ -128,8 +128,12 @@ pub(crate) fn normal(document: &mut Value) -> Result<(), String> {
 
 /// The row of the package that its devices are to have, as its id says.
 pub(crate) fn package(body: &Value) -> Option<i64> {
-    let id = body["firmwareId"]["id"].as_str()?;
-    i64::from_str_radix(id.get(..8)?, 16).ok()
+    row_of(&body["firmwareId"])
+}
+
+/// The row that an id names; none if it names none.
+pub(crate) fn row_of(id: &Value) -> Option<i64> {
+    i64::from_str_radix(id["id"].as_str()?.get(..8)?, 16).ok()
 }
 
 #[cfg(test)]

@@ -116,8 +116,7 @@ impl<F: NorFlash> Updating for Updates<'_, F> {
             Stage::Fetching(fetching) if fetching.is_overdue(Instant::now()) => {}
             _ => return None,
         }
-        inner.requests = inner.requests.wrapping_add(1);
-        let request = RequestId::wrapping(inner.requests);
+        let request = inner.next_request();
         let Stage::Fetching(fetching) = &mut inner.stage else {
             return None;
         };

@@ -138,13 +138,12 @@ pub(super) async fn delete(
     let row = row(RULE_CHAIN, &id)?;
     let deleted = page.hub.store.submit(move |db| {
         let Some(there) = db.document(Kind::RuleChain, row)? else {
-            return Ok(Err(None));
+            return Ok(Err(not_found("Rule chain", &id)));
         };
         // `BaseRuleChainService.deleteRuleChainById`
         if there.body["root"] == true {
-            return Ok(Err(Some(
-                "Deletion of Root Tenant Rule Chain is prohibited!",
-            )));
+            let fault = "Deletion of Root Tenant Rule Chain is prohibited!";
+            return Ok(Err(bad(fault)));
         }
         let profiles = db.documents(Kind::Profile)?;
         if profiles
@@ -152,14 +151,11 @@ pub(super) async fn delete(
             .any(|one| chains::of_profile(&one.body) == Some(row))
         {
             let fault = "The rule chain referenced by the device profiles cannot be deleted!";
-            return Ok(Err(Some(fault)));
+            return Ok(Err(bad(fault)));
         }
         db.delete_document(Kind::RuleChain, row)?;
         Ok(Ok(()))
     });
-    match deleted.await? {
-        Ok(()) => Ok(StatusCode::OK),
-        Err(Some(fault)) => Err(bad(fault)),
-        Err(None) => Err(not_found("Rule chain", &id)),
-    }
+    deleted.await??;
+    Ok(StatusCode::OK)
 }

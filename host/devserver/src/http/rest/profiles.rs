@@ -110,28 +110,20 @@ pub(super) async fn delete(
     let row = row(DEVICE_PROFILE, &id)?;
     let deleted = page.hub.store.submit(move |db| {
         let Some(there) = db.document(Kind::Profile, row)? else {
-            return Ok(Err(None));
+            return Ok(Err(not_found("Device profile", &id)));
         };
         // `DeviceProfileServiceImpl.deleteDeviceProfile`
         if there.body["default"] == true {
-            return Ok(Err(Some(
-                "Deletion of Default Device Profile is prohibited!",
-            )));
+            let fault = "Deletion of Default Device Profile is prohibited!";
+            return Ok(Err(bad(fault)));
         }
         if db.has_devices(row)? {
-            return Ok(Err(Some(
-                "The device profile referenced by the devices cannot be deleted!",
-            )));
+            let fault = "The device profile referenced by the devices cannot be deleted!";
+            return Ok(Err(bad(fault)));
         }
         db.delete_document(Kind::Profile, row)?;
         Ok(Ok(db.known_profiles()?))
     });
-    match deleted.await? {
-        Ok(known) => {
-            page.hub.set_profiles(known);
-            Ok(StatusCode::OK)
-        }
-        Err(Some(fault)) => Err(bad(fault)),
-        Err(None) => Err(not_found("Device profile", &id)),
-    }
+    page.hub.set_profiles(deleted.await??);
+    Ok(StatusCode::OK)
 }
