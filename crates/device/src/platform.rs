@@ -67,6 +67,60 @@ pub struct Body<P: Platform> {
     pub observer: P::Observer,
 }
 
+/// The parts of a body that has no type of its own: it is what it is put together of.
+///
+/// A body on a chip is a type with a name, for there is one. Where many are put together in passing, as by
+/// tests, each of other parts, this spares each the same seven lines.
+pub struct Parts<B, W, N, F, S, O> {
+    /// The Bluetooth controller.
+    pub bluetooth: B,
+    /// The Wi-Fi station.
+    pub wifi: W,
+    /// Sockets over the station.
+    pub network: N,
+    /// The whole flash.
+    pub flash: F,
+    /// Clock, randomness, button, heap, reset reason.
+    pub system: S,
+    /// Whoever is told what happens.
+    pub observer: O,
+}
+
+impl<B, W, N, F, S, O> Platform for Parts<B, W, N, F, S, O>
+where
+    B: Bluetooth,
+    W: Wifi,
+    N: Network,
+    F: NorFlash,
+    S: System,
+    O: Observer,
+{
+    type Bluetooth = B;
+    type Wifi = W;
+    type Network = N;
+    type Flash = F;
+    type System = S;
+    type Observer = O;
+}
+
+impl<B, W, N, F, S, O> Parts<B, W, N, F, S, O>
+where
+    Self: Platform<Bluetooth = B, Wifi = W, Network = N, Flash = F, System = S, Observer = O>,
+{
+    /// The body, without a mailbox.
+    pub fn body(self) -> Body<Self> {
+        Body {
+            bluetooth: self.bluetooth,
+            mailbox: None,
+            wifi: self.wifi,
+            network: self.network,
+            flash: self.flash,
+            system: self.system,
+            observer: self.observer,
+        }
+    }
+}
+
 /// A Bluetooth controller that can be powered up and down.
 pub trait Bluetooth {
     /// The way to the powered controller. Dropping it powers the controller down and gives its

@@ -3,23 +3,21 @@
 use std::rc::Rc;
 use std::sync::OnceLock;
 
+use bodykit::bluetooth::{self, Controller};
+use bodykit::flash::Flash;
+use bodykit::sensor::Dht11;
+use bodykit::system::{Chip, Notice, Watchers};
+use bodykit::wifi::{Station, WifiAir};
+use bodykit::{Wiring, bootloader};
 use device::event::RestartReason;
-use device::platform::Mailbox;
-use device::platform::{Body, Platform};
+use device::platform::{Body, Mailbox, Parts};
 use device::tls::Library;
 use rand::rngs::SysRng;
 use rand_core::UnwrapErr;
 use tokio::sync::mpsc::UnboundedReceiver;
 use vhci::{HciSpec, SharedAir};
 
-use crate::bluetooth::Controller;
-use crate::bootloader;
-use crate::flash::Flash;
 use crate::network::{Conditions, Sockets};
-use crate::sensor::Dht11;
-use crate::system::{Chip, Notice, Watchers};
-use crate::wifi::{Station, WifiAir};
-use crate::wiring::Wiring;
 
 /// What is in the air around the devices. Clones are the same world.
 #[derive(Clone)]
@@ -47,18 +45,6 @@ pub struct Simulator<W = Dht11> {
     air: SharedAir,
     mac: [u8; 6],
     mailbox: Option<Rc<Mailbox>>,
-}
-
-/// The parts of a simulated body.
-enum Desk {}
-
-impl Platform for Desk {
-    type Bluetooth = Controller;
-    type Wifi = Station;
-    type Network = Sockets;
-    type Flash = Flash;
-    type System = Chip;
-    type Observer = Watchers;
 }
 
 impl<W: Wiring> Simulator<W> {
@@ -107,23 +93,21 @@ impl<W: Wiring> Simulator<W> {
     pub async fn live(&self) -> RestartReason {
         self.start();
         self.chip.begin(&self.watchers).await;
-        let body = Body::<Desk> {
-            mailbox: self.mailbox.clone(),
+        let parts = Parts {
             bluetooth: Controller {
                 spec: self.hci.clone(),
                 air: self.air.clone(),
-                // As on the chip: the base address is Wi-Fi's, Bluetooth's is two above.
-                address: {
-                    let mut address = self.mac;
-                    address[5] = address[5].wrapping_add(2);
-                    address
-                },
+                address: bluetooth::address(self.mac),
             },
             wifi: self.station.clone(),
             network: Sockets::with_conditions(self.station.link(), self.network.clone()),
             flash: self.flash.clone(),
             system: self.chip.clone(),
             observer: self.watchers.clone(),
+        };
+        let body = Body {
+            mailbox: self.mailbox.clone(),
+            ..parts.body()
         };
         // A restart takes the radio down.
         let _off = Off(&self.station);

@@ -1,4 +1,4 @@
-//! The device's body on a host: flash file, sockets, virtual radio; and what products are wired to.
+//! A device on a host: a board of [`bodykit`]'s parts in a world, with the host's sockets.
 //!
 //! Everything above the seams is the code that runs on the chip; this crate replaces only what a
 //! desk lacks. A [`World`] is the air around devices; a [`Simulator`] is one board in it, which
@@ -9,19 +9,10 @@
 
 #![warn(missing_docs)]
 
-pub mod flash;
-pub mod greenhouse;
-pub mod image;
 pub mod network;
 pub mod ntp;
-pub mod sensor;
-pub mod system;
-pub mod wifi;
 
-mod bluetooth;
 mod board;
-pub mod bootloader;
-mod wiring;
 
 pub use board::{Simulator, World};
-pub use wiring::Wiring;
+pub use bodykit::{Wiring, bootloader, flash, greenhouse, image, sensor, system, wifi};

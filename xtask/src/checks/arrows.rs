@@ -80,16 +80,23 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        "host/simulator",
+        "host/bodykit",
         &[
             "crates/device",
             "crates/product",
             "crates/seal",
-            "crates/update",
             "host/hostfile",
-            "host/hosttime",
             "host/vhci",
             "products/",
+        ],
+    ),
+    (
+        "host/simulator",
+        &[
+            "crates/device",
+            "host/bodykit",
+            "host/hosttime",
+            "host/vhci",
         ],
     ),
     ("host/esptb", &["crates/", "host/", "products/"]),

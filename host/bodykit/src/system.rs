@@ -102,12 +102,12 @@ impl Chip {
     }
 
     /// The bootloader has started this image.
-    pub(crate) fn run_from(&self, running: Option<Running>) {
+    pub fn run_from(&self, running: Option<Running>) {
         self.running.set(running);
     }
 
     /// Begins a life: pauses if the ones before ended in crashes.
-    pub(crate) async fn begin(&self, observer: &Watchers) {
+    pub async fn begin(&self, observer: &impl Observer) {
         let cause = retained::begin(&*self.retained, self.reset.get(), observer).await;
         self.reset.set(cause);
     }

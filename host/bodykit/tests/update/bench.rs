@@ -1,10 +1,10 @@
 //! A board's flash, packages for it, and a bootloader.
 
+use bodykit::flash::{Flash, FlashError};
 use p256::ecdsa::signature::Signer;
 use p256::ecdsa::signature::hazmat::PrehashVerifier;
 use p256::ecdsa::{Signature, SigningKey, VerifyingKey};
 use sha2::{Digest, Sha256};
-use simulator::flash::{Flash, FlashError};
 use update::check::Board;
 use update::checksum::{Algorithm, Checksum};
 use update::download::{Begun, Download, Offer};

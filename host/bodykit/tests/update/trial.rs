@@ -1,6 +1,6 @@
 //! The new image stays or the old one comes back, with the power going at every operation.
 
-use simulator::flash::Flash;
+use bodykit::flash::{Flash, FlashError};
 use update::otadata::{Entry, State};
 use update::trial::{Limits, Start, accept, at_start, give_up, limits};
 use update::{Fault, Places};
@@ -147,7 +147,7 @@ fn a_bootloader_with_rollback_is_used_where_there_is_one() {
 /// like afterwards.
 fn cut_everywhere(
     ready: impl Fn() -> Flash,
-    verdict: impl Fn(&mut Flash) -> Result<(), Fault<simulator::flash::FlashError>>,
+    verdict: impl Fn(&mut Flash) -> Result<(), Fault<FlashError>>,
     mut then: impl FnMut(Flash, u64),
 ) {
     let whole = ready();

@@ -1,0 +1,31 @@
+//! Parts of which a device's body is put together on a host: whoever lets the device live in a process
+//! takes what he needs of them, and names it in one [`Parts`](device::platform::Parts).
+//!
+//! | part | here |
+//! |---|---|
+//! | flash | NOR flash in memory or in a file, over an image that many share, with power cuts on command: [`flash`] |
+//! | Wi-Fi | an air of access points, and a station in it: [`wifi`] |
+//! | Bluetooth | a virtual controller, H4 over TCP, the computer's adapter: [`bluetooth`] |
+//! | chip | clock, button, memory that outlives a restart, a key in eFuses: [`system`] |
+//! | observer | whoever watches: [`system::Watchers`] |
+//! | what products are wired to | models of their hardware: [`sensor`], [`greenhouse`] |
+//!
+//! The boundary: this crate brings no time driver, so that its parts live on the host's time as on any
+//! other, and puts nothing together itself.
+
+#![warn(missing_docs)]
+
+pub mod bluetooth;
+pub mod bootloader;
+pub mod flash;
+pub mod greenhouse;
+pub mod image;
+pub mod sensor;
+pub mod system;
+pub mod wifi;
+
+mod wiring;
+
+#[cfg(test)]
+use hosttime as _; // nothing names it, and the linker asks for a time driver
+pub use wiring::Wiring;
