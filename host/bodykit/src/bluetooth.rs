@@ -31,3 +31,20 @@ impl Bluetooth for Controller {
             .await
     }
 }
+
+/// A controller that does not start: for a device that is provisioned.
+#[derive(Clone, Copy)]
+pub struct Absent;
+
+impl Bluetooth for Absent {
+    type Transport<'a> = HciTransport;
+    type Error = NoController;
+
+    async fn start(&mut self) -> Result<HciTransport, NoController> {
+        Err(NoController)
+    }
+}
+
+/// There is no controller.
+#[derive(Debug)]
+pub struct NoController;

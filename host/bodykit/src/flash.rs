@@ -1,15 +1,24 @@
-//! A NOR flash in a file: it enforces the rules of the chip and loses power on command.
+//! A NOR flash in memory or in a file: it enforces the rules of the chip and loses power on command.
+//! Many that begin alike share what none of them has changed ([`Image`]).
 //!
 //! Erasing sets whole 4 KiB sectors to ones; writing only clears bits, in words of four bytes. A
-//! write that would have to set a bit is refused, as it would be silently wrong on a chip. When
+//! write that would have to set a bit is refused, as it would be silently wrong on a chip; unless who tries a
+//! flash that holds just anything wants it as on a chip ([`Flash::without_refusals`]). When
 //! the power goes, all later operations fail; the one under way is left undone, or, as it happens
 //! to a chip, half done: a word of which some bits have fallen, a sector of which some have risen.
+
+mod power;
+mod sectors;
 
 use std::cell::RefCell;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+
+use power::PowerCut;
+use sectors::Contents;
+pub use sectors::Image;
 
 use embedded_storage::nor_flash::{
     ErrorType, NorFlash, NorFlashError, NorFlashErrorKind, ReadNorFlash,
@@ -81,40 +90,16 @@ pub enum OpenError {
     InUse(PathBuf),
 }
 
-/// When the power goes.
-struct PowerCut {
-    /// Words that can still be written and sectors erased before.
-    operations_left: u64,
-    /// How the operation after these is left half done; none if it is not begun.
-    amid: Option<u64>,
-}
-
-/// What has become of a word that should have become `wanted`: of the bits that differ, those in
-/// `done` have changed.
-fn torn(present: [u8; WORD], wanted: [u8; WORD], done: u32) -> [u8; WORD] {
-    let (present, wanted) = (u32::from_le_bytes(present), u32::from_le_bytes(wanted));
-    (present ^ ((present ^ wanted) & done)).to_le_bytes()
-}
-
-/// Random bits of which 1 in 2^`rarity` is set, for a word of the flash (SplitMix64).
-fn some_bits(seed: u64, word: usize, rarity: u32) -> u32 {
-    let mut state = seed.wrapping_mul(0x2545_f491_4f6c_dd1d) ^ (word as u64) << 8;
-    let mut bits = u32::MAX;
-    for _ in 0..rarity {
-        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = state;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        bits &= (z ^ (z >> 31)) as u32;
-    }
-    bits
-}
-
 struct Chip {
-    bytes: Vec<u8>,
+    contents: Contents,
     file: Option<File>,
     cut: Option<PowerCut>,
+    /// Words written and sectors erased.
     operations: u64,
+    /// Reads, writes and erasures that were asked for.
+    calls: u64,
+    /// Whether a write that would have to set bits is refused.
+    refuses: bool,
 }
 
 /// The flash. Clones are the same chip, as it survives its device.
@@ -129,16 +114,28 @@ impl Flash {
     /// If the length is not a multiple of [`SECTOR`].
     #[must_use]
     pub fn from_bytes(bytes: Vec<u8>) -> Self {
-        assert!(
-            bytes.len().is_multiple_of(SECTOR) && !bytes.is_empty(),
-            "a flash has whole sectors"
-        );
+        Self::new(&Image::new(&bytes))
+    }
+
+    /// A flash in memory that begins with this image.
+    #[must_use]
+    pub fn new(image: &Rc<Image>) -> Self {
         Self(Rc::new(RefCell::new(Chip {
-            bytes,
+            contents: Contents::of(image.clone()),
             file: None,
             cut: None,
             operations: 0,
+            calls: 0,
+            refuses: true,
         })))
+    }
+
+    /// As on a chip: a write where bits have fallen before refuses nothing, and leaves those bits that both
+    /// have. What does not depend on what the flash holds, that words and sectors are asked for, panics if it is not so.
+    #[must_use]
+    pub fn without_refusals(self) -> Self {
+        self.0.borrow_mut().refuses = false;
+        self
     }
 
     /// A flash in a file; what is written goes to the file at once. The file is locked for as long
@@ -178,23 +175,38 @@ impl Flash {
     /// What the flash holds now.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        self.0.borrow().bytes.clone()
+        let chip = self.0.borrow();
+        let mut bytes = vec![0; chip.contents.size()];
+        chip.contents.read(0, &mut bytes);
+        bytes
     }
 
-    /// Shows the device other contents from `from` on than the file has, which keeps its own: for
-    /// a partition that the device only reads.
+    /// Puts other contents there from `from` on, whatever there was. A file keeps its own: for a partition
+    /// that the device only reads.
     ///
     /// # Panics
     ///
     /// If that is beyond the end.
     pub fn overlay(&self, from: usize, bytes: &[u8]) {
-        self.0.borrow_mut().bytes[from..from + bytes.len()].copy_from_slice(bytes);
+        let mut chip = self.0.borrow_mut();
+        let end = from.checked_add(bytes.len());
+        assert!(
+            end.is_some_and(|end| end <= chip.contents.size()),
+            "beyond the end of the flash"
+        );
+        chip.contents.put(from, bytes);
     }
 
     /// Words written and sectors erased so far.
     #[must_use]
     pub fn operations(&self) -> u64 {
         self.0.borrow().operations
+    }
+
+    /// Reads, writes and erasures that were asked for so far: what goes on without end is seen by them.
+    #[must_use]
+    pub fn calls(&self) -> u64 {
+        self.0.borrow().calls
     }
 
     /// Lets the power go after this many more words written or sectors erased.
@@ -231,59 +243,51 @@ impl Flash {
 }
 
 impl Chip {
-    fn range(&self, from: u32, length: usize, unit: usize) -> Result<usize, FlashError> {
+    fn range(&mut self, from: u32, length: usize, unit: usize) -> Result<usize, FlashError> {
+        self.calls += 1;
         let from = from as usize;
         if !from.is_multiple_of(unit) || !length.is_multiple_of(unit) {
+            assert!(
+                self.refuses,
+                "{length} bytes at {from:#x}, in units of {unit}"
+            );
             return Err(FlashError::NotAligned);
         }
         match from.checked_add(length) {
-            Some(end) if end <= self.bytes.len() => Ok(from),
+            Some(end) if end <= self.contents.size() => Ok(from),
             _ => Err(FlashError::OutOfBounds),
         }
     }
 
     fn is_off(&self) -> bool {
-        let cut = self.cut.as_ref();
-        cut.is_some_and(|cut| cut.operations_left == 0 && cut.amid.is_none())
+        self.cut.as_ref().is_some_and(PowerCut::is_over)
     }
 
-    /// Begins an operation, if there is power for it. If there is not, the seed says how it is left
-    /// half done: that happens once.
+    /// Begins an operation, if there is power for it: see [`PowerCut::spend`].
     fn spend(&mut self) -> Result<(), Option<u64>> {
-        if let Some(cut) = &mut self.cut {
-            cut.operations_left = cut
-                .operations_left
-                .checked_sub(1)
-                .ok_or_else(|| cut.amid.take())?;
-        }
+        self.cut.as_mut().map_or(Ok(()), PowerCut::spend)?;
         self.operations += 1;
         Ok(())
     }
 
-    /// Erases a sector in part.
-    fn half_erase(&mut self, sector: usize, seed: u64) {
-        let zeros = some_bits(seed, sector, 1) as usize % SECTOR;
-        let words = self.bytes[sector..sector + SECTOR]
-            .as_chunks_mut::<WORD>()
-            .0;
-        for (index, word) in words.iter_mut().enumerate() {
-            let at = sector + index * WORD;
-            *word = match seed % 4 {
-                0 if index * WORD < zeros => [0; WORD],
-                0 => *word,
-                1 => torn(*word, [0xff; WORD], some_bits(seed, at, 7)),
-                2 => torn(*word, [0xff; WORD], some_bits(seed, at, 1)),
-                _ => torn(*word, [0xff; WORD], !some_bits(seed, at, 7)),
-            };
-        }
+    /// Whether this can be written without setting bits.
+    fn takes(&self, from: usize, bytes: &[u8]) -> bool {
+        let mut takes = true;
+        self.contents.each(from, bytes.len(), |present, at| {
+            let new = &bytes[at..at + present.len()];
+            takes &= new.iter().zip(present).all(|(new, old)| new & !old == 0);
+        });
+        takes
     }
 
-    fn save(&mut self, from: usize, to: usize) -> Result<(), FlashError> {
+    fn save(&mut self, from: usize, length: usize) -> Result<(), FlashError> {
         let Some(file) = &mut self.file else {
             return Ok(());
         };
+        let mut bytes = vec![0; length];
+        self.contents.read(from, &mut bytes);
         file.seek(SeekFrom::Start(from as u64))
-            .and_then(|_| file.write_all(&self.bytes[from..to]))
+            .and_then(|_| file.write_all(&bytes))
             .map_err(|_| FlashError::File)
     }
 }
@@ -296,17 +300,17 @@ impl ReadNorFlash for Flash {
     const READ_SIZE: usize = 4;
 
     fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), FlashError> {
-        let chip = self.0.borrow();
+        let mut chip = self.0.borrow_mut();
         if chip.is_off() {
             return Err(FlashError::PowerLost);
         }
         let from = chip.range(offset, bytes.len(), Self::READ_SIZE)?;
-        bytes.copy_from_slice(&chip.bytes[from..from + bytes.len()]);
+        chip.contents.read(from, bytes);
         Ok(())
     }
 
     fn capacity(&self) -> usize {
-        self.0.borrow().bytes.len()
+        self.0.borrow().contents.size()
     }
 }
 
@@ -318,18 +322,22 @@ impl NorFlash for Flash {
         let mut chip = self.0.borrow_mut();
         let length = to.checked_sub(from).ok_or(FlashError::OutOfBounds)? as usize;
         let from = chip.range(from, length, SECTOR)?;
-        for sector in (from..from + length).step_by(SECTOR) {
-            match chip.spend() {
-                Ok(()) => chip.bytes[sector..sector + SECTOR].fill(0xff),
+        for number in from / SECTOR..(from + length) / SECTOR {
+            let outcome = match chip.spend() {
+                Ok(()) => {
+                    chip.contents.blank(number);
+                    Ok(())
+                }
                 Err(amid) => {
                     if let Some(seed) = amid {
-                        chip.half_erase(sector, seed);
-                        chip.save(sector, sector + SECTOR)?;
+                        let sector = chip.contents.sector_mut(number);
+                        power::half_erase(sector, seed, number * SECTOR);
                     }
-                    return Err(FlashError::PowerLost);
+                    Err(FlashError::PowerLost)
                 }
-            }
-            chip.save(sector, sector + SECTOR)?;
+            };
+            chip.save(number * SECTOR, SECTOR)?;
+            outcome?;
         }
         Ok(())
     }
@@ -337,22 +345,23 @@ impl NorFlash for Flash {
     fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), FlashError> {
         let mut chip = self.0.borrow_mut();
         let from = chip.range(offset, bytes.len(), WORD)?;
-        let present = &chip.bytes[from..from + bytes.len()];
-        if bytes.iter().zip(present).any(|(new, old)| new & !old != 0) {
+        if chip.refuses && !chip.takes(from, bytes) {
             return Err(FlashError::NotErased);
         }
         let mut outcome = Ok(());
         let mut written = from;
         for &word in bytes.as_chunks::<WORD>().0 {
             let spent = chip.spend();
-            let Some(place) = chip.bytes[written..].first_chunk_mut::<WORD>() else {
+            let sector = chip.contents.sector_mut(written / SECTOR);
+            let Some(place) = sector[written % SECTOR..].first_chunk_mut::<WORD>() else {
                 break;
             };
+            let both = u32::from_le_bytes(*place) & u32::from_le_bytes(word);
             match spent {
-                Ok(()) => *place = word,
+                Ok(()) => *place = both.to_le_bytes(),
                 Err(amid) => {
                     if let Some(seed) = amid {
-                        *place = torn(*place, word, some_bits(seed, written, 1));
+                        power::half_write(place, both.to_le_bytes(), seed, written);
                         written += WORD;
                     }
                     outcome = Err(FlashError::PowerLost);
@@ -361,7 +370,7 @@ impl NorFlash for Flash {
             }
             written += WORD;
         }
-        chip.save(from, written)?;
+        chip.save(from, written - from)?;
         outcome
     }
 }

@@ -4,10 +4,11 @@
 //! | part | here |
 //! |---|---|
 //! | flash | NOR flash in memory or in a file, over an image that many share, with power cuts on command: [`flash`] |
-//! | Wi-Fi | an air of access points, and a station in it: [`wifi`] |
-//! | Bluetooth | a virtual controller, H4 over TCP, the computer's adapter: [`bluetooth`] |
-//! | chip | clock, button, memory that outlives a restart, a key in eFuses: [`system`] |
-//! | observer | whoever watches: [`system::Watchers`] |
+//! | Wi-Fi | an air of access points, and a station in it; a cable: [`wifi`] |
+//! | sockets | whatever network a body has, with a tap on its connections: [`sockets`] |
+//! | Bluetooth | a virtual controller, H4 over TCP, the computer's adapter; none: [`bluetooth`] |
+//! | chip | clock, button, memory that outlives a restart, randomness or a seed, a key in eFuses: [`system`] |
+//! | observer | watchers who come and go, a function, nobody: [`observer`] |
 //! | what products are wired to | models of their hardware: [`sensor`], [`greenhouse`] |
 //!
 //! The boundary: this crate brings no time driver, so that its parts live on the host's time as on any
@@ -20,12 +21,16 @@ pub mod bootloader;
 pub mod flash;
 pub mod greenhouse;
 pub mod image;
+pub mod observer;
 pub mod sensor;
+pub mod sockets;
 pub mod system;
 pub mod wifi;
 
+mod noise;
 mod wiring;
 
 #[cfg(test)]
 use hosttime as _; // nothing names it, and the linker asks for a time driver
+pub use noise::Noise;
 pub use wiring::Wiring;

@@ -1,115 +1,139 @@
-//! The simulated chip: its clock, randomness and button.
+//! A chip on a host: its clock, button, randomness, and what outlives a restart.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use device::event::Event;
 use device::platform::{Heap, Identity, Observer, Press, ResetReason, Running, System};
 use device::retained::{self, PanicRecord, note_panic};
 use embassy_time::Instant;
-use rand::TryRng;
 use rand::rngs::SysRng;
+use rand_core::TryRng;
 use seal::{Block, Key, Mac, Message};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::Notify;
 
-/// What stays powered through a restart, and who presses the button.
+use crate::noise::Noise;
+
+/// What stays powered through a restart, and who presses the button. Clones are the same chip.
 #[derive(Clone)]
-pub struct Chip {
+pub struct Chip(Rc<Parts>);
+
+struct Parts {
     /// Milliseconds between 1970 UTC and the start of the host's clock of instants.
-    epoch: Rc<Cell<Option<u64>>>,
-    reset: Rc<Cell<ResetReason>>,
-    button: Rc<Notify>,
-    pressed: Rc<Notify>,
+    epoch: Cell<Option<u64>>,
+    /// Whether its clock is the computer's, which nobody sets.
+    is_right: Cell<bool>,
+    reset: Cell<ResetReason>,
+    held: Notify,
+    pressed: Notify,
     /// When the power came on.
-    powered: Rc<Cell<Instant>>,
-    retained: Rc<Ram>,
-    running: Rc<Cell<Option<Running>>>,
+    powered: Cell<Instant>,
+    retained: Ram,
+    running: Cell<Option<Running>>,
     /// What is burned into its eFuses.
-    key: Option<Rc<Key>>,
-    heap: Option<fn() -> Heap>,
-    temperature_decicelsius: Option<i16>,
+    key: RefCell<Option<Key>>,
+    heap: Cell<Option<fn() -> Heap>>,
+    temperature_decicelsius: Cell<Option<i16>>,
+    /// Where its randomness begins, if it is to be the same in every run.
+    seed: Cell<Option<u64>>,
     built_at_unix_s: u64,
 }
 
 impl Chip {
-    /// A chip whose power has just come on.
+    /// A chip whose power has just come on. `built_at_unix_s` is when its firmware claims to have been built.
     #[must_use]
     pub fn new(built_at_unix_s: u64) -> Self {
-        Self {
-            epoch: Rc::default(),
-            reset: Rc::new(Cell::new(ResetReason::PowerOn)),
-            button: Rc::new(Notify::new()),
-            pressed: Rc::new(Notify::new()),
-            powered: Rc::new(Cell::new(Instant::now())),
-            retained: Rc::default(),
-            running: Rc::default(),
-            key: None,
-            heap: None,
-            temperature_decicelsius: None,
+        Self(Rc::new(Parts {
+            epoch: Cell::new(None),
+            is_right: Cell::new(false),
+            reset: Cell::new(ResetReason::PowerOn),
+            held: Notify::new(),
+            pressed: Notify::new(),
+            powered: Cell::new(Instant::now()),
+            retained: Ram::default(),
+            running: Cell::new(None),
+            key: RefCell::new(None),
+            heap: Cell::new(None),
+            temperature_decicelsius: Cell::new(None),
+            seed: Cell::new(None),
             built_at_unix_s,
-        }
+        }))
+    }
+
+    /// Gives it a clock that is right, and stays so without power: the computer's.
+    #[must_use]
+    pub fn with_computers_time(self) -> Self {
+        self.0.is_right.set(true);
+        self
     }
 
     /// Takes the heap figures from a counting allocator of the process.
     #[must_use]
-    pub fn with_heap(mut self, heap: fn() -> Heap) -> Self {
-        self.heap = Some(heap);
+    pub fn with_heap(self, heap: fn() -> Heap) -> Self {
+        self.0.heap.set(Some(heap));
         self
     }
 
     /// Gives the chip a key in its eFuses, for its HMAC. It is a stand-in's: the process has it in its memory.
     #[must_use]
-    pub fn with_key(mut self, key: Key) -> Self {
-        self.key = Some(Rc::new(key));
+    pub fn with_key(self, key: Key) -> Self {
+        self.0.key.replace(Some(key));
         self
     }
 
     /// Gives the chip a thermometer, which shows this for ever.
     #[must_use]
-    pub fn with_thermometer(mut self, decicelsius: i16) -> Self {
-        self.temperature_decicelsius = Some(decicelsius);
+    pub fn with_thermometer(self, decicelsius: i16) -> Self {
+        self.0.temperature_decicelsius.set(Some(decicelsius));
+        self
+    }
+
+    /// Gives it, in place of randomness, numbers that are the same in every run.
+    #[must_use]
+    pub fn with_seed(self, seed: u64) -> Self {
+        self.0.seed.set(Some(seed));
         self
     }
 
     /// Holds the button for five seconds.
     pub fn hold_button(&self) {
-        self.button.notify_one();
+        self.0.held.notify_one();
     }
 
     /// Presses the button, and lets it go.
     pub fn press_button(&self) {
-        self.pressed.notify_one();
+        self.0.pressed.notify_one();
     }
 
     /// Takes the power away and brings it back: the clock is lost, and whatever outlives a restart.
     pub fn power_cycle(&self) {
-        self.epoch.set(None);
-        self.powered.set(Instant::now());
-        self.retained.lose();
-        self.reset.set(ResetReason::PowerOn);
+        self.0.epoch.set(None);
+        self.0.powered.set(Instant::now());
+        self.0.retained.lose();
+        self.0.reset.set(ResetReason::PowerOn);
     }
 
     /// Marks a restart by the device itself: the clock runs on.
     pub fn restart(&self) {
-        self.reset.set(ResetReason::Software);
+        self.0.reset.set(ResetReason::Software);
     }
 
     /// Ends the present life as a panic does; whoever runs it must drop it. The next one finds the
     /// record.
     pub fn panic(&self, record: PanicRecord) {
-        note_panic(&*self.retained, record);
+        note_panic(&self.0.retained, record);
         self.restart();
     }
 
     /// The bootloader has started this image.
     pub fn run_from(&self, running: Option<Running>) {
-        self.running.set(running);
+        self.0.running.set(running);
     }
 
     /// Begins a life: pauses if the ones before ended in crashes.
     pub async fn begin(&self, observer: &impl Observer) {
-        let cause = retained::begin(&*self.retained, self.reset.get(), observer).await;
-        self.reset.set(cause);
+        let cause = retained::begin(&self.0.retained, self.0.reset.get(), observer).await;
+        self.0.reset.set(cause);
     }
 }
 
@@ -117,37 +141,41 @@ impl System for Chip {
     fn identity(&self) -> Identity {
         Identity {
             chip: "simulated",
-            built_at_unix_s: self.built_at_unix_s,
+            built_at_unix_s: self.0.built_at_unix_s,
             build: device::platform::BuildId::default(),
         }
     }
 
     fn running(&self) -> Option<Running> {
-        self.running.get()
+        self.0.running.get()
     }
 
     fn reset_reason(&self) -> ResetReason {
-        self.reset.get()
+        self.0.reset.get()
     }
 
     fn retained(&self) -> &dyn retained::Memory {
-        &*self.retained
+        &self.0.retained
     }
 
     // A host has no watchdog: what hangs, hangs where it can be looked at.
     fn feed_watchdog(&self) {}
 
     fn unix_ms(&self) -> Option<u64> {
-        Some(self.epoch.get()? + Instant::now().as_millis())
+        if self.0.is_right.get() {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
+            return u64::try_from(now.as_millis()).ok();
+        }
+        Some(self.0.epoch.get()? + Instant::now().as_millis())
     }
 
     fn set_unix_ms(&self, unix_ms: u64) {
-        self.epoch
-            .set(Some(unix_ms.saturating_sub(Instant::now().as_millis())));
+        let epoch = unix_ms.saturating_sub(Instant::now().as_millis());
+        self.0.epoch.set(Some(epoch));
     }
 
     fn powered_ms(&self) -> Option<u64> {
-        Some(self.powered.get().elapsed().as_millis())
+        Some(self.0.powered.get().elapsed().as_millis())
     }
 
     fn sealer(&self) -> &dyn seal::Chip {
@@ -155,30 +183,38 @@ impl System for Chip {
     }
 
     fn fill_random(&self, bytes: &mut [u8]) {
-        SysRng
-            .try_fill_bytes(bytes)
-            .expect("the operating system gives randomness");
+        match self.0.seed.get() {
+            Some(seed) => {
+                self.0.seed.set(Some(seed.wrapping_add(1)));
+                let Ok(()) = Noise(seed).try_fill_bytes(bytes);
+            }
+            None => SysRng
+                .try_fill_bytes(bytes)
+                .expect("the operating system gives randomness"),
+        }
     }
 
     fn heap(&self) -> Option<Heap> {
-        self.heap.map(|heap| heap())
+        self.0.heap.get().map(|heap| heap())
     }
 
     fn chip_temperature_decicelsius(&self) -> Option<i16> {
-        self.temperature_decicelsius
+        self.0.temperature_decicelsius.get()
     }
 
     async fn button(&self) -> Press {
         tokio::select! {
-            () = self.button.notified() => Press::Long,
-            () = self.pressed.notified() => Press::Short,
+            // In an order, so that a run with a seed is the same each time.
+            biased;
+            () = self.0.held.notified() => Press::Long,
+            () = self.0.pressed.notified() => Press::Short,
         }
     }
 }
 
 impl seal::Chip for Chip {
     fn hmac(&self, block: Block, message: &Message) -> Option<Mac> {
-        self.key.as_ref()?.hmac(block, message)
+        self.0.key.borrow().as_ref()?.hmac(block, message)
     }
 }
 
@@ -204,44 +240,5 @@ impl retained::Memory for Ram {
 
     fn write(&self, bytes: &[u8; retained::BYTES]) {
         self.0.set(*bytes);
-    }
-}
-
-/// Something for whoever watches the device.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Notice {
-    /// An event, and how many milliseconds after boot it happened.
-    Event(u64, Event),
-    /// The QR code's payload for the provisioning app; it holds the proof of possession.
-    ProvisioningCode(String),
-}
-
-/// Sends everything to a channel; watchers may come and go.
-#[derive(Clone, Default)]
-pub struct Watchers(Rc<RefCell<Vec<mpsc::UnboundedSender<Notice>>>>);
-
-impl Watchers {
-    /// A new watcher, who sees what happens from now on.
-    #[must_use]
-    pub fn watch(&self) -> mpsc::UnboundedReceiver<Notice> {
-        let (sender, receiver) = mpsc::unbounded_channel();
-        self.0.borrow_mut().push(sender);
-        receiver
-    }
-
-    fn tell(&self, notice: &Notice) {
-        self.0
-            .borrow_mut()
-            .retain(|watcher| watcher.send(notice.clone()).is_ok());
-    }
-}
-
-impl Observer for Watchers {
-    fn notice(&self, uptime_ms: u64, event: &Event) {
-        self.tell(&Notice::Event(uptime_ms, event.clone()));
-    }
-
-    fn show_provisioning_code(&self, payload: &str) {
-        self.tell(&Notice::ProvisioningCode(payload.to_owned()));
     }
 }

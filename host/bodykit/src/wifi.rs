@@ -1,7 +1,9 @@
-//! Wi-Fi without radio waves: access points that a test can change, and a station among them.
+//! Wi-Fi without radio waves: access points that a test can change, and a station among them; or a cable.
 //!
 //! The station answers as a driver does, after as long as a driver takes; the sockets of the host
 //! then stand for the network behind the access point.
+
+mod cable;
 
 use std::cell::RefCell;
 use std::net::Ipv4Addr;
@@ -12,6 +14,8 @@ use device::platform::{
 };
 use embassy_time::{Duration, Timer};
 use tokio::sync::watch;
+
+pub use cable::Cable;
 
 /// Channels of the 2.4 GHz band that a scan visits.
 const CHANNELS: u32 = 13;

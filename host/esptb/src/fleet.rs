@@ -9,16 +9,15 @@
 mod body;
 mod crew;
 mod faults;
-mod flash;
 mod limits;
-mod link;
 mod luck;
-mod network;
+mod passage;
 mod protocol;
 mod run;
 mod server;
 mod summary;
 mod tally;
+mod watcher;
 mod worker;
 
 pub(crate) use run::{Broker, Options, run};

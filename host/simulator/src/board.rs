@@ -5,8 +5,9 @@ use std::sync::OnceLock;
 
 use bodykit::bluetooth::{self, Controller};
 use bodykit::flash::Flash;
+use bodykit::observer::{Notice, Watchers};
 use bodykit::sensor::Dht11;
-use bodykit::system::{Chip, Notice, Watchers};
+use bodykit::system::Chip;
 use bodykit::wifi::{Station, WifiAir};
 use bodykit::{Wiring, bootloader};
 use device::event::RestartReason;

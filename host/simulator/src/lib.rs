@@ -15,4 +15,4 @@ pub mod ntp;
 mod board;
 
 pub use board::{Simulator, World};
-pub use bodykit::{Wiring, bootloader, flash, greenhouse, image, sensor, system, wifi};
+pub use bodykit::{Wiring, bootloader, flash, greenhouse, image, observer, sensor, system, wifi};

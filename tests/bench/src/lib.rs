@@ -6,7 +6,7 @@ pub mod images;
 pub mod lives;
 pub mod sessions;
 
-pub use body::{Bench, Gate};
+pub use bodykit::sockets::Gate;
 // Linked for what they bring: the locks and the clock that the embedded crates ask for.
 use critical_section as _;
 use hosttime as _;

@@ -7,6 +7,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
+use bodykit::Wiring;
+use bodykit::flash::Flash;
+use bodykit::sensor::Dht11;
+use bodykit::sockets::Gate;
+use bodykit::system::Chip;
 use device::event::Event;
 use device::tls::Library;
 use e2e::Line;
@@ -15,12 +20,8 @@ use flashimage::FlashImage;
 use pki::{KeyAlgorithm, Profile};
 use rand::rngs::SysRng;
 use rand_core::UnwrapErr;
-use simulator::Wiring;
-use simulator::flash::Flash;
-use simulator::sensor::Dht11;
-use simulator::system::Chip;
 
-use crate::{Bench, Gate};
+use crate::body::body;
 
 /// Some time that is certainly past: 2026-01-01.
 const BUILT_AT_UNIX_S: u64 = 1_767_225_600;
@@ -170,7 +171,7 @@ impl Lives {
             }
         };
         let (flash, chip) = (self.flash.clone(), self.chip.clone());
-        let body = Bench::body(&self.desk.world, MAC, flash, chip, gate, watch);
+        let body = body(&self.desk.world, MAC, flash, chip, gate, watch);
         let mut device = pin!(device::run(body, Dht11::default().product(), self.library));
         let device = poll_fn(|context| {
             let mut one = |context: &mut Context<'_>| {
@@ -202,7 +203,7 @@ impl Lives {
     #[must_use]
     pub fn future_bytes(&self) -> usize {
         let (flash, chip) = (self.flash.clone(), self.chip.clone());
-        let body = Bench::body(
+        let body = body(
             &self.desk.world,
             MAC,
             flash,

@@ -2,7 +2,7 @@
 
 use device::event::Event;
 use protocomm::qr::Payload;
-use simulator::system::Notice;
+use simulator::observer::Notice;
 use simulator::{Simulator, Wiring};
 use tokio::sync::mpsc::UnboundedReceiver;
 

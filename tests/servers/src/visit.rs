@@ -8,7 +8,7 @@ use device::cloud::CloudError;
 use device::event::{Event, TlsVersion};
 use device::tls::TlsError;
 use pki::Profile;
-use simulator::system::Notice;
+use simulator::observer::Notice;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::setting::Setting;

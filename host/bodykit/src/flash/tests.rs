@@ -126,3 +126,38 @@ fn a_power_cut_amid_an_erase_leaves_a_sector_between_old_and_blank() {
         assert!(part[2] > 0.95 && part[2] < 1.0, "{parts:?}");
     }
 }
+
+#[test]
+fn flashes_share_what_none_of_them_changed() {
+    let mut bytes = vec![0xff; 4 * SECTOR];
+    bytes[SECTOR] = 1;
+    let image = Image::new(&bytes);
+    let read = |flash: &Flash, from: usize| flash.to_bytes()[from..from + 16].to_vec();
+
+    let (mut one, other) = (Flash::new(&image), Flash::new(&image));
+    let mut own = vec![0xff; 2 * SECTOR];
+    own[SECTOR] = 7;
+    one.overlay(2 * SECTOR, &own);
+    let own = |flash: &Flash| flash.0.borrow().contents.own();
+    assert_eq!(own(&one), 1, "a sector that stays blank takes no memory");
+    assert_eq!(read(&one, 3 * SECTOR)[..2], [7, 255]);
+
+    one.write(SECTOR as u32 - 4, &[0; 8]).unwrap();
+    let across = [[255; 4], [0; 4], [0; 4], [255; 4]].concat();
+    assert_eq!(read(&one, SECTOR - 8), across);
+    assert_eq!(read(&other, SECTOR)[..2], [1, 255]);
+    assert_eq!((own(&one), own(&other)), (3, 0));
+
+    one.erase(0, 2 * SECTOR as u32).unwrap();
+    assert_eq!(read(&one, SECTOR), [0xff; 16], "not what the image has");
+    assert_eq!(own(&one), 2, "one sector is blank as at first");
+}
+
+#[test]
+fn a_chip_that_refuses_nothing_keeps_the_bits_that_both_have() {
+    let mut flash = Flash::from_bytes(vec![0xff; SECTOR]).without_refusals();
+    flash.write(0, &[0xf0; 4]).unwrap();
+    flash.write(0, &[0x3c; 4]).unwrap();
+    assert_eq!(flash.to_bytes()[..5], [0x30, 0x30, 0x30, 0x30, 0xff]);
+    assert_eq!((flash.operations(), flash.calls()), (2, 2));
+}

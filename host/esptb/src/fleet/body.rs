@@ -3,38 +3,33 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::pending;
-use std::net::Ipv4Addr;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use bodykit::bluetooth::Absent;
+use bodykit::bootloader;
+use bodykit::flash::Flash;
+use bodykit::observer::Nobody;
+use bodykit::sockets::Tapped;
+use bodykit::system::Chip;
+use bodykit::wifi::Cable;
 use climate::{Air, Climate, Sensor};
-use device::event::{Event, Renewal, ServerClock};
-use device::platform::{
-    AccessPoint, Bluetooth, Body, Heap, Identity, JoinError, Observer, Platform, Press,
-    ResetReason, Running, ScanRequest, System, Wifi, WifiCredentials,
-};
-use device::retained;
+use device::platform::{Body, Parts, Platform};
 use embassy_time::Delay;
 use embedded_hal_async::delay::DelayNs;
 use greenhouse::Greenhouse;
 use greenhouse::model::{Pin, Sht4x, Wire};
 use product::{Fault, Product};
-use rand::TryRng;
-use rand::rngs::SysRng;
-use simulator::bootloader;
+use simulator::network::{Answers, Conditions, Sockets};
+use tokio::sync::watch;
 use tokio::time::sleep;
-use vhci::HciTransport;
 
-use super::flash::Flash;
-use super::link::{Link, Ram};
-use super::luck::chance;
-use super::network::{Sockets, Stopwatch, Turn, Turnstile};
+use super::passage::{Passage, Turn, Turnstile};
 use super::tally::{Counts, Times};
+use super::watcher::Watcher;
 use crate::demo::board::BUILT_AT_UNIX_S;
-use crate::demo::now_ms;
 
 /// What the devices of a worker have in common.
-#[derive(Default)]
 pub(super) struct Common {
     pub(super) counts: RefCell<Counts>,
     pub(super) connecting: RefCell<Times>,
@@ -46,6 +41,25 @@ pub(super) struct Common {
     /// No samples are taken any more.
     pub(super) draining: Cell<bool>,
     pub(super) turnstile: Turnstile,
+    /// No time servers: the clocks are right.
+    pub(super) network: Conditions,
+}
+
+impl Default for Common {
+    fn default() -> Self {
+        let network = Conditions::default();
+        network.udp(Answers::No);
+        Self {
+            counts: RefCell::default(),
+            connecting: RefCell::default(),
+            acknowledging: RefCell::default(),
+            trouble: RefCell::default(),
+            claims: None,
+            draining: Cell::new(false),
+            turnstile: Turnstile::default(),
+            network,
+        }
+    }
 }
 
 /// One device, with what survives its restart.
@@ -53,46 +67,31 @@ pub(super) struct Member {
     pub(super) name: String,
     pub(super) number: u32,
     pub(super) flash: Flash,
+    pub(super) chip: Chip,
     pub(super) common: Rc<Common>,
-    /// What the bootloader started.
-    pub(super) running: Cell<Option<Running>>,
-    /// Why it starts next.
-    pub(super) reset: Cell<ResetReason>,
-    /// How long it has no power before that.
+    /// How long it has no power before it starts next.
     pub(super) pause: Cell<Duration>,
-    pub(super) ram: Ram,
-    pub(super) link: Rc<Link>,
+    /// Whether it has its network.
+    pub(super) link: watch::Sender<bool>,
     /// Whether it has been online.
     pub(super) arrived: Cell<bool>,
     /// Whether it has allowed a claim.
     pub(super) claimable: Cell<bool>,
 }
 
-/// The parts of a body.
-pub(super) enum Desk {}
-
-impl Platform for Desk {
-    type Bluetooth = NoRadio;
-    type Wifi = Cable;
-    type Network = Sockets;
-    type Flash = Flash;
-    type System = Chip;
-    type Observer = Watcher;
-}
-
 impl Member {
     /// A device with this flash, switched off.
     pub(super) fn new(name: String, number: u32, flash: Flash, common: Rc<Common>) -> Self {
+        let chip = Chip::new(BUILT_AT_UNIX_S).with_computers_time();
+        chip.restart();
         Self {
             name,
             number,
             flash,
+            chip,
             common,
-            running: Cell::new(None),
-            reset: Cell::new(ResetReason::Software),
             pause: Cell::new(Duration::ZERO),
-            ram: Ram::default(),
-            link: Rc::default(),
+            link: watch::Sender::new(true),
             arrived: Cell::new(false),
             claimable: Cell::new(false),
         }
@@ -101,51 +100,35 @@ impl Member {
     /// What comes before a life: power, the bootloader, and a pause after crashes.
     pub(super) async fn start(&self) {
         sleep(self.pause.take()).await;
-        let restart = || self.reset.set(ResetReason::Software);
-        let running = bootloader::start(&mut self.flash.clone(), restart);
-        self.running.set(running);
-        let reset = self.reset.replace(ResetReason::Software);
-        self.reset
-            .set(retained::begin(&self.ram, reset, &Nobody).await);
+        let running = bootloader::start(&mut self.flash.clone(), || self.chip.restart());
+        self.chip.run_from(running);
+        self.chip.begin(&Nobody).await;
     }
 
     /// A body for its next life.
-    pub(super) fn body(self: &Rc<Self>) -> Body<Desk> {
-        let stopwatch = Stopwatch::default();
-        let turnstile = &self.common.turnstile;
-        let turn = Turn::default();
-        Body {
-            bluetooth: NoRadio,
-            mailbox: None,
+    pub(super) fn body(self: &Rc<Self>) -> Body<impl Platform + use<>> {
+        let (turn, turnstile) = (Turn::default(), self.common.turnstile.clone());
+        let passage = Passage::new(turn.clone(), turnstile.clone());
+        let [_, a, b, c] = self.number.to_be_bytes();
+        let conditions = self.common.network.clone();
+        Parts {
+            bluetooth: Absent,
             wifi: Cable {
-                member: self.clone(),
-                turnstile: turnstile.clone(),
-                turn: turn.clone(),
+                mac: [0x24, 0x0a, 0xc4, a, b, c],
+                link: self.link.subscribe(),
+                let_in: async move || turn.set_out(&turnstile).await,
             },
-            network: Sockets {
-                link: self.link.clone(),
-                stopwatch: stopwatch.clone(),
-                turnstile: turnstile.clone(),
-                turn,
+            observer: Watcher::new(self.clone(), passage.stopwatch.clone()),
+            network: Tapped {
+                network: Sockets::with_conditions(self.link.subscribe(), conditions),
+                tap: passage,
             },
             flash: self.flash.clone(),
-            system: Chip {
-                member: self.clone(),
-                // The next one is the device's own, unless a fault comes first.
-                reset: self.reset.replace(ResetReason::Software),
-            },
-            observer: Watcher {
-                member: self.clone(),
-                stopwatch,
-                connecting: Cell::new(None),
-                online: Cell::new(false),
-                waiting: Cell::new(0),
-            },
+            system: self.chip.clone(),
         }
+        .body()
     }
-}
 
-impl Member {
     /// The stock product, in a room where nothing changes.
     pub(super) fn climate(self: &Rc<Self>) -> Climate<Room> {
         Climate::new(Room(self.clone()))
@@ -156,61 +139,6 @@ impl Member {
         let sensor = Sht4x::new(|| Ok((215, 450)));
         let pin = |high| Pin(Rc::new(Wire::new(high)));
         Greenhouse::new(sensor, pin(false), pin(true), Measuring(self.clone()))
-    }
-}
-
-/// A Bluetooth controller that is not there: these devices are provisioned.
-pub(super) struct NoRadio;
-
-/// There is none.
-#[derive(Debug)]
-pub(super) struct Absent;
-
-impl Bluetooth for NoRadio {
-    type Transport<'a> = HciTransport;
-    type Error = Absent;
-
-    async fn start(&mut self) -> Result<HciTransport, Absent> {
-        Err(Absent)
-    }
-}
-
-/// A station that has its network as soon as it is its turn, and loses it by a fault only.
-pub(super) struct Cable {
-    /// Its number becomes its address.
-    member: Rc<Member>,
-    turnstile: Turnstile,
-    turn: Turn,
-}
-
-impl Wifi for Cable {
-    fn mac(&self) -> [u8; 6] {
-        let [_, a, b, c] = self.member.number.to_be_bytes();
-        [0x24, 0x0a, 0xc4, a, b, c]
-    }
-
-    async fn scan(&self, _: ScanRequest, _: &mut dyn FnMut(AccessPoint)) -> Result<(), u16> {
-        Ok(())
-    }
-
-    async fn join(&self, _: &WifiCredentials) -> Result<Ipv4Addr, JoinError> {
-        self.member.link.is(true).await;
-        self.turn.set_out(&self.turnstile).await;
-        Ok(Ipv4Addr::LOCALHOST)
-    }
-
-    async fn leave(&self) {}
-
-    async fn lost(&self) {
-        self.member.link.is(false).await;
-    }
-
-    fn rssi_dbm(&self) -> Option<i8> {
-        Some(-50)
-    }
-
-    fn access_point(&self) -> Option<AccessPoint> {
-        None
     }
 }
 
@@ -238,178 +166,5 @@ impl DelayNs for Measuring {
             pending::<()>().await;
         }
         Delay.delay_ns(ns).await;
-    }
-}
-
-/// A chip whose clock ran on through a restart.
-pub(super) struct Chip {
-    member: Rc<Member>,
-    /// Why this life began.
-    reset: ResetReason,
-}
-
-impl System for Chip {
-    fn identity(&self) -> Identity {
-        Identity {
-            chip: "simulated",
-            built_at_unix_s: BUILT_AT_UNIX_S,
-            build: device::platform::BuildId::default(),
-        }
-    }
-
-    fn running(&self) -> Option<Running> {
-        self.member.running.get()
-    }
-
-    fn reset_reason(&self) -> ResetReason {
-        self.reset
-    }
-
-    fn retained(&self) -> &dyn retained::Memory {
-        &self.member.ram
-    }
-
-    fn feed_watchdog(&self) {}
-
-    fn unix_ms(&self) -> Option<u64> {
-        u64::try_from(now_ms()).ok()
-    }
-
-    fn set_unix_ms(&self, _: u64) {}
-
-    fn fill_random(&self, bytes: &mut [u8]) {
-        SysRng
-            .try_fill_bytes(bytes)
-            .expect("the operating system gives randomness");
-    }
-
-    fn heap(&self) -> Option<Heap> {
-        None
-    }
-
-    fn chip_temperature_decicelsius(&self) -> Option<i16> {
-        None
-    }
-
-    async fn button(&self) -> Press {
-        match self.member.common.claims {
-            Some(mean) => sleep(chance(mean)).await,
-            None => pending().await,
-        }
-        Press::Short
-    }
-}
-
-/// Before a life there is nobody to tell.
-struct Nobody;
-
-impl Observer for Nobody {
-    fn notice(&self, _: u64, _: &Event) {}
-
-    fn show_provisioning_code(&self, _: &str) {}
-}
-
-/// Adds up what happens to one device in one life.
-pub(super) struct Watcher {
-    member: Rc<Member>,
-    stopwatch: Stopwatch,
-    connecting: Cell<Option<Instant>>,
-    online: Cell<bool>,
-    /// Samples of this life that are neither acknowledged nor dropped.
-    waiting: Cell<u64>,
-}
-
-impl Watcher {
-    fn offline(&self, counts: &mut Counts) {
-        if self.online.replace(false) {
-            counts.online -= 1;
-        }
-        self.stopwatch.stop();
-    }
-}
-
-impl Observer for Watcher {
-    fn notice(&self, _: u64, event: &Event) {
-        let common = &self.member.common;
-        let mut counts = common.counts.borrow_mut();
-        match event {
-            Event::Connecting { .. } => self.connecting.set(Some(Instant::now())),
-            Event::Online { .. } => {
-                counts.connected += 1;
-                if !self.online.replace(true) {
-                    counts.online += 1;
-                }
-                if !self.member.arrived.replace(true) {
-                    counts.arrived += 1;
-                }
-                if let Some(since) = self.connecting.take() {
-                    common.connecting.borrow_mut().record(since.elapsed());
-                }
-            }
-            Event::Sampled(_) => {
-                counts.sampled += 1;
-                self.waiting.set(self.waiting.get() + 1);
-                if self.online.get() {
-                    self.stopwatch.get_ready();
-                }
-            }
-            Event::Acknowledged { samples, .. } => {
-                counts.acknowledged += u64::from(*samples);
-                self.done_with(u64::from(*samples));
-                counts.messages += 1;
-                if let Some(time) = self.stopwatch.stop() {
-                    common.acknowledging.borrow_mut().record(time);
-                }
-            }
-            // Told once for each.
-            Event::SamplesDropped { .. } => {
-                counts.dropped += 1;
-                self.done_with(1);
-            }
-            Event::FirmwareAccepted => counts.updates += 1,
-            Event::Renewal(Renewal::Renewed) => counts.renewals += 1,
-            Event::Renewal(Renewal::Failed { .. } | Renewal::AnchorsRefused { .. }) => {
-                self.complain(event);
-            }
-            Event::ClaimOpened { .. } if !self.member.claimable.replace(true) => {
-                counts.claimable += 1;
-            }
-            Event::ConnectionFailed { .. } => {
-                counts.failed += 1;
-                self.offline(&mut counts);
-                self.complain(event);
-            }
-            Event::StorageFailed(_)
-            | Event::SettingsRefused(_)
-            | Event::CredentialsRefused(_)
-            | Event::ClockFailed { .. }
-            | Event::ServerClock(ServerClock::Contradicted { .. } | ServerClock::Refused { .. })
-            | Event::BluetoothFailed
-            | Event::FactoryReset
-            | Event::Restarting { .. } => self.complain(event),
-            _ => {}
-        }
-    }
-
-    fn show_provisioning_code(&self, _: &str) {}
-}
-
-impl Watcher {
-    fn done_with(&self, samples: u64) {
-        self.waiting.set(self.waiting.get().saturating_sub(samples));
-    }
-
-    fn complain(&self, event: &Event) {
-        let trouble = format!("{}: {event}", self.member.name);
-        self.member.common.trouble.replace(Some(trouble));
-    }
-}
-
-impl Drop for Watcher {
-    fn drop(&mut self) {
-        let mut counts = self.member.common.counts.borrow_mut();
-        self.offline(&mut counts);
-        counts.cut += self.waiting.get();
-        counts.restarts += 1;
     }
 }

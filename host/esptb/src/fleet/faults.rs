@@ -6,12 +6,12 @@
 use std::future::pending;
 use std::time::Duration;
 
-use device::platform::{BuildId, ResetReason};
-use device::retained::{self, Memory, PanicRecord, note_panic};
+use device::platform::BuildId;
+use device::retained::PanicRecord;
+use tokio::sync::watch;
 use tokio::time::sleep;
 
 use super::body::Member;
-use super::link::Mended;
 use super::luck::{chance, fraction};
 
 /// How long the network, or the power, is away.
@@ -41,7 +41,7 @@ impl Member {
             self.common.counts.borrow_mut().faults += 1;
             match (fraction() * 3.0) as u8 {
                 0 => {
-                    self.link.set(false);
+                    self.link.send_replace(false);
                     let _mended = Mended(&self.link);
                     sleep(away()).await;
                 }
@@ -51,20 +51,38 @@ impl Member {
         }
     }
 
+    /// Has somebody press its button, on average once in this time. It never returns.
+    pub(super) async fn be_pressed(&self, mean: Option<Duration>) {
+        loop {
+            match mean {
+                Some(mean) => sleep(chance(mean)).await,
+                None => pending().await,
+            }
+            self.chip.press_button();
+        }
+    }
+
     fn end(&self, end: &End) {
         match end {
             End::Power => {
-                self.ram.write(&[0x5a; retained::BYTES]);
-                self.reset.set(ResetReason::PowerOn);
+                self.chip.power_cycle();
                 self.pause.set(away());
             }
             End::Crash => {
                 let (what, place) = ("a fault on purpose", "src/fleet/faults.rs");
                 let record = PanicRecord::new(what, place, [], BuildId::default());
-                note_panic(&self.ram, record);
-                self.reset.set(ResetReason::Panic);
+                self.chip.panic(record);
             }
         }
+    }
+}
+
+/// Brings the network back, whatever ends the wait.
+struct Mended<'a>(&'a watch::Sender<bool>);
+
+impl Drop for Mended<'_> {
+    fn drop(&mut self) {
+        self.0.send_replace(true);
     }
 }
 

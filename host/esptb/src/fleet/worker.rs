@@ -9,19 +9,19 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use bodykit::flash::{Flash, Image};
+use bodykit::image::Image as App;
 use device::storage::keys;
 use device::tls::Library;
 use flashimage::{FlashImage, NvsEntry, NvsValue, PartitionTable};
 use pki::{Pki, Profile, Validity};
 use rand::rngs::SysRng;
 use rand_core::UnwrapErr;
-use simulator::image::Image as App;
 use spiffs::{Builder, Geometry};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use super::body::{Common, Member};
-use super::flash::{Base, Flash};
 use super::protocol::{Order, Progress, Share, Told, name};
 use super::tally::{self, Usage};
 use crate::demo::on_one_thread;
@@ -156,7 +156,7 @@ fn make(share: &Share, common: &Rc<Common>) -> Result<Vec<Rc<Member>>> {
             .offset as usize;
         image[slot..slot + app.len()].copy_from_slice(&app);
     }
-    let base = Base::new(&image);
+    let base = Image::new(&image);
     let partition = table
         .spiffs()
         .context("the partition table has no SPIFFS: this is a bug")?;
@@ -180,7 +180,8 @@ fn make(share: &Share, common: &Rc<Common>) -> Result<Vec<Rc<Member>>> {
             let builder = files.into_iter().try_fold(empty, |builder, (name, text)| {
                 builder.file(name, text.as_bytes())
             })?;
-            let flash = Flash::new(base.clone(), partition.offset as usize, &builder.build()?);
+            let flash = Flash::new(&base);
+            flash.overlay(partition.offset as usize, &builder.build()?);
             let common = common.clone();
             Ok(Rc::new(Member::new(name, number, flash, common)))
         })
@@ -219,8 +220,9 @@ async fn live_on(member: Rc<Member>, life: Life) {
             }
         };
         tokio::select! {
-            _ = lived => {}
+            _ = lived => member.chip.restart(),
             () = member.suffer(life.faults) => {}
+            () = member.be_pressed(member.common.claims) => {}
         }
         if member.common.draining.get() {
             pending::<()>().await;

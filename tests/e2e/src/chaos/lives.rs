@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, VecDeque};
 use device::event::{Event, Renewal, TlsVersion};
 use device::platform::System;
 use simulator::Simulator;
-use simulator::system::Notice;
+use simulator::observer::Notice;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::watch;
 use update::image::Head;

@@ -1,20 +1,12 @@
-//! The host's sockets as the network of a device among many, with a stopwatch and a turnstile.
+//! A device's passage to its broker: a stopwatch and a turnstile, between it and its sockets.
 
 use std::cell::{Cell, RefCell};
-use std::io;
-use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use embedded_io_async::{ErrorType, Read, Write};
-use embedded_nal_async::{AddrType, Dns, TcpConnect};
-use sntpc::NtpUdpSocket;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpStream, lookup_host};
+use bodykit::sockets::Tap;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-
-use super::link::Link;
 
 /// Measures from the packet that carries a sample to whatever its owner waits for.
 #[derive(Clone, Default)]
@@ -109,135 +101,52 @@ impl Turn {
     }
 }
 
-/// TCP and names by way of the host.
-pub(super) struct Sockets {
-    pub(super) link: Rc<Link>,
+/// What stands between a device and its connections.
+#[derive(Clone)]
+pub(super) struct Passage {
     pub(super) stopwatch: Stopwatch,
-    pub(super) turnstile: Turnstile,
-    pub(super) turn: Turn,
-}
-
-impl device::platform::Network for Sockets {
-    type Stack = Self;
-    type Udp<'a> = NoDatagrams;
-    type Error = io::Error;
-
-    fn stack(&self) -> &Self {
-        self
-    }
-
-    async fn udp(&self) -> io::Result<NoDatagrams> {
-        // For the time only, which the body has.
-        Err(io::ErrorKind::Unsupported.into())
-    }
-}
-
-impl TcpConnect for Sockets {
-    type Error = io::Error;
-    type Connection<'a> = Stream;
-
-    async fn connect(&self, remote: SocketAddr) -> io::Result<Stream> {
-        let turn = Held(self.turn.clone());
-        self.turn.take(&self.turnstile).await;
-        let stream = tokio::select! {
-            stream = TcpStream::connect(remote) => stream?,
-            () = self.link.is(false) => return Err(io::ErrorKind::NetworkDown.into()),
-        };
-        stream.set_nodelay(true)?;
-        Ok(Stream {
-            stream,
-            link: self.link.clone(),
-            stopwatch: self.stopwatch.clone(),
-            turn,
-            has_read: false,
-        })
-    }
-}
-
-impl Dns for Sockets {
-    type Error = io::Error;
-
-    async fn get_host_by_name(&self, host: &str, kind: AddrType) -> io::Result<IpAddr> {
-        let wanted = |address: &SocketAddr| match kind {
-            AddrType::IPv4 => address.is_ipv4(),
-            AddrType::IPv6 => address.is_ipv6(),
-            AddrType::Either => true,
-        };
-        let found = lookup_host((host, 0)).await?.find(wanted);
-        found
-            .map(|address| address.ip())
-            .ok_or_else(|| io::ErrorKind::NotFound.into())
-    }
-
-    async fn get_host_by_address(&self, _: IpAddr, _: &mut [u8]) -> io::Result<usize> {
-        // The device never asks for the name of an address.
-        Err(io::ErrorKind::Unsupported.into())
-    }
-}
-
-/// Ends a turn with the connection that it was for.
-struct Held(Turn);
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        self.0.end();
-    }
-}
-
-/// A TCP connection.
-pub(super) struct Stream {
-    stream: TcpStream,
-    link: Rc<Link>,
-    stopwatch: Stopwatch,
-    turn: Held,
+    turnstile: Turnstile,
+    turn: Turn,
     /// Whether the server has answered.
     has_read: bool,
 }
 
-impl ErrorType for Stream {
-    type Error = io::Error;
-}
-
-impl Read for Stream {
-    async fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        let read = tokio::select! {
-            read = self.stream.read(bytes) => read?,
-            () = self.link.is(false) => return Err(io::ErrorKind::NetworkDown.into()),
-        };
-        self.has_read = true;
-        Ok(read)
+impl Passage {
+    pub(super) fn new(turn: Turn, turnstile: Turnstile) -> Self {
+        Self {
+            stopwatch: Stopwatch::default(),
+            turnstile,
+            turn,
+            has_read: false,
+        }
     }
 }
 
-impl Write for Stream {
-    async fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+impl Tap for Passage {
+    async fn connecting(&mut self) {
+        self.turn.take(&self.turnstile).await;
+    }
+
+    fn has_read(&mut self) {
+        self.has_read = true;
+    }
+
+    fn writes(&mut self) {
         if self.has_read {
             // What answers a ServerHello: its key was needed before.
-            self.turn.0.end();
+            self.turn.end();
         }
-        let written = tokio::select! {
-            written = self.stream.write(bytes) => written?,
-            () = self.link.is(false) => return Err(io::ErrorKind::NetworkDown.into()),
-        };
-        self.stopwatch.sent();
-        Ok(written)
     }
 
-    async fn flush(&mut self) -> io::Result<()> {
-        self.stream.flush().await
+    fn has_written(&mut self) {
+        self.stopwatch.sent();
     }
 }
 
-/// A UDP socket that nobody can have.
-pub(super) enum NoDatagrams {}
-
-impl NtpUdpSocket for NoDatagrams {
-    async fn send_to(&self, _: &[u8], _: SocketAddr) -> sntpc::Result<usize> {
-        match *self {}
-    }
-
-    async fn recv_from(&self, _: &mut [u8]) -> sntpc::Result<(usize, SocketAddr)> {
-        match *self {}
+/// A turn ends with the connection that it was for.
+impl Drop for Passage {
+    fn drop(&mut self) {
+        self.turn.end();
     }
 }
 
@@ -257,7 +166,7 @@ mod tests {
         let waiting = late.take(&turnstile);
         let soon = Duration::from_millis(20);
         assert!(tokio::time::timeout(soon, waiting).await.is_err());
-        drop(Held(turns[3].clone()));
+        drop(Passage::new(turns[3].clone(), turnstile.clone()));
         let let_in = tokio::time::timeout(Duration::from_secs(60), late.take(&turnstile));
         assert!(let_in.await.is_ok());
     }
