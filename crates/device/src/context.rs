@@ -1,17 +1,13 @@
 //! What all activities of one life share, from boot to restart: parts of the body, clocks, queue,
 //! settings.
 
-use alloc::boxed::Box;
-use alloc::string::String;
-use core::cell::{Cell, RefCell};
+use core::cell::Cell;
 
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 use embassy_sync::signal::Signal;
 use embassy_time::{Duration, Instant};
 use product::Card;
 use protocomm::device::History;
-use protocomm::security::SrpVerifier;
-use zeroize::Zeroizing;
 
 use crate::clock::{Clock, Heard};
 use crate::errands::Errands;
@@ -28,14 +24,6 @@ use crate::telemetry::SampleQueue;
 
 /// How many samples wait through an outage: ten minutes of them, at one a second.
 pub const QUEUE_SAMPLES: usize = 600;
-
-/// A verifier of security 2, and what it was worked out from.
-pub struct KeptVerifier {
-    /// The proof of possession.
-    pub proof: Zeroizing<String>,
-    /// What is left of it for a session.
-    pub verifier: SrpVerifier,
-}
 
 /// The parts of a body that are shared.
 pub struct Parts<'a, P: Platform> {
@@ -77,8 +65,6 @@ pub struct Context<'a, P: Platform> {
     pub clients: Cell<History>,
     /// What a client is told of the way to the broker, and what it brought.
     pub answer: Answer,
-    /// The verifier of security 2, with its proof, once it was needed.
-    pub verifier: RefCell<Option<Box<KeptVerifier>>>,
     /// What the cloud asks of the product.
     pub(crate) errands: Errands,
     /// Updates of the firmware.
@@ -129,7 +115,6 @@ impl<'a, P: Platform> Context<'a, P> {
             settings,
             clients: Cell::default(),
             answer: Answer::held_back(await_broker),
-            verifier: RefCell::default(),
             errands: Errands::new(),
             updates: Updates::new(storage, system.running(), product, trial),
             renewals: Renewals::new(storage, system, days_before),

@@ -1,7 +1,9 @@
 //! The proof of possession that this device asks for: given by its settings or by a file of its own, else
-//! made by itself and kept.
+//! made by itself and kept; and the verifier that security 2 has in its place.
 //!
 //! Provisioning asks for it, and claiming makes its secret of it. How it is asked for is `provisioning`'s.
+
+mod verifier;
 
 use alloc::string::String;
 
@@ -12,6 +14,8 @@ use crate::event::Event;
 use crate::files;
 use crate::platform::{Platform, System};
 use crate::settings::{Proof, ProofOfPossession, Security};
+
+pub(crate) use verifier::verifier;
 
 /// Letters and digits that nobody mistakes for one another, 32 of them: five bits each.
 const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";

@@ -49,6 +49,8 @@ pub mod keys {
     pub const SHARED: Key = Key::from_array(b"shared");
     /// String: the proof of possession that the device made for itself.
     pub const POP: Key = Key::from_array(b"pop");
+    /// Blob: the verifier of security 2, with what it was worked out from, in the bytes that `proof/verifier.rs` draws.
+    pub const VERIFIER: Key = Key::from_array(b"verifier");
     /// The namespace of what renewals keep; its keys are in [`crate::renewal`].
     #[cfg(feature = "renewal")]
     pub const RENEWAL: Key = Key::from_array(b"esptb.renewal");
@@ -332,6 +334,17 @@ impl<F: NorFlash> Storage<F> {
         kept
     }
 
+    /// The verifier of security 2 that was worked out before, in the bytes that `proof/verifier.rs` draws.
+    pub(crate) fn verifier(&self) -> Option<Zeroizing<Vec<u8>>> {
+        let kept = self.look_up(|nvs| nvs.blob(&keys::NAMESPACE, &keys::VERIFIER));
+        kept.ok().flatten()
+    }
+
+    /// Keeps the verifier of security 2. Where that fails, it is worked out again.
+    pub(crate) fn keep_verifier(&self, bytes: &[u8]) {
+        let _ = self.with_nvs(|nvs| nvs.set_blob(&keys::NAMESPACE, &keys::VERIFIER, bytes));
+    }
+
     /// Reads a whole file of the SPIFFS partition, of at most `limit` bytes, wiped when dropped.
     ///
     /// # Errors
@@ -425,7 +438,7 @@ fn credentials(ssid: &[u8], passphrase: &[u8]) -> Option<WifiCredentials> {
 /// Names of NVS entries, for tools that show a flash: a name for each key whose value is secret.
 #[must_use]
 pub fn is_secret(namespace: &Key, key: &Key) -> bool {
-    (*namespace == keys::NAMESPACE && (*key == keys::WIFI || *key == keys::POP))
+    (*namespace == keys::NAMESPACE && [keys::WIFI, keys::POP, keys::VERIFIER].contains(key))
         || *namespace == idf::NAMESPACE
 }
 

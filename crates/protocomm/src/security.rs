@@ -23,6 +23,7 @@ mod srp;
 
 pub use channel::OVERHEAD_MAX;
 pub(crate) use channel::{Channel, ChannelError};
+pub(crate) use srp::Ahead;
 pub use srp::{InvalidSalt, InvalidVerifier, Salt, SrpVerifier, VERIFIER_LEN};
 
 use sha2::{Digest, Sha256};

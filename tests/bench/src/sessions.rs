@@ -60,6 +60,8 @@ pub fn session(counted: End, security: u8, requests: u32) {
     };
     let mut device = Device::new(Config::new(security));
     let (mut of_device, mut of_client) = (StdRng::seed_from_u64(1), StdRng::seed_from_u64(2));
+    // As it does while nobody has come.
+    while device.work_ahead(&mut of_device) {}
     let mut answer = |endpoint: Endpoint, request: &mut [u8]| {
         let mut response = [0; RESPONSE_CAPACITY];
         let outcome = counted.count(End::Device, || {

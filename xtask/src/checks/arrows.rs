@@ -125,7 +125,10 @@ const ARROWS: &[(&str, &[&str])] = &[
             "products/",
         ],
     ),
-    ("emulated/scalars", &["crates/secp256r1"]),
+    (
+        "emulated/scalars",
+        &["crates/protocomm", "crates/secp256r1"],
+    ),
     ("fuzz", &["crates/", "host/", "products/"]),
 ];
 

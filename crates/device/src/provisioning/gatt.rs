@@ -107,6 +107,7 @@ where
             let advertiser = advertising.await.map_err(|_| BluetoothFailed)??;
             if let Some(started) = started.take() {
                 service.tell(&started);
+                service.offered();
             }
             let accepted = with_timeout(ADVERTISE, advertiser.accept());
             let connection = match select(accepted, service.closing()).await {

@@ -7,7 +7,8 @@ use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
 use core::convert::Infallible;
 
-use embassy_futures::select::{Either, Either3, select, select3};
+use embassy_futures::select::{Either, Either4, select, select4};
+use embassy_futures::yield_now;
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 use embassy_sync::signal::Signal;
 use embassy_time::{Duration, Timer};
@@ -71,6 +72,8 @@ pub struct Service<'a, W, R> {
     /// The connection with this session is to be dropped.
     dropped: Signal<NoopRawMutex, SessionId>,
     closing: Signal<NoopRawMutex, ()>,
+    /// There may be something to work out ahead of the next client.
+    idle: Signal<NoopRawMutex, ()>,
 }
 
 impl<'a, W: Wifi, R: CryptoRng> Service<'a, W, R> {
@@ -111,6 +114,7 @@ impl<'a, W: Wifi, R: CryptoRng> Service<'a, W, R> {
             late: Signal::new(),
             dropped: Signal::new(),
             closing: Signal::new(),
+            idle: Signal::new(),
         }
     }
 
@@ -152,6 +156,7 @@ impl<'a, W: Wifi, R: CryptoRng> Service<'a, W, R> {
     pub fn disconnected(&self, session: SessionId) {
         self.with(|device| device.disconnected(session));
         self.tell(&Event::ClientDisconnected);
+        self.offered();
         self.has_gone(session);
     }
 
@@ -220,9 +225,12 @@ impl<'a, W: Wifi, R: CryptoRng> Service<'a, W, R> {
     ///
     /// Cancelling it leaves the station as it is.
     pub async fn run(&self) -> Proven {
-        match select3(self.perform(), self.keep_time(), self.heed_answer()).await {
-            Either3::First(proven) => proven,
-            Either3::Second(never) | Either3::Third(never) => match never {},
+        let waiting = self.heed_answer();
+        match select4(self.perform(), self.keep_time(), waiting, self.work_ahead()).await {
+            Either4::First(proven) => proven,
+            Either4::Second(never) | Either4::Third(never) | Either4::Fourth(never) => {
+                match never {}
+            }
         }
     }
 
@@ -237,6 +245,22 @@ impl<'a, W: Wifi, R: CryptoRng> Service<'a, W, R> {
                 return;
             }
             Timer::after_secs(1).await;
+        }
+    }
+
+    /// Clients can come now, and none has yet: time to work for them ahead.
+    pub(super) fn offered(&self) {
+        self.idle.signal(());
+    }
+
+    /// Works out what the next session can be spared, in pieces of some milliseconds with everything else in between.
+    async fn work_ahead(&self) -> Infallible {
+        loop {
+            self.idle.wait().await;
+            let rng = &self.rng;
+            while (self.device.borrow_mut()).work_ahead(&mut *rng.borrow_mut()) {
+                yield_now().await;
+            }
         }
     }
 
@@ -289,6 +313,10 @@ impl<'a, W: Wifi, R: CryptoRng> Service<'a, W, R> {
                     | Report::CredentialsReceived,
                 ) => continue,
             };
+            if let Event::ProofRefused { .. } = event {
+                // He may try again.
+                self.offered();
+            }
             self.tell(&event);
         }
     }

@@ -15,14 +15,14 @@ use embassy_sync::signal::Signal;
 use embassy_time::{Duration, Timer, with_timeout};
 use protocomm::gatt::device_name;
 use protocomm::qr::{Payload, Transport};
-use protocomm::security::{IvMode, ProofDigest, Salt, SrpVerifier};
+use protocomm::security::{IvMode, ProofDigest};
 use zeroize::Zeroizing;
 
 use super::joining;
-use crate::context::{Context, KeptVerifier};
+use crate::context::Context;
 use crate::event::Event;
 use crate::platform::{Bluetooth, Mailbox, Observer, Platform, System, Wifi};
-use crate::proof::proof;
+use crate::proof::{proof, verifier};
 use crate::provisioning::{self, Proven, Service};
 use crate::settings::Security;
 
@@ -156,26 +156,6 @@ fn security<P: Platform>(context: &Context<'_, P>, proof: &str) -> protocomm::se
             verifier: verifier(context, proof),
             iv_mode: IvMode::Counter,
         },
-    }
-}
-
-/// The verifier of this proof, worked out once in a life: it takes a chip a second.
-fn verifier<P: Platform>(context: &Context<'_, P>, proof: &str) -> SrpVerifier {
-    let mut kept = context.verifier.borrow_mut();
-    match kept.as_deref() {
-        Some(kept) if kept.proof.as_str() == proof => kept.verifier.clone(),
-        _ => {
-            let verifier = SrpVerifier::generate(
-                context.settings.provisioning.username.as_bytes(),
-                proof.as_bytes(),
-                Salt::random(&mut context.entropy()),
-            );
-            *kept = Some(Box::new(KeptVerifier {
-                proof: Zeroizing::new(proof.into()),
-                verifier: verifier.clone(),
-            }));
-            verifier
-        }
     }
 }
 

@@ -24,7 +24,7 @@ pub struct Limits {
     /// How long a cool-down lasts.
     pub cool_down: Duration,
     /// First steps of security 2 that are taken one after the other, while no client proves itself.
-    /// Each takes a chip two seconds. At least 1.
+    /// Each takes a chip one and a half seconds. At least 1.
     pub handshakes: u8,
     /// How long it takes until another one is taken after these.
     pub handshake_pace: Duration,

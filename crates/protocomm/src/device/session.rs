@@ -52,6 +52,10 @@ impl Session {
         (self.last_activity + limits.idle).min(self.began + limits.session)
     }
 
+    pub(super) fn is_proven(&self) -> bool {
+        matches!(self.state, State::Established(_))
+    }
+
     /// The status for the reply that a finished scan allows.
     pub(super) fn take_scanned(&mut self) -> Option<Status> {
         let Some(Owed::Scanned(status)) = self.owed else {
@@ -281,6 +285,7 @@ impl Device {
                 let mut device_key = [0; VERIFIER_LEN];
                 let handshake = sec2::DeviceHandshake::new(
                     verifier,
+                    &mut self.ahead,
                     username,
                     client_key,
                     &mut device_key,

@@ -21,7 +21,7 @@ use subtle::ConstantTimeEq;
 use zeroize::{ZeroizeOnDrop, Zeroizing};
 
 use super::channel::{Nonce, Sealed};
-use super::srp::{self, SrpVerifier, VERIFIER_LEN};
+use super::srp::{self, Ahead, SrpVerifier, VERIFIER_LEN};
 use super::{Channel, IvMode, Rejected};
 
 pub(crate) const PROOF_LEN: usize = 64;
@@ -58,6 +58,7 @@ impl DeviceHandshake {
     /// with anything: it is part of the proof.
     pub(crate) fn new<R: CryptoRng + ?Sized>(
         verifier: &SrpVerifier,
+        ahead: &mut Ahead,
         username: &[u8],
         client_key: &[u8],
         device_key: &mut [u8; VERIFIER_LEN],
@@ -66,7 +67,7 @@ impl DeviceHandshake {
         if username.is_empty() {
             return Err(Rejected::Invalid);
         }
-        srp::Device::new(verifier, username, client_key, device_key, rng).map(Self)
+        srp::Device::new(verifier, ahead, username, client_key, device_key, rng).map(Self)
     }
 
     /// Takes command 1; gives the proof and the nonce for response 1, and the session.

@@ -27,14 +27,19 @@
 //! ESP-IDF's device does not refuse an A that is a multiple of N, which would make S zero for
 //! everybody; this one does, as RFC 5054 demands.
 //!
-//! On `crypto-bigint`, in constant time, and without a heap. The crate `srp` (0.6) has neither
+//! The device computes S as `A^b (v^b)^u`, with the squares of both powers in common; v^b, powers of it and B are worked
+//! out before a client comes ([`Ahead`]).
+//!
+//! In constant time, and without a heap. The crate `srp` (0.6) has neither
 //! this M1 nor constant time; its 0.7 release candidates agree with ESP-IDF, but keep secrets in
 //! heap memory that they do not wipe.
 //!
 //! Source: ESP-IDF v5.4.1 (4c2820d), `components/protocomm/src/crypto/srp6a/esp_srp.c`,
 //! `tools/esp_prov/security/srp6a.py`.
 
+mod ahead;
 mod group;
+mod words;
 
 use core::fmt;
 
@@ -45,8 +50,9 @@ use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use super::Rejected;
+pub(crate) use ahead::Ahead;
 pub use group::VERIFIER_LEN;
-use group::{Element, Number, modulus, padded_generator};
+use group::{Element, Number, modulus, multiply_add, padded_generator};
 
 /// The length of the exponents a and b, in bytes: ESP-IDF's.
 const SECRET_LEN: usize = 32;
@@ -105,9 +111,8 @@ fn draw<R: CryptoRng + ?Sized, T>(
 /// B = k v + g^b. Not inlined: its numbers of 384 bytes are not on the stack beside those of what
 /// follows.
 #[inline(never)]
-fn public_of_device(secret: &Secret, v: &Element) -> Number {
-    let kv = multiplier().mul(v);
-    Element::power_of_g(secret).add(&kv).number()
+fn public_of_device(power_of_g: &Element, v: &Element) -> Number {
+    power_of_g.add(&multiplier().mul(v)).number()
 }
 
 /// u, which must not be zero.
@@ -233,7 +238,7 @@ pub struct SrpVerifier {
 }
 
 impl SrpVerifier {
-    /// Computes the verifier: 135 million instructions on an ESP32-C3. Do it when the image is built
+    /// Computes the verifier: 88 million instructions on an ESP32-C3. Do it when the image is built
     /// and store the result where start-up time matters.
     pub fn generate(username: &[u8], proof_of_possession: &[u8], salt: Salt) -> Self {
         let x = private_key(salt.as_bytes(), &identity(username, proof_of_possession));
@@ -276,6 +281,7 @@ impl Device {
     /// Writes B, which the client gets, to `b`.
     pub(super) fn new<R: CryptoRng + ?Sized>(
         verifier: &SrpVerifier,
+        ahead: &mut Ahead,
         username: &[u8],
         a: &[u8],
         b: &mut Number,
@@ -283,29 +289,31 @@ impl Device {
     ) -> Result<Self, Rejected> {
         let padded = public_value(a)?;
         let username_hash = hash(&[username]);
-        let v = Element::new(&verifier.verifier);
-        draw(rng, |secret| {
-            *b = public_of_device(secret, &v);
-            if b[0] == 0 {
-                return None;
+        for _ in 0..MAX_DRAWS {
+            let device = ahead.spend(verifier, rng, |once| {
+                *b = *once.public;
+                let u = scrambler(&padded, b).ok()?;
+                let a_element = Element::new(&padded);
+                let key = session_key(&mut a_element.power_and(once.secret, once.comb, &u));
+                let (client_proof, device_proof) = Transcript {
+                    username_hash: &username_hash,
+                    salt: verifier.salt.as_bytes(),
+                    a,
+                    b,
+                }
+                .proofs(&*key);
+                let device = Self {
+                    client_proof,
+                    device_proof,
+                    key: *key,
+                };
+                (key[0] != 0 && client_proof[0] != 0).then_some(device)
+            })?;
+            if let Some(device) = device {
+                return Ok(device);
             }
-            let u = scrambler(&padded, b).ok()?;
-            let base = Element::new(&padded).mul(&v.power(&u));
-            let key = session_key(&mut base.power(secret));
-            let (client_proof, device_proof) = Transcript {
-                username_hash: &username_hash,
-                salt: verifier.salt.as_bytes(),
-                a,
-                b,
-            }
-            .proofs(&*key);
-            let device = Self {
-                client_proof,
-                device_proof,
-                key: *key,
-            };
-            (key[0] != 0 && client_proof[0] != 0).then_some(device)
-        })
+        }
+        Err(Rejected::NoRandomness)
     }
 
     /// Checks the client's proof; gives the device's, and the session key.
@@ -360,9 +368,9 @@ impl Client {
         let x = private_key(salt, identity);
         let gx = Element::power_of_g(&*x);
         let base = Element::new(&padded).sub(&multiplier().mul(&gx));
-        // (B - k g^x)^(a + u x), without the wide number a + u x.
-        let mut secret = base.power(&u).power(&*x).mul(&base.power(&self.secret));
-        let key = session_key(&mut secret);
+        let mut exponent = Zeroizing::new([0; 2 * HASH_LEN]);
+        multiply_add(&u, &*x, &self.secret, &mut *exponent);
+        let key = session_key(&mut base.power(&*exponent));
         let (client_proof, device_proof) = Transcript {
             username_hash: &hash(&[username]),
             salt,

@@ -18,7 +18,7 @@ fn answering<R: CryptoRng>(
     rng: &mut R,
 ) -> Result<(Device, Number), Rejected> {
     let mut b = [0; VERIFIER_LEN];
-    Device::new(verifier, username, a, &mut b, rng).map(|device| (device, b))
+    Device::new(verifier, &mut Ahead::new(), username, a, &mut b, rng).map(|device| (device, b))
 }
 
 fn identity_of(proof_of_possession: &[u8]) -> Zeroizing<Hash> {
