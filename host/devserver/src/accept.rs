@@ -1,39 +1,32 @@
 //! Listening: a task for each connection, until the server stops and a little longer.
 
 use std::future::Future;
-use std::net::SocketAddr;
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpStream};
+use axum::serve::Listener;
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 /// How long connections may take to end once the server stops. What hangs then is dropped: a
 /// client that does not read must not keep the server from stopping.
 const GRACE: Duration = Duration::from_secs(2);
 
 /// Serves each connection in a task of its own, until told to stop.
-pub(crate) async fn serve<F>(
-    listener: TcpListener,
+pub(crate) async fn serve<L, F>(
+    mut listener: L,
     mut stop: watch::Receiver<bool>,
-    mut connection: impl FnMut(TcpStream, SocketAddr) -> F,
+    mut connection: impl FnMut(L::Io, L::Addr) -> F,
 ) where
+    L: Listener,
     F: Future<Output = ()> + Send + 'static,
 {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok((stream, peer)) => {
-                    connections.spawn(connection(stream, peer));
-                }
-                Err(error) => {
-                    // Out of file descriptors, most likely: wait for some to come back.
-                    log::error!("cannot accept a connection: {error}");
-                    sleep(Duration::from_millis(100)).await;
-                }
-            },
+            (stream, peer) = listener.accept() => {
+                connections.spawn(connection(stream, peer));
+            }
             Some(ended) = connections.join_next() => report(ended),
             _ = stop.changed() => break,
         }

@@ -7,13 +7,14 @@ pub(crate) use calls::Call;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use mqtt_protocol_core::mqtt::packet::Qos;
 use mqtt_protocol_core::mqtt::result_code::DisconnectReasonCode;
 use rand::distr::{Alphanumeric, SampleString as _};
 use thingsboard::FromServer;
 use tokio::sync::{broadcast, mpsc};
+use tokio::time::Instant;
 
 use crate::assigned::Assigned;
 use crate::error::CallError;

@@ -25,6 +25,7 @@ mod tls;
 mod value;
 
 pub use api::{Attributes, DeviceInfo};
+pub use axum::serve::Listener;
 pub use config::{Config, ConfigError, Database, Profile, RPC_TIMEOUT, Tls};
 pub use error::{CallError, Error};
 pub use event::{Event, Events, Refusal};

@@ -9,9 +9,9 @@
 
 use std::fmt;
 use std::str::FromStr;
-use std::time::Instant;
 
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 /// ThingsBoard's default of `NETTY_MAX_PAYLOAD_SIZE`, in bytes.
 const PAYLOAD: u32 = 65_536;

@@ -1,31 +1,32 @@
 //! Starting a server, and the handle to it.
 
+mod serving;
+
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
+use axum::serve::{Listener, ListenerExt};
 use serde_json::value::RawValue;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::{oneshot, watch};
 
 use crate::api::{self, Attributes, DeviceInfo};
-use crate::assigned::Assigned;
 use crate::config::{Config, RPC_TIMEOUT};
 use crate::error::{CallError, Error};
 use crate::event::Events;
 use crate::firmware;
 use crate::hub::{Command, Hub, now_ms};
 use crate::packages::Firmware;
-use crate::store::{Claimed, Point, Store, StoreError};
-use crate::{http, mqtt, tls};
+use crate::store::{Claimed, Place, Point, StoreError};
+use serving::Serving;
 
 /// A running server.
 ///
-/// It runs on threads of its own, so its methods may be awaited on any executor. Dropping the
-/// handle tells it to stop without waiting for it; [`stop`](Self::stop) waits.
+/// It runs on threads of its own, or in a runtime of the caller's, and its methods may be awaited on any executor.
+/// Dropping the handle tells it to stop without waiting for it; [`stop`](Self::stop) waits.
 #[derive(Debug)]
 pub struct Server {
     mqtt: SocketAddr,
@@ -34,7 +35,14 @@ pub struct Server {
     hub: SharedHub,
     runtime: Handle,
     stop: watch::Sender<bool>,
-    thread: Option<JoinHandle<()>>,
+    running: Option<Running>,
+}
+
+/// What serves.
+#[derive(Debug)]
+enum Running {
+    Thread(std::thread::JoinHandle<()>),
+    Task(tokio::task::JoinHandle<()>),
 }
 
 #[derive(Clone)]
@@ -47,75 +55,83 @@ impl std::fmt::Debug for SharedHub {
 }
 
 impl Server {
-    /// Opens the database and both ports, and serves from then on.
+    /// Opens the database and both ports, and serves from then on, on a thread of its own.
     ///
     /// # Errors
     /// [`Error`], by who has to act: the configuration, a port in use, the database.
     pub async fn start(config: Config) -> Result<Self, Error> {
-        let tls = config.tls.map(tls::server_config).transpose()?;
-        let store = Store::open(&config.database)?;
-        let profile = config.profile;
-        let known = store.submit(move |db| db.prepare_profiles(profile.as_ref(), now_ms()));
-        let known = known.await?;
-        let firmware = store.submit(Assigned::load).await?;
-        let hub = Arc::new(Hub::new(store, known, firmware, config.limits));
-        let (stop, stopped) = watch::channel(false);
+        let (mqtt, http) = (config.mqtt, config.http);
+        let (serving, stop) = Serving::prepare(config, Place::Thread).await?;
+        let (encrypted, hub) = (serving.encrypted(), serving.hub.clone());
         let (ready, started) = oneshot::channel();
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let handle = runtime.handle().clone();
-        let shared = hub.clone();
-        let encrypted = tls.is_some();
         let thread = std::thread::Builder::new()
             .name("devserver".to_owned())
             .spawn(move || {
                 runtime.block_on(async {
-                    let listeners = async {
-                        let mqtt = listen(config.mqtt, "MQTT").await?;
-                        let http = listen(config.http, "the page").await?;
-                        let addresses = (mqtt.local_addr()?, http.local_addr()?);
-                        Ok((mqtt, http, addresses))
+                    let listening = async {
+                        let (mqtt, http) =
+                            (listen(mqtt, "MQTT").await?, listen(http, "the page").await?);
+                        Ok(((mqtt.local_addr()?, http.local_addr()?), mqtt, http))
                     };
-                    let (mqtt, http, addresses) = match listeners.await {
-                        Ok(listening) => listening,
-                        Err(error) => {
-                            let _ = ready.send(Err::<(SocketAddr, SocketAddr), Error>(error));
-                            return;
+                    match listening.await {
+                        Ok((addresses, mqtt, http)) => {
+                            // If nobody waits for it any more, `serve` is told so at once.
+                            let _ = ready.send(Ok(addresses));
+                            // Messages are small and wait for their acknowledgement: no gathering.
+                            let mqtt = mqtt.tap_io(|stream| {
+                                if let Err(error) = stream.set_nodelay(true) {
+                                    log::debug!("a connection: {error}");
+                                }
+                            });
+                            serving.serve(mqtt, http, addresses.0).await;
                         }
-                    };
-                    // If nobody waits for it any more, `stopped` says so at once.
-                    let _ = ready.send(Ok(addresses));
-                    let url = mqtt_url(addresses.0, encrypted);
-                    let mut stopping = stopped.clone();
-                    let end_calls = async {
-                        // An error means that the handle is gone, which is the same.
-                        let _ = stopping.changed().await;
-                        shared.end_calls();
-                    };
-                    tokio::join!(
-                        mqtt::serve(mqtt, tls, shared.clone(), stopped.clone()),
-                        http::serve(http, shared.clone(), config.http_names, url, stopped),
-                        end_calls,
-                    );
+                        Err(error) => {
+                            let _ = ready.send(Err::<_, Error>(error));
+                        }
+                    }
                 });
-                shared.store.close();
             })?;
-        match started.await {
-            Ok(Ok((mqtt, http))) => {
-                let thread = Some(thread);
-                let hub = SharedHub(hub);
-                Ok(Self {
-                    mqtt,
-                    http,
-                    encrypted,
-                    hub,
-                    runtime: handle,
-                    stop,
-                    thread,
-                })
-            }
-            Ok(Err(error)) => Err(error),
-            Err(_) => Err(StoreError::Closed.into()),
-        }
+        let (mqtt, http) = started.await.map_err(|_| StoreError::Closed)??;
+        Ok(Self {
+            mqtt,
+            http,
+            encrypted,
+            hub: SharedHub(hub),
+            runtime: handle,
+            stop,
+            running: Some(Running::Thread(thread)),
+        })
+    }
+
+    /// Opens the database and serves whoever comes to these listeners, as tasks of the present runtime, where the
+    /// database is as well: with the clock of tokio paused, no time passes while the server works. The addresses of the
+    /// configuration are not used.
+    ///
+    /// # Errors
+    /// [`Error`], by who has to act: the configuration, the database.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub async fn start_on(
+        config: Config,
+        mqtt: impl Listener<Addr = SocketAddr>,
+        http: impl Listener<Addr = SocketAddr>,
+    ) -> Result<Self, Error> {
+        let addresses = (mqtt.local_addr()?, http.local_addr()?);
+        let (serving, stop) = Serving::prepare(config, Place::Here).await?;
+        let (encrypted, hub) = (serving.encrypted(), serving.hub.clone());
+        let task = tokio::spawn(serving.serve(mqtt, http, addresses.0));
+        Ok(Self {
+            mqtt: addresses.0,
+            http: addresses.1,
+            encrypted,
+            hub: SharedHub(hub),
+            runtime: Handle::current(),
+            stop,
+            running: Some(Running::Task(task)),
+        })
     }
 
     /// Where MQTT is served.
@@ -363,15 +379,19 @@ impl Server {
     pub async fn stop(mut self) {
         // The receivers are gone if it has stopped already.
         let _ = self.stop.send(true);
-        let Some(thread) = self.thread.take() else {
-            return;
+        let ended = match self.running.take() {
+            None => true,
+            Some(Running::Task(task)) => task.await.is_ok(),
+            Some(Running::Thread(thread)) => {
+                let (done, ended) = oneshot::channel();
+                std::thread::spawn(move || {
+                    let _ = done.send(thread.join().is_ok());
+                });
+                ended.await.unwrap_or(true)
+            }
         };
-        let (done, ended) = oneshot::channel();
-        std::thread::spawn(move || {
-            let _ = done.send(thread.join());
-        });
-        if let Ok(Err(_)) = ended.await {
-            log::error!("the server's thread panicked: this is a bug of devserver");
+        if !ended {
+            log::error!("the server panicked: this is a bug of devserver");
         }
     }
 }

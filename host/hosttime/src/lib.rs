@@ -1,179 +1,25 @@
 //! Time for host programs: the `embassy-time` driver of the simulator, the provisioner and all
-//! tests, at a rate that can be changed while it runs.
+//! tests, at a rate that can be changed while it runs, or virtual.
 //!
 //! By default a second is a second. A test that has to live through half an hour of a device's
-//! life calls [`set_rate`] instead of waiting: all `embassy-time` timers and instants in the
-//! process run that much faster, while sockets and computation stay as they are.
+//! life, and has a program of others beside it, calls [`set_rate`] instead of waiting: all
+//! `embassy-time` timers and instants in the process run that much faster, while sockets and
+//! computation stay as they are. Where all that takes part is in the test's own thread,
+//! [`virtually`] is better: nothing waits, and no load of the computer shows.
 //!
-//! The boundary: this crate knows no calendar time (that is the device's wall clock) and no
-//! tokio. Link it once with `use hosttime as _;` wherever `embassy-time` is used on a host.
+//! The boundary: this crate knows no calendar time (that is the device's wall clock). Link it once
+//! with `use hosttime as _;` wherever `embassy-time` is used on a host.
 
 #![warn(missing_docs)]
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
-use std::task::Waker;
-use std::thread;
-use std::time::{Duration, Instant};
+mod real;
+mod timers;
+#[cfg(feature = "virtual")]
+mod virtually;
 
-use embassy_time_driver::Driver;
-
-/// The slowest and fastest rates that [`set_rate`] accepts: device seconds per real second.
-pub const RATES: std::ops::RangeInclusive<u32> = 1..=10_000;
-
-/// Lets device time pass `rate` times as fast as real time, from now on.
-///
-/// Timers that are already set keep their device instant, so they come earlier or later in real
-/// time. The rate belongs to the whole process.
-///
-/// # Panics
-///
-/// If `rate` is outside [`RATES`].
-pub fn set_rate(rate: u32) {
-    assert!(
-        RATES.contains(&rate),
-        "a rate of time is {RATES:?}, not {rate}"
-    );
-    let mut state = DRIVER.lock();
-    let now = state.now();
-    state.epoch = Some(Epoch {
-        real: Instant::now(),
-        micros: now,
-        rate,
-    });
-    drop(state);
-    DRIVER.changed.notify_one();
-}
-
-/// Device microseconds counted from a real instant, at a rate.
-struct Epoch {
-    real: Instant,
-    micros: u64,
-    rate: u32,
-}
-
-struct State {
-    epoch: Option<Epoch>,
-    /// Keyed by instant and task, since two tasks may wake at one instant.
-    timers: BTreeMap<(u64, Task), Waker>,
-    /// When each task wakes first. There is one timer for each, as with embassy-time's own queue:
-    /// a task polls all its timers whenever it is polled, and so sets the later ones again.
-    /// Without this an hour's timer would be here once for each poll within that hour.
-    first: HashMap<Task, u64>,
-}
-
-/// What a waker wakes. As long as a timer holds the waker, nothing else has the same address.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-struct Task {
-    data: usize,
-    vtable: usize,
-}
-
-impl Task {
-    fn of(waker: &Waker) -> Self {
-        Self {
-            data: waker.data().addr(),
-            vtable: std::ptr::from_ref(waker.vtable()).addr(),
-        }
-    }
-}
-
-impl State {
-    fn epoch(&mut self) -> &Epoch {
-        self.epoch.get_or_insert_with(|| {
-            thread::Builder::new()
-                .name("hosttime".into())
-                .spawn(wake_sleepers)
-                .expect("a thread for timers");
-            Epoch {
-                real: Instant::now(),
-                micros: 0,
-                rate: 1,
-            }
-        })
-    }
-
-    fn now(&mut self) -> u64 {
-        let epoch = self.epoch();
-        epoch.micros + epoch.real.elapsed().as_micros() as u64 * u64::from(epoch.rate)
-    }
-
-    /// Removes the timers up to `now`.
-    fn take_due(&mut self, now: u64) -> Vec<Waker> {
-        let mut due = Vec::new();
-        while let Some(timer) = self.timers.first_entry()
-            && timer.key().0 <= now
-        {
-            let ((_, task), waker) = timer.remove_entry();
-            self.first.remove(&task);
-            due.push(waker);
-        }
-        due
-    }
-
-    /// How long to really sleep until device instant `at`.
-    fn until(&mut self, at: u64) -> Duration {
-        let now = self.now();
-        // Rounded up, so that a timer is never woken early and put back.
-        Duration::from_micros(
-            at.saturating_sub(now)
-                .div_ceil(u64::from(self.epoch().rate)),
-        )
-    }
-}
-
-struct HostTime {
-    state: Mutex<State>,
-    changed: Condvar,
-}
-
-impl HostTime {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        // A panic elsewhere must not stop time: the state is consistent between statements.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Driver for HostTime {
-    fn now(&self) -> u64 {
-        self.lock().now()
-    }
-
-    fn schedule_wake(&self, at: u64, waker: &Waker) {
-        let mut state = self.lock();
-        if at <= state.now() {
-            drop(state);
-            waker.wake_by_ref();
-            return;
-        }
-        let task = Task::of(waker);
-        if let Some(&known) = state.first.get(&task) {
-            if known <= at {
-                return;
-            }
-            state.timers.remove(&(known, task));
-        }
-        let first = state
-            .timers
-            .first_key_value()
-            .is_none_or(|(&(next, _), _)| at < next);
-        state.first.insert(task, at);
-        state.timers.insert((at, task), waker.clone());
-        drop(state);
-        if first {
-            self.changed.notify_one();
-        }
-    }
-}
-
-static DRIVER: LazyLock<HostTime> = LazyLock::new(|| HostTime {
-    state: Mutex::new(State {
-        epoch: None,
-        timers: BTreeMap::new(),
-        first: HashMap::new(),
-    }),
-    changed: Condvar::new(),
-});
+pub use real::{RATES, set_rate};
+#[cfg(feature = "virtual")]
+pub use virtually::{is_virtual, virtually};
 
 #[allow(unsafe_code)] // The macro exports the driver under the link names that embassy-time calls.
 mod exported {
@@ -184,104 +30,30 @@ mod exported {
 
     impl Driver for Exported {
         fn now(&self) -> u64 {
-            super::DRIVER.now()
+            super::now()
         }
 
         fn schedule_wake(&self, at: u64, waker: &Waker) {
-            super::DRIVER.schedule_wake(at, waker);
+            super::schedule_wake(at, waker);
         }
     }
 
     embassy_time_driver::time_driver_impl!(static EXPORTED: Exported = Exported);
 }
 
-fn wake_sleepers() {
-    let mut state = DRIVER.lock();
-    loop {
-        let now = state.now();
-        let due = state.take_due(now);
-        if !due.is_empty() {
-            // A waker may come back for the lock.
-            drop(state);
-            due.into_iter().for_each(Waker::wake);
-            state = DRIVER.lock();
-            continue;
-        }
-        let next = state.timers.first_key_value().map(|(&(at, _), _)| at);
-        state = match next {
-            None => DRIVER
-                .changed
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner),
-            Some(at) => {
-                let sleep = state.until(at);
-                DRIVER
-                    .changed
-                    .wait_timeout(state, sleep)
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .0
-            }
-        };
+/// Microseconds by the clock of this thread: a virtual one, or that of the process.
+fn now() -> u64 {
+    #[cfg(feature = "virtual")]
+    if let Some(clock) = virtually::clock() {
+        return clock.now();
     }
+    real::DRIVER.now()
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::sync::Arc;
-    use std::sync::mpsc;
-    use std::task::Wake;
-
-    struct Flag(mpsc::Sender<&'static str>, &'static str);
-
-    impl Wake for Flag {
-        fn wake(self: Arc<Self>) {
-            let _ = self.0.send(self.1);
-        }
+fn schedule_wake(at: u64, waker: &std::task::Waker) {
+    #[cfg(feature = "virtual")]
+    if let Some(clock) = virtually::clock() {
+        return clock.schedule_wake(at, waker);
     }
-
-    #[test]
-    fn timers_wake_in_order_and_a_faster_rate_brings_them_nearer() {
-        let (woken, order) = mpsc::channel();
-        let waker = |name| Waker::from(Arc::new(Flag(woken.clone(), name)));
-        let start = DRIVER.now();
-        // An hour away: without the rate this test would not end.
-        DRIVER.schedule_wake(start + 3_600_000_000, &waker("hour"));
-        DRIVER.schedule_wake(start + 1_800_000_000, &waker("half"));
-        DRIVER.schedule_wake(start, &waker("now"));
-        set_rate(10_000);
-        let woken: Vec<_> = order.iter().take(3).collect();
-        assert_eq!(woken, ["now", "half", "hour"]);
-        assert!(DRIVER.now() >= start + 3_600_000_000);
-    }
-
-    #[test]
-    fn a_task_has_one_timer_however_often_it_is_set() {
-        let (woken, order) = mpsc::channel();
-        let waker = Waker::from(Arc::new(Flag(woken, "task")));
-        let far = DRIVER.now() + (1 << 60);
-        let timers = || {
-            let state = DRIVER.lock();
-            let task = Task::of(&waker);
-            let of_task = state.timers.keys().filter(|(_, other)| *other == task);
-            (of_task.count(), state.first.get(&task).copied())
-        };
-        for later in 0..100 {
-            DRIVER.schedule_wake(far + later, &waker);
-        }
-        assert_eq!(timers(), (1, Some(far)));
-        DRIVER.schedule_wake(far - 1, &waker);
-        assert_eq!(timers(), (1, Some(far - 1)));
-        // Soon, but not so soon that it is past when it is set, which wakes without a timer.
-        set_rate(10_000);
-        DRIVER.schedule_wake(DRIVER.now() + 1_000_000_000, &waker);
-        assert_eq!(order.recv(), Ok("task"));
-        assert_eq!(timers(), (0, None));
-    }
-
-    #[test]
-    #[should_panic(expected = "a rate of time is")]
-    fn a_rate_of_nought_is_refused() {
-        set_rate(0);
-    }
+    real::DRIVER.schedule_wake(at, waker);
 }

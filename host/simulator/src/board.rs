@@ -8,7 +8,7 @@ use bodykit::flash::Flash;
 use bodykit::observer::{Notice, Watchers};
 use bodykit::sensor::Dht11;
 use bodykit::system::Chip;
-use bodykit::wifi::{Station, WifiAir};
+use bodykit::wifi::{Network, Station, WifiAir};
 use bodykit::{Wiring, bootloader};
 use device::event::RestartReason;
 use device::platform::{Body, Mailbox, Parts};
@@ -18,6 +18,7 @@ use rand_core::UnwrapErr;
 use tokio::sync::mpsc::UnboundedReceiver;
 use vhci::{HciSpec, SharedAir};
 
+use crate::internet::Internet;
 use crate::network::{Conditions, Sockets};
 
 /// What is in the air around the devices. Clones are the same world.
@@ -27,6 +28,20 @@ pub struct World {
     pub bluetooth: SharedAir,
     /// The Wi-Fi networks.
     pub wifi: WifiAir,
+    /// What is behind their access points.
+    pub internet: Internet,
+}
+
+impl World {
+    /// A world with these Wi-Fi networks, in the internet that this computer is in.
+    #[must_use]
+    pub fn new(networks: impl IntoIterator<Item = Network>) -> Self {
+        Self {
+            bluetooth: SharedAir::new(),
+            wifi: WifiAir::new(networks),
+            internet: Internet::of_host(),
+        }
+    }
 }
 
 /// A board with its flash: the simulated device. Its product is the stock one, or that of other `W`.
@@ -44,6 +59,7 @@ pub struct Simulator<W = Dht11> {
     watchers: Watchers,
     hci: HciSpec,
     air: SharedAir,
+    internet: Internet,
     mac: [u8; 6],
     mailbox: Option<Rc<Mailbox>>,
 }
@@ -65,6 +81,7 @@ impl<W: Wiring> Simulator<W> {
             watchers: Watchers::default(),
             hci: HciSpec::Virtual,
             air: world.bluetooth.clone(),
+            internet: world.internet.clone(),
             mac,
             mailbox: None,
         }
@@ -101,7 +118,11 @@ impl<W: Wiring> Simulator<W> {
                 address: bluetooth::address(self.mac),
             },
             wifi: self.station.clone(),
-            network: Sockets::with_conditions(self.station.link(), self.network.clone()),
+            network: Sockets::with_conditions(
+                self.station.link(),
+                self.network.clone(),
+                self.internet.clone(),
+            ),
             flash: self.flash.clone(),
             system: self.chip.clone(),
             observer: self.watchers.clone(),

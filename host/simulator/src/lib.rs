@@ -9,6 +9,7 @@
 
 #![warn(missing_docs)]
 
+pub mod internet;
 pub mod network;
 pub mod ntp;
 

@@ -1,4 +1,4 @@
-//! The host's sockets as the device's network: they work while the station is joined, and break
+//! The internet's sockets as the device's network: they work while the station is joined, and break
 //! when it loses its network; names and sockets can be made not to work.
 //!
 //! What happens to the bytes of a connection is for a relay between the device and its server.
@@ -14,8 +14,8 @@ use embedded_io_async::{ErrorType, Read, Write};
 use embedded_nal_async::{AddrType, Dns, TcpConnect};
 use sntpc::NtpUdpSocket;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpStream, UdpSocket, lookup_host};
 
+use crate::internet::{self, Internet};
 use crate::wifi::Link;
 
 /// How the network behind the access point answers.
@@ -68,7 +68,7 @@ impl Conditions {
     }
 }
 
-/// TCP, UDP and names by way of the host.
+/// TCP, UDP and names.
 pub struct Sockets {
     stack: Stack,
 }
@@ -77,20 +77,25 @@ pub struct Sockets {
 pub struct Stack {
     link: Link,
     conditions: Conditions,
+    internet: Internet,
 }
 
 impl Sockets {
-    /// Sockets that live and die with `link`.
+    /// Sockets of the host that live and die with `link`.
     #[must_use]
     pub fn new(link: Link) -> Self {
-        Self::with_conditions(link, Conditions::default())
+        Self::with_conditions(link, Conditions::default(), Internet::of_host())
     }
 
-    /// The same in a network of these conditions.
+    /// The same in a network of these conditions, by way of this internet.
     #[must_use]
-    pub fn with_conditions(link: Link, conditions: Conditions) -> Self {
+    pub fn with_conditions(link: Link, conditions: Conditions, internet: Internet) -> Self {
         Self {
-            stack: Stack { link, conditions },
+            stack: Stack {
+                link,
+                conditions,
+                internet,
+            },
         }
     }
 }
@@ -118,8 +123,13 @@ impl Network for Sockets {
     }
 
     async fn udp(&self) -> io::Result<Datagrams> {
-        let Stack { link, conditions } = &self.stack;
-        let opening = conditions.0.udp.get().then(UdpSocket::bind("0.0.0.0:0"));
+        let Stack {
+            link,
+            conditions,
+            internet,
+        } = &self.stack;
+        let any = SocketAddr::from(([0, 0, 0, 0], 0));
+        let opening = conditions.0.udp.get().then(internet.bind(any));
         let (socket, link) = (while_joined(link, opening).await?, link.clone());
         Ok(Datagrams { socket, link })
     }
@@ -130,11 +140,10 @@ impl TcpConnect for Stack {
     type Connection<'a> = Stream;
 
     async fn connect(&self, remote: SocketAddr) -> io::Result<Stream> {
-        let opening = self.conditions.0.tcp.get().then(TcpStream::connect(remote));
-        let stream = while_joined(&self.link, opening).await?;
-        stream.set_nodelay(true)?;
+        let opening = self.conditions.0.tcp.get();
+        let opening = opening.then(self.internet.connect(remote));
         Ok(Stream {
-            stream,
+            stream: while_joined(&self.link, opening).await?,
             link: self.link.clone(),
         })
     }
@@ -149,10 +158,13 @@ impl Dns for Stack {
             AddrType::IPv6 => address.is_ipv6(),
             AddrType::Either => true,
         };
-        let lookup = self.conditions.0.names.get().then(lookup_host((host, 0)));
-        let found = while_joined(&self.link, lookup).await?.find(wanted);
+        let lookup = self.conditions.0.names.get();
+        let lookup = lookup.then(self.internet.addresses(host));
+        let found = while_joined(&self.link, lookup).await?;
         found
-            .map(|address| address.ip())
+            .iter()
+            .find(|address| wanted(address))
+            .map(SocketAddr::ip)
             .ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
@@ -164,7 +176,7 @@ impl Dns for Stack {
 
 /// A TCP connection.
 pub struct Stream {
-    stream: TcpStream,
+    stream: internet::Stream,
     link: Link,
 }
 
@@ -190,7 +202,7 @@ impl Write for Stream {
 
 /// A UDP socket.
 pub struct Datagrams {
-    socket: UdpSocket,
+    socket: internet::Datagrams,
     link: Link,
 }
 

@@ -12,7 +12,8 @@ use std::sync::OnceLock;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use embassy_time::Instant;
-use tokio::net::UdpSocket;
+
+use crate::internet::{Datagrams, Internet};
 
 /// Seconds from 1900, where NTP counts from, to 1970.
 const ERA: u64 = 2_208_988_800;
@@ -27,22 +28,23 @@ pub struct TimeServer {
 }
 
 impl TimeServer {
-    /// Starts on a free port of the loopback interface.
+    /// Starts on a free port of the computer's loopback interface.
     ///
     /// # Errors
     ///
     /// If there is no free port.
     pub async fn start() -> io::Result<Self> {
-        Self::start_at(SocketAddr::from(([127, 0, 0, 1], 0))).await
+        let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
+        Self::start_in(&Internet::of_host(), anywhere).await
     }
 
-    /// Starts at this address; port 0 takes a free one.
+    /// Starts at this address of an internet; port 0 takes a free one.
     ///
     /// # Errors
     ///
     /// If the address cannot be listened on.
-    pub async fn start_at(address: SocketAddr) -> io::Result<Self> {
-        let socket = UdpSocket::bind(address).await?;
+    pub async fn start_in(internet: &Internet, address: SocketAddr) -> io::Result<Self> {
+        let socket = internet.bind(address).await?;
         let address = socket.local_addr()?;
         let (offset_ms, silent) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(false)));
         let nonsense = Rc::default();
@@ -91,7 +93,7 @@ impl Drop for TimeServer {
 }
 
 async fn serve(
-    socket: UdpSocket,
+    socket: Datagrams,
     offset_ms: Rc<Cell<i64>>,
     silent: Rc<Cell<bool>>,
     nonsense: Rc<RefCell<Option<Vec<u8>>>>,

@@ -20,6 +20,7 @@ use flashimage::FlashImage;
 use pki::{KeyAlgorithm, Profile};
 use rand::rngs::SysRng;
 use rand_core::UnwrapErr;
+use simulator::internet::Internet;
 
 use crate::body::body;
 
@@ -57,7 +58,7 @@ impl Lives {
     ///
     /// If the desk cannot be set.
     pub async fn begin_on_a_line(algorithm: KeyAlgorithm, security: u8) -> Self {
-        let line = Line::lay().await.expect("a free port");
+        let line = Line::lay(&Internet::of_host()).await.expect("a free port");
         Self::set(algorithm, 1_000, security, Some(line)).await
     }
 

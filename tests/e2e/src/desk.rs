@@ -1,18 +1,21 @@
 //! The desk: what surrounds the devices.
 
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+
 use device::storage::keys;
 use devserver::{Config, Limits, Profile, Server, Tls};
 use flashimage::{FlashImage, NvsEntry, NvsValue, PartitionTable};
 use pki::{Identity, KeyAlgorithm, Options, Pki, Profile as CertificateProfile};
 use simulator::flash::Flash;
+use simulator::internet::{Internet, Listener, Stream};
 use simulator::ntp::TimeServer;
-use simulator::wifi::{Network, WifiAir};
+use simulator::wifi::Network;
 use simulator::{Simulator, Wiring, World};
-use vhci::SharedAir;
 
 use crate::secrets::hide_key;
 
-/// Device seconds per real second.
+/// Device seconds per real second, where there is real time.
 pub const RATE: u32 = 10;
 
 /// The Wi-Fi network of the desk.
@@ -39,7 +42,7 @@ pub struct Desk {
 }
 
 impl Desk {
-    /// Sets the desk.
+    /// Sets the desk: in an internet in memory where time is virtual.
     pub async fn set() -> Self {
         Self::set_with(KeyAlgorithm::default()).await
     }
@@ -51,6 +54,14 @@ impl Desk {
             Network::new("guests", "", -61),
             Network::new("neighbour", "not yours", -83),
         ];
+        let world = World {
+            internet: match hosttime::is_virtual() {
+                true => Internet::in_memory(),
+                false => Internet::of_host(),
+            },
+            ..World::new(networks)
+        };
+        let time = TimeServer::start_in(&world.internet, free()).await;
         Self {
             pki: Pki::new(&Options {
                 algorithm,
@@ -58,12 +69,24 @@ impl Desk {
             })
             .expect("certificates"),
             algorithm,
-            world: World {
-                bluetooth: SharedAir::new(),
-                wifi: WifiAir::new(networks),
-            },
-            time: TimeServer::start().await.expect("a time server"),
+            world,
+            time: time.expect("a time server"),
         }
+    }
+
+    /// Another time server in this world.
+    pub async fn another_time_server(&self) -> TimeServer {
+        let server = TimeServer::start_in(&self.world.internet, free()).await;
+        server.expect("a time server")
+    }
+
+    /// A port of this computer at which somebody listens.
+    pub async fn listen(&self) -> Listener {
+        self.world
+            .internet
+            .listen(free())
+            .await
+            .expect("a free port")
     }
 
     /// The server's certificate, for the loopback interface.
@@ -93,16 +116,30 @@ impl Desk {
             limits,
             ..self.config(&self.server_identity())
         };
-        Server::start(config).await.expect("a server")
+        self.serve(config).await
     }
 
     /// The same at this port, with a certificate of one's own choice.
     pub async fn server_at(&self, port: u16, identity: &Identity) -> Server {
         let config = Config {
-            mqtt: (std::net::Ipv4Addr::LOCALHOST, port).into(),
+            mqtt: (Ipv4Addr::LOCALHOST, port).into(),
             ..self.config(identity)
         };
-        Server::start(config).await.expect("a server")
+        self.serve(config).await
+    }
+
+    /// The same as its configuration has it.
+    pub async fn serve(&self, config: Config) -> Server {
+        let internet = &self.world.internet;
+        let started = match hosttime::is_virtual() {
+            false => Server::start(config).await,
+            true => {
+                let mqtt = Ear::at(internet, config.mqtt).await;
+                let http = Ear::at(internet, config.http).await;
+                Server::start_on(config, mqtt, http).await
+            }
+        };
+        started.expect("a server")
     }
 
     fn config(&self, identity: &Identity) -> Config {
@@ -243,6 +280,33 @@ impl Desk {
             BUILT_AT_UNIX_S,
             &self.world,
         )
+    }
+}
+
+/// Any free port.
+fn free() -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, 0).into()
+}
+
+/// A listener in memory, as the server takes one.
+struct Ear(Listener);
+
+impl Ear {
+    async fn at(internet: &Internet, address: SocketAddr) -> Self {
+        Self(internet.listen(address).await.expect("the port is free"))
+    }
+}
+
+impl devserver::Listener for Ear {
+    type Io = Stream;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Stream, SocketAddr) {
+        self.0.accept().await.expect("memory does not fail")
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.0.local_addr()
     }
 }
 

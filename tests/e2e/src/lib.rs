@@ -1,9 +1,10 @@
 //! The desk on which the end-to-end scenarios play: certificates, a world of radio, a time
-//! server, a broker, and devices, all in one process, with real Bluetooth host stacks, real
-//! sockets, real TLS and real flash formats between them.
+//! server, a broker, and devices, all in one process, with real Bluetooth host stacks, real TLS and
+//! real flash formats between them.
 //!
-//! Device time runs [`RATE`] times as fast as real time, so that a scenario over minutes takes
-//! seconds; sockets and cryptography do not notice.
+//! A [`scenario`] plays on virtual time, with sockets in memory: no time passes as long as anything goes on, and no
+//! load of the computer shows. Where a program that is not ours takes part, a [`scenario_with_peers`] plays in real
+//! time, which the device's outruns [`RATE`] times, with the computer's sockets.
 
 pub mod chaos;
 
@@ -39,36 +40,64 @@ pub use sealing::{chip_key, holds, sealed_key, traces};
 pub use secrets::{given_away, hide, hide_key, shown};
 pub use watch::{Watch, assign, latest};
 
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
 use simulator::{Simulator, Wiring};
 
-/// Runs a scenario on one thread, where devices live, giving up after two real minutes. At its end
-/// no event and nothing that was logged may have shown a secret.
+/// Runs a scenario on one thread, where devices live, on virtual time. At its end no event and nothing that was logged
+/// may have shown a secret.
 ///
-/// Scenarios of one process run one after the other: MbedTLS has no threading on a host, and the
-/// rate of time belongs to the process.
+/// Scenarios of one process run one after the other, for MbedTLS has no threading on a host.
+///
+/// # Panics
+///
+/// If the scenario does, or does not end within a week of its time.
+pub fn scenario(play: impl Future<Output = ()> + 'static) {
+    on_one_thread(hosttime::virtually(ending(
+        Duration::from_secs(7 * 86_400),
+        play,
+    )));
+}
+
+/// The same with programs of others, in real time, giving up after [`PATIENCE`] of it.
 ///
 /// # Panics
 ///
 /// If the scenario does, or does not end.
-pub fn scenario(play: impl Future<Output = ()>) {
-    static ONE_AT_A_TIME: std::sync::Mutex<()> = std::sync::Mutex::new(());
+pub fn scenario_with_peers(play: impl Future<Output = ()> + 'static) {
+    on_one_thread(async {
+        hosttime::set_rate(RATE);
+        ending(PATIENCE, play).await;
+    });
+}
+
+/// How long a scenario with peers may take: ten times what the longest needs on a computer with nothing else to do.
+pub const PATIENCE: Duration = Duration::from_secs(600);
+
+async fn ending(limit: Duration, play: impl Future<Output = ()> + 'static) {
+    // In a task, whose waker has one table of functions. That of `block_on` has another than its clones where the
+    // compiler put both into the program, so that they are not seen to wake the same (`Waker::will_wake`), and what
+    // holds one waker at a time wakes each for the other, without end (embassy-sync's `WakerRegistration`).
+    let playing = tokio::task::spawn_local(play);
+    match tokio::time::timeout(limit, playing).await {
+        Ok(Ok(())) => {}
+        Ok(Err(ended)) => std::panic::resume_unwind(ended.into_panic()),
+        Err(_) => panic!("the scenario does not end"),
+    }
+}
+
+fn on_one_thread(play: impl Future<Output = ()>) {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     // A scenario that failed does not spoil the next.
-    let _turn = ONE_AT_A_TIME
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
-    hosttime::set_rate(RATE);
+    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .expect("a runtime for the scenario");
-    let limit = std::time::Duration::from_secs(120);
-    runtime.block_on(tokio::task::LocalSet::new().run_until(async {
-        hide(PROOF);
-        hide(PASSPHRASE);
-        tokio::time::timeout(limit, play)
-            .await
-            .expect("the scenario does not end");
-    }));
+    hide(PROOF);
+    hide(PASSPHRASE);
+    runtime.block_on(tokio::task::LocalSet::new().run_until(play));
     let given_away = given_away();
     assert!(given_away.is_empty(), "secrets in {given_away:#?}");
 }

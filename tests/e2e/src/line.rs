@@ -3,13 +3,12 @@
 
 use std::cell::Cell;
 use std::io;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 
 use embassy_time::{Duration, Instant, Timer};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::net::{TcpListener, TcpStream};
+use simulator::internet::{Internet, Listener, Stream};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf, split};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
@@ -29,6 +28,7 @@ pub enum Weather {
 }
 
 struct State {
+    internet: Internet,
     weather: watch::Sender<Weather>,
     /// Where the server is, if it is up.
     server: Cell<Option<u16>>,
@@ -61,10 +61,11 @@ impl Line {
     /// # Errors
     ///
     /// If there is no free port.
-    pub async fn lay() -> io::Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    pub async fn lay(internet: &Internet) -> io::Result<Self> {
+        let listener = internet.listen(at(0)).await?;
         let port = listener.local_addr()?.port();
         let state = Rc::new(State {
+            internet: internet.clone(),
             weather: watch::Sender::new(Weather::Fair),
             server: Cell::new(None),
             cuts: watch::Sender::new(0),
@@ -113,7 +114,12 @@ impl State {
     }
 }
 
-async fn relay(listener: TcpListener, state: Rc<State>) {
+/// A port of this computer.
+fn at(port: u16) -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, port).into()
+}
+
+async fn relay(mut listener: Listener, state: Rc<State>) {
     while let Ok((device, _)) = listener.accept().await {
         if *state.weather.borrow() != Weather::Refusing {
             tokio::task::spawn_local(carry(device, state.clone()));
@@ -122,17 +128,15 @@ async fn relay(listener: TcpListener, state: Rc<State>) {
 }
 
 /// Carries one connection until either end closes it, or it is cut.
-async fn carry(device: TcpStream, state: Rc<State>) {
+async fn carry(device: Stream, state: Rc<State>) {
     let mut cuts = state.cuts.subscribe();
     let carrying = async {
         // Whoever is silenced never reaches the server.
         state.while_silent().await;
         let port = state.server.get().ok_or(io::ErrorKind::ConnectionRefused)?;
-        let server = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await?;
-        device.set_nodelay(true)?;
-        server.set_nodelay(true)?;
-        let (from_device, to_device) = device.into_split();
-        let (from_server, to_server) = server.into_split();
+        let server = state.internet.connect(at(port)).await?;
+        let (from_device, to_device) = split(device);
+        let (from_server, to_server) = split(server);
         tokio::try_join!(
             pump(from_device, to_server, &state),
             pump(from_server, to_device, &state),
@@ -152,7 +156,7 @@ type OnTheWay = (Instant, Vec<u8>);
 /// How many times 4 KiB the line holds: more than any weather has on its way.
 const MOST_ON_THE_WAY: usize = 256;
 
-async fn pump(from: OwnedReadHalf, to: OwnedWriteHalf, state: &State) -> io::Result<()> {
+async fn pump(from: ReadHalf<Stream>, to: WriteHalf<Stream>, state: &State) -> io::Result<()> {
     let (sender, receiver) = mpsc::channel(MOST_ON_THE_WAY);
     tokio::try_join!(take(from, sender, state), deliver(receiver, to, state))?;
     Ok(())
@@ -160,7 +164,7 @@ async fn pump(from: OwnedReadHalf, to: OwnedWriteHalf, state: &State) -> io::Res
 
 /// Takes what comes. What is delayed does not keep back what comes after it.
 async fn take(
-    mut from: OwnedReadHalf,
+    mut from: ReadHalf<Stream>,
     to: mpsc::Sender<OnTheWay>,
     state: &State,
 ) -> io::Result<()> {
@@ -180,7 +184,7 @@ async fn take(
 
 async fn deliver(
     mut from: mpsc::Receiver<OnTheWay>,
-    mut to: OwnedWriteHalf,
+    mut to: WriteHalf<Stream>,
     state: &State,
 ) -> io::Result<()> {
     while let Some((arrives, mut bytes)) = from.recv().await {

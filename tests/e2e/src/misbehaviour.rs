@@ -4,7 +4,6 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io;
-use std::net::Ipv4Addr;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -13,8 +12,8 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{WantsServerCert, WebPkiClientVerifier};
 use rustls::version::TLS12;
 use rustls::{ConfigBuilder, RootCertStore, ServerConfig};
+use simulator::internet;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
@@ -106,8 +105,7 @@ impl MisbehavingBroker {
         let config = config.with_single_cert(chain, key);
         let config = config.expect("a key that fits");
         let acceptor = TlsAcceptor::from(Arc::new(config));
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await;
-        let listener = listener.expect("a free port");
+        let mut listener = desk.listen().await;
         let port = listener.local_addr().expect("its number").port();
         let plan: Rc<RefCell<VecDeque<Misbehaviour>>> =
             Rc::new(RefCell::new(plan.into_iter().collect()));
@@ -128,7 +126,7 @@ impl MisbehavingBroker {
     }
 }
 
-type Stream = TlsStream<TcpStream>;
+type Stream = TlsStream<internet::Stream>;
 
 /// Reads one packet: its first byte, and what comes after the length.
 async fn packet(stream: &mut Stream) -> io::Result<(u8, Vec<u8>)> {

@@ -8,7 +8,7 @@ use devserver::Server;
 use e2e::{Desk, Diary, play, scenario};
 use serde_json::json;
 use simulator::Simulator;
-use simulator::ntp::{TimeServer, now_unix_ms};
+use simulator::ntp::now_unix_ms;
 
 const YEAR_MS: i64 = 365 * 86_400_000;
 
@@ -85,7 +85,6 @@ fn where_no_time_server_answers_the_clock_that_ran_on_will_do_until_one_does() {
 #[test]
 fn a_time_that_no_certificate_was_valid_at_is_not_kept() {
     scenario(async {
-        hosttime::set_rate(240);
         let desk = Desk::set().await;
         online(&desk, 72, async |_, board, diary| {
             let minutes = |count: u64| embassy_time::Timer::after_secs(count * 60);
@@ -111,8 +110,10 @@ fn a_time_that_no_certificate_was_valid_at_is_not_kept() {
 fn a_time_server_that_lies_is_outvoted_by_two_and_not_believed_against_one() {
     scenario(async {
         let desk = Desk::set().await;
-        let [liar, other] = [TimeServer::start().await, TimeServer::start().await];
-        let (liar, other) = (liar.expect("a socket"), other.expect("a socket"));
+        let [liar, other] = [
+            desk.another_time_server().await,
+            desk.another_time_server().await,
+        ];
         liar.lie(YEAR_MS);
         let (liar, other_address) = (liar.address(), other.address());
         let three = format!(
@@ -141,7 +142,6 @@ fn a_time_server_that_lies_is_outvoted_by_two_and_not_believed_against_one() {
 #[test]
 fn a_clock_that_ran_on_into_the_far_future_is_not_believed() {
     scenario(async {
-        hosttime::set_rate(240);
         let desk = Desk::set().await;
         online(&desk, 73, async |server, board, diary| {
             embassy_time::Timer::after_secs(180).await;

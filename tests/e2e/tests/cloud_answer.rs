@@ -153,7 +153,7 @@ fn a_failure_arrives_in_the_devices_words_and_after_mending_it_is_online() {
             let OnTheWay { stage, failure, .. } = news.expect("the device tells");
             assert_eq!((stage, &failure), (Stage::Connecting, &told.to_string()));
             assert!(failure.contains("server_chain.pem"), "{failure}");
-            drop(server);
+            server.stop().await;
             let _mended = desk.server_at(port, &right).await;
             assert_eq!(wait(&mut phone).await, online(204, port));
             diary.until_named("bluetooth.stopped").await;

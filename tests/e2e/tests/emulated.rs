@@ -8,7 +8,7 @@ use std::time::Duration;
 use device::platform::qr;
 use e2e::{
     Desk, EmulatedBoard, EmulatedFlash, Figures, Mosquitto, NETWORK, PASSPHRASE, Phone,
-    TlsVersions, scenario,
+    TlsVersions, scenario_with_peers,
 };
 use pki::{Identity, KeyAlgorithm, Profile};
 use provisioner::Outcome;
@@ -125,8 +125,8 @@ const CONNECTED: [&str; 5] = [
     "cloud.online",
 ];
 
-fn emulated(play: impl AsyncFnOnce(Desk)) {
-    scenario(async {
+fn emulated(play: impl AsyncFnOnce(Desk) + 'static) {
+    scenario_with_peers(async {
         // QEMU's time is real time.
         hosttime::set_rate(1);
         play(Desk::set().await).await;

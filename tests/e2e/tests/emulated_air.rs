@@ -5,8 +5,8 @@
 //! same whichever it is (emulated/src/platform/boot.rs).
 
 use e2e::{
-    Desk, EmulatedBoard, EmulatedFlash, Figures, Maker, Operator, Watch, assign, latest, scenario,
-    second_slot,
+    Desk, EmulatedBoard, EmulatedFlash, Figures, Maker, Operator, Watch, assign, latest,
+    scenario_with_peers, second_slot,
 };
 use serde_json::json;
 use simulator::image::Image;
@@ -34,8 +34,8 @@ const SECTOR: usize = 4096;
 /// Starts that a new image has, by default.
 const STARTS: usize = 3;
 
-fn emulated(play: impl AsyncFnOnce(Desk)) {
-    scenario(async {
+fn emulated(play: impl AsyncFnOnce(Desk) + 'static) {
+    scenario_with_peers(async {
         // QEMU's time is real time.
         hosttime::set_rate(1);
         play(Desk::set().await).await;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use e2e::{Desk, EmulatedBoard, EmulatedFlash, NETWORK, PASSPHRASE, Phone, scenario};
+use e2e::{Desk, EmulatedBoard, EmulatedFlash, NETWORK, PASSPHRASE, Phone, scenario_with_peers};
 use provisioner::{Outcome, Verdict};
 
 /// The most heap that a handshake may take beside Bluetooth, in bytes: as without it.
@@ -14,7 +14,7 @@ const HEAP: u64 = 88 * 1024;
 
 #[test]
 fn a_first_life_gets_online_with_bluetooth_up() {
-    scenario(async {
+    scenario_with_peers(async {
         // QEMU's time is real time.
         hosttime::set_rate(1);
         let desk = Desk::set().await;

@@ -1,10 +1,12 @@
 //! A key that is sealed for an emulated board's chip, of whose HMAC and eFuses the board has a stand-in.
 
-use e2e::{Desk, EmulatedBoard, EmulatedFlash, chip_key, holds, scenario, sealed_key, traces};
+use e2e::{
+    Desk, EmulatedBoard, EmulatedFlash, chip_key, holds, scenario_with_peers, sealed_key, traces,
+};
 
 #[test]
 fn a_board_goes_online_with_its_sealed_key_and_no_other_does() {
-    scenario(async {
+    scenario_with_peers(async {
         // QEMU's time is real time.
         hosttime::set_rate(1);
         let desk = Desk::set().await;

@@ -13,7 +13,9 @@ use simulator::greenhouse::Glasshouse;
 const NAME: &str = "SN-GREEN";
 
 /// Plays with a greenhouse that is online.
-fn greenhouse(story: impl AsyncFnOnce(&Desk, &Server, &Simulator<Glasshouse>, &mut Diary)) {
+fn greenhouse(
+    story: impl AsyncFnOnce(&Desk, &Server, &Simulator<Glasshouse>, &mut Diary) + 'static,
+) {
     scenario(async {
         let desk = Desk::set().await;
         let server = desk.server().await;

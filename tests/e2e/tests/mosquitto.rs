@@ -1,7 +1,7 @@
 //! The same life against a broker that we did not write.
 
 use device::event::{Event, TlsVersion};
-use e2e::{Desk, Diary, Mosquitto, NETWORK, PASSPHRASE, Phone, TlsVersions, scenario};
+use e2e::{Desk, Diary, Mosquitto, NETWORK, PASSPHRASE, Phone, TlsVersions, scenario_with_peers};
 use pki::KeyAlgorithm;
 
 async fn live_against(versions: TlsVersions, keys: KeyAlgorithm, expected: TlsVersion) {
@@ -48,19 +48,19 @@ async fn live_against(versions: TlsVersions, keys: KeyAlgorithm, expected: TlsVe
 #[test]
 fn telemetry_reaches_mosquitto() {
     let keys = KeyAlgorithm::P256;
-    scenario(live_against(TlsVersions::From12, keys, TlsVersion::Tls13));
+    scenario_with_peers(live_against(TlsVersions::From12, keys, TlsVersion::Tls13));
 }
 
 #[test]
 fn telemetry_reaches_mosquitto_with_tls_1_3_only() {
     let keys = KeyAlgorithm::P256;
-    scenario(live_against(TlsVersions::Only13, keys, TlsVersion::Tls13));
+    scenario_with_peers(live_against(TlsVersions::Only13, keys, TlsVersion::Tls13));
 }
 
 #[test]
 fn telemetry_reaches_mosquitto_that_wants_p384_alone() {
     let keys = KeyAlgorithm::P256;
-    scenario(live_against(
+    scenario_with_peers(live_against(
         TlsVersions::Only13InP384,
         keys,
         TlsVersion::Tls13,
@@ -70,25 +70,25 @@ fn telemetry_reaches_mosquitto_that_wants_p384_alone() {
 #[test]
 fn telemetry_reaches_mosquitto_with_tls_1_2_only() {
     let keys = KeyAlgorithm::P256;
-    scenario(live_against(TlsVersions::Only12, keys, TlsVersion::Tls12));
+    scenario_with_peers(live_against(TlsVersions::Only12, keys, TlsVersion::Tls12));
 }
 
 #[test]
 fn telemetry_reaches_mosquitto_with_rsa_and_tls_1_3_only() {
     let keys = KeyAlgorithm::Rsa2048;
-    scenario(live_against(TlsVersions::Only13, keys, TlsVersion::Tls13));
+    scenario_with_peers(live_against(TlsVersions::Only13, keys, TlsVersion::Tls13));
 }
 
 #[test]
 fn telemetry_reaches_mosquitto_with_rsa_and_tls_1_2_only() {
     let keys = KeyAlgorithm::Rsa2048;
-    scenario(live_against(TlsVersions::Only12, keys, TlsVersion::Tls12));
+    scenario_with_peers(live_against(TlsVersions::Only12, keys, TlsVersion::Tls12));
 }
 
 /// Mosquitto accepts any certificate of its CA, and refuses all others in the handshake.
 #[test]
 fn mosquitto_refuses_a_device_of_another_ca() {
-    scenario(async {
+    scenario_with_peers(async {
         let desk = Desk::set().await;
         let mut broker = Mosquitto::start(&desk, TlsVersions::From12).await;
         let strangers = Desk::set().await;

@@ -195,7 +195,6 @@ fn datagram(from: Ipv4Addr, source: u16, to: Ipv4Addr, port: u16, payload: &[u8]
 #[test]
 fn names_and_leases_on_a_network_of_others() {
     scenario(async {
-        hosttime::set_rate(20);
         let state = Box::leak(Box::new(card::State::<MTU, 4, 4>::new()));
         let (runner, device) = card::new(state, HardwareAddress::Ethernet(BOARD_MAC));
         let (link, to, from) = runner.split();

@@ -20,13 +20,12 @@ const FAST_SAMPLES: &str = r#","telemetry_interval_ms":100"#;
 /// A board online with a place for samples in flash.
 async fn online(
     sectors: u32,
-    settings: &str,
+    settings: impl AsRef<str>,
     story: impl AsyncFnOnce(&Desk, &Server, &Simulator, &mut Diary),
 ) {
-    hosttime::set_rate(40);
     let desk = Desk::set().await;
     let server = desk.server().await;
-    let flash = desk.flash(NAME, server.mqtt_addr().port(), settings);
+    let flash = desk.flash(NAME, server.mqtt_addr().port(), settings.as_ref());
     let flash = Flash::from_bytes(with_backlog(&flash.to_bytes(), sectors));
     let board = desk.board(flash, 95);
     play(&desk, &board, 95, async |diary| {
@@ -88,7 +87,12 @@ fn told(diary: &Diary) -> Told {
 async fn caught_up(diary: &mut Diary) -> Told {
     loop {
         diary
-            .until(|event| matches!(event, Event::Acknowledged { backlog: 0, .. }))
+            .until(|event| {
+                matches!(
+                    event,
+                    Event::Acknowledged { .. } | Event::BacklogAcknowledged { .. }
+                )
+            })
             .await;
         let told = told(diary);
         if told.from_flash + told.dropped >= told.kept {
@@ -161,7 +165,7 @@ fn a_restart_that_was_asked_for_during_an_outage_of_the_broker_loses_nothing() {
 fn where_even_the_flash_is_full_the_oldest_go_and_are_counted() {
     // With all vitals in each sample, two sectors hold some hundreds.
     let settings = format!(r#"{FAST_SAMPLES},"vitals_interval_s":0"#);
-    scenario(online(2, &settings, async |desk, server, _, diary| {
+    scenario(online(2, settings, async |desk, server, _, diary| {
         without_network(desk, sampled(diary, 6 * QUEUE_SAMPLES)).await;
         let told = caught_up(diary).await;
         assert!(told.dropped > 100 && told.from_flash > 100, "{told:?}");
@@ -194,27 +198,30 @@ async fn restart(server: &Server, diary: &mut Diary, method: &str) {
 #[test]
 fn a_restart_by_the_server_keeps_what_is_unsent() {
     for method in ["reboot", "factoryReset"] {
-        scenario(online(304, FAST_SAMPLES, async |desk, server, _, diary| {
-            without_network(desk, sampled(diary, 500)).await;
-            restart(server, diary, method).await;
-            let before = told(diary);
-            assert!(before.kept > 100, "{before:?}");
-            assert_eq!(before.taken, before.acknowledged + before.kept);
-            if method == "factoryReset" {
-                let mut phone = e2e::Phone::paired_with(desk, "PROV_1A2B5F").await;
-                phone.send(e2e::NETWORK, e2e::PASSPHRASE).await;
-            }
-            let told = caught_up(diary).await;
-            assert_eq!((told.dropped, told.from_flash), (0, told.kept));
-            assert!(times(server).await.len() as u64 >= told.acknowledged + told.from_flash);
-        }));
+        scenario(online(
+            304,
+            FAST_SAMPLES,
+            async move |desk, server, _, diary| {
+                without_network(desk, sampled(diary, 500)).await;
+                restart(server, diary, method).await;
+                let before = told(diary);
+                assert!(before.kept > 100, "{before:?}");
+                assert_eq!(before.taken, before.acknowledged + before.kept);
+                if method == "factoryReset" {
+                    let mut phone = e2e::Phone::paired_with(desk, "PROV_1A2B5F").await;
+                    phone.send(e2e::NETWORK, e2e::PASSPHRASE).await;
+                }
+                let told = caught_up(diary).await;
+                assert_eq!((told.dropped, told.from_flash), (0, told.kept));
+                assert!(times(server).await.len() as u64 >= told.acknowledged + told.from_flash);
+            },
+        ));
     }
 }
 
 #[test]
 fn an_update_keeps_what_is_unsent() {
     scenario(async {
-        hosttime::set_rate(40);
         let maker = Maker::new();
         let desk = Desk::set().await;
         let server = desk.server().await;
@@ -250,7 +257,6 @@ fn an_update_keeps_what_is_unsent() {
 /// A life without a calendar, with unsent samples when it restarts; what becomes of them in the next, which
 /// has one.
 async fn without_calendar(power_stays: bool) {
-    hosttime::set_rate(40);
     let desk = Desk::set().await;
     let server = desk.server().await;
     let flash = desk.flash(NAME, server.mqtt_addr().port(), FAST_SAMPLES);
@@ -315,7 +321,7 @@ fn samples_of_a_life_without_a_calendar_are_counted_as_lost_after_a_power_cut() 
 fn after_an_outage_the_newest_or_the_oldest_go_first_as_it_is_set_and_never_all_at_once() {
     for (order, flash_first) in [("newest", false), ("oldest", true)] {
         let settings = format!(r#"{FAST_SAMPLES},"outage_order":"{order}""#);
-        scenario(online(304, &settings, async |desk, _, _, diary| {
+        scenario(online(304, settings, async move |desk, _, _, diary| {
             without_network(desk, sampled(diary, 2 * QUEUE_SAMPLES)).await;
             diary.until_named("cloud.online").await;
             let from = diary.read.len();

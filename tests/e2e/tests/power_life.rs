@@ -15,9 +15,6 @@ use provisioner::Outcome;
 use simulator::Simulator;
 use simulator::flash::Flash;
 
-/// Device seconds per real second: there are many lives.
-const FAST: u32 = 100;
-
 /// Lives until the power goes; returns if it does.
 async fn live_until_power_goes(board: &Simulator) {
     let mut life = pin!(board.live_on());
@@ -89,7 +86,6 @@ async fn one(desk: &Desk, server: &Server, blank: &[u8], cut: impl FnOnce(&Flash
 
 /// All cuts, until one comes too late.
 async fn at_every_write(cut: impl Fn(&Flash, u64)) {
-    hosttime::set_rate(FAST);
     let desk = Desk::set().await;
     let server = desk.server().await;
     let port = server.mqtt_addr().port();

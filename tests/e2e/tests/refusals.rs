@@ -57,7 +57,7 @@ async fn server_with(desk: &Desk, identity: &Identity) -> Server {
         profile: Some(profile.expect("a profile")),
         ..Config::default()
     };
-    Server::start(config).await.expect("a server")
+    desk.serve(config).await
 }
 
 fn days_from_now(from: i64, to: i64) -> CertificateProfile {
@@ -146,7 +146,7 @@ async fn out_of_date(number: u8, days: (i64, i64), fault: CertificateFault) {
             ),
             ..Config::default()
         };
-        let _server = Server::start(config).await.expect("the port is free again");
+        let _server = desk.serve(config).await;
         diary.until_named("cloud.online").await;
     })
     .await;

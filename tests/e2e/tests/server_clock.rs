@@ -86,7 +86,6 @@ fn a_time_server_that_lies_is_contradicted_by_the_server_and_not_believed_again(
                 assert!(is_stamped_rightly(&mut events).await);
             }
             // It is asked again after an hour, and says the same.
-            hosttime::set_rate(240);
             Timer::after_secs(80 * 60).await;
             diary.catch_up(|_| false);
             let of_time_servers = diary.read.iter().filter(|(_, event)| {
@@ -117,7 +116,6 @@ fn a_time_server_that_lies_is_contradicted_by_the_server_and_not_believed_again(
 #[test]
 fn where_no_time_server_answers_the_server_tells_the_time() {
     scenario(async {
-        hosttime::set_rate(30);
         let desk = Desk::set().await;
         desk.time.be_silent(true);
         let server = server_off_by(&desk, 0).await;
@@ -136,7 +134,6 @@ fn where_no_time_server_answers_the_server_tells_the_time() {
 #[test]
 fn a_server_that_does_not_tell_the_time_costs_a_message() {
     scenario(async {
-        hosttime::set_rate(30);
         let desk = Desk::set().await;
         let server = desk.server().await;
         let mut events = server.events();

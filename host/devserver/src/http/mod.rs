@@ -20,7 +20,7 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use tokio::net::TcpListener;
+use axum::serve::Listener;
 use tokio::sync::watch;
 
 use crate::accept;
@@ -64,7 +64,7 @@ struct Page {
 
 /// Serves until told to stop.
 pub(crate) async fn serve(
-    listener: TcpListener,
+    listener: impl Listener,
     hub: Arc<Hub>,
     names: Vec<String>,
     mqtt_url: String,

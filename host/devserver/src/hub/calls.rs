@@ -228,11 +228,11 @@ mod tests {
     use crate::config::Database;
     use crate::hub::{Arrival, Subscriptions};
     use crate::limits::Limits;
-    use crate::store::Store;
+    use crate::store::{Place, Store};
 
     #[tokio::test]
     async fn a_call_that_nobody_waits_for_any_more_is_forgotten() {
-        let store = Store::open(&Database::Memory).unwrap();
+        let store = Store::open(&Database::Memory, Place::Thread).unwrap();
         let firmware = store.submit(Assigned::load).await.unwrap();
         let hub = Hub::new(store, Vec::new(), firmware, Limits::default());
         let made = hub

@@ -11,11 +11,13 @@ mod publish;
 mod session;
 mod wire;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::serve::Listener;
 use rustls::{HandshakeKind, ServerConfig};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
@@ -30,7 +32,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Serves until told to stop, then ends all connections.
 pub(crate) async fn serve(
-    listener: TcpListener,
+    listener: impl Listener<Addr = SocketAddr>,
     tls: Option<Arc<ServerConfig>>,
     hub: Arc<Hub>,
     stop: watch::Receiver<bool>,
@@ -45,16 +47,12 @@ pub(crate) async fn serve(
 }
 
 async fn connection(
-    stream: TcpStream,
+    stream: impl AsyncRead + AsyncWrite + Unpin,
     peer: String,
     acceptor: Option<TlsAcceptor>,
     hub: Arc<Hub>,
     mut stop: watch::Receiver<bool>,
 ) {
-    // Messages are small and wait for their acknowledgement: no gathering.
-    if let Err(error) = stream.set_nodelay(true) {
-        log::debug!("{peer}: {error}");
-    }
     let Some(acceptor) = acceptor else {
         return session::run(stream, peer, Certificates::default(), hub, stop).await;
     };

@@ -1,4 +1,4 @@
-//! The SQLite file and the one thread that owns it.
+//! The SQLite file and the one thread that owns it, or a place without threads.
 //!
 //! Work is submitted as closures. The thread takes whatever is waiting into one transaction
 //! and answers only after the commit, so an answer means that the data is on the disk, and
@@ -69,18 +69,32 @@ pub(crate) struct Db {
     keys: HashMap<String, i64>,
 }
 
-/// A handle to the thread.
-pub(crate) struct Store {
-    jobs: mpsc::Sender<Message>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+/// Where the jobs are done.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// In a thread of the store's own.
+    Thread,
+    /// Where they are submitted, before that returns: each in a transaction of its own.
+    Here,
 }
 
-enum Message {
+/// A handle to the thread, or what it would have.
+pub(crate) enum Store {
+    /// In a thread of its own.
+    Thread {
+        jobs: mpsc::Sender<Message>,
+        thread: Mutex<Option<JoinHandle<()>>>,
+    },
+    /// Here, until it is closed.
+    Here(Mutex<Option<Db>>),
+}
+
+pub(crate) enum Message {
     Job(Box<dyn Job>),
     Stop,
 }
 
-trait Job: Send {
+pub(crate) trait Job: Send {
     fn run(&mut self, db: &mut Db) -> Result<(), StoreError>;
     fn settle(self: Box<Self>, outcome: Result<(), StoreError>);
 }
@@ -125,8 +139,8 @@ impl<T> Future for Pending<T> {
 }
 
 impl Store {
-    /// Opens the database, making it if it is not there, and starts its thread.
-    pub(crate) fn open(database: &Database) -> Result<Self, StoreError> {
+    /// Opens the database, making it if it is not there, and starts its thread if it is to have one.
+    pub(crate) fn open(database: &Database, place: Place) -> Result<Self, StoreError> {
         let conn = match database {
             Database::Memory => Connection::open_in_memory()?,
             Database::File(path) => {
@@ -139,12 +153,15 @@ impl Store {
             keys: HashMap::new(),
         };
         db.prepare()?;
+        if place == Place::Here {
+            return Ok(Self::Here(Mutex::new(Some(db))));
+        }
         let (jobs, queue) = mpsc::channel();
         let thread = std::thread::Builder::new()
             .name("devserver-store".to_owned())
             .spawn(move || serve(&mut db, &queue))
             .map_err(|_| StoreError::Closed)?;
-        Ok(Self {
+        Ok(Self::Thread {
             jobs,
             thread: Mutex::new(Some(thread)),
         })
@@ -162,19 +179,28 @@ impl Store {
             result: None,
             reply: sender,
         };
-        // If the thread has ended the sender is dropped, and the answer is `Closed`.
-        let _ = self.jobs.send(Message::Job(Box::new(call)));
+        // If the thread has ended, or the database is closed, the sender is dropped, and the answer is `Closed`.
+        match self {
+            Self::Thread { jobs, .. } => drop(jobs.send(Message::Job(Box::new(call)))),
+            Self::Here(db) => {
+                if let Some(db) = db.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+                    batch(db, Box::new(call), || None);
+                }
+            }
+        }
         Pending { reply }
     }
 
     /// Lets the jobs in line finish, and closes the database.
     pub(crate) fn close(&self) {
-        let _ = self.jobs.send(Message::Stop);
-        let thread = self
-            .thread
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let (jobs, thread) = match self {
+            Self::Thread { jobs, thread } => (jobs, thread),
+            Self::Here(db) => {
+                return drop(db.lock().unwrap_or_else(PoisonError::into_inner).take());
+            }
+        };
+        let _ = jobs.send(Message::Stop);
+        let thread = thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread
             && thread.join().is_err()
         {
@@ -208,28 +234,36 @@ fn serve(db: &mut Db, queue: &mpsc::Receiver<Message>) {
         let Ok(Message::Job(first)) = queue.recv() else {
             return;
         };
-        let mut batch = Vec::new();
-        let mut next = Some(first);
-        let outcome = db.transaction(|db| {
-            while let Some(mut job) = next.take() {
-                let ran = db.savepoint(|db| job.run(db))?;
-                batch.push((job, ran));
-                if batch.len() < BATCH {
-                    match queue.try_recv() {
-                        Ok(Message::Job(job)) => next = Some(job),
-                        Ok(Message::Stop) => stop = true,
-                        Err(_) => {}
-                    }
-                }
+        batch(db, first, || match queue.try_recv() {
+            Ok(Message::Job(job)) => Some(job),
+            Ok(Message::Stop) => {
+                stop = true;
+                None
             }
-            Ok(())
+            Err(_) => None,
         });
-        if let Err(error) = &outcome {
-            log::error!("{error}");
+    }
+}
+
+/// Does a job and those that wait with it in one transaction, and answers after the commit.
+fn batch(db: &mut Db, first: Box<dyn Job>, mut waiting: impl FnMut() -> Option<Box<dyn Job>>) {
+    let mut batch = Vec::new();
+    let mut next = Some(first);
+    let outcome = db.transaction(|db| {
+        while let Some(mut job) = next.take() {
+            let ran = db.savepoint(|db| job.run(db))?;
+            batch.push((job, ran));
+            if batch.len() < BATCH {
+                next = waiting();
+            }
         }
-        for (job, ran) in batch {
-            job.settle(outcome.clone().and(ran));
-        }
+        Ok(())
+    });
+    if let Err(error) = &outcome {
+        log::error!("{error}");
+    }
+    for (job, ran) in batch {
+        job.settle(outcome.clone().and(ran));
     }
 }
 

@@ -10,7 +10,7 @@ use crate::profiles::Known;
 use crate::value::{Datum, Record};
 
 fn memory() -> Store {
-    Store::open(&Database::Memory).unwrap()
+    Store::open(&Database::Memory, Place::Thread).unwrap()
 }
 
 async fn device(store: &Store, name: &'static str) -> DeviceId {
@@ -163,7 +163,7 @@ async fn a_failing_job_fails_alone() {
 async fn a_file_keeps_everything_and_a_newer_one_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let file = Database::File(folder.path().join("x.sqlite"));
-    let store = Store::open(&file).unwrap();
+    let store = Store::open(&file, Place::Thread).unwrap();
     let id = device(&store, "a").await;
     // Not awaited: what was submitted before closing is finished all the same.
     let pending = store.submit(move |db| db.insert(id, &[record(1, "k", 1)]));
@@ -174,7 +174,7 @@ async fn a_file_keeps_everything_and_a_newer_one_is_refused() {
         Err(StoreError::Closed)
     ));
 
-    let store = Store::open(&file).unwrap();
+    let store = Store::open(&file, Place::Thread).unwrap();
     assert_eq!(
         store.submit(move |db| db.latest(id)).await.unwrap().len(),
         1
@@ -191,7 +191,7 @@ async fn a_file_keeps_everything_and_a_newer_one_is_refused() {
         .unwrap();
     store.close();
     assert!(matches!(
-        Store::open(&file),
+        Store::open(&file, Place::Thread),
         Err(StoreError::Format { found: 99, .. })
     ));
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use simulator::Wiring;
+use simulator::internet::Internet;
 use simulator::ntp::TimeServer;
 use simulator::sensor::Dht11;
 
@@ -125,7 +126,7 @@ async fn new_desk(cmd: &Cmd) -> Result<Desk> {
 /// a free one is taken, and the flash is told.
 async fn same_desk(cmd: &Cmd) -> Result<Desk> {
     let (folder, mut record) = Folder::existing(&cmd.dir)?;
-    let time = match TimeServer::start_at(local(record.sntp_port)).await {
+    let time = match TimeServer::start_in(&Internet::of_host(), local(record.sntp_port)).await {
         Err(error) if error.kind() == ErrorKind::AddrInUse => TimeServer::start().await,
         other => other,
     };

@@ -15,7 +15,7 @@ use device::platform::Mailbox;
 use seal::{Block, Key};
 use simulator::greenhouse::Glasshouse;
 use simulator::sensor::Dht11;
-use simulator::wifi::{Network, WifiAir};
+use simulator::wifi::Network;
 use simulator::{Simulator, Wiring, World};
 use tokio::net::TcpListener;
 use tokio::time::{Instant, sleep_until};
@@ -132,10 +132,7 @@ async fn simulate<W: Wiring + Default + 'static>(cmd: &Cmd, path: &Path) -> Resu
         .apply(&flash)
         .await
         .with_context(|| format!("{}", path.display()))?;
-    let world = World {
-        bluetooth: SharedAir::new(),
-        wifi: WifiAir::new(cmd.wifi.clone()),
-    };
+    let world = World::new(cmd.wifi.clone());
     let mac = cmd.mac.unwrap_or_else(|| mac_of(path));
     let mut simulator =
         Simulator::<W>::new(flash, mac, board::BUILT_AT_UNIX_S, &world).with_hci(cmd.hci.clone());

@@ -9,12 +9,11 @@ use anyhow::{Context, Result, bail};
 use device::event::{Event, Renewal};
 use devserver::{Datum, Firmware, Server};
 use simulator::ntp::TimeServer;
-use simulator::wifi::{Network, WifiAir};
+use simulator::wifi::Network;
 use simulator::{Simulator, Wiring, World};
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
-use vhci::SharedAir;
 
 use super::board::{self, Board};
 use super::coverage::Coverage;
@@ -63,14 +62,11 @@ pub(crate) struct Limits {
 
 /// The air of the demo.
 pub(crate) fn world() -> World {
-    World {
-        bluetooth: SharedAir::new(),
-        wifi: WifiAir::new([
-            Network::new(NETWORK, PASSPHRASE, -47),
-            Network::new("Coffee shop", "", -63),
-            Network::new("Neighbour", "not for you", -81),
-        ]),
-    }
+    World::new([
+        Network::new(NETWORK, PASSPHRASE, -47),
+        Network::new("Coffee shop", "", -63),
+        Network::new("Neighbour", "not for you", -81),
+    ])
 }
 
 impl Desk {

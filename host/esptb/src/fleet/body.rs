@@ -20,6 +20,7 @@ use embedded_hal_async::delay::DelayNs;
 use greenhouse::Greenhouse;
 use greenhouse::model::{Pin, Sht4x, Wire};
 use product::{Fault, Product};
+use simulator::internet::Internet;
 use simulator::network::{Answers, Conditions, Sockets};
 use tokio::sync::watch;
 use tokio::time::sleep;
@@ -120,7 +121,11 @@ impl Member {
             },
             observer: Watcher::new(self.clone(), passage.stopwatch.clone()),
             network: Tapped {
-                network: Sockets::with_conditions(self.link.subscribe(), conditions),
+                network: Sockets::with_conditions(
+                    self.link.subscribe(),
+                    conditions,
+                    Internet::of_host(),
+                ),
                 tap: passage,
             },
             flash: self.flash.clone(),

@@ -206,7 +206,9 @@ async fn play(run: &Run) -> Result<Report, String> {
 
 async fn set_up(run: &Run, folder: PathBuf) -> Result<Rc<World>, String> {
     let desk = Desk::set().await;
-    let line = Line::lay().await.map_err(|e| e.to_string())?;
+    let line = Line::lay(&desk.world.internet)
+        .await
+        .map_err(|e| e.to_string())?;
     let maker = Maker::new();
     let identity = desk.pki.device(DEVICE).map_err(|e| e.to_string())?;
     let flash = flash_image(&desk, &maker, &identity, &identity, line.port);

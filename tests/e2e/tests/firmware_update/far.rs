@@ -19,11 +19,9 @@ const MOST_MS: u64 = 20_000;
 #[test]
 fn a_mebibyte_at_a_round_trip_of_50_ms_comes_in_20_s() {
     scenario(async {
-        // What computing takes is not to count tenfold.
-        hosttime::set_rate(1);
         let maker = Maker::new();
-        let line = Line::lay().await.expect("a line");
         let desk = Desk::set().await;
+        let line = Line::lay(&desk.world.internet).await.expect("a line");
         let server = desk.server().await;
         let board = board_at(&desk, &maker, line.port);
         line.lead_to(Some(server.mqtt_addr().port()));

@@ -10,7 +10,6 @@ use super::{SERIAL, assign, bench, latest, play};
 fn an_image_that_does_not_get_online_gives_way_to_the_old_one() {
     scenario(async {
         // Ten minutes on trial.
-        hosttime::set_rate(100);
         let maker = Maker::new();
         let (desk, server, board) = bench(&maker).await;
         let mut diary = Diary::of(&board);

@@ -51,7 +51,6 @@ async fn patiently(desk: &Desk) -> Provisioner {
 /// Boots a blank board, lets `client` do its worst, and then provisions it. Whatever the client
 /// returns goes on meanwhile.
 async fn survives<T>(number: u8, client: impl AsyncFnOnce(&Desk, &mut Diary) -> T) {
-    hosttime::set_rate(20);
     let desk = Desk::set().await;
     let board = desk.board(desk.flash("SN-80", 1, ""), number);
     let mut diary = Diary::of(&board);

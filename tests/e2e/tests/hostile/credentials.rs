@@ -7,7 +7,7 @@ use device::credentials::{CredentialsError, Fault, File};
 use device::event::Event;
 use device::storage::FileError;
 use device::tls::{CertificateFault, TlsError};
-use devserver::{Config, Server, Tls};
+use devserver::{Config, Tls};
 use e2e::Line;
 use e2e::{Desk, Diary, PROOF, hide_key, scenario};
 use flashimage::FlashImage;
@@ -189,7 +189,6 @@ async fn told_again_and_again(
     expected: impl Fn(Fault) -> bool,
 ) {
     // The clock is asked for again after a minute each time.
-    hosttime::set_rate(100);
     let board = desk.board(flash, number);
     play(desk, &board, number, async |diary| {
         for _ in 0..3 {
@@ -251,7 +250,10 @@ fn an_expired_root_beside_a_good_one_does_no_harm_and_opens_no_door() {
         let old = old_authorities();
         let trust = format!("{}{}", old.root_pem(), desk.pki.root_pem());
         // A server of the old ones first, and then one of the new ones.
-        let (good, line) = (desk.server().await, Line::lay().await.expect("a line"));
+        let (good, line) = (
+            desk.server().await,
+            Line::lay(&desk.world.internet).await.expect("a line"),
+        );
         let profile = Profile {
             validity: Some(days_from_now(-19, -11)),
             ..Profile::default()
@@ -266,7 +268,7 @@ fn an_expired_root_beside_a_good_one_does_no_harm_and_opens_no_door() {
             tls: Some(tls.expect("TLS")),
             ..Config::default()
         };
-        let outdated = Server::start(config).await.expect("a server");
+        let outdated = desk.serve(config).await;
         line.lead_to(Some(outdated.mqtt_addr().port()));
         let board = desk.board(desk.flash_trusting(&device, &trust, line.port), 46);
         play(&desk, &board, 46, async |diary| {

@@ -80,7 +80,6 @@ fn spoilt(good: &[u8], range: &Range<usize>, seed: u64) -> Vec<u8> {
 #[test]
 fn spoilt_nvs_never_keeps_the_device_from_being_provisioned() {
     scenario(async {
-        hosttime::set_rate(60);
         let desk = Desk::set().await;
         let good = lived_in(&desk).await;
         for seed in 0..SEEDS {
@@ -159,7 +158,6 @@ async fn provisioned_by_its_code(desk: &Desk, board: &Simulator) -> Diary {
 #[test]
 fn a_spoilt_file_system_is_told_and_the_device_is_provisioned_by_its_code() {
     scenario(async {
-        hosttime::set_rate(60);
         let desk = Desk::set().await;
         let good = desk.flash("SN-51", 1, "").to_bytes();
         let mut refused = 0;
@@ -191,7 +189,6 @@ fn a_spoilt_file_system_is_told_and_the_device_is_provisioned_by_its_code() {
 #[test]
 fn a_flash_that_does_not_answer_for_a_while_costs_no_network() {
     scenario(async {
-        hosttime::set_rate(60);
         let desk = Desk::set().await;
         let flash = Flash::from_bytes(lived_in(&desk).await);
         let air = &desk.world.wifi;
@@ -218,7 +215,6 @@ fn a_flash_that_does_not_answer_for_a_while_costs_no_network() {
 #[test]
 fn a_flash_full_of_noise_or_nothing_is_told_and_the_device_lives_on_memory() {
     scenario(async {
-        hosttime::set_rate(60);
         let desk = Desk::set().await;
         let noise = Dice::from_seed(1).bytes(0x40_0000);
         for contents in [noise, vec![0xff; 0x40_0000], vec![0; 0x40_0000]] {

@@ -20,7 +20,6 @@ fn a_backlog_is_sent_within_the_limit_without_being_cut_off() {
     scenario(async {
         let desk = Desk::set().await;
         // The rate of time of this process is the device's, and the server counts real seconds.
-        hosttime::set_rate(1);
         let limits = Limits {
             messages: Some("20:1".parse().expect("a limit")),
             telemetry_messages: Some("10:1".parse().expect("a limit")),

@@ -8,9 +8,6 @@ use simulator::network::Answers;
 
 use crate::{failure, play};
 
-/// Device seconds per real second: much of this is waiting.
-const FAST: u32 = 60;
-
 /// The next time that the clock could not be set: why.
 async fn no_time(diary: &mut Diary) -> ClockError {
     match diary.until_named("clock.failed").await {
@@ -22,7 +19,6 @@ async fn no_time(diary: &mut Diary) -> ClockError {
 #[test]
 fn names_that_have_no_address_or_get_no_answer_are_told_and_asked_again() {
     scenario(async {
-        hosttime::set_rate(FAST);
         let desk = Desk::set().await;
         let server = desk.server().await;
         let flash = desk.flash_with_names("SN-91", server.mqtt_addr().port());
@@ -61,7 +57,6 @@ fn names_that_have_no_address_or_get_no_answer_are_told_and_asked_again() {
 #[test]
 fn connections_into_a_black_hole_are_told_and_tried_again() {
     scenario(async {
-        hosttime::set_rate(FAST);
         let desk = Desk::set().await;
         let server = desk.server().await;
         let board = desk.board(desk.flash("SN-92", server.mqtt_addr().port(), ""), 92);
@@ -82,7 +77,6 @@ fn connections_into_a_black_hole_are_told_and_tried_again() {
 #[test]
 fn without_a_socket_for_the_time_the_device_asks_again() {
     scenario(async {
-        hosttime::set_rate(FAST);
         let desk = Desk::set().await;
         let server = desk.server().await;
         let board = desk.board(desk.flash("SN-93", server.mqtt_addr().port(), ""), 93);

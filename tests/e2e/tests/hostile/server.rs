@@ -2,7 +2,6 @@
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
-use std::net::Ipv4Addr;
 
 use device::cloud::{CloudError, Phase};
 use device::event::{Event, TlsVersion};
@@ -10,12 +9,8 @@ use device::tls::TlsError;
 use e2e::{Answer, Desk, Diary, Dice, MisbehavingBroker, Step, scenario};
 use e2e::{Line, Weather};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
 
 use crate::{failure, play};
-
-/// Pauses between tries grow to a minute; there are many of them here.
-const FAST: u32 = 150;
 
 /// The tries of one boot: each is one more than the last, pauses stay within bounds that double up
 /// to a minute, and are random.
@@ -50,11 +45,8 @@ fn assert_sensible_tries(diary: &Diary) {
 #[test]
 fn what_is_no_tls_server_is_told_apart() {
     scenario(async {
-        hosttime::set_rate(FAST);
         let desk = Desk::set().await;
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-            .await
-            .expect("a port");
+        let mut listener = desk.listen().await;
         let port = listener.local_addr().expect("its number").port();
         let noise = Dice::from_seed(1).bytes(600);
         let answers: [Option<Vec<u8>>; 6] = [
@@ -182,11 +174,10 @@ async fn at_every_byte(
     step: usize,
     mischief: impl Fn(&Line, u32),
 ) -> BTreeSet<&'static str> {
-    hosttime::set_rate(FAST);
     let desk = Desk::set().await;
     let server = desk.server().await;
     let old = MisbehavingBroker::polite_in_tls_1_2(&desk).await;
-    let line = Line::lay().await.expect("a line");
+    let line = Line::lay(&desk.world.internet).await.expect("a line");
     line.lead_to(Some(match version {
         TlsVersion::Tls12 => old.port,
         TlsVersion::Tls13 => server.mqtt_addr().port(),
@@ -268,7 +259,7 @@ fn a_server_may_answer_byte_by_byte() {
     scenario(async {
         let desk = Desk::set().await;
         let broker = MisbehavingBroker::start(&desk, [(Step::Connect, Answer::ByteByByte)]).await;
-        let line = Line::lay().await.expect("a line");
+        let line = Line::lay(&desk.world.internet).await.expect("a line");
         line.lead_to(Some(broker.port));
         line.be(Weather::Trickling);
         let board = desk.board(desk.flash("SN-63", line.port, ""), 63);
@@ -284,7 +275,6 @@ fn a_server_may_answer_byte_by_byte() {
 /// Lives with a broker that misbehaves in each of these ways in turn, and returns what the device
 /// said to each. In the end it is online.
 async fn with_rudeness(number: u8, plan: Vec<(Step, Answer)>) -> Vec<CloudError> {
-    hosttime::set_rate(FAST);
     let desk = Desk::set().await;
     let count = plan.len();
     let broker = MisbehavingBroker::start(&desk, plan).await;
@@ -313,7 +303,7 @@ const CONNACK: [u8; 21] = [
 #[test]
 fn every_refusal_of_mqtt_5_is_told_with_its_code() {
     let plan = CONNACK.map(|code| (Step::Connect, Answer::Reason(code)));
-    scenario(async {
+    scenario(async move {
         let errors = with_rudeness(64, plan.to_vec()).await;
         for (code, error) in CONNACK.into_iter().zip(errors) {
             assert_eq!(error, CloudError::Refused { reason: code });

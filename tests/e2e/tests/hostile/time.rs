@@ -34,7 +34,6 @@ async fn no_time(diary: &mut Diary) -> ClockError {
 #[test]
 fn without_the_time_certificates_newer_than_the_firmware_are_good() {
     scenario(async {
-        hosttime::set_rate(60);
         let desk = Desk::set().await;
         desk.time.be_silent(true);
         let server = desk.server().await;
@@ -67,7 +66,6 @@ fn a_lie_that_certificates_do_not_contradict_is_corrected_within_an_hour() {
     /// Minutes pass here while a busy computer does something else.
     const NEAR_MS: i64 = 3_600_000;
     scenario(async {
-        hosttime::set_rate(120);
         let desk = Desk::set().await;
         desk.time.lie(LIE_MS);
         let server = desk.server().await;
@@ -108,7 +106,6 @@ fn a_lie_that_certificates_do_not_contradict_is_corrected_within_an_hour() {
 #[test]
 fn datagrams_that_are_no_time_are_told_and_the_server_is_asked_again() {
     scenario(async {
-        hosttime::set_rate(100);
         let desk = Desk::set().await;
         let server = desk.server().await;
         let mut dice = Dice::from_seed(5);

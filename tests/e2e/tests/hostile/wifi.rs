@@ -57,7 +57,7 @@ async fn refused(number: u8, fault: impl FnOnce(&mut Network), why: JoinError, t
 fn security_that_the_device_cannot_do_is_told_at_once() {
     for auth in [AuthMode::Wpa3Psk, AuthMode::Wpa2Enterprise, AuthMode::Wep] {
         let why = JoinError::Unsupported(auth);
-        scenario(refused(77, |network| network.seen.auth = auth, why, 1));
+        scenario(refused(77, move |network| network.seen.auth = auth, why, 1));
     }
 }
 

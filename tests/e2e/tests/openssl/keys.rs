@@ -1,7 +1,7 @@
 //! KeyUpdate: a server that changes its keys amid a connection, which MbedTLS cannot follow.
 
 use device::tls::TlsError;
-use e2e::scenario;
+use e2e::scenario_with_peers;
 use embedded_io_async::{Read, Write};
 use pki::KeyAlgorithm;
 use tokio::io::AsyncWriteExt;
@@ -10,7 +10,7 @@ use crate::{OpenSsl, prepare};
 
 #[test]
 fn a_change_of_keys_is_told_as_such_and_the_session_resumed() {
-    scenario(async {
+    scenario_with_peers(async {
         let (folder, mut device) = prepare(KeyAlgorithm::P256);
         let mut server = OpenSsl::start_with(&folder, &["-tls1_3"]).await;
         let mut console = server.process.stdin.take().expect("its console");

@@ -1,7 +1,7 @@
 //! Sessions resumed, by ticket and by number.
 
 use device::event::TlsVersion;
-use e2e::scenario;
+use e2e::scenario_with_peers;
 use pki::KeyAlgorithm;
 
 use crate::{OpenSsl, prepare};
@@ -28,35 +28,35 @@ async fn resumes(options: &[&str], version: TlsVersion, algorithm: KeyAlgorithm)
 #[test]
 fn tls_1_2_by_ticket() {
     let keys = KeyAlgorithm::P256;
-    scenario(resumes(&["-tls1_2"], TlsVersion::Tls12, keys));
+    scenario_with_peers(resumes(&["-tls1_2"], TlsVersion::Tls12, keys));
 }
 
 #[test]
 fn tls_1_2_by_number() {
     let keys = KeyAlgorithm::P256;
-    scenario(resumes(&["-tls1_2", "-no_ticket"], TlsVersion::Tls12, keys));
+    scenario_with_peers(resumes(&["-tls1_2", "-no_ticket"], TlsVersion::Tls12, keys));
 }
 
 #[test]
 fn tls_1_3_by_ticket() {
     let keys = KeyAlgorithm::P256;
-    scenario(resumes(&["-tls1_3"], TlsVersion::Tls13, keys));
+    scenario_with_peers(resumes(&["-tls1_3"], TlsVersion::Tls13, keys));
 }
 
 #[test]
 fn tls_1_3_by_number() {
     let keys = KeyAlgorithm::P256;
-    scenario(resumes(&["-tls1_3", "-no_ticket"], TlsVersion::Tls13, keys));
+    scenario_with_peers(resumes(&["-tls1_3", "-no_ticket"], TlsVersion::Tls13, keys));
 }
 
 #[test]
 fn tls_1_2_with_rsa() {
     let keys = KeyAlgorithm::Rsa2048;
-    scenario(resumes(&["-tls1_2"], TlsVersion::Tls12, keys));
+    scenario_with_peers(resumes(&["-tls1_2"], TlsVersion::Tls12, keys));
 }
 
 #[test]
 fn tls_1_3_with_rsa() {
     let keys = KeyAlgorithm::Rsa2048;
-    scenario(resumes(&["-tls1_3"], TlsVersion::Tls13, keys));
+    scenario_with_peers(resumes(&["-tls1_3"], TlsVersion::Tls13, keys));
 }

@@ -1,14 +1,14 @@
 //! HelloRetryRequest: a server that does not take the group that the device sent a key for.
 
 use device::event::TlsVersion;
-use e2e::scenario;
+use e2e::scenario_with_peers;
 use pki::KeyAlgorithm;
 
 use crate::{OpenSsl, prepare};
 
 #[test]
 fn a_server_that_wants_p384_alone_is_talked_to() {
-    scenario(async {
+    scenario_with_peers(async {
         for (option, version, keys) in [
             ("-tls1_3", TlsVersion::Tls13, KeyAlgorithm::P256),
             // In TLS 1.2 the server chooses, and its groups are those of certificates, too.

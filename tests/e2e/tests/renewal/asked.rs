@@ -151,7 +151,7 @@ fn it_does_not_ask_before_nor_where_it_is_not_to() {
         // One for a week is not renewed all the time.
         (1, 7, ""),
     ] {
-        scenario(async {
+        scenario(async move {
             let (_desk, _operator, board) = aged(ago, days, more).await;
             let mut diary = Diary::of(&board);
             play(&board, async {

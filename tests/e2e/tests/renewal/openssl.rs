@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use e2e::{Diary, chain_der, scenario};
+use e2e::{Diary, chain_der, scenario_with_peers};
 use pki::Existing;
 
 use super::{SERIAL, bench, play};
@@ -24,7 +24,7 @@ fn openssl(folder: &Path, arguments: &[&str]) -> String {
 
 #[test]
 fn a_request_is_one_that_openssl_verifies_and_signs() {
-    scenario(async {
+    scenario_with_peers(async {
         let (desk, operator, board) = bench().await;
         let folder = tempfile::tempdir().expect("a folder");
         let folder = folder.path();
