@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail};
 /// The `cargo` that runs this program.
 pub(crate) fn cargo() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    // `cargo run` tells this program of its own package. A build script that looks at such names (ring's)
+    // `cargo run` tells this program of its own package. A build script that looks at such names (some have)
     // would be run anew after each build that was not started here.
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();

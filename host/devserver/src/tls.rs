@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use rustls::client::danger::HandshakeSignatureValid;
-use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, ring};
+use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, aws_lc_rs};
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::server::{ServerConfig, ServerSessionMemoryCache};
@@ -20,7 +20,7 @@ const SESSIONS: usize = 4096;
 
 /// Makes the server's side of TLS 1.2 and 1.3, with resumption.
 pub(crate) fn server_config(tls: Tls) -> Result<Arc<ServerConfig>, ConfigError> {
-    let provider = Arc::new(ring::default_provider());
+    let provider = Arc::new(aws_lc_rs::default_provider());
     let identity = |error: rustls::Error| ConfigError::ServerIdentity {
         reason: error.to_string(),
     };
@@ -28,7 +28,7 @@ pub(crate) fn server_config(tls: Tls) -> Result<Arc<ServerConfig>, ConfigError> 
         algorithms: provider.signature_verification_algorithms,
         mandatory: tls.require_client_certificate,
     };
-    let ticketer = ring::Ticketer::new().map_err(identity)?;
+    let ticketer = aws_lc_rs::Ticketer::new().map_err(identity)?;
     let mut config = builder(provider)
         .map_err(identity)?
         .with_client_cert_verifier(Arc::new(verifier))

@@ -4,9 +4,10 @@
 //! `application/src/main/java/org/thingsboard/server/config/ThingsboardSecurityConfiguration.java` (header, paths);
 //! API keys are of v4.3 (d844f0bacc86eb1736762f5ae0807d0efd852397), same file: `API_KEY_HEADER_PREFIX`.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use rustls::crypto::aws_lc_rs;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
@@ -90,7 +91,12 @@ impl Client {
             // A page that sends elsewhere is no ThingsBoard, and must not get the login.
             .max_redirects(0)
             .user_agent(concat!("esptb/", env!("CARGO_PKG_VERSION")))
-            .tls_config(TlsConfig::builder().root_certs(tls).build())
+            .tls_config(
+                TlsConfig::builder()
+                    .root_certs(tls)
+                    .unversioned_rustls_crypto_provider(Arc::new(aws_lc_rs::default_provider()))
+                    .build(),
+            )
             .build()
             .new_agent();
         let client = Self {

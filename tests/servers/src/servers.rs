@@ -129,12 +129,8 @@ impl Maker {
             Self::Mosquitto => setting.clients != Clients::Optional,
             // Those of TLS 1.3 are Go's own choice.
             Self::Go => setting.cipher.is_none() || setting.version == Some(TlsVersion::Tls12),
-            // P-521 is not in the cryptography that is taken with it here, ring's; and it reads its own
-            // certificate as a client would.
-            Self::Rustls => {
-                setting.group != Some(Group::P521)
-                    && !matches!(setting.chain, Chain::P521 | Chain::Critical)
-            }
+            // It has no group P-521, and reads its own certificate as a client would.
+            Self::Rustls => setting.group != Some(Group::P521) && setting.chain != Chain::Critical,
         }
     }
 

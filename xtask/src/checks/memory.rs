@@ -68,8 +68,6 @@ fn watched(program: &Path) -> Command {
         "--errors-for-leak-kinds=definite",
     ]);
     valgrind.arg(format!("--error-exitcode={FOUND}"));
-    let suppressions = workspace::root().join("xtask/src/checks/valgrind.supp");
-    valgrind.arg(format!("--suppressions={}", suppressions.display()));
     valgrind.arg(program);
     valgrind
 }

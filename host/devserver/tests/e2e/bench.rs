@@ -108,7 +108,7 @@ impl Device {
         };
         let mut roots = RootCertStore::empty();
         roots.add_parsable_certificates(certificates(&self.root));
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let config = ClientConfig::builder_with_provider(provider)
             .with_protocol_versions(&[version])
             .unwrap()

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use device::event::TlsVersion;
-use rustls::crypto::{CryptoProvider, ring};
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{NoClientAuth, WebPkiClientVerifier};
@@ -61,7 +61,7 @@ fn version() -> &'static str {
 }
 
 fn config(stage: &Stage, setting: &Setting) -> Result<ServerConfig> {
-    let mut provider: CryptoProvider = ring::default_provider();
+    let mut provider: CryptoProvider = aws_lc_rs::default_provider();
     if let Some(group) = setting.group {
         let name = match group {
             Group::P256 => NamedGroup::secp256r1,
@@ -113,7 +113,7 @@ fn config(stage: &Stage, setting: &Setting) -> Result<ServerConfig> {
         .with_single_cert(chain, key)
         .with_context(|| setting.name.clone())?;
     if setting.tickets {
-        config.ticketer = ring::Ticketer::new()?;
+        config.ticketer = aws_lc_rs::Ticketer::new()?;
     }
     Ok(config)
 }

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use embassy_futures::join::join;
 use embedded_io_async::{Read, Write};
 use rustls::HandshakeKind;
-use rustls::crypto::ring::kx_group::SECP384R1;
+use rustls::crypto::aws_lc_rs::kx_group::SECP384R1;
 
 use super::pipe::pipe;
 use super::server::{Options, Server};

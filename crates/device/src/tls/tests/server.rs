@@ -10,7 +10,7 @@ use core::time::Duration;
 use std::io::{Read as _, Write as _};
 
 use embedded_io_async::{Read, Write};
-use rustls::crypto::{CryptoProvider, SupportedKxGroup, ring};
+use rustls::crypto::{CryptoProvider, SupportedKxGroup, aws_lc_rs};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use rustls::server::WebPkiClientVerifier;
@@ -74,8 +74,8 @@ impl Default for Options<'_> {
         Self {
             versions: &[TlsVersion::Tls12, TlsVersion::Tls13],
             client_ca: ROOT,
-            groups: ring::default_provider().kx_groups,
-            suites: ring::default_provider().cipher_suites,
+            groups: aws_lc_rs::default_provider().kx_groups,
+            suites: aws_lc_rs::default_provider().cipher_suites,
             wanted: Wanted::Always,
             identity: (&[SERVER, INTERMEDIATE], SERVER_KEY),
             tickets: true,
@@ -97,7 +97,7 @@ impl Server {
         let provider = Arc::new(CryptoProvider {
             kx_groups: options.groups,
             cipher_suites: options.suites,
-            ..ring::default_provider()
+            ..aws_lc_rs::default_provider()
         });
         let versions: Vec<_> = options
             .versions
@@ -121,7 +121,7 @@ impl Server {
         let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
         let chain = chain.iter().flat_map(|text| certificates(text)).collect();
         // Whatever comes first: a server may show what is not its own.
-        let key = ring::sign::any_supported_type(&key).unwrap();
+        let key = aws_lc_rs::sign::any_supported_type(&key).unwrap();
         let identity = SingleCertAndKey::from(CertifiedKey::new(chain, key));
         let mut config = ServerConfig::builder_with_details(provider, Arc::new(Now))
             .with_protocol_versions(&versions)
@@ -130,7 +130,7 @@ impl Server {
             .with_cert_resolver(Arc::new(identity));
         config.max_fragment_size = options.longest_record;
         if options.tickets {
-            config.ticketer = ring::Ticketer::new().unwrap();
+            config.ticketer = aws_lc_rs::Ticketer::new().unwrap();
         }
         Self(Arc::new(config))
     }
@@ -214,7 +214,6 @@ impl Peer<'_> {
         while self.tls.wants_write() {
             self.tls.write_tls(&mut outgoing).unwrap();
         }
-        known(&mut outgoing);
         outgoing
     }
 
@@ -252,26 +251,6 @@ impl Peer<'_> {
                 self.header.clear();
             }
         }
-    }
-}
-
-/// Tells Valgrind that these bytes were written. It does not believe it of the tags of ring's
-/// AES-GCM, which are made by instructions that it follows not well enough; what it says of this
-/// function is ignored (xtask/src/checks/valgrind.supp).
-#[inline(never)]
-fn known(bytes: &mut [u8]) {
-    static BYTES: [u8; 256] = {
-        let mut bytes = [0; 256];
-        let mut byte = 0;
-        while byte < 256 {
-            bytes[byte] = byte as u8;
-            byte += 1;
-        }
-        bytes
-    };
-    for byte in bytes {
-        // What is looked up is known, by whatever index.
-        *byte = black_box(&BYTES)[usize::from(*byte)];
     }
 }
 

@@ -13,7 +13,7 @@ use std::println;
 use embassy_futures::join::join;
 use embedded_io_async::{Read, Write};
 use rustls::HandshakeKind;
-use rustls::crypto::ring::{cipher_suite as suite, kx_group as group};
+use rustls::crypto::aws_lc_rs::{cipher_suite as suite, kx_group as group};
 
 use super::pipe::pipe;
 use super::server::{Options, Server, Wanted};
