@@ -18,8 +18,6 @@ pub(crate) struct Chip {
     pub(crate) target: String,
     /// Address ranges through which the chip sees its flash.
     pub(crate) mapped: Vec<[u32; 2]>,
-    /// The size of a page of that mapping, in bytes.
-    pub(crate) page: u32,
     /// The most bytes that an app image may have: the slot of the partition table.
     pub(crate) slot: u64,
     /// The most that it is promised to have, where that is less.
@@ -49,7 +47,6 @@ struct FirmwareFacts {
 struct ChipFacts {
     target: String,
     mapped: Vec<[u32; 2]>,
-    page: u32,
     app_promised: Option<u64>,
     app_slot: Option<u64>,
     layout: Option<String>,
@@ -161,7 +158,6 @@ fn read() -> Result<(String, Vec<Chip>)> {
         name,
         target: facts.target,
         mapped: facts.mapped,
-        page: facts.page,
         slot: facts.app_slot.unwrap_or(slot),
         promised: facts.app_promised,
         layout: facts.layout,

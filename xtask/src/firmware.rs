@@ -53,7 +53,7 @@ pub(crate) fn build(chip: &Chip) -> Result<Account> {
         .with_context(|| format!("{} cannot be read", artifacts.elf.display()))?;
     let map = fs::read_to_string(&artifacts.map)
         .with_context(|| format!("{} cannot be read", artifacts.map.display()))?;
-    let image = image::length(&elf, chip)?;
+    let image = image::length(&artifacts.elf)?;
     terminal::remark(format!("ELF file: {}", artifacts.elf.display()));
     terminal::remark(branches::check(&elf)?);
     let no_bytes = image::sections_without_bytes(&elf)?;

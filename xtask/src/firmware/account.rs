@@ -165,7 +165,6 @@ mod tests {
             name: "chip".to_owned(),
             target: String::new(),
             mapped: vec![[0x4200_0000, 0x4280_0000]],
-            page: 0x1_0000,
             slot: 1000,
             promised: Some(900),
             layout: None,
