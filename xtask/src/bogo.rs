@@ -90,10 +90,9 @@ fn perform(options: &Options) -> Result<Outcome> {
         Ok(runner) => runner,
         Err(why) => return Ok(Outcome::Skipped(why)),
     };
-    let mut build = process::cargo();
-    process::run(build.args(["build", "--locked", "--package", "bogo"]))?;
+    let shim = workspace::build("bogo")?;
     let config = Config::read(&workspace::root().join("tests/bogo/config.json"))?;
-    let ran = play(&runner, options)?;
+    let ran = play(&runner, &shim, options)?;
     let tally = Tally::new(&ran, &config)?;
     let whole = options.filter.is_none();
     let faults = tally.faults(&config, whole);
@@ -161,7 +160,7 @@ struct Ran {
     reasons: String,
 }
 
-fn play(runner: &Path, options: &Options) -> Result<Ran> {
+fn play(runner: &Path, shim: &Path, options: &Options) -> Result<Ran> {
     let root = workspace::root();
     let folder = root.join("target/bogo");
     fs::create_dir_all(&folder)?;
@@ -176,7 +175,7 @@ fn play(runner: &Path, options: &Options) -> Result<Ran> {
         .current_dir(runner.parent().unwrap_or(root))
         .env(REASONS, &reasons)
         .arg("-shim-path")
-        .arg(workspace::program("bogo"))
+        .arg(shim)
         .arg("-shim-config")
         .arg(root.join("tests/bogo/config.json"))
         .arg("-json-output")

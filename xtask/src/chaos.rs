@@ -1,8 +1,10 @@
 //! `cargo xtask chaos`: a device among hundreds of faults, and a ledger of every sample.
 
+use std::process::Command;
+
 use anyhow::{Result, bail};
 
-use crate::{process, terminal};
+use crate::{terminal, workspace};
 
 /// The options of `cargo xtask chaos`.
 #[derive(clap::Args)]
@@ -28,9 +30,7 @@ pub(crate) struct Options {
 /// A sample is not accounted for, or the device did not come back.
 pub(crate) fn run(options: &Options) -> Result<()> {
     terminal::remark("building the chaos run (some minutes the first time)");
-    let package = ["--quiet", "--locked", "--package", "e2e", "--bin", "chaos"];
-    let mut chaos = process::cargo();
-    chaos.arg("run").args(package).arg("--");
+    let mut chaos = Command::new(workspace::build("chaos")?);
     for (name, value) in [
         ("--seed", options.seed),
         ("--seeds", options.seeds),

@@ -4,13 +4,11 @@ use std::{path::PathBuf, process::Command};
 
 use anyhow::Result;
 
-use crate::{process, workspace};
+use crate::workspace;
 
 /// Builds it; returns where it is.
 pub(crate) fn build() -> Result<PathBuf> {
-    let mut build = process::cargo();
-    process::run(build.args(["build", "--quiet", "--locked", "--package", "esptb"]))?;
-    Ok(workspace::program("esptb"))
+    workspace::build("esptb")
 }
 
 /// Builds it, for a command line of its own.

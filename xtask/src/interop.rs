@@ -60,13 +60,12 @@ pub(crate) fn setup() -> Result<()> {
 /// A test failed; what is said above tells which.
 pub(crate) fn test() -> Result<()> {
     let esptb = esptb::build()?;
-    let mut jig = process::cargo();
-    process::run(jig.args(["build", "--quiet", "--locked", "--package", "jig"]))?;
+    let jig = workspace::build("jig")?;
     let mut unittest = Command::new(python());
     unittest
         .current_dir(folder())
         .env("ESPTB", esptb)
-        .env("ESPTB_JIG", workspace::program("jig"))
+        .env("ESPTB_JIG", jig)
         .env("PYTHONDONTWRITEBYTECODE", "1");
     terminal::remark("in tests/interop:");
     process::run(unittest.args(["-m", "unittest", "discover", "--verbose"]))

@@ -44,11 +44,8 @@ pub(crate) fn check() -> Result<String> {
     Ok(last.to_owned())
 }
 
-/// Builds it as the tests are built, so that nothing is compiled twice.
 fn program() -> Result<Command> {
-    let mut build = process::cargo();
-    build.args(["build", "--locked", "--workspace", "--bin", "servers"]);
-    process::run(&mut build)?;
+    let program = workspace::build("servers")?;
     terminal::remark("a minute, for hundreds of devices");
-    Ok(Command::new(workspace::program("servers")))
+    Ok(Command::new(program))
 }

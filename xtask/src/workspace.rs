@@ -18,14 +18,23 @@ pub(crate) fn root() -> &'static Path {
         .expect("the package xtask lies in a folder of the project")
 }
 
-/// A program of the host workspace, as it is built for tests and for use from here.
-pub(crate) fn program(name: &str) -> PathBuf {
+/// Builds a program of the host workspace as the tests are built, so that nothing is compiled twice; returns
+/// where it is.
+///
+/// Cargo gives dependencies the features that the chosen packages and kinds of targets ask for. So all packages
+/// are chosen, and with the program the smallest test that there is.
+///
+/// # Errors
+///
+/// It does not build.
+pub(crate) fn build(program: &str) -> Result<PathBuf> {
+    let mut build = process::cargo();
+    build.args(["build", "--quiet", "--locked", "--workspace"]);
+    process::run(build.args(["--bin", program, "--test", "otatool"]))?;
     // Cargo runs in the root, and takes a folder without a root of its own from there.
     let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
-    root()
-        .join(target)
-        .join("debug")
-        .join(process::file_of(name))
+    let folder = root().join(target).join("debug");
+    Ok(folder.join(process::file_of(program)))
 }
 
 /// The firmware's folder, a cargo workspace of its own.
