@@ -1,4 +1,8 @@
 //! The licences of everything that is built in, of all workspaces.
+//!
+//! cargo-deny checks licences as well. It is asked for the advisories ([`super::advisories`]), which nobody else has; but
+//! it is a program that each computer has to compile first, and where it is missing this check would be skipped. What it
+//! would replace here is a list and a call of `spdx`, which cargo-deny uses itself.
 
 use anyhow::{Result, bail};
 use cargo_metadata::Package;
