@@ -116,9 +116,14 @@ pub async fn with_phone<W: Wiring>(
         let phone = Phone::paired_with(desk, &format!("PROV_1A2B{number:02X}")).await;
         story(&mut diary, phone).await;
     };
+    beside(board, telling).await;
+}
+
+/// Plays `story` while a board lives one life after the other; then its power is cut.
+pub async fn beside<W: Wiring, T>(board: &Simulator<W>, story: impl Future<Output = T>) -> T {
     tokio::select! {
         never = board.live_on() => match never {},
-        () = telling => {}
+        told = story => told,
     }
 }
 

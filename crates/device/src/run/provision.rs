@@ -34,7 +34,7 @@ const START: Duration = Duration::from_secs(30);
 
 /// How much heap has to be free, in bytes, for a device to go online while Bluetooth is up. A full handshake
 /// takes 40,000 with P-256 and 45,000 with RSA at most, and going online nothing more
-/// (tests/e2e/tests/emulated.rs); the rest is for the radios, whose buffers come and go.
+/// (tests/e2e/tests/emulated/board.rs); the rest is for the radios, whose buffers come and go.
 const ONLINE_HEAP: u32 = 64 * 1024;
 
 /// How much of it has to be in one piece: the longest buffer for a record has 16 KiB, and some.

@@ -1,0 +1,4 @@
+//! Scenarios with programs of others, in real time.
+
+mod mosquitto;
+mod openssl;
