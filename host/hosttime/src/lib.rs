@@ -7,7 +7,8 @@
 //! computation stay as they are. Where all that takes part is in the test's own thread,
 //! [`virtually`] is better: nothing waits, and no load of the computer shows.
 //!
-//! The boundary: this crate knows no calendar time (that is the device's wall clock). Link it once
+//! The boundary: of calendar time this crate knows what it was at instant 0; what it is for a device is that one's
+//! wall clock. Link it once
 //! with `use hosttime as _;` wherever `embassy-time` is used on a host.
 
 #![warn(missing_docs)]
@@ -39,6 +40,17 @@ mod exported {
     }
 
     embassy_time_driver::time_driver_impl!(static EXPORTED: Exported = Exported);
+}
+
+/// What the computer's calendar was when the clock of this thread began, for who wants one that runs as fast as the
+/// clock does.
+#[must_use]
+pub fn at_instant_0() -> std::time::SystemTime {
+    #[cfg(feature = "virtual")]
+    if let Some(clock) = virtually::clock() {
+        return clock.calendar;
+    }
+    real::at_instant_0()
 }
 
 /// Microseconds by the clock of this thread: a virtual one, or that of the process.

@@ -1,9 +1,9 @@
 //! The process's clock: real time, at a rate.
 
-use std::sync::{Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Waker;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::timers::Timers;
 
@@ -114,6 +114,11 @@ pub(crate) static DRIVER: LazyLock<HostTime> = LazyLock::new(|| HostTime {
     }),
     changed: Condvar::new(),
 });
+
+pub(crate) fn at_instant_0() -> SystemTime {
+    static CALENDAR: OnceLock<SystemTime> = OnceLock::new();
+    *CALENDAR.get_or_init(|| SystemTime::now() - Duration::from_micros(DRIVER.now()))
+}
 
 fn wake_sleepers() {
     let mut state = DRIVER.lock();

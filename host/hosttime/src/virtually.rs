@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
@@ -30,6 +30,7 @@ pub async fn virtually<T>(play: impl Future<Output = T>) -> T {
     tokio::time::pause();
     let clock = Arc::new(Clock {
         origin: Instant::now(),
+        calendar: SystemTime::now(),
         timers: Mutex::default(),
         changed: Notify::new(),
     });
@@ -71,6 +72,8 @@ impl Drop for Entered {
 
 pub(crate) struct Clock {
     origin: Instant,
+    /// What the calendar said then.
+    pub(crate) calendar: SystemTime,
     timers: Mutex<Timers>,
     changed: Notify,
 }

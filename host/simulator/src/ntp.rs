@@ -8,8 +8,7 @@ use std::cell::{Cell, RefCell};
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::sync::OnceLock;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 
 use embassy_time::Instant;
 
@@ -112,13 +111,8 @@ async fn serve(
 /// The calendar time of the desk, in milliseconds since 1970 UTC.
 #[must_use]
 pub fn now_unix_ms() -> u64 {
-    static AT_INSTANT_0: OnceLock<u64> = OnceLock::new();
-    let now = Instant::now().as_millis();
-    let at_instant_0 = AT_INSTANT_0.get_or_init(|| {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH);
-        (since.unwrap_or_default().as_millis() as u64).saturating_sub(now)
-    });
-    at_instant_0 + now
+    let since = hosttime::at_instant_0().duration_since(UNIX_EPOCH);
+    since.unwrap_or_default().as_millis() as u64 + Instant::now().as_millis()
 }
 
 fn answer(request: &[u8; 128], offset_ms: i64) -> [u8; 48] {

@@ -15,5 +15,6 @@ mod power;
 mod power_life;
 mod refusals;
 mod renewal;
+mod repeatable;
 mod sealed;
 mod server_clock;

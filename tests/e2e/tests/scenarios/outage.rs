@@ -86,14 +86,7 @@ fn told(diary: &Diary) -> Told {
 /// Reads on until all is sent that was kept, and what is taken now.
 async fn caught_up(diary: &mut Diary) -> Told {
     loop {
-        diary
-            .until(|event| {
-                matches!(
-                    event,
-                    Event::Acknowledged { .. } | Event::BacklogAcknowledged { .. }
-                )
-            })
-            .await;
+        diary.until_named("telemetry.acknowledged").await;
         let told = told(diary);
         if told.from_flash + told.dropped >= told.kept {
             return told;
