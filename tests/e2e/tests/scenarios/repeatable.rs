@@ -19,8 +19,8 @@ fn an_hour(seed: u64) -> Told {
         line.lead_to(Some(server.mqtt_addr().port()));
         let identity = desk.device_identity("SN-96");
         let flash = desk.flash_of_provisioned(&identity, identity.trust_pem(), line.port);
-        let board = desk.board(flash, 96);
-        board.chip.clone().with_seed(seed);
+        let mut board = desk.board(flash, 96);
+        board.chip = board.chip.with_seed(seed);
         let mut diary = Diary::of(&board);
         let hour = async {
             for weather in [Weather::Refusing, Weather::Silent, Weather::Slow(700)] {
