@@ -8,6 +8,7 @@
 //! | sockets | whatever network a body has, with a tap on its connections: [`sockets`] |
 //! | Bluetooth | a virtual controller, H4 over TCP, the computer's adapter; none: [`bluetooth`] |
 //! | chip | clock, button, memory that outlives a restart, randomness or a seed, a key in eFuses: [`system`] |
+//! | TLS | MbedTLS, set up once for a process: [`tls`] |
 //! | observer | watchers who come and go, a function, nobody: [`observer`] |
 //! | what products are wired to | models of their hardware: [`sensor`], [`greenhouse`] |
 //!
@@ -25,6 +26,7 @@ pub mod observer;
 pub mod sensor;
 pub mod sockets;
 pub mod system;
+pub mod tls;
 pub mod wifi;
 
 mod noise;

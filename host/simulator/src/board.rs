@@ -1,7 +1,6 @@
 //! The world and the boards in it.
 
 use std::rc::Rc;
-use std::sync::OnceLock;
 
 use bodykit::bluetooth::{self, Controller};
 use bodykit::flash::Flash;
@@ -9,12 +8,9 @@ use bodykit::observer::{Notice, Watchers};
 use bodykit::sensor::Dht11;
 use bodykit::system::Chip;
 use bodykit::wifi::{Network, Station, WifiAir};
-use bodykit::{Wiring, bootloader};
+use bodykit::{Wiring, bootloader, tls};
 use device::event::RestartReason;
 use device::platform::{Body, Mailbox, Parts};
-use device::tls::Library;
-use rand::rngs::SysRng;
-use rand_core::UnwrapErr;
 use tokio::sync::mpsc::UnboundedReceiver;
 use vhci::{HciSpec, SharedAir};
 
@@ -133,7 +129,7 @@ impl<W: Wiring> Simulator<W> {
         };
         // A restart takes the radio down.
         let _off = Off(&self.station);
-        let why = device::run(body, self.wiring.product(), library()).await;
+        let why = device::run(body, self.wiring.product(), tls::library()).await;
         self.chip.restart();
         why
     }
@@ -159,13 +155,4 @@ impl Drop for Off<'_> {
     fn drop(&mut self) {
         self.0.cut();
     }
-}
-
-/// The TLS library, set up once for all devices of the process.
-fn library() -> Library<'static> {
-    static LIBRARY: OnceLock<Library<'static>> = OnceLock::new();
-    *LIBRARY.get_or_init(|| {
-        let random = Box::leak(Box::new(UnwrapErr(SysRng)));
-        Library::install(random).expect("nobody else in this process uses MbedTLS")
-    })
 }

@@ -16,4 +16,6 @@ pub mod ntp;
 mod board;
 
 pub use board::{Simulator, World};
-pub use bodykit::{Wiring, bootloader, flash, greenhouse, image, observer, sensor, system, wifi};
+pub use bodykit::{
+    Wiring, bootloader, flash, greenhouse, image, observer, sensor, system, tls, wifi,
+};

@@ -48,7 +48,11 @@ fn the_same_seed_gives_the_same_hour_with_busy_loops_beside_it() {
     let over = AtomicBool::new(false);
     let busy = std::thread::scope(|scope| {
         for _ in 0..5 {
-            scope.spawn(|| while !over.load(Ordering::Relaxed) {});
+            scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    std::hint::spin_loop();
+                }
+            });
         }
         let busy = an_hour(7);
         over.store(true, Ordering::Relaxed);

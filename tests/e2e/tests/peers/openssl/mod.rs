@@ -16,6 +16,7 @@ use embedded_io_async::{ErrorType, Read, Write};
 use pki::{KeyAlgorithm, Options, Pki, Profile};
 use rand::rngs::SysRng;
 use rand_core::UnwrapErr;
+use simulator::tls;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
@@ -106,7 +107,7 @@ impl Device {
         };
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
         Self {
-            library: library(),
+            library: tls::library(),
             bundle: Bundle::prove(files, &mut UnwrapErr(SysRng)).expect("credentials"),
             unix_s: since_1970.expect("a time after 1970").as_secs(),
             resumption: Resumption::new(),
@@ -159,14 +160,6 @@ impl Device {
         stream.close().await;
         outcome
     }
-}
-
-/// MbedTLS is set up once for a process.
-fn library() -> Library<'static> {
-    static LIBRARY: std::sync::OnceLock<Library<'static>> = std::sync::OnceLock::new();
-    *LIBRARY.get_or_init(|| {
-        Library::install(Box::leak(Box::new(UnwrapErr(SysRng)))).expect("nobody else installs it")
-    })
 }
 
 /// Certificates for a server, in a folder, and a device that trusts it.
