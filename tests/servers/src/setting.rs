@@ -154,7 +154,11 @@ impl Chain {
                 "ServerCertificate(Unusable(KeyKind",
                 "Broken(ConnectionReset",
             ],
-            Self::P521 => &["NothingInCommon", "ServerCertificate(Unusable(Curve"],
+            Self::P521 => &[
+                "NothingInCommon",
+                "ServerCertificate(Unusable(Curve",
+                "Broken(ConnectionReset",
+            ],
             Self::ByEd25519 => &["NothingInCommon", "ServerCertificate(Unusable(Signature"],
             Self::KeyUsage => &["NothingInCommon", "ServerCertificate(KeyUsage"],
             Self::Critical => &["ServerCertificate(Unusable(Critical"],
