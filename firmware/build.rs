@@ -17,7 +17,7 @@ fn main() {
     let xtensa = env::var("CARGO_CFG_TARGET_ARCH").is_ok_and(|arch| arch == "xtensa");
     let pass_on = if xtensa { "-Wl," } else { "" };
     println!("cargo::rustc-link-arg-bins={pass_on}-Map={out}/firmware.map");
-    // radio-logs.x, which .cargo/config.toml asks for.
+    // radio-logs.x and radio-logs-sections.x, which .cargo/config.toml asks for.
     let here = env::var("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR");
     println!("cargo::rustc-link-search={here}");
     let rom = Path::new(&here).join(format!("rom-{}.x", chip.name()));
@@ -29,6 +29,7 @@ fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed=built_at.rs");
     println!("cargo::rerun-if-changed=radio-logs.x");
+    println!("cargo::rerun-if-changed=radio-logs-sections.x");
     println!("cargo::rerun-if-changed=src");
 }
 

@@ -5,6 +5,8 @@
 /// - `name`: as its maker writes it.
 /// - `heap`: how many KiB the allocator gets of what the second-stage bootloader leaves behind, and how many of the
 ///   memory that the main stack lies in.
+/// - `spare`: where memory is, from and to, that neither the linker script nor anybody else gives away, for the
+///   allocator. Only where there is some.
 /// - `retained`: the file in `retained/` that has the memory which outlives a restart.
 /// - `brownout`: the file in `brownout/` that lets a supply that sags reset the chip, with the host of the analog
 ///   part's bus where it wants one.
@@ -15,6 +17,7 @@ macro_rules! facts {
     (
         name: $name:literal,
         heap: ($reclaimed:literal, $main:literal),
+        $(spare: ($from:literal, $to:literal),)?
         retained: $retained:ident,
         brownout: $brownout:ident $(($host:literal))?,
         accelerators: [$($hook:ident: $peripheral:ident),*],
@@ -26,9 +29,25 @@ macro_rules! facts {
         /// Gives the allocator its memory.
         pub(crate) fn claim_heap() {
             use esp_hal::ram;
-            esp_alloc::heap_allocator!(#[ram(reclaimed)] size: $reclaimed * 1024);
-            esp_alloc::heap_allocator!(size: $main * 1024);
+            let reclaimed = || esp_alloc::heap_allocator!(#[ram(reclaimed)] size: $reclaimed * 1024);
+            let main = || esp_alloc::heap_allocator!(size: $main * 1024);
+            // The allocator fills one region after the other: the largest is to stay in one piece for as long as can be.
+            $(spare::add($from, $to);)?
+            if $reclaimed < $main {
+                reclaimed();
+                main();
+            } else {
+                main();
+                reclaimed();
+            }
         }
+
+        $(
+            #[path = "../spare.rs"]
+            mod spare;
+
+            const _: () = assert!($from < $to);
+        )?
 
         $crate::board::facts::retained!($retained);
         $crate::board::facts::brownout!($brownout $($host)?);

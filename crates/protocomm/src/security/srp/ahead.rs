@@ -57,7 +57,7 @@ impl Ahead {
             stage: Stage::Start,
             secret: [0; SECRET_LEN],
             public: [0; super::VERIFIER_LEN],
-            power: Element::ONE,
+            power: Element::ZERO,
             comb: Comb::EMPTY,
             unfit: 0,
         }

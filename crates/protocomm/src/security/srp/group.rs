@@ -40,6 +40,9 @@ impl Element {
     /// 1
     pub(super) const ONE: Self = Self(ONE);
 
+    /// 0
+    pub(super) const ZERO: Self = Self([0; words::WORDS]);
+
     /// The element of this number, which is taken modulo N.
     pub(super) fn new(number: &Number) -> Self {
         Self(words::from_bytes(number))
@@ -135,8 +138,8 @@ impl Zeroize for Element {
 pub(super) struct Comb([Words; 1 << TEETH]);
 
 impl Comb {
-    /// Without an element.
-    pub(super) const EMPTY: Self = Self([ONE; 1 << TEETH]);
+    /// Without an element: zeros, so that it takes no place in a chip's flash.
+    pub(super) const EMPTY: Self = Self([[0; words::WORDS]; 1 << TEETH]);
 
     /// Makes it the powers of this element from 0 to 15 instead.
     pub(super) fn set_powers(&mut self, element: &Element) {
@@ -162,6 +165,7 @@ impl Comb {
 
     /// Adds a tooth: the element to the power of 2^([`TOOTH`] `tooth`).
     pub(super) fn add_tooth(&mut self, tooth: usize, power: &Element) {
+        self.0[0] = ONE;
         let (below, above) = self.0.split_at_mut(1 << tooth);
         for (product, factor) in above.iter_mut().zip(below) {
             *product = words::multiply(factor, &power.0);
