@@ -17,10 +17,12 @@ mod real;
 mod timers;
 #[cfg(feature = "virtual")]
 mod virtually;
+mod waker;
 
 pub use real::{RATES, set_rate};
 #[cfg(feature = "virtual")]
 pub use virtually::{is_virtual, virtually};
+pub use waker::with_one_waker;
 
 #[allow(unsafe_code)] // The macro exports the driver under the link names that embassy-time calls.
 mod exported {

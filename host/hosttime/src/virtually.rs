@@ -10,6 +10,7 @@ use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep_until};
 
 use crate::timers::Timers;
+use crate::waker::with_one_waker;
 
 thread_local! {
     static CLOCK: RefCell<Option<Arc<Clock>>> = const { RefCell::new(None) };
@@ -38,7 +39,7 @@ pub async fn virtually<T>(play: impl Future<Output = T>) -> T {
     let waking = tokio::spawn(wake_sleepers(clock.clone()));
     CLOCK.set(Some(clock));
     let _entered = Entered(waking.abort_handle());
-    play.await
+    with_one_waker(play).await
 }
 
 /// Whether this thread's time is virtual.

@@ -53,7 +53,7 @@ use simulator::{Simulator, Wiring};
 /// # Panics
 ///
 /// If the scenario does, or does not end within a week of its time.
-pub fn scenario(play: impl Future<Output = ()> + 'static) {
+pub fn scenario(play: impl Future<Output = ()>) {
     on_one_thread(hosttime::virtually(ending(
         Duration::from_secs(7 * 86_400),
         play,
@@ -65,7 +65,7 @@ pub fn scenario(play: impl Future<Output = ()> + 'static) {
 /// # Panics
 ///
 /// If the scenario does, or does not end.
-pub fn scenario_with_peers(play: impl Future<Output = ()> + 'static) {
+pub fn scenario_with_peers(play: impl Future<Output = ()>) {
     on_one_thread(async {
         hosttime::set_rate(RATE);
         ending(PATIENCE, play).await;
@@ -75,16 +75,9 @@ pub fn scenario_with_peers(play: impl Future<Output = ()> + 'static) {
 /// How long a scenario with peers may take: ten times what the longest needs on a computer with nothing else to do.
 pub const PATIENCE: Duration = Duration::from_secs(600);
 
-async fn ending(limit: Duration, play: impl Future<Output = ()> + 'static) {
-    // In a task, whose waker has one table of functions. That of `block_on` has another than its clones where the
-    // compiler put both into the program, so that they are not seen to wake the same (`Waker::will_wake`), and what
-    // holds one waker at a time wakes each for the other, without end (embassy-sync's `WakerRegistration`).
-    let playing = tokio::task::spawn_local(play);
-    match tokio::time::timeout(limit, playing).await {
-        Ok(Ok(())) => {}
-        Ok(Err(ended)) => std::panic::resume_unwind(ended.into_panic()),
-        Err(_) => panic!("the scenario does not end"),
-    }
+async fn ending(limit: Duration, play: impl Future<Output = ()>) {
+    let played = tokio::time::timeout(limit, hosttime::with_one_waker(play)).await;
+    played.expect("the scenario does not end");
 }
 
 fn on_one_thread(play: impl Future<Output = ()>) {

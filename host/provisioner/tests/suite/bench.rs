@@ -155,17 +155,29 @@ pub(crate) async fn device_for(security: Security, window: Option<Duration>) -> 
     }
 }
 
+/// Plays a test on virtual time.
 pub(crate) fn local(test: impl Future<Output = ()>) {
+    on_one_thread(hosttime::virtually(ending(test)));
+}
+
+/// Plays a test with sockets of the operating system, in real time.
+pub(crate) fn local_with_sockets(test: impl Future<Output = ()>) {
+    // The grace time of a second, and the pauses between questions, need not be waited for.
+    hosttime::set_rate(10);
+    on_one_thread(hosttime::with_one_waker(ending(test)));
+}
+
+async fn ending(test: impl Future<Output = ()>) {
+    let ended = tokio::time::timeout(Duration::from_secs(600), test).await;
+    ended.expect("it comes to an end");
+}
+
+fn on_one_thread(test: impl Future<Output = ()>) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .unwrap();
-    // The grace time of a second, and the pauses between questions, need not be waited for.
-    hosttime::set_rate(10);
-    let whole = async { tokio::time::timeout(Duration::from_secs(60), test).await };
-    LocalSet::new()
-        .block_on(&runtime, whole)
-        .expect("it comes to an end");
+    LocalSet::new().block_on(&runtime, test);
 }
 
 pub(crate) struct Post(pub(crate) Rc<Mailbox>);

@@ -15,7 +15,7 @@ use tokio::net::{TcpListener, TcpStream};
 use vhci::{ControllerConfig, HciSpec, SharedAir};
 use zeroize::Zeroizing;
 
-use crate::bench::{NAME, PROOF, Post, device, local, security, serve_http};
+use crate::bench::{NAME, PROOF, Post, device, local, local_with_sockets, security, serve_http};
 
 fn options(scheme: u8, only: &[&str]) -> Options {
     Options {
@@ -76,7 +76,7 @@ fn the_device_conforms_over_bluetooth_with_security_2() {
 
 #[test]
 fn the_device_conforms_over_http_with_each_security() {
-    local(async {
+    local_with_sockets(async {
         for scheme in 0..=2 {
             let bench = device(security(scheme, IvMode::Counter)).await;
             let target = Target::Http(serve_http(Post(bench.mailbox.clone())).await);
@@ -103,7 +103,7 @@ async fn refusal(target: Target, options: &Options) -> String {
 
 #[test]
 fn what_the_operator_has_to_mend_is_no_fault_of_the_devices() {
-    local(async {
+    local_with_sockets(async {
         for scheme in [1, 2] {
             for (proof, says) in [("", "demands a proof"), ("wrong-one", "wrong proof")] {
                 let bench = device(security(scheme, IvMode::Counter)).await;
@@ -182,7 +182,7 @@ fn encoded(message: &Handshake<'_>) -> Option<Result<Vec<u8>, Refusal>> {
 
 #[test]
 fn a_device_that_accepts_any_proof_is_found_out() {
-    local(async {
+    local_with_sockets(async {
         let accepts = |endpoint: &str, body: &[u8], answer: Answer| {
             let refused = matches!(answer, Some(Err(_)));
             match Handshake::decode(body) {
@@ -208,7 +208,7 @@ fn a_device_that_accepts_any_proof_is_found_out() {
 
 #[test]
 fn a_device_that_takes_requests_in_the_clear_is_found_out() {
-    local(async {
+    local_with_sockets(async {
         let clear = |endpoint: &str, body: &[u8], answer: Answer| match (endpoint, body) {
             ("prov-config", [0x52, 0x00]) => Some(Ok(vec![0x08, 0x01, 0x5A, 0x02, 0x10, 0x02])),
             _ => answer,
@@ -220,7 +220,7 @@ fn a_device_that_takes_requests_in_the_clear_is_found_out() {
 
 #[test]
 fn a_device_that_tells_nonsense_of_itself_is_found_out() {
-    local(async {
+    local_with_sockets(async {
         let strange = |endpoint: &str, _: &[u8], answer: Answer| match endpoint {
             // A comma that cJSON would not write, and a capability that does not fit.
             "proto-ver" => Some(Ok(
@@ -235,7 +235,7 @@ fn a_device_that_tells_nonsense_of_itself_is_found_out() {
 
 #[test]
 fn a_device_that_dies_of_garbage_is_found_out() {
-    local(async {
+    local_with_sockets(async {
         let dead = std::cell::Cell::new(false);
         let dies = move |endpoint: &str, body: &[u8], answer: Answer| {
             if endpoint == "prov-scan" && body.len() > 200 {
@@ -250,7 +250,7 @@ fn a_device_that_dies_of_garbage_is_found_out() {
 
 #[test]
 fn a_device_that_never_tells_of_a_failure_is_found_out() {
-    local(async {
+    local_with_sockets(async {
         // Security 0: the answers can be read, and changed.
         let joins = |endpoint: &str, body: &[u8], answer: Answer| match (endpoint, body, &answer) {
             // A status with the state "connected", where the device says "failed".
@@ -335,7 +335,7 @@ const SEEN_FROM_OUTSIDE: &[&str] = &["advertising", "gatt", "session.good"];
 
 #[test]
 fn what_is_wrong_over_the_air_is_found_in_its_case() {
-    local(async {
+    local_with_sockets(async {
         let all = SEEN_FROM_OUTSIDE;
         let failed = failures_in_the_air(all, b"nothing to change", b"nothing to change").await;
         assert_eq!(failed, [""; 0]);

@@ -9,7 +9,9 @@ use protocomm::security::IvMode;
 use provisioner::{Error, FailReason, LinkError, Outcome, Provisioner, Secrets};
 use vhci::{ControllerConfig, HciSpec};
 
-use crate::bench::{ADDRESS, Bench, NAME, PROOF, Post, device, local, security, serve_http};
+use crate::bench::{
+    ADDRESS, Bench, NAME, PROOF, Post, device, local, local_with_sockets, security, serve_http,
+};
 
 async fn phone(bench: &Bench, mtu: usize) -> Provisioner {
     let config = ControllerConfig::with_address([0xC0, 0, 0, 0, 0, 2]);
@@ -175,7 +177,7 @@ fn a_device_that_is_not_there_is_not_found() {
 
 #[test]
 fn a_device_is_provisioned_over_http() {
-    local(async {
+    local_with_sockets(async {
         let bench = device(security(2, IvMode::Counter)).await;
         let address = serve_http(Post(bench.mailbox.clone())).await;
         let mut phone = Provisioner::http(&address);
@@ -211,7 +213,7 @@ fn a_device_is_provisioned_over_http() {
 
 #[test]
 fn a_client_over_http_does_not_keep_one_over_bluetooth_out() {
-    local(async {
+    local_with_sockets(async {
         let bench = device(security(1, IvMode::Counter)).await;
         let address = serve_http(Post(bench.mailbox.clone())).await;
         let mut gone = Provisioner::http(&address);

@@ -7,7 +7,7 @@ mod sealed;
 
 use e2e::{Desk, scenario_with_peers};
 
-fn emulated(play: impl AsyncFnOnce(Desk) + 'static) {
+fn emulated(play: impl AsyncFnOnce(Desk)) {
     scenario_with_peers(async {
         hosttime::set_rate(1);
         play(Desk::set().await).await;

@@ -13,9 +13,7 @@ use simulator::greenhouse::Glasshouse;
 const NAME: &str = "SN-GREEN";
 
 /// Plays with a greenhouse that is online.
-fn greenhouse(
-    story: impl AsyncFnOnce(&Desk, &Server, &Simulator<Glasshouse>, &mut Diary) + 'static,
-) {
+fn greenhouse(story: impl AsyncFnOnce(&Desk, &Server, &Simulator<Glasshouse>, &mut Diary)) {
     scenario(async {
         let desk = Desk::set().await;
         let server = desk.server().await;
