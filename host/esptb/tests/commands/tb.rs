@@ -98,8 +98,10 @@ fn an_empty_tenant_is_set_up_and_a_device_comes_online() {
         "--no-sntp",
     ]));
     assert!(doctor.contains("takes the CN as \"SN-1\""), "{doctor}");
+    // Not too far off: a busy computer takes a second or two itself.
     assert!(
-        doctor.contains("the server tells devices its time, 0 s"),
+        doctor.contains("the server tells devices its time, ")
+            && !doctor.contains("its time, which is"),
         "{doctor}"
     );
     done(&desk.esptb(&[
