@@ -9,8 +9,9 @@ use std::collections::VecDeque;
 
 use backlog::record::{MOST_BODY, MOST_BYTES, MOST_SAMPLES, MOST_TAIL, Record};
 use backlog::{Fault, Ring};
-use fuzz::ram::{Ram, SECTOR};
-use fuzz::{Script, sparse};
+use bodykit::flash::{Flash, SECTOR};
+use embedded_storage::nor_flash::ReadNorFlash;
+use fuzz::{Script, body, sparse};
 use libfuzzer_sys::fuzz_target;
 
 /// A sector has fewer records than this, or what it takes for one.
@@ -23,13 +24,13 @@ fuzz_target!(|data: &[u8]| {
     let sectors = 2 + usize::from(script.byte_or_0() % 3);
     let mut bytes = vec![0xFF; sectors * SECTOR];
     sparse::unpack(Script::new(script.string()), &mut bytes);
-    let mut flash = Ram::new(bytes);
+    let mut flash = body::flash(bytes);
     drain(&mut flash, sectors);
 
     let mut ring = open(&flash);
     let mut kept = VecDeque::new();
     while let Some(action) = script.byte() {
-        flash.operations = 0;
+        let before = flash.calls();
         match action % 8 {
             0..=3 => {
                 let record = [&[action], script.short_string()].concat();
@@ -48,14 +49,14 @@ fuzz_target!(|data: &[u8]| {
             6 => ring = open(&flash),
             // A bit fell: from here on nothing is sure, but that it ends, and that the ring can be used.
             _ => {
-                let at = usize::from(script.short()) % flash.bytes.len();
-                flash.bytes[at] &= script.byte_or_0();
+                let at = usize::from(script.short()) % flash.capacity();
+                flash.overlay(at, &[flash.to_bytes()[at] & script.byte_or_0()]);
                 drain(&mut flash, sectors);
                 ring = open(&flash);
                 kept.clear();
             }
         }
-        assert!(flash.operations <= MOST_OPERATIONS, "{}", flash.operations);
+        check(&flash, before);
     }
     // The newest is there to the end.
     let newest = kept.back().cloned();
@@ -67,12 +68,18 @@ fuzz_target!(|data: &[u8]| {
     assert_eq!(last, newest);
 });
 
-fn open(flash: &Ram) -> Ring {
-    Ring::new::<Ram>(0..flash.bytes.len() as u32).expect("whole sectors")
+/// Not without end.
+fn check(flash: &Flash, before: u64) {
+    let calls = flash.calls() - before;
+    assert!(calls <= MOST_OPERATIONS, "{calls}");
+}
+
+fn open(flash: &Flash) -> Ring {
+    Ring::new::<Flash>(0..flash.capacity() as u32).expect("whole sectors")
 }
 
 /// Whether a record comes out; it is the oldest of those kept that did not give way.
-fn next(ring: &mut Ring, flash: &mut Ram, kept: &mut VecDeque<Vec<u8>>) -> bool {
+fn next(ring: &mut Ring, flash: &mut Flash, kept: &mut VecDeque<Vec<u8>>) -> bool {
     let mut buffer = [0; MOST_BYTES];
     let Some(record) = ring.peek(flash, &mut buffer).expect("the flash works") else {
         assert!(kept.is_empty(), "{} records are gone", kept.len());
@@ -86,10 +93,10 @@ fn next(ring: &mut Ring, flash: &mut Ram, kept: &mut VecDeque<Vec<u8>>) -> bool 
 }
 
 /// Reads all that is there, as the device does, and lets go of it.
-fn drain(flash: &mut Ram, sectors: usize) {
+fn drain(flash: &mut Flash, sectors: usize) {
     let mut ring = open(flash);
     for _ in 0..sectors * MOST_RECORDS {
-        flash.operations = 0;
+        let before = flash.calls();
         let mut buffer = [0; MOST_BYTES];
         let (found, peak) = fuzz::heap::peak_of(|| ring.peek(flash, &mut buffer));
         assert!(peak <= 64, "{peak} bytes of heap");
@@ -99,7 +106,7 @@ fn drain(flash: &mut Ram, sectors: usize) {
             Err(fault) => assert_eq!(fault, Fault::Damaged),
         }
         let _ = ring.pop(flash);
-        assert!(flash.operations <= MOST_OPERATIONS, "{}", flash.operations);
+        check(&flash, before);
     }
     panic!("there is no end to what is there");
 }

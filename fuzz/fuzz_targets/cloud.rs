@@ -8,7 +8,7 @@
 use climate::Air;
 use device::cloud::{Command, speak_in_the_clear};
 use device::settings::{LEAST_INTERVAL_MS, MOST_INTERVAL_MS};
-use fuzz::body::Sys;
+use fuzz::body::chip;
 use fuzz::broker::{Broker, End};
 use fuzz::time::{self, Task};
 use fuzz::world::{Samples, World};
@@ -18,7 +18,7 @@ use libfuzzer_sys::fuzz_target;
 fuzz_target!(|data: &[u8]| {
     let mut script = Script::new(data);
     time::reset();
-    let world = World::new(Sys::default(), board::blank());
+    let world = World::new(chip(None), board::blank());
     let context = world.begin();
     let mut samples = Samples::of(&Air {
         temperature_decicelsius: Some(215),

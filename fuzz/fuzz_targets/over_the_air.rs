@@ -8,9 +8,8 @@
 use climate::Air;
 use device::cloud::{Command, speak_in_the_clear};
 use fuzz::Script;
-use fuzz::body::Sys;
+use fuzz::body;
 use fuzz::broker::{Broker, End};
-use fuzz::ram::Ram;
 use fuzz::shelf::{Shelf, offer};
 use fuzz::time::{self, Task};
 use fuzz::world::{Samples, World};
@@ -29,10 +28,10 @@ fuzz_target!(|data: &[u8]| {
     for _ in 0..LIVES {
         // As the bootloader and the first code of ours do.
         for _ in 0..2 {
-            let mut bytes = Ram::new(flash);
-            let running = Shelf::running(&bytes.bytes);
-            let again = device::firmware::begin(&mut bytes, Some(running));
-            flash = bytes.bytes;
+            let running = Shelf::running(&flash);
+            let mut chip = body::flash(flash);
+            let again = device::firmware::begin(&mut chip, Some(running));
+            flash = chip.to_bytes();
             shelf.check(&flash);
             if !again {
                 break;
@@ -54,7 +53,7 @@ struct Server {
 }
 
 fn live(script: &mut Script<'_>, server: &mut Server, flash: Vec<u8>) -> Vec<u8> {
-    let world = World::new(Sys::running(Shelf::running(&flash)), flash);
+    let world = World::new(body::chip(Some(Shelf::running(&flash))), flash);
     let context = world.begin();
     let mut samples = Samples::of(&Air::default());
     samples.push(&context, 1);
@@ -104,7 +103,7 @@ fn live(script: &mut Script<'_>, server: &mut Server, flash: Vec<u8>) -> Vec<u8>
     drop(device);
     samples.check(&world, &context);
     drop(context);
-    world.storage.release().bytes
+    world.storage.release().to_bytes()
 }
 
 impl Server {

@@ -5,10 +5,10 @@
 //! provisioned again, and keeps what it is told.
 #![no_main]
 
+use bodykit::flash::Flash;
 use device::platform::{Passphrase, Ssid, WifiCredentials};
 use device::storage::Storage;
-use fuzz::ram::Ram;
-use fuzz::{Script, board, sparse};
+use fuzz::{Script, board, body, sparse};
 use libfuzzer_sys::fuzz_target;
 
 /// More operations than this on 64 KiB of flash are an endless loop.
@@ -27,7 +27,8 @@ fuzz_target!(|data: &[u8]| {
         let (at, length) = board::NVS;
         board::seal_nvs(&mut flash[at..at + length]);
     }
-    let (opened, peak) = fuzz::heap::peak_of(|| Storage::open(Ram::new(flash)));
+    let flash = body::flash(flash);
+    let (opened, peak) = fuzz::heap::peak_of(|| Storage::open(flash));
     assert!(peak <= 64 * 1024, "{peak} bytes of heap");
     let (storage, faults) = opened;
     for fault in &faults {
@@ -50,7 +51,7 @@ fuzz_target!(|data: &[u8]| {
 
 /// A client gives a network: it is kept, over a restart too unless flash is unusable; and can be
 /// forgotten.
-fn provision(storage: Storage<Ram>, ssid: &[u8], passphrase: &[u8]) {
+fn provision(storage: Storage<Flash>, ssid: &[u8], passphrase: &[u8]) {
     let (Some(ssid), Some(passphrase)) = (Ssid::new(ssid), Passphrase::new(passphrase)) else {
         return;
     };
@@ -81,10 +82,10 @@ fn provision(storage: Storage<Ram>, ssid: &[u8], passphrase: &[u8]) {
     }
 }
 
-fn restarted(storage: Storage<Ram>) -> Storage<Ram> {
+fn restarted(storage: Storage<Flash>) -> Storage<Flash> {
     let flash = storage.release();
-    assert!(flash.operations <= MOST_OPERATIONS, "{}", flash.operations);
-    Storage::open(Ram::new(flash.bytes)).0
+    assert!(flash.calls() <= MOST_OPERATIONS, "{}", flash.calls());
+    Storage::open(body::flash(flash.to_bytes())).0
 }
 
 fn same(one: &WifiCredentials, other: &WifiCredentials) -> bool {

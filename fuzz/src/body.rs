@@ -1,43 +1,33 @@
-//! A body for the device: a station with networks around it, flash in memory, sockets that say
-//! what the fuzzer says.
+//! A body for the device, of the kit's parts: what is its own is a station with networks around it, and sockets
+//! that say what the fuzzer says.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use bt_hci_transport::{PacketToController, PacketToHost, Transport};
+use bodykit::bluetooth::Absent;
+use bodykit::flash::Flash;
+use bodykit::system::Chip;
 use climate::{Air, Sensor};
 use device::event::Event;
 use device::platform::{
-    AccessPoint, AuthMode, Bluetooth, Heap, Identity, JoinError, Network, Observer, Platform,
-    Press, ResetReason, Running, ScanRequest, System, Wifi, WifiCredentials,
+    AccessPoint, AuthMode, Heap, JoinError, Network, Observer, Parts, Running, ScanRequest, Wifi,
+    WifiCredentials,
 };
-use device::retained;
 use embassy_time::Timer;
 use embedded_io_async::{ErrorType, Read, Write};
 use embedded_nal_async::{AddrType, Dns, TcpConnect};
 use product::Fault;
-use rand_core::TryRng;
 use sntpc::NtpUdpSocket;
 
-use crate::ram::Ram;
-use crate::{Noise, phone};
+use crate::phone;
 
 /// The passphrase that the access point takes.
 pub const PASSPHRASE: &[u8] = b"correct horse";
 
 /// The parts of the body, by type.
-pub enum Parts {}
-
-impl Platform for Parts {
-    type Bluetooth = NoBluetooth;
-    type Wifi = Radio;
-    type Network = Net;
-    type Flash = Ram;
-    type System = Sys;
-    type Observer = Watcher;
-}
+pub type Fuzzed = Parts<Absent, Radio, Net, Flash, Chip, Watcher>;
 
 /// The station. It takes its time, as radios do.
 #[derive(Default)]
@@ -204,80 +194,20 @@ impl Write for NoStream {
     }
 }
 
-/// Clock chip, randomness, memory.
-#[derive(Default)]
-pub struct Sys {
-    drawn: Cell<u64>,
-    running: Option<Running>,
+/// A chip that runs this image, and whose randomness is the same in every run.
+pub fn chip(running: Option<Running>) -> Chip {
+    let heap = || Heap {
+        free: 100_000,
+        least: 50_000,
+    };
+    let chip = Chip::new(1_700_000_000).with_seed(0).with_heap(heap);
+    chip.run_from(running);
+    chip
 }
 
-impl Sys {
-    /// One that runs this image.
-    pub fn running(image: Running) -> Self {
-        Self {
-            running: Some(image),
-            ..Self::default()
-        }
-    }
-}
-
-impl System for Sys {
-    fn identity(&self) -> Identity {
-        Identity {
-            chip: "fuzz",
-            built_at_unix_s: 1_700_000_000,
-            build: device::platform::BuildId::default(),
-        }
-    }
-
-    fn running(&self) -> Option<Running> {
-        self.running
-    }
-
-    fn reset_reason(&self) -> ResetReason {
-        ResetReason::PowerOn
-    }
-
-    fn retained(&self) -> &dyn retained::Memory {
-        self
-    }
-
-    fn feed_watchdog(&self) {}
-
-    fn unix_ms(&self) -> Option<u64> {
-        None
-    }
-
-    fn set_unix_ms(&self, _: u64) {}
-
-    fn fill_random(&self, bytes: &mut [u8]) {
-        let seed = self.drawn.get();
-        self.drawn.set(seed + 1);
-        let Ok(()) = Noise(seed).try_fill_bytes(bytes);
-    }
-
-    fn heap(&self) -> Option<Heap> {
-        Some(Heap {
-            free: 100_000,
-            least: 50_000,
-        })
-    }
-
-    fn chip_temperature_decicelsius(&self) -> Option<i16> {
-        None
-    }
-
-    async fn button(&self) -> Press {
-        std::future::pending().await
-    }
-}
-
-impl retained::Memory for Sys {
-    fn read(&self) -> [u8; retained::BYTES] {
-        [0; retained::BYTES]
-    }
-
-    fn write(&self, _: &[u8; retained::BYTES]) {}
+/// A flash that takes writes as a chip does, whatever is in it.
+pub fn flash(bytes: Vec<u8>) -> Flash {
+    Flash::from_bytes(bytes).without_refusals()
 }
 
 /// Somebody who reads along, and finds no secret.
@@ -307,34 +237,5 @@ pub struct NoSensor;
 impl Sensor for NoSensor {
     async fn read(&mut self) -> Result<Air, Fault> {
         Err(Fault::Absent)
-    }
-}
-
-/// A controller that does not start.
-pub struct NoBluetooth;
-
-/// The way to it.
-pub enum NoTransport {}
-
-impl embedded_io::ErrorType for NoTransport {
-    type Error = embedded_io::ErrorKind;
-}
-
-impl Transport for NoTransport {
-    async fn read<'a, P: PacketToHost<'a>>(&self, _: &'a mut [u8]) -> Result<P, Self::Error> {
-        match *self {}
-    }
-
-    async fn write<P: PacketToController>(&self, _: &P) -> Result<(), Self::Error> {
-        match *self {}
-    }
-}
-
-impl Bluetooth for NoBluetooth {
-    type Transport<'a> = NoTransport;
-    type Error = ();
-
-    async fn start(&mut self) -> Result<NoTransport, ()> {
-        Err(())
     }
 }

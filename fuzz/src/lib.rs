@@ -8,9 +8,7 @@ pub mod board;
 pub mod body;
 pub mod broker;
 pub mod heap;
-pub mod noise;
 pub mod phone;
-pub mod ram;
 pub mod script;
 pub mod server;
 pub mod shelf;
@@ -20,5 +18,5 @@ pub mod time;
 pub mod tls;
 pub mod world;
 
-pub use noise::Noise;
+pub use bodykit::Noise;
 pub use script::Script;

@@ -5,9 +5,10 @@ use std::path::Path;
 
 use backlog::Ring;
 use backlog::record::{self, Entry, Head, Time};
+use bodykit::flash::{Flash, SECTOR};
 use device::platform::{Passphrase, Ssid, WifiCredentials};
 use device::storage::Storage;
-use fuzz::ram::{Ram, SECTOR};
+use fuzz::body;
 use fuzz::script::Writer;
 use fuzz::{board, sparse};
 use spiffs::{Builder, Geometry, Image, Partition, Spiffs};
@@ -92,7 +93,7 @@ fn storage(corpus: &Corpus) {
         bssid: None,
         channel: None,
     };
-    let (storage, _) = Storage::open(Ram::new(board::blank()));
+    let (storage, _) = Storage::open(body::flash(board::blank()));
     storage.keep_wifi(&network).expect("there is room");
     storage
         .keep_last_good_time(1_800_000_000)
@@ -101,7 +102,7 @@ fn storage(corpus: &Corpus) {
     storage
         .keep_proof_of_possession("abcd1234")
         .expect("there is room");
-    let mut flash = storage.release().bytes;
+    let mut flash = storage.release().to_bytes();
     flash_seeds(corpus, "provisioned", &flash);
     let geometry = Geometry::ESP_IDF;
     let (at, length) = board::SPIFFS;
@@ -111,25 +112,25 @@ fn storage(corpus: &Corpus) {
         .expect("it fits");
     flash[at..at + length].copy_from_slice(&image);
     flash_seeds(corpus, "with_settings", &flash);
-    let (storage, _) = Storage::open(Ram::new(flash));
+    let (storage, _) = Storage::open(body::flash(flash));
     for _ in 0..20 {
         storage.keep_wifi(&network).expect("there is room");
         storage.erase_wifi().expect("the flash works");
     }
-    flash_seeds(corpus, "much_used", &storage.release().bytes);
+    flash_seeds(corpus, "much_used", &storage.release().to_bytes());
     flash_seeds(corpus, "blank", &board::blank());
 }
 
 /// Flash as samples leave it that waited there: none, some, and more than there was room for; then more of them.
 fn backlog(corpus: &Corpus) {
     for (name, records) in [("blank", 0_u64), ("some", 40), ("round", 400)] {
-        let mut flash = Ram::new(vec![0xFF; 3 * SECTOR]);
-        let mut ring = Ring::new::<Ram>(0..3 * SECTOR as u32).expect("whole sectors");
+        let mut flash = body::flash(vec![0xFF; 3 * SECTOR]);
+        let mut ring = Ring::new::<Flash>(0..3 * SECTOR as u32).expect("whole sectors");
         for number in 0..records {
             ring.push(&mut flash, &record(number))
                 .expect("the flash works");
         }
-        let packed = sparse::pack(&flash.bytes);
+        let packed = sparse::pack(&flash.to_bytes());
         let mut script = Writer::default();
         script.byte(1).short(packed.len() as u16);
         script.0.extend(&packed);
