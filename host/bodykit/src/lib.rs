@@ -7,6 +7,7 @@
 //! | Wi-Fi | an air of access points, and a station in it; a cable: [`wifi`] |
 //! | sockets | whatever network a body has, with a tap on its connections: [`sockets`] |
 //! | Bluetooth | a virtual controller, H4 over TCP, the computer's adapter; none: [`bluetooth`] |
+//! | mailbox | provisioning over HTTP, as an ESP-IDF device that is an access point has it: [`http`] |
 //! | chip | clock, button, memory that outlives a restart, randomness or a seed, a key in eFuses: [`system`] |
 //! | TLS | MbedTLS, set up once for a process: [`tls`] |
 //! | observer | watchers who come and go, a function, nobody: [`observer`] |
@@ -21,6 +22,7 @@ pub mod bluetooth;
 pub mod bootloader;
 pub mod flash;
 pub mod greenhouse;
+pub mod http;
 pub mod image;
 pub mod observer;
 pub mod sensor;

@@ -14,6 +14,9 @@ use tokio::sync::Notify;
 
 use crate::noise::Noise;
 
+/// When the firmware of a host's devices claims to have been built: 2026-01-01. It is the floor of their clocks.
+pub const BUILT_AT_UNIX_S: u64 = 1_767_225_600;
+
 /// What stays powered through a restart, and who presses the button. Clones are the same chip.
 #[derive(Clone)]
 pub struct Chip(Rc<Parts>);

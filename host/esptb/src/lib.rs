@@ -10,26 +10,18 @@
 
 mod arguments;
 mod cmd;
-mod console;
-mod demo;
 mod examiner;
 #[cfg(test)]
 mod examples;
-mod exit;
-mod files;
-mod fleet;
-mod products;
 mod progress;
 mod prompt;
-mod serial;
-mod watchdog;
 
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 // Linked for what they bring: the locks and the clock that the embedded crates ask for.
+use console::Exit;
 use critical_section as _;
-use exit::Exit;
 use hosttime as _;
 use simulator::Wiring;
 
@@ -94,7 +86,7 @@ pub fn main() -> ExitCode {
     let first = std::env::args_os().nth(1);
     let worker: Option<fn() -> anyhow::Result<()>> =
         match first.as_deref().and_then(std::ffi::OsStr::to_str) {
-            Some("fleet-worker") => Some(fleet::run_worker),
+            Some(fleet::WORKER) => Some(fleet::run_worker),
             Some("proof-worker") => Some(cmd::image::run_worker),
             _ => None,
         };

@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use crate::console::{GOOD, paint};
+use console::{GOOD, paint};
 
 /// How far a long piece of work is.
 pub(crate) struct Progress {

@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 
 use anyhow::{Context, Result};
 
-use crate::exit::Exit;
+use console::Exit;
 
 /// Asks for a secret, without showing it. Ctrl-C at the question gives the terminal its echo back.
 ///

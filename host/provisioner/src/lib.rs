@@ -2,11 +2,10 @@
 #![warn(missing_docs)]
 
 mod ble;
-pub mod conformance;
 mod error;
+mod examining;
 mod found;
 mod http;
-pub mod http_server;
 mod link;
 mod link_error;
 mod online;
@@ -21,7 +20,7 @@ use hosttime as _; // nothing names it, and the linker asks for a time driver
 use protocomm::client::Client;
 use vhci::HciTransport;
 
-pub use ble::LARGEST_MTU;
+pub use ble::{LARGEST_MTU, Survey, SurveyedCharacteristic, Writes};
 pub use error::Error;
 pub use found::{Found, Peer};
 pub use link_error::LinkError;

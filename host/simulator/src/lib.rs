@@ -17,5 +17,5 @@ mod board;
 
 pub use board::{Simulator, World};
 pub use bodykit::{
-    Wiring, bootloader, flash, greenhouse, image, observer, sensor, system, tls, wifi,
+    Wiring, bootloader, flash, greenhouse, http, image, observer, sensor, system, tls, wifi,
 };

@@ -11,7 +11,7 @@ use bodykit::Wiring;
 use bodykit::flash::Flash;
 use bodykit::sensor::Dht11;
 use bodykit::sockets::Gate;
-use bodykit::system::Chip;
+use bodykit::system::{BUILT_AT_UNIX_S, Chip};
 use device::event::Event;
 use device::tls::Library;
 use e2e::Line;
@@ -23,9 +23,6 @@ use rand_core::UnwrapErr;
 use simulator::internet::Internet;
 
 use crate::body::body;
-
-/// Some time that is certainly past: 2026-01-01.
-const BUILT_AT_UNIX_S: u64 = 1_767_225_600;
 
 /// The station's address.
 const MAC: [u8; 6] = [0x24, 0x0a, 0xc4, 0x1a, 0x2b, 7];

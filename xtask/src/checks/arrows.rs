@@ -64,6 +64,10 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("host/provisioner", &["crates/protocomm", "host/vhci"]),
+    (
+        "host/conformance",
+        &["crates/protocomm", "host/provisioner", "host/vhci"],
+    ),
     ("host/devserver", &["crates/certfile", "crates/thingsboard"]),
     ("host/factory", &["crates/protocomm"]),
     ("host/tb", &["crates/product", "host/hostfile"]),
@@ -84,6 +88,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         &[
             "crates/device",
             "crates/product",
+            "crates/protocomm",
             "crates/seal",
             "host/hostfile",
             "host/vhci",
@@ -96,6 +101,44 @@ const ARROWS: &[(&str, &[&str])] = &[
             "crates/device",
             "host/bodykit",
             "host/hosttime",
+            "host/vhci",
+        ],
+    ),
+    ("host/serial", &["host/hostfile"]),
+    (
+        "host/console",
+        &["crates/certfile", "host/flashimage", "host/hostfile"],
+    ),
+    (
+        "host/fleet",
+        &[
+            "crates/device",
+            "crates/product",
+            "crates/protocomm",
+            "crates/spiffs",
+            "host/bodykit",
+            "host/console",
+            "host/devserver",
+            "host/flashimage",
+            "host/pki",
+            "host/simulator",
+            "products/",
+        ],
+    ),
+    (
+        "host/demo",
+        &[
+            "crates/device",
+            "crates/product",
+            "crates/protocomm",
+            "host/console",
+            "host/devserver",
+            "host/flashimage",
+            "host/hostfile",
+            "host/pki",
+            "host/provisioner",
+            "host/simulator",
+            "host/tb",
             "host/vhci",
         ],
     ),
@@ -135,7 +178,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 /// What the tests of a package may use beyond that.
 const TEST_ARROWS: &[(&str, &[&str])] = &[
     ("crates/", &["crates/", "host/hosttime"]),
-    ("host/", &["crates/", "host/"]),
+    ("host/", &["crates/", "host/", "products/"]),
     ("host/esptb", &["tests/jig"]),
     ("tests/", &["crates/", "host/"]),
 ];

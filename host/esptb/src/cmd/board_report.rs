@@ -10,9 +10,9 @@ use clap::Args;
 use self::phases::Report;
 use super::monitor::Console;
 use crate::arguments::duration;
-use crate::console::{self, BAD, FAINT, WARN, paint};
-use crate::serial::event::EventLine;
-use crate::serial::lines::Next;
+use console::{BAD, FAINT, WARN, paint};
+use serial::event::EventLine;
+use serial::lines::Next;
 
 /// Measure the start of a board: time and memory of each phase
 ///

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use clap_complete::Shell;
 
-use crate::{console, files};
+use console::files;
 
 /// Print a completion script for a shell, or put it where the shell looks
 #[derive(Args)]

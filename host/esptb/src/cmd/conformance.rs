@@ -4,16 +4,16 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use clap::Args;
-use provisioner::conformance::{self, COMMIT, Finding, Options, Report, Target, Verdict, Weight};
+use conformance::{COMMIT, Finding, Options, Report, Target, Verdict, Weight};
 use provisioner::{Error, Secrets};
 use vhci::{HciSpec, SharedAir};
 use zeroize::Zeroizing;
 
 use super::reach::Reach;
-use crate::console::{self, BAD, FAINT, GOOD, STRONG, paint, printable};
-use crate::demo::on_one_thread;
-use crate::exit::Exit;
-use crate::files;
+use console::Exit;
+use console::files;
+use console::on_one_thread;
+use console::{BAD, FAINT, GOOD, STRONG, paint, printable};
 
 /// Check that a device provisions as ESP-IDF's do, over Bluetooth or HTTP
 ///

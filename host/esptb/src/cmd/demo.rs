@@ -13,14 +13,14 @@ use simulator::ntp::TimeServer;
 use simulator::sensor::Dht11;
 
 use crate::arguments::duration;
-use crate::console::{self, BAD, FAINT, GOOD, STRONG, paint};
-use crate::demo::folder::{Folder, Record};
-use crate::demo::on_one_thread;
-use crate::demo::play::{self, Desk, Limits, Played};
-use crate::demo::renew::Operator;
-use crate::demo::server::{self, MQTTS_PORT, Seat};
-use crate::demo::show::Show;
-use crate::demo::update;
+use console::on_one_thread;
+use console::{BAD, FAINT, GOOD, STRONG, paint};
+use demo::folder::{Folder, Record};
+use demo::play::{self, Desk, Limits, Played};
+use demo::renew::Operator;
+use demo::server::{self, MQTTS_PORT, Seat};
+use demo::show::Show;
+use demo::update;
 
 /// Show the whole life of a device on this computer, from blank flash to live telemetry
 ///
@@ -208,5 +208,21 @@ fn next_command(cmd: &Cmd, program: &str) -> String {
     match cmd.dir.to_str() {
         Some("demo") => format!("{program} --reboot"),
         _ => format!("{program} --reboot --dir {}", cmd.dir.display()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_demos_device_has_files_that_belong_together() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = Folder::fresh(root.path()).unwrap();
+        let pki = folder.make_certificates().unwrap();
+        let record = Record::new(8883, 123);
+        folder.make_device(&pki, &record).unwrap();
+        let whose = crate::cmd::pki::check::check(&folder.path("spiffs_root")).unwrap();
+        assert!(whose.contains(&record.serial));
     }
 }

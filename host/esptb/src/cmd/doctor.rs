@@ -10,9 +10,9 @@ use serde_json::json;
 
 use super::tb::ServerArgs;
 use crate::arguments;
-use crate::console::{self, BAD, FAINT, GOOD, WARN, counted, paint, printable};
-use crate::demo::on_one_thread;
 use crate::examiner::{library, now_unix_s};
+use console::on_one_thread;
+use console::{BAD, FAINT, GOOD, WARN, counted, paint, printable};
 
 /// Find out why a device will not get online
 ///

@@ -12,7 +12,7 @@ use anyhow::Result;
 use clap::{Args, Subcommand};
 use factory::Ledger;
 
-use crate::demo::now_ms;
+use console::now_ms;
 
 /// Make boards in series: certificate, flash, first start, label
 ///

@@ -12,8 +12,8 @@ use update::key::{PublicKey, Verifier};
 use update::package::{Read, Reader, TRAILER_LEN};
 
 use crate::arguments::{bytes, simulated_version};
-use crate::console::{self, BAD, FAINT, GOOD, paint, printable};
-use crate::files;
+use console::files;
+use console::{BAD, FAINT, GOOD, paint, printable};
 
 /// Sign firmware for updates over the air
 ///

@@ -16,9 +16,9 @@ use self::{
 };
 use super::image::Layout;
 use super::monitor::Monitor;
-use crate::console::{self, FAINT, GOOD, paint};
-use crate::serial::lines::Lines;
-use crate::serial::places::Places;
+use console::{FAINT, GOOD, paint};
+use serial::lines::Lines;
+use serial::places::Places;
 
 /// Write an image, an app or certificates onto a board
 ///

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use clap::Args;
 
-use crate::{console, files};
+use console::files;
 
 /// Write man pages
 ///

@@ -7,10 +7,10 @@ use anyhow::{Result, bail};
 use clap::Args;
 
 use crate::arguments::duration;
-use crate::console::{self, BAD, FAINT, GOOD, STRONG, WARN, paint};
-use crate::serial::event::EventLine;
-use crate::serial::lines::{Lines, Next};
-use crate::serial::places::Places;
+use console::{BAD, FAINT, GOOD, STRONG, WARN, paint};
+use serial::event::EventLine;
+use serial::lines::{Lines, Next};
+use serial::places::Places;
 
 /// Show the console of a board
 ///

@@ -9,9 +9,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 
-use crate::console;
-use crate::exit::Exit;
-use crate::files;
+use console::Exit;
+use console::files;
 
 /// Make a product of your own: a project with all that it needs
 ///

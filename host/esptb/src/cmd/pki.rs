@@ -14,7 +14,7 @@ use anyhow::Result;
 use clap::{Args, Subcommand, ValueEnum};
 use pki::{Existing, KeyAlgorithm, KeyEncoding, Options, Pki, Profile, Validity};
 
-use crate::console::{self, FAINT, WARN, paint};
+use console::{FAINT, WARN, paint};
 
 /// Make, show and check certificates
 ///

@@ -16,9 +16,9 @@ use vhci::{ControllerConfig, SharedAir};
 
 use super::reach::Reach;
 use crate::arguments::duration;
-use crate::console::{self, BAD, FAINT, GOOD, STRONG, paint, printable};
-use crate::demo::on_one_thread;
-use crate::exit::Exit;
+use console::Exit;
+use console::on_one_thread;
+use console::{BAD, FAINT, GOOD, STRONG, paint, printable};
 
 /// Provision a device over Bluetooth or HTTP, as Espressif's app does
 ///

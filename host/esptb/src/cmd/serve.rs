@@ -14,10 +14,10 @@ use devserver::{
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::pki::show::alternative_names;
-use crate::console::{self, BAD, FAINT, GOOD, STRONG, paint};
-use crate::demo::happening::Tone;
-use crate::demo::server::{MQTTS_PORT, note};
-use crate::demo::{interrupted, now_ms, on_one_thread};
+use console::{BAD, FAINT, GOOD, STRONG, paint};
+use console::{interrupted, now_ms, on_one_thread};
+use demo::happening::Tone;
+use demo::server::{MQTTS_PORT, note};
 
 /// Run a light ThingsBoard-compatible server for the desk
 ///

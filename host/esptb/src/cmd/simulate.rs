@@ -1,5 +1,6 @@
 //! `esptb simulate`: one device, on a flash file of the operator's own, or a fleet.
 
+mod fleet;
 mod overrides;
 mod prov_http;
 
@@ -15,6 +16,7 @@ use device::platform::Mailbox;
 use seal::{Block, Key};
 use simulator::greenhouse::Glasshouse;
 use simulator::sensor::Dht11;
+use simulator::system::BUILT_AT_UNIX_S;
 use simulator::wifi::Network;
 use simulator::{Simulator, Wiring, World};
 use tokio::net::TcpListener;
@@ -23,15 +25,14 @@ use vhci::{ControllerConfig, HciSpec, SharedAir};
 use zeroize::Zeroizing;
 
 use crate::arguments::{duration, efuse_key, mac, network};
-use crate::demo::board::{self, Board};
-use crate::demo::happening::{Happening, Note, Place};
-use crate::demo::show::Show;
-use crate::demo::view::Command;
-use crate::demo::{interrupted, on_one_thread};
-use crate::files;
-use crate::fleet;
-use crate::products::Product;
-use crate::watchdog::Watchdog;
+use ::fleet::Product;
+use console::Watchdog;
+use console::files;
+use console::{interrupted, on_one_thread};
+use demo::board::{self, Board};
+use demo::happening::{Happening, Note, Place};
+use demo::show::Show;
+use demo::view::Command;
 
 /// Run a simulated device from a flash file, or a fleet of them
 ///
@@ -115,12 +116,10 @@ pub(crate) fn run(cmd: Cmd) -> Result<()> {
             Product::Climate => on_one_thread(simulate::<Dht11>(&cmd, path)),
             Product::Greenhouse => on_one_thread(simulate::<Glasshouse>(&cmd, path)),
         },
-        None => fleet::run(
-            &cmd.fleet,
-            cmd.product,
-            &cmd.overrides.broker(),
-            cmd.duration,
-        ),
+        None => {
+            let broker = cmd.overrides.broker();
+            cmd.fleet.run(cmd.product, broker, cmd.duration)
+        }
     }
 }
 
@@ -135,7 +134,7 @@ async fn simulate<W: Wiring + Default + 'static>(cmd: &Cmd, path: &Path) -> Resu
     let world = World::new(cmd.wifi.clone());
     let mac = cmd.mac.unwrap_or_else(|| mac_of(path));
     let mut simulator =
-        Simulator::<W>::new(flash, mac, board::BUILT_AT_UNIX_S, &world).with_hci(cmd.hci.clone());
+        Simulator::<W>::new(flash, mac, BUILT_AT_UNIX_S, &world).with_hci(cmd.hci.clone());
     if let Some((block, path)) = &cmd.efuse_key {
         let key = Zeroizing::new(files::read(path)?);
         let key = key.as_slice().try_into();

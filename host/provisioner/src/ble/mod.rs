@@ -20,7 +20,7 @@ use tokio::task::JoinHandle;
 use trouble_host::prelude::*;
 use vhci::HciTransport;
 
-pub(crate) use survey::Survey;
+pub use survey::{Survey, SurveyedCharacteristic};
 
 use crate::found::Found;
 use crate::link_error::LinkError;
@@ -39,7 +39,7 @@ const COMMAND_SLOTS: usize = 4;
 
 /// How a request is written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Writes {
+pub enum Writes {
     /// In one piece where it fits, else as a long write.
     AsNeeded,
     /// As a long write.

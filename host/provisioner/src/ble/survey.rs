@@ -5,31 +5,34 @@ use protocomm::gatt;
 
 /// The provisioning service, as discovery showed it.
 #[derive(Clone, Debug)]
-pub(crate) struct Survey {
+pub struct Survey {
     /// Its UUID.
-    pub(crate) service: u128,
-    pub(crate) characteristics: Vec<SurveyedCharacteristic>,
+    pub service: u128,
+    /// What is in it.
+    pub characteristics: Vec<SurveyedCharacteristic>,
     /// The ATT MTU of the link, in bytes.
-    pub(crate) mtu: usize,
+    pub mtu: usize,
 }
 
 /// One characteristic.
 #[derive(Clone, Debug)]
-pub(crate) struct SurveyedCharacteristic {
+pub struct SurveyedCharacteristic {
     /// Its UUID; 0 if that has 16 bits only.
-    pub(crate) uuid: u128,
+    pub uuid: u128,
     /// The handle of its value.
-    pub(crate) handle: u16,
-    pub(crate) read: bool,
-    /// With response.
-    pub(crate) write: bool,
+    pub handle: u16,
+    /// Whether it can be read.
+    pub read: bool,
+    /// Whether it can be written, with response.
+    pub write: bool,
     /// What its user description says.
-    pub(crate) description: Option<String>,
+    pub description: Option<String>,
 }
 
 impl Survey {
     /// The handle of an endpoint.
-    pub(crate) fn handle(&self, endpoint: &str) -> Option<u16> {
+    #[must_use]
+    pub fn handle(&self, endpoint: &str) -> Option<u16> {
         let mut all = self.characteristics.iter();
         let found = all.find(|c| c.endpoint(self.service) == Some(endpoint))?;
         Some(found.handle)

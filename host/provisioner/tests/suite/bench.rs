@@ -5,15 +5,15 @@ use std::net::Ipv4Addr;
 use std::rc::Rc;
 use std::time::Duration;
 
+use bodykit::http::{self, Endpoints};
 use device::event::Event;
 use device::platform::Mailbox;
 use device::platform::{
     AccessPoint, AuthMode, Bssid, JoinError, ScanRequest, Ssid, Wifi, WifiCredentials,
 };
 use device::provisioning::{Proven, Service, provision};
-use protocomm::refusal::Refusal;
 use protocomm::security::{IvMode, ProofDigest, Salt, Security, SrpVerifier};
-use provisioner::http_server::{self, Endpoints};
+
 use tokio::net::TcpListener;
 use tokio::task::LocalSet;
 use vhci::{ControllerConfig, FaultControl, HciSpec, SharedAir};
@@ -180,23 +180,10 @@ fn on_one_thread(test: impl Future<Output = ()>) {
     LocalSet::new().block_on(&runtime, test);
 }
 
-pub(crate) struct Post(pub(crate) Rc<Mailbox>);
-
-impl Endpoints for Post {
-    async fn request(
-        &self,
-        fresh: bool,
-        endpoint: &str,
-        body: Vec<u8>,
-    ) -> Option<Result<Vec<u8>, Refusal>> {
-        self.0.request(fresh, endpoint, body).await.ok()
-    }
-}
-
 /// Serves its endpoints over HTTP; returns the address.
 pub(crate) async fn serve_http(endpoints: impl Endpoints + 'static) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
-    tokio::task::spawn_local(http_server::serve(listener, endpoints));
+    tokio::task::spawn_local(http::serve(listener, endpoints));
     address
 }

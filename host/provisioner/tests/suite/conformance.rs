@@ -1,21 +1,21 @@
-//! The conformance suite itself: the device passes, and broken devices fail in the right case.
+//! The crate `conformance` on this crate's bench: the device passes, and broken devices fail in the right case.
 
 use std::rc::Rc;
 
+use bodykit::http::Endpoints;
+use conformance::{Options, Report, Target, Verdict};
 use device::platform::Mailbox;
 use protocomm::refusal::Refusal;
 use protocomm::security::{IvMode, Security};
 use protocomm::wire::Status;
 use protocomm::wire::session::Handshake;
 use provisioner::Secrets;
-use provisioner::conformance::{self, Options, Report, Target, Verdict};
-use provisioner::http_server::Endpoints;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use vhci::{ControllerConfig, HciSpec, SharedAir};
 use zeroize::Zeroizing;
 
-use crate::bench::{NAME, PROOF, Post, device, local, local_with_sockets, security, serve_http};
+use crate::bench::{NAME, PROOF, device, local, local_with_sockets, security, serve_http};
 
 fn options(scheme: u8, only: &[&str]) -> Options {
     Options {
@@ -79,7 +79,7 @@ fn the_device_conforms_over_http_with_each_security() {
     local_with_sockets(async {
         for scheme in 0..=2 {
             let bench = device(security(scheme, IvMode::Counter)).await;
-            let target = Target::Http(serve_http(Post(bench.mailbox.clone())).await);
+            let target = Target::Http(serve_http(bench.mailbox.clone()).await);
             let report = conformance::run(target, &options(scheme, &[]), |_| {}).await;
             let report = report.unwrap();
             assert_eq!(faults(&report), []);
@@ -107,7 +107,7 @@ fn what_the_operator_has_to_mend_is_no_fault_of_the_devices() {
         for scheme in [1, 2] {
             for (proof, says) in [("", "demands a proof"), ("wrong-one", "wrong proof")] {
                 let bench = device(security(scheme, IvMode::Counter)).await;
-                let target = Target::Http(serve_http(Post(bench.mailbox.clone())).await);
+                let target = Target::Http(serve_http(bench.mailbox.clone()).await);
                 let options = Options::new(Secrets::proof(proof));
                 let error = refusal(target, &options).await;
                 assert!(error.contains(says), "{error}");
@@ -148,7 +148,7 @@ type Answer = Option<Result<Vec<u8>, Refusal>>;
 impl<F: Fn(&str, &[u8], Answer) -> Answer> Endpoints for Spoilt<F> {
     async fn request(&self, fresh: bool, endpoint: &str, body: Vec<u8>) -> Answer {
         let answer = self.mailbox.request(fresh, endpoint, body.clone()).await;
-        (self.spoil)(endpoint, &body, answer.ok())
+        (self.spoil)(endpoint, &body, answer)
     }
 }
 

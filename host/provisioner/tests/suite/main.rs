@@ -1,4 +1,4 @@
-//! The client and the conformance suite of this crate, against devices that are right and devices
+//! The client of this crate, and the crate `conformance` which uses it, against devices that are right and devices
 //! that are not.
 
 mod bench;

@@ -10,7 +10,7 @@ use provisioner::{Error, FailReason, LinkError, Outcome, Provisioner, Secrets};
 use vhci::{ControllerConfig, HciSpec};
 
 use crate::bench::{
-    ADDRESS, Bench, NAME, PROOF, Post, device, local, local_with_sockets, security, serve_http,
+    ADDRESS, Bench, NAME, PROOF, device, local, local_with_sockets, security, serve_http,
 };
 
 async fn phone(bench: &Bench, mtu: usize) -> Provisioner {
@@ -179,7 +179,7 @@ fn a_device_that_is_not_there_is_not_found() {
 fn a_device_is_provisioned_over_http() {
     local_with_sockets(async {
         let bench = device(security(2, IvMode::Counter)).await;
-        let address = serve_http(Post(bench.mailbox.clone())).await;
+        let address = serve_http(bench.mailbox.clone()).await;
         let mut phone = Provisioner::http(&address);
         let wrong = phone
             .open_session(&Secrets::proof("wrong"))
@@ -215,7 +215,7 @@ fn a_device_is_provisioned_over_http() {
 fn a_client_over_http_does_not_keep_one_over_bluetooth_out() {
     local_with_sockets(async {
         let bench = device(security(1, IvMode::Counter)).await;
-        let address = serve_http(Post(bench.mailbox.clone())).await;
+        let address = serve_http(bench.mailbox.clone()).await;
         let mut gone = Provisioner::http(&address);
         gone.open_session(&Secrets::proof(PROOF)).await.unwrap();
         // Nothing tells that it has gone; it might as well be idle for minutes.

@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
-use crate::console::{BAD, FAINT, STRONG, paint};
-use crate::serial::event::EventLine;
+use console::{BAD, FAINT, STRONG, paint};
+use serial::event::EventLine;
 
 /// A phase: what it is, the event that begins it (none: the reset), the event that ends it.
 const PHASES: [(&str, Option<&str>, &str); 12] = [

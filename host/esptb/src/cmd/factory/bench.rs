@@ -20,10 +20,10 @@ use crate::cmd::image::prover::Prover;
 use crate::cmd::pki::makers::Keys;
 use crate::cmd::pki::settings::Template;
 use crate::cmd::pki::warnings;
-use crate::console::{self, FAINT, paint};
-use crate::files;
-use crate::serial::event::EventLine;
-use crate::serial::lines::{Lines, Next};
+use console::files;
+use console::{FAINT, paint};
+use serial::event::EventLine;
+use serial::lines::{Lines, Next};
 
 /// How often it is looked whether a board came.
 const PAUSE: Duration = Duration::from_millis(500);

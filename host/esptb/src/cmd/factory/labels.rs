@@ -12,8 +12,8 @@ use factory::{Board, Label};
 
 use super::LedgerFile;
 use crate::arguments::mac;
-use crate::console;
-use crate::files;
+
+use console::files;
 
 /// Where label printers listen.
 const PRINTER_PORT: u16 = 9100;

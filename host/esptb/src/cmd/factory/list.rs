@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::LedgerFile;
 use crate::cmd::tb::table;
-use crate::console::{self, BAD, FAINT, counted, paint};
+use console::{BAD, FAINT, counted, paint};
 
 /// List the boards of a ledger, and tell whether it all adds up
 ///

@@ -16,8 +16,8 @@ use super::{LedgerFile, labels, seal};
 use crate::arguments::duration;
 use crate::cmd::image::{Layout, make, prover::Prover};
 use crate::cmd::pki::{self as pki_cmd, CaDir, anchors, makers, settings};
-use crate::console::{self, FAINT, GOOD, counted, paint};
-use crate::demo::now_ms;
+use console::now_ms;
+use console::{FAINT, GOOD, counted, paint};
 
 /// Make boards, one after the other at each port
 ///

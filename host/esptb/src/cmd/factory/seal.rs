@@ -25,7 +25,7 @@ use zeroize::Zeroizing;
 
 use crate::cmd::flash::board::Connected;
 use crate::cmd::flash::efuse::{self, KeyBlock};
-use crate::files;
+use console::files;
 
 const KEY: &str = "device.key";
 /// Hidden, so that no image has it.

@@ -11,8 +11,8 @@ use serialport::UsbPortInfo;
 use super::plan::Plan;
 use super::plan::Region;
 use super::progress::Progress;
-use crate::console::{FAINT, paint};
-use crate::serial::port::{BAUD, Board};
+use console::{FAINT, paint};
+use serial::port::{BAUD, Board};
 
 /// `SECURE_BOOT_EN` of the chip's security information (esptool, cmds.py).
 const SECURE_BOOT: u32 = 1 << 0;

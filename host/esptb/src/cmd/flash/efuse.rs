@@ -71,17 +71,26 @@ impl KeyBlock {
 impl Connected {
     /// All blocks for keys.
     pub(crate) fn key_blocks(&mut self) -> Result<Vec<KeyBlock>> {
+        let control = self.control()?;
+        let blocks = Block::ALL.into_iter();
+        blocks.map(|block| self.look_at(block, &control)).collect()
+    }
+
+    /// One of them.
+    fn key_block(&mut self, block: Block) -> Result<KeyBlock> {
+        let control = self.control()?;
+        self.look_at(block, &control)
+    }
+
+    fn control(&mut self) -> Result<[u32; CONTROL_WORDS]> {
         let mut control = [0; CONTROL_WORDS];
         for (word, value) in (0..).zip(&mut control) {
             *value = self.efuse(CONTROL, word)?;
         }
-        Block::ALL
-            .map(|block| self.key_block(block, &control))
-            .into_iter()
-            .collect()
+        Ok(control)
     }
 
-    fn key_block(&mut self, block: Block, control: &[u32; CONTROL_WORDS]) -> Result<KeyBlock> {
+    fn look_at(&mut self, block: Block, control: &[u32; CONTROL_WORDS]) -> Result<KeyBlock> {
         let number = u32::from(block.number());
         let is_protected = |bit: u32| control[0] >> bit & 1 == 1;
         let [reading, purpose, key] = WRITE_PROTECTED;
@@ -107,11 +116,7 @@ impl Connected {
         self.burn(FIRST + u32::from(block.number()), key.expose())
             .with_context(|| format!("{block} could not be burned: try again"))?;
         // espflash 4.7.0 compares, and returns all the same.
-        let there = self
-            .key_blocks()?
-            .into_iter()
-            .find(|one| one.block == block);
-        if there.is_none_or(|there| *there.bytes != *key.expose()) {
+        if *self.key_block(block)?.bytes != *key.expose() {
             bail!(
                 "{block} does not read back as it was burned: try again, another block will be taken"
             );
@@ -124,19 +129,11 @@ impl Connected {
     pub(crate) fn protect_key(&mut self, block: Block) -> Result<()> {
         let [purpose, protection] = control_of(block);
         self.burn_control(purpose)?;
-        let there = self
-            .key_blocks()?
-            .into_iter()
-            .find(|one| one.block == block);
-        if there.is_none_or(|there| there.purpose != HMAC_UP) {
+        if self.key_block(block)?.purpose != HMAC_UP {
             bail!("{block} did not get its purpose: try again");
         }
         self.burn_control(protection)?;
-        let blocks = self.key_blocks()?;
-        if !blocks
-            .iter()
-            .any(|one| one.block == block && one.is_sealing())
-        {
+        if !self.key_block(block)?.is_sealing() {
             bail!("{block} is not protected: try again");
         }
         Ok(())

@@ -7,8 +7,8 @@ use flashimage::{App, Chip, FlashImage, PartitionTable, Report, Volume};
 
 use super::Cmd;
 use crate::cmd::image::make;
-use crate::console::{FAINT, WARN, paint};
-use crate::files;
+use console::files;
+use console::{FAINT, WARN, paint};
 
 const TABLE: usize = 0x8000;
 const SECTOR: usize = 0x1000;

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use espflash::target::ProgressCallbacks;
 
-use crate::console::{FAINT, GOOD, paint};
+use console::{FAINT, GOOD, paint};
 
 const WIDTH: usize = 30;
 

@@ -13,9 +13,9 @@ use flashimage::FlashImage;
 use super::prover::Prover;
 use super::{Cmd, make};
 use crate::cmd::pki::warnings;
-use crate::console::{self, BAD, WARN, counted, paint};
-use crate::files;
 use crate::progress::Progress;
+use console::files;
+use console::{BAD, WARN, counted, paint};
 
 /// Where the images go unless told otherwise.
 const OUT: &str = "images";

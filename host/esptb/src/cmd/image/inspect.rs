@@ -8,8 +8,8 @@ use anyhow::{Context, Result, bail};
 use flashimage::{App, FLASH_SIZE, FileContents, FileInfo, Program, Volume};
 use serde::Serialize;
 
-use crate::console::{self, BAD, STRONG, WARN, paint, printable};
-use crate::files;
+use console::files;
+use console::{BAD, STRONG, WARN, paint, printable};
 
 /// The days before the end of a certificate on which it stands out.
 const SOON_DAYS: i64 = 30;

@@ -9,8 +9,8 @@ use spiffs::Geometry;
 
 use super::{Cmd, Layout, wifi};
 use crate::cmd::pki::{check, warnings};
-use crate::console::{self, FAINT, paint};
-use crate::files;
+use console::files;
+use console::{FAINT, paint};
 
 /// What names the default file, where no other output was asked for.
 const OUT: &str = "flash.bin";

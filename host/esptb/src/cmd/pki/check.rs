@@ -12,8 +12,8 @@ use rand::rand_core::UnwrapErr;
 use rand::rngs::SysRng;
 
 use super::warnings;
-use crate::console::{self, FAINT, GOOD, paint, printable};
-use crate::files;
+use console::files;
+use console::{FAINT, GOOD, paint, printable};
 
 /// Check a device's credentials as the device will
 ///

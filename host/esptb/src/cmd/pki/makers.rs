@@ -7,8 +7,8 @@ use clap::Args;
 use pki::load_firmware_keys;
 use update::key::PublicKey;
 
-use crate::console::{FAINT, WARN, paint};
-use crate::files;
+use console::files;
+use console::{FAINT, WARN, paint};
 
 /// Among the device's files.
 const NAME: &str = "firmware_key.pem";

@@ -11,9 +11,9 @@ use device::settings::Settings;
 use serde_json::{Map, Value, json};
 
 use crate::arguments;
-use crate::console::{self, FAINT, paint};
-use crate::demo::folder::random_proof;
-use crate::files;
+use console::files;
+use console::{FAINT, paint};
+use demo::folder::random_proof;
 
 /// What goes into settings.json beside the certificates.
 #[derive(Args)]

@@ -14,8 +14,8 @@ use sha2::{Digest, Sha256};
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 use x509_parser::public_key::PublicKey;
 
-use crate::console::{self, BAD, FAINT, GOOD, OutputClosed, STRONG, WARN, paint, printable};
-use crate::files;
+use console::files;
+use console::{BAD, FAINT, GOOD, OutputClosed, STRONG, WARN, paint, printable};
 
 const DAY: i64 = 24 * 60 * 60;
 

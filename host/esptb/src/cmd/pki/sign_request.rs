@@ -10,8 +10,8 @@ use pki::{Request, Validity};
 use std::time::UNIX_EPOCH;
 
 use super::{CaDir, load, tell_shortened};
-use crate::console::{self, printable};
-use crate::files;
+use console::files;
+use console::printable;
 
 /// No request is longer: what is longer is another file.
 const LONGEST: u64 = 64 * 1024;

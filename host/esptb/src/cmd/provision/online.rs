@@ -5,8 +5,8 @@ use std::time::Duration;
 use anyhow::Result;
 use provisioner::{Provisioner, Verdict};
 
-use crate::console::{self, FAINT, GOOD, paint, printable};
-use crate::exit::Exit;
+use console::Exit;
+use console::{FAINT, GOOD, paint, printable};
 
 /// How long the device is asked. It gives itself a minute, and ends the link.
 const PATIENCE: Duration = Duration::from_secs(90);

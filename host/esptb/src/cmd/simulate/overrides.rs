@@ -11,7 +11,7 @@ use simulator::flash::Flash;
 use simulator::ntp::TimeServer;
 use spiffs::{Builder, Image, Spiffs};
 
-use crate::fleet::Broker;
+use ::fleet::Broker;
 
 const SETTINGS: &str = "settings.json";
 const SERVER_CHAIN: &str = "server_chain.pem";
@@ -149,7 +149,7 @@ impl Overrides {
             replace(files, SETTINGS, json);
         }
         if let Some(path) = &self.server_ca {
-            let chain = crate::files::read(path)?;
+            let chain = console::files::read(path)?;
             replace(files, SERVER_CHAIN, chain);
             changed = true;
         }
@@ -186,7 +186,7 @@ mod tests {
     }
 
     fn applied(overrides: &Overrides, flash: &Flash) -> Result<Option<TimeServer>> {
-        crate::demo::on_one_thread(overrides.apply(flash))
+        console::on_one_thread(overrides.apply(flash))
     }
 
     fn files(flash: &Flash) -> Vec<String> {

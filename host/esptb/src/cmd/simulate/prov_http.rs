@@ -4,25 +4,10 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 
 use anyhow::{Context, Result};
+use demo::happening::Note;
 use device::platform::Mailbox;
-use protocomm::refusal::Refusal;
-use provisioner::http_server::{self, Endpoints};
+use simulator::http;
 use tokio::net::TcpListener;
-
-use crate::demo::happening::Note;
-
-struct Device(Rc<Mailbox>);
-
-impl Endpoints for Device {
-    async fn request(
-        &self,
-        fresh: bool,
-        endpoint: &str,
-        body: Vec<u8>,
-    ) -> Option<Result<Vec<u8>, Refusal>> {
-        self.0.request(fresh, endpoint, body).await.ok()
-    }
-}
 
 /// Serves as a task, as long as the program runs.
 pub(super) async fn serve(address: SocketAddr, mailbox: Rc<Mailbox>) -> Result<Note> {
@@ -30,6 +15,6 @@ pub(super) async fn serve(address: SocketAddr, mailbox: Rc<Mailbox>) -> Result<N
         format!("cannot serve provisioning over HTTP at {address}: choose another port")
     })?;
     let address = listener.local_addr()?;
-    tokio::task::spawn_local(http_server::serve(listener, Device(mailbox)));
+    tokio::task::spawn_local(http::serve(listener, mailbox));
     Ok(Note::plain(format!("provisioning over HTTP at {address}")))
 }

@@ -9,9 +9,9 @@ use tb::campaign::{Anchors, Campaign, Goal, Order, Task};
 
 use super::ServerArgs;
 use super::campaign::{Devices, Pace, Words, tell_plan};
-use crate::console::{self, counted};
-use crate::demo::now_ms;
-use crate::files;
+use console::counted;
+use console::files;
+use console::now_ms;
 
 const WORDS: Words = Words {
     well: "have them",

@@ -13,8 +13,8 @@ use tokio::time::{Instant, sleep};
 
 use super::devices::date;
 use crate::arguments::duration;
-use crate::console::{self, BAD, FAINT, GOOD, STRONG, WARN, counted, paint, printable};
-use crate::demo::{interrupted, now_ms, on_one_thread};
+use console::{BAD, FAINT, GOOD, STRONG, WARN, counted, paint, printable};
+use console::{interrupted, now_ms, on_one_thread};
 
 /// How long the server may be away before it is given up.
 const LONGEST_OUTAGE: Duration = Duration::from_secs(600);

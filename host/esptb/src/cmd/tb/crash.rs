@@ -7,8 +7,8 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use tb::Crash;
 
-use crate::files;
-use crate::serial::places::Places;
+use console::files;
+use serial::places::Places;
 
 /// What ELF files begin with.
 const ELF: &[u8] = b"\x7fELF";

@@ -8,9 +8,9 @@ use tb::{Client, Crash, Device, Filter, Summary};
 
 use super::crash::{Builds, Known};
 use super::{ServerArgs, table};
-use crate::console::{self, BAD, FAINT, GOOD, STRONG, WARN, paint, printable};
-use crate::demo::now_ms;
 use crate::progress::Progress;
+use console::now_ms;
+use console::{BAD, FAINT, GOOD, STRONG, WARN, paint, printable};
 
 /// List devices, and how they are
 ///

@@ -9,8 +9,9 @@ use tb::{Address, Servers};
 use zeroize::Zeroizing;
 
 use super::server::{from_environment, open};
-use crate::console::{self, FAINT, GOOD, paint, printable};
-use crate::{files, prompt};
+use crate::prompt;
+use console::files;
+use console::{FAINT, GOOD, paint, printable};
 
 /// Log in to a server, and keep the login under a name
 ///

@@ -12,8 +12,8 @@ use tb::campaign::{Campaign, Certificates, Goal, Issued, Order, Task};
 use super::ServerArgs;
 use super::campaign::{Devices, Pace, Words, tell_plan};
 use crate::cmd::pki::{CaDir, load};
-use crate::console::{self, FAINT, WARN, counted, paint, printable};
-use crate::demo::now_ms;
+use console::now_ms;
+use console::{FAINT, WARN, counted, paint, printable};
 
 const DAY_S: u64 = 24 * 60 * 60;
 

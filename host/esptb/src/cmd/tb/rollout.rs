@@ -11,9 +11,9 @@ use tb::rest::NewPackage;
 use super::ServerArgs;
 use super::campaign::{Devices, Pace, Words, tell_plan};
 use crate::cmd::firmware;
-use crate::console::{self, FAINT, paint, printable};
-use crate::demo::now_ms;
-use crate::files;
+use console::files;
+use console::now_ms;
+use console::{FAINT, paint, printable};
 
 const WORDS: Words = Words {
     well: "run it well",

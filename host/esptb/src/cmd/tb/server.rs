@@ -7,9 +7,10 @@ use clap::Args;
 use tb::{Address, Client, Login, Servers};
 use zeroize::Zeroizing;
 
-use crate::console::{self, WARN, paint};
-use crate::exit::Exit;
-use crate::{files, prompt};
+use crate::prompt;
+use console::Exit;
+use console::files;
+use console::{WARN, paint};
 
 /// Which server.
 #[derive(Args)]

@@ -13,8 +13,8 @@ use tb::setup::{Action, Plan, Series, Told, Wanted, plan};
 
 use super::{ServerArgs, trial};
 use crate::arguments;
-use crate::console::{self, FAINT, GOOD, STRONG, WARN, paint, printable};
-use crate::files;
+use console::files;
+use console::{FAINT, GOOD, STRONG, WARN, paint, printable};
 
 /// Set up a tenant for devices
 ///

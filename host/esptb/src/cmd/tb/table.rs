@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::console::printable;
+use console::printable;
 
 /// Lines with their columns below each other, the first as the head.
 pub(crate) fn lines(rows: &[Vec<String>]) -> Vec<String> {

@@ -16,9 +16,9 @@ use serde_json::json;
 use tb::Client;
 use tokio::time::sleep;
 
-use crate::demo::on_one_thread;
 use crate::examiner::{library, now_unix_s};
-use crate::files;
+use console::files;
+use console::on_one_thread;
 
 /// How long a change takes until ThingsBoard's transport knows it, and a value until it is read again.
 const TRIES: u32 = 20;

@@ -12,8 +12,8 @@ use tb::{Client, Device, Summary};
 use super::ServerArgs;
 use super::devices::{Shown, Which, listed, summarized};
 use crate::arguments::duration;
-use crate::console;
-use crate::demo::{interrupted, now_ms, on_one_thread};
+
+use console::{interrupted, now_ms, on_one_thread};
 
 /// Watch the devices
 ///
