@@ -10,7 +10,8 @@ use protocomm::wire::version::{self, Version};
 use protocomm::wire::{Status, config, control};
 use vhci::ControllerConfig;
 
-use super::{Fault, Options, Target};
+use crate::asked::{Options, Target};
+use crate::fault::Fault;
 use provisioner::{Error, Found, LARGEST_MTU, LinkError, Provisioner, Secrets, Survey, Writes};
 
 /// How long the device is looked for.

@@ -1,143 +1,22 @@
 #![doc = include_str!("../README.md")]
 #![warn(missing_docs)]
 
+mod asked;
 mod bench;
+mod case;
 mod cases;
+mod fault;
 mod report;
 
-use std::fmt;
-use std::pin::Pin;
 use std::time::{Duration, Instant};
 
-use vhci::{HciSpec, SharedAir};
-use zeroize::Zeroizing;
-
 use bench::Bench;
-use provisioner::{Error, LinkError, Secrets};
+use fault::Fault;
+use provisioner::Error;
+
+pub use asked::{Options, Target};
+pub use case::{COMMIT, Case, Weight};
 pub use report::{Finding, Report, Verdict};
-
-/// The commit of ESP-IDF that the sources of the cases belong to: v5.4.1.
-pub const COMMIT: &str = "4c2820d377d1375e787bcef612f0c32c1427d183";
-
-/// How to reach the device.
-#[derive(Clone)]
-pub enum Target {
-    /// Over Bluetooth. The controller is opened anew for each ATT MTU.
-    Bluetooth {
-        /// The controller.
-        hci: HciSpec,
-        /// The air of [`HciSpec::Virtual`]; any other takes none of it.
-        air: SharedAir,
-        /// The device's name, if several are in the air.
-        name: Option<String>,
-    },
-    /// Over HTTP, as an access point: `HOST` or `HOST:PORT`.
-    Http(String),
-}
-
-impl fmt::Display for Target {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Bluetooth { name, .. } => match name {
-                Some(name) => write!(f, "{name} over Bluetooth"),
-                None => f.write_str("the device over Bluetooth"),
-            },
-            Self::Http(address) => write!(f, "{address} over HTTP"),
-        }
-    }
-}
-
-/// What the suite needs to know of the device.
-#[derive(Clone)]
-pub struct Options {
-    /// The proof of possession and the user name.
-    pub secrets: Secrets,
-    /// What the device's name must begin with.
-    pub prefix: String,
-    /// A network that the device can join, and its passphrase. Without it the cases that need one
-    /// are not applicable.
-    pub network: Option<(String, Zeroizing<String>)>,
-    /// Only cases whose name begins with one of these. Empty: all.
-    pub only: Vec<String>,
-}
-
-impl Options {
-    /// All cases, the usual prefix, no network.
-    pub fn new(secrets: Secrets) -> Self {
-        Self {
-            secrets,
-            prefix: protocomm::gatt::DEFAULT_NAME_PREFIX.to_owned(),
-            network: None,
-            only: Vec::new(),
-        }
-    }
-}
-
-/// How much a failure counts.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Weight {
-    /// ESP-IDF's devices do so, and clients rely on it.
-    Must,
-    /// ESP-IDF's devices do not all do so; a device is safer or kinder if it does.
-    Advice,
-}
-
-/// A case of the suite.
-pub struct Case {
-    /// Its name: a group and what is looked at, as `session.wrong-proof`.
-    pub name: &'static str,
-    /// Why anybody should care.
-    pub purpose: &'static str,
-    /// What the device has to do.
-    pub wants: &'static str,
-    /// The file of ESP-IDF at [`COMMIT`], or the standard, that says so.
-    pub source: &'static str,
-    /// How much a failure counts.
-    pub weight: Weight,
-    run: for<'b> fn(&'b mut Bench) -> Running<'b>,
-}
-
-/// A case under way; in the end, what was seen.
-type Running<'b> = Pin<Box<dyn Future<Output = Result<String, Fault>> + 'b>>;
-
-/// Why a case did not pass.
-#[derive(Debug)]
-enum Fault {
-    /// The device did otherwise; this was seen.
-    Failed(String),
-    /// The case does not apply to this device or link, and why.
-    NotApplicable(String),
-    /// Whoever runs the suite has to mend something first: nothing is said of the device.
-    Operator(Error),
-}
-
-impl Fault {
-    fn failed(seen: impl Into<String>) -> Self {
-        Self::Failed(seen.into())
-    }
-
-    fn not_applicable(why: impl Into<String>) -> Self {
-        Self::NotApplicable(why.into())
-    }
-}
-
-impl From<Error> for Fault {
-    fn from(error: Error) -> Self {
-        match error {
-            // A device is looked for only until it was found once.
-            Error::NotFound { .. } | Error::Ambiguous(_) | Error::ProofNeeded => {
-                Self::Operator(error)
-            }
-            error => Self::Failed(error.to_string()),
-        }
-    }
-}
-
-impl From<LinkError> for Fault {
-    fn from(error: LinkError) -> Self {
-        Self::Failed(error.to_string())
-    }
-}
 
 /// All cases, in the order in which they run.
 pub fn cases() -> impl Iterator<Item = &'static Case> {

@@ -11,8 +11,8 @@ use device::retained::PanicRecord;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-use super::body::Member;
 use super::luck::{chance, fraction};
+use super::member::Member;
 
 /// How long the network, or the power, is away.
 const AWAY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(20));

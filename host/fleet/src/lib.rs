@@ -13,6 +13,7 @@ mod crew;
 mod faults;
 mod limits;
 mod luck;
+mod member;
 mod passage;
 mod product;
 mod protocol;

@@ -7,7 +7,7 @@ use std::time::Instant;
 use device::event::{Event, Renewal, ServerClock};
 use device::platform::Observer;
 
-use super::body::Member;
+use super::member::Member;
 use super::passage::Stopwatch;
 use super::tally::Counts;
 

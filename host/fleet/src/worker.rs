@@ -21,7 +21,7 @@ use spiffs::{Builder, Geometry};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
-use super::body::{Common, Member};
+use super::member::{Common, Member};
 use super::protocol::{Order, Progress, Share, Told, name};
 use super::tally::{self, Usage};
 use crate::product::Product;
