@@ -78,10 +78,7 @@ pub fn write_private(path: &Path, contents: &[u8]) -> Result<()> {
 ///
 /// That neither is told.
 pub fn user_folder(variable: &str, below_home: &str) -> Result<PathBuf> {
-    match told(variable) {
-        Some(folder) => Ok(folder),
-        None => Ok(home()?.join(below_home)),
-    }
+    hostfile::user_folder(variable, below_home).context(NO_HOME)
 }
 
 /// The home folder.
@@ -90,10 +87,8 @@ pub fn user_folder(variable: &str, below_home: &str) -> Result<PathBuf> {
 ///
 /// That it is not told.
 pub fn home() -> Result<PathBuf> {
-    told("HOME").context("HOME does not tell the home folder: set it, or give a place of your own")
+    hostfile::home().context(NO_HOME)
 }
 
-fn told(variable: &str) -> Option<PathBuf> {
-    let value = std::env::var_os(variable).filter(|value| !value.is_empty())?;
-    Some(value.into())
-}
+const NO_HOME: &str =
+    "HOME does not tell the home folder: set it, or give a place of your own";

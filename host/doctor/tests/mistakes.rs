@@ -8,24 +8,15 @@ use device::tls::Library;
 use devserver::{Config, Limits, Profile, Server, Tls};
 use doctor::{Check, Examination, Finding, Folder, Who};
 use pki::{Options, Pki, Validity};
-use rand::rngs::SysRng;
-use rand_core::UnwrapErr;
+use simulator::tls;
 use tb::setup::{Wanted, plan};
 use tb::{Client, Login};
 
 /// MbedTLS, which one test at a time may have.
-static LIBRARY: Mutex<Option<Library<'static>>> = Mutex::new(None);
-
-fn library() -> (
-    MutexGuard<'static, Option<Library<'static>>>,
-    Library<'static>,
-) {
-    let mut lock = LIBRARY.lock().unwrap_or_else(PoisonError::into_inner);
-    let library = *lock.get_or_insert_with(|| {
-        let random = Box::leak(Box::new(UnwrapErr(SysRng)));
-        Library::install(random).expect("it is the first")
-    });
-    (lock, library)
+fn library() -> (MutexGuard<'static, ()>, Library<'static>) {
+    static TURN: Mutex<()> = Mutex::new(());
+    let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    (turn, tls::library())
 }
 
 /// A server and the files of a device, good until a test spoils something.

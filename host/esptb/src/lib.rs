@@ -9,8 +9,8 @@
 #![warn(missing_docs)]
 
 mod arguments;
+mod clock;
 mod cmd;
-mod examiner;
 #[cfg(test)]
 mod examples;
 mod progress;

@@ -11,12 +11,11 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use bodykit::flash::{Flash, Image};
 use bodykit::image::Image as App;
+use bodykit::tls;
 use device::storage::keys;
 use device::tls::Library;
 use flashimage::{FlashImage, NvsEntry, NvsValue, PartitionTable};
 use pki::{Pki, Profile, Validity};
-use rand::rngs::SysRng;
-use rand_core::UnwrapErr;
 use spiffs::{Builder, Geometry};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
@@ -58,10 +57,9 @@ async fn work() -> Result<()> {
     let members = make(&share, &common)?;
     tell(&Told::Made { before })?;
     let _watchdog = Watchdog::start("a worker of the fleet", None);
-    let random = Box::leak(Box::new(UnwrapErr(SysRng)));
     let life = Life {
         product,
-        library: Library::install(random).map_err(|error| anyhow::anyhow!("{error}"))?,
+        library: tls::library(),
         faults: share.faults_ms.map(Duration::from_millis),
     };
     let mut reports = interval(REPORT);

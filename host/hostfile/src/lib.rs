@@ -3,6 +3,7 @@
 //! - [`read`] takes files, and of pipes only what the operator named: `/dev/stdin`, or what a shell
 //!   makes of `<(…)`. A pipe or socket that stands in a folder is refused: to read it is to wait,
 //!   perhaps for ever.
+//! - [`user_folder`] and [`home`] tell where this user's are.
 //! - [`write_private`] and [`Draft`] write beside the place of a file, and then move it there.
 //!
 //! What is in the files is others' business, and so is the sentence around an error: it names no file.
@@ -31,6 +32,24 @@ pub fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut contents = Vec::new();
     File::open(path)?.take(MOST).read_to_end(&mut contents)?;
     Ok(contents)
+}
+
+/// A folder of this user's: what an environment variable names, or else one below the home folder.
+#[must_use]
+pub fn user_folder(variable: &str, below_home: &str) -> Option<PathBuf> {
+    told(variable).or_else(|| Some(home()?.join(below_home)))
+}
+
+/// The home folder, if `HOME` tells it.
+#[must_use]
+pub fn home() -> Option<PathBuf> {
+    told("HOME")
+}
+
+/// What an environment variable tells; nothing that is empty.
+fn told(variable: &str) -> Option<PathBuf> {
+    let value = std::env::var_os(variable).filter(|value| !value.is_empty())?;
+    Some(value.into())
 }
 
 /// Looks whether a path names what can be read without waiting, before it is opened.

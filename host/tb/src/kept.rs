@@ -101,14 +101,10 @@ impl Servers {
     ///
     /// [`KeptError::NoFolder`]
     pub fn default_path() -> Result<PathBuf, KeptError> {
-        let from = |name| {
-            std::env::var_os(name)
-                .filter(|value| !value.is_empty())
-                .map(PathBuf::from)
-        };
-        let folder = from("XDG_CONFIG_HOME")
-            .or_else(|| from("APPDATA").filter(|_| cfg!(windows)))
-            .or_else(|| Some(from("HOME")?.join(".config")));
+        let windows = std::env::var_os("APPDATA").filter(|_| cfg!(windows));
+        let windows = windows.filter(|_| std::env::var_os("XDG_CONFIG_HOME").is_none());
+        let folder = windows.map(PathBuf::from);
+        let folder = folder.or_else(|| hostfile::user_folder("XDG_CONFIG_HOME", ".config"));
         Ok(folder
             .ok_or(KeptError::NoFolder)?
             .join("esptb")

@@ -12,14 +12,13 @@ use bodykit::flash::Flash;
 use bodykit::sensor::Dht11;
 use bodykit::sockets::Gate;
 use bodykit::system::{BUILT_AT_UNIX_S, Chip};
+use bodykit::tls;
 use device::event::Event;
 use device::tls::Library;
 use e2e::Line;
 use e2e::{Desk, NETWORK, PASSPHRASE, PROOF, Phone};
 use flashimage::FlashImage;
 use pki::{KeyAlgorithm, Profile};
-use rand::rngs::SysRng;
-use rand_core::UnwrapErr;
 use simulator::internet::Internet;
 
 use crate::body::body;
@@ -89,14 +88,13 @@ impl Lives {
             .file("server_chain.pem", identity.trust_pem())
             .file("settings.json", settings)
             .build();
-        let random = Box::leak(Box::new(UnwrapErr(SysRng)));
         let lives = Self {
             desk,
             server,
             line,
             flash: Flash::from_bytes(image.expect("a flash image")),
             chip: Chip::new(BUILT_AT_UNIX_S),
-            library: Library::install(random).expect("the only one"),
+            library: tls::library(),
         };
         lives.reconnect();
         lives

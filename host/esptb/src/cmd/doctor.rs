@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::tb::ServerArgs;
 use crate::arguments;
-use crate::examiner::{library, now_unix_s};
+use crate::clock::now_unix_s;
 use console::on_one_thread;
 use console::{BAD, FAINT, GOOD, WARN, counted, paint, printable};
 
@@ -60,7 +60,7 @@ pub(crate) fn run(cmd: Cmd) -> Result<()> {
         None => None,
     };
     let examination = Examination {
-        library: library()?,
+        library: simulator::tls::library(),
         client: client.as_ref(),
         now_unix_s: now_unix_s(),
         asks_time: !cmd.no_sntp,

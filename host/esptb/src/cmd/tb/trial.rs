@@ -16,7 +16,7 @@ use serde_json::json;
 use tb::Client;
 use tokio::time::sleep;
 
-use crate::examiner::{library, now_unix_s};
+use crate::clock::now_unix_s;
 use console::files;
 use console::on_one_thread;
 
@@ -106,7 +106,7 @@ impl Trial<'_> {
         let settings =
             Settings::parse(settings.to_string().as_bytes()).map_err(|error| anyhow!("{error}"))?;
         let trial = doctor::Trial {
-            library: library()?,
+            library: simulator::tls::library(),
             credentials,
             address: resolve(&settings).await?,
             server_name: &settings.server_name,
