@@ -90,5 +90,4 @@ pub fn home() -> Result<PathBuf> {
     hostfile::home().context(NO_HOME)
 }
 
-const NO_HOME: &str =
-    "HOME does not tell the home folder: set it, or give a place of your own";
+const NO_HOME: &str = "HOME does not tell the home folder: set it, or give a place of your own";
