@@ -40,6 +40,7 @@ pub use sealing::{chip_key, holds, sealed_key, traces};
 pub use secrets::{given_away, hide, hide_key, shown};
 pub use watch::{Watch, assign, latest};
 
+use std::pin::Pin;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -54,10 +55,8 @@ use simulator::{Simulator, Wiring};
 ///
 /// If the scenario does, or does not end within a week of its time.
 pub fn scenario(play: impl Future<Output = ()>) {
-    on_one_thread(hosttime::virtually(ending(
-        Duration::from_secs(7 * 86_400),
-        play,
-    )));
+    let week = Duration::from_secs(7 * 86_400);
+    on_one_thread(hosttime::virtually(ending(week, Box::pin(play))));
 }
 
 /// The same with programs of others, in real time, giving up after [`PATIENCE`] of it.
@@ -68,14 +67,16 @@ pub fn scenario(play: impl Future<Output = ()>) {
 pub fn scenario_with_peers(play: impl Future<Output = ()>) {
     on_one_thread(async {
         hosttime::set_rate(RATE);
-        ending(PATIENCE, play).await;
+        ending(PATIENCE, Box::pin(play)).await;
     });
 }
 
 /// How long a scenario with peers may take: ten times what the longest needs on a computer with nothing else to do.
 pub const PATIENCE: Duration = Duration::from_secs(600);
 
-async fn ending(limit: Duration, play: impl Future<Output = ()>) {
+/// Gives up after `limit`. What is played is handed over in a box: whole devices are in it, too much for the stack of a
+/// test's thread, through which it would be handed several times.
+async fn ending(limit: Duration, play: Pin<Box<impl Future<Output = ()>>>) {
     let played = tokio::time::timeout(limit, hosttime::with_one_waker(play)).await;
     played.expect("the scenario does not end");
 }
