@@ -1,6 +1,6 @@
 //! The bootloader: which slot starts.
 //!
-//! It goes by `otadata` as the bootloader that ships does ([`update::Places::starts`]). What is simulated is the
+//! It goes by `otadata` as the bootloader that ships does (`update::Places::starts`). What is simulated is the
 //! image: the same code runs whichever slot is chosen, and the image in it lends it product and version.
 
 use device::platform::Running;
