@@ -27,7 +27,7 @@ use stage::{Stage, free_ports, listens};
 use visit::{Outcome, visit};
 
 /// Device seconds per real second.
-const RATE: u32 = 20;
+const RATE: u32 = 10;
 /// How many devices live at a time: for more handshakes MbedTLS has too few places for keys.
 const AT_A_TIME: usize = 24;
 
