@@ -99,8 +99,7 @@ fn drain(flash: &mut Flash, sectors: usize) {
         let before = flash.calls();
         let mut buffer = [0; MOST_BYTES];
         let (found, peak) = fuzz::heap::passing_peak_of(|| ring.peek(flash, &mut buffer));
-        // Of these a sector is the flash's, for one that is being erased.
-        assert!(peak <= SECTOR + 64, "{peak} bytes of heap");
+        assert!(peak <= 64, "{peak} bytes of heap");
         match found {
             Ok(None) => return,
             Ok(Some(record)) => read(record),

@@ -78,9 +78,9 @@ impl Contents {
     /// Makes a sector blank; one that was blank at first takes no memory.
     pub(super) fn blank(&mut self, number: usize) {
         match self.image.sectors.contains_key(&number) {
-            true => self.own.insert(number, Box::new(*BLANK)),
-            false => self.own.remove(&number),
-        };
+            true => *self.sector_mut(number) = *BLANK,
+            false => drop(self.own.remove(&number)),
+        }
     }
 
     /// Calls `visit` with what lies in the range, part by part, and where each belongs in it.
