@@ -10,6 +10,7 @@ use pki::{Identity, KeyAlgorithm, Options, Pki, Profile as CertificateProfile};
 use simulator::flash::Flash;
 use simulator::internet::{Internet, Listener, Stream};
 use simulator::ntp::TimeServer;
+use simulator::system::BUILT_AT_UNIX_S;
 use simulator::wifi::Network;
 use simulator::{Simulator, Wiring, World};
 
@@ -26,9 +27,6 @@ pub const PASSPHRASE: &str = "correct horse";
 
 /// The proof of possession of every device.
 pub const PROOF: &str = "abcd1234efgh";
-
-/// Some time that is certainly past: 2026-01-01.
-const BUILT_AT_UNIX_S: u64 = 1_767_225_600;
 
 /// Certificates, the air, a time server.
 pub struct Desk {
@@ -61,7 +59,7 @@ impl Desk {
             },
             ..World::new(networks)
         };
-        let time = TimeServer::start_in(&world.internet, free()).await;
+        let time = time_server(&world).await;
         Self {
             pki: Pki::new(&Options {
                 algorithm,
@@ -70,14 +68,13 @@ impl Desk {
             .expect("certificates"),
             algorithm,
             world,
-            time: time.expect("a time server"),
+            time,
         }
     }
 
     /// Another time server in this world.
     pub async fn another_time_server(&self) -> TimeServer {
-        let server = TimeServer::start_in(&self.world.internet, free()).await;
-        server.expect("a time server")
+        time_server(&self.world).await
     }
 
     /// A port of this computer at which somebody listens.
@@ -282,6 +279,11 @@ impl Desk {
         }
         board
     }
+}
+
+async fn time_server(world: &World) -> TimeServer {
+    let server = TimeServer::start_in(&world.internet, free()).await;
+    server.expect("a time server")
 }
 
 /// Any free port.

@@ -65,10 +65,10 @@ pub fn scenario(play: impl Future<Output = ()>) {
 ///
 /// If the scenario does, or does not end.
 pub fn scenario_with_peers(play: impl Future<Output = ()>) {
-    on_one_thread(async {
+    on_one_thread(hosttime::with_one_waker(async {
         hosttime::set_rate(RATE);
         ending(PATIENCE, Box::pin(play)).await;
-    });
+    }));
 }
 
 /// How long a scenario with peers may take: ten times what the longest needs on a computer with nothing else to do.
@@ -77,7 +77,7 @@ pub const PATIENCE: Duration = Duration::from_secs(600);
 /// Gives up after `limit`. What is played is handed over in a box: whole devices are in it, too much for the stack of a
 /// test's thread, through which it would be handed several times.
 async fn ending(limit: Duration, play: Pin<Box<impl Future<Output = ()>>>) {
-    let played = tokio::time::timeout(limit, hosttime::with_one_waker(play)).await;
+    let played = tokio::time::timeout(limit, play).await;
     played.expect("the scenario does not end");
 }
 

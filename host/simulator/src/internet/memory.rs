@@ -51,6 +51,14 @@ impl<T> Inbox<T> {
 }
 
 impl Ports {
+    /// The port that is asked for: a free one for port 0.
+    fn wanted(&mut self, address: SocketAddr) -> u16 {
+        match address.port() {
+            0 => self.free(),
+            port => port,
+        }
+    }
+
     fn free(&mut self) -> u16 {
         let port = FIRST_FREE + self.given % (u16::MAX - FIRST_FREE);
         self.given = self.given.wrapping_add(1);
@@ -78,10 +86,7 @@ impl Memory {
 
     pub(super) fn listen(&self, address: SocketAddr) -> io::Result<Inbox<DuplexStream>> {
         let mut ports = self.ports();
-        let port = match address.port() {
-            0 => ports.free(),
-            port => port,
-        };
+        let port = ports.wanted(address);
         put_up(&mut ports.tcp, port)
     }
 
@@ -101,13 +106,10 @@ impl Memory {
 
     pub(super) fn bind(self: &Arc<Self>, address: SocketAddr) -> io::Result<Socket> {
         let mut ports = self.ports();
-        let port = match address.port() {
-            0 => ports.free(),
-            port => port,
-        };
+        let port = ports.wanted(address);
         let inbox = put_up(&mut ports.udp, port)?;
         Ok(Socket {
-            port,
+            address: inbox.address(),
             inbox: tokio::sync::Mutex::new(inbox),
             internet: self.clone(),
         })
@@ -123,14 +125,14 @@ impl Memory {
 
 /// A UDP socket.
 pub(super) struct Socket {
-    port: u16,
+    address: SocketAddr,
     inbox: tokio::sync::Mutex<Inbox<Vec<u8>>>,
     internet: Arc<Memory>,
 }
 
 impl Socket {
     pub(super) fn address(&self) -> SocketAddr {
-        at(self.port)
+        self.address
     }
 
     pub(super) fn send_to(&self, bytes: &[u8], to: SocketAddr) {
