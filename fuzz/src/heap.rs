@@ -35,12 +35,3 @@ pub fn peak_of<T>(act: impl FnOnce() -> T) -> (T, usize) {
     let result = act();
     (result, PEAK.load(Relaxed).saturating_sub(before))
 }
-
-/// The same of what is given back in the end: what is kept, as a flash keeps the sectors that were changed, does not
-/// count.
-pub fn passing_peak_of<T>(act: impl FnOnce() -> T) -> (T, usize) {
-    let before = LIVE.load(Relaxed);
-    let (result, peak) = peak_of(act);
-    let kept = LIVE.load(Relaxed).saturating_sub(before);
-    (result, peak.saturating_sub(kept))
-}
