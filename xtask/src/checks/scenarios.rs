@@ -13,7 +13,7 @@ use crate::{process, terminal, workspace};
 use anyhow::{Context, Result, bail};
 
 /// How many programs run at a time, for each core.
-const PER_CORE: usize = 1;
+const PER_CORE: usize = 2;
 
 /// A program of tests.
 struct Program {

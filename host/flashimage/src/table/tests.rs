@@ -76,9 +76,11 @@ fn any_bytes_are_an_error_or_a_table() {
         random >> 8
     };
     let whole = image(&PartitionTable::default());
+    let mut image = whole.clone();
     let mut accepted = 0;
     for _ in 0..4_000 {
-        let mut image = whole[..TABLE_OFFSET + 0x1000].to_vec();
+        let table = TABLE_OFFSET..TABLE_OFFSET + 0x1000;
+        image[table.clone()].copy_from_slice(&whole[table]);
         for _ in 0..=next() % 3 {
             let at = TABLE_OFFSET + next() as usize % 0x100;
             image[at] = next() as u8;
@@ -87,7 +89,6 @@ fn any_bytes_are_an_error_or_a_table() {
         if next() % 2 == 0 {
             image[TABLE_OFFSET + 6 * ENTRY_LEN..][..ENTRY_LEN].fill(0xFF);
         }
-        image.resize(0x40_0000, 0xFF);
         accepted += usize::from(PartitionTable::from_image(&image).is_ok());
     }
     assert!(accepted > 100, "{accepted}");
