@@ -11,17 +11,18 @@ mod memory;
 mod new;
 mod rom;
 mod rules;
+mod run;
 mod sanitizers;
 mod scalars;
 mod scenarios;
 mod threats;
 
-use std::{
-    process::Command,
-    time::{Duration, Instant},
-};
+use std::path::PathBuf;
+use std::process::Command;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
+
+pub(crate) use run::run;
 
 use crate::{
     bogo, chips, firmware, fuzz, interop, process, servers, setup, size, terminal, workspace,
@@ -42,6 +43,9 @@ pub(crate) struct Options {
     /// The long steps as well, as CI does; a step that is named runs in any case
     #[arg(long)]
     all: bool,
+    /// Run the steps that go beside others, and write here how they ended
+    #[arg(long, hide = true, value_name = "FILE")]
+    lane: Option<PathBuf>,
 }
 
 /// How a step ended. Failure is an error.
@@ -60,6 +64,20 @@ struct Step {
     long: bool,
     run: fn(&Options) -> Result<Outcome>,
 }
+
+/// These have no part in what others wait for: in a whole run they go beside the steps from [`FORK`] on, which mostly wait,
+/// in a process of their own.
+const BESIDE: &[&str] = &[
+    "doctests",
+    "rustdoc",
+    "firmware",
+    "image",
+    "new",
+    "firmware-clippy",
+];
+
+/// Where they begin.
+const FORK: &str = "scenarios";
 
 /// In this order: what is quick and fails often comes first.
 const STEPS: &[Step] = &[
@@ -307,125 +325,6 @@ fn cargo_test(options: &Options, targets: &[&str]) -> Result<Outcome> {
     done(process::run(&mut test))
 }
 
-/// One line of the summary.
-struct Line {
-    step: &'static str,
-    verdict: Verdict,
-    time: Duration,
-    note: String,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Verdict {
-    Passed,
-    Failed,
-    Skipped,
-}
-
-/// Runs the steps.
-///
-/// # Errors
-///
-/// A step failed, or a step of that name does not exist.
-pub(crate) fn run(options: &Options) -> Result<()> {
-    if options.list {
-        let width = STEPS.iter().map(|step| step.name.len()).max().unwrap_or(0);
-        for step in STEPS {
-            let long = if step.long { " (with --all)" } else { "" };
-            anstream::println!("{:width$}  {}{long}", step.name, step.about);
-        }
-        return Ok(());
-    }
-    if let Some(unknown) = options
-        .only
-        .iter()
-        .find(|name| !STEPS.iter().any(|s| s.name == **name))
-    {
-        bail!("there is no step {unknown:?}; `cargo xtask test --list` shows them");
-    }
-    let mut lines: Vec<Line> = Vec::new();
-    for step in STEPS {
-        if !options.only.is_empty() && !options.only.iter().any(|name| name == step.name) {
-            continue;
-        }
-        if step.long && !options.all && options.only.is_empty() {
-            continue;
-        }
-        let stopped = lines.iter().any(|line| line.verdict == Verdict::Failed);
-        if stopped && !options.keep_going {
-            let note = "not run after the failure above".to_owned();
-            let time = Duration::ZERO;
-            lines.push(Line {
-                step: step.name,
-                verdict: Verdict::Skipped,
-                time,
-                note,
-            });
-            continue;
-        }
-        lines.push(perform(step, options));
-    }
-    if !options.all && options.only.is_empty() {
-        let long = STEPS.iter().filter(|step| step.long).map(|step| step.name);
-        let long: Vec<_> = long.collect();
-        terminal::remark(format!(
-            "left to --all, which CI runs: {}, and the other chips in firmware",
-            long.join(", ")
-        ));
-    }
-    summarise(&lines)
-}
-
-fn perform(step: &Step, options: &Options) -> Line {
-    terminal::heading(format!("{}: {}", step.name, step.about));
-    let start = Instant::now();
-    let result = (step.run)(options);
-    let time = start.elapsed();
-    let (verdict, note) = match result {
-        Ok(Outcome::Passed) => (Verdict::Passed, String::new()),
-        Ok(Outcome::Noted(note)) => (Verdict::Passed, note),
-        Ok(Outcome::Skipped(why)) => (Verdict::Skipped, why),
-        Err(error) => {
-            anstream::eprintln!("{} {error:#}", terminal::red("error:"));
-            (Verdict::Failed, "see above".to_owned())
-        }
-    };
-    Line {
-        step: step.name,
-        verdict,
-        time,
-        note,
-    }
-}
-
-fn summarise(lines: &[Line]) -> Result<()> {
-    terminal::heading("summary");
-    let width = lines.iter().map(|line| line.step.len()).max().unwrap_or(0);
-    for line in lines {
-        let verdict = match line.verdict {
-            Verdict::Passed => terminal::green("passed "),
-            Verdict::Failed => terminal::red("failed "),
-            Verdict::Skipped => terminal::yellow("skipped"),
-        };
-        let time = terminal::duration(line.time);
-        let text = format!("{:width$}  {verdict}  {time:>13}  {}", line.step, line.note);
-        anstream::println!("{}", text.trim_end());
-    }
-    let total: Duration = lines.iter().map(|line| line.time).sum();
-    let count = |verdict| lines.iter().filter(|line| line.verdict == verdict).count();
-    let failed = count(Verdict::Failed);
-    anstream::println!("in {}", terminal::duration(total));
-    anstream::println!(
-        "{} passed, {failed} failed, {} skipped",
-        count(Verdict::Passed),
-        count(Verdict::Skipped)
-    );
-    if failed > 0 {
-        std::process::exit(1);
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -436,5 +335,12 @@ mod tests {
         names.sort();
         names.dedup();
         assert_eq!(names.len(), STEPS.len());
+    }
+
+    #[test]
+    fn what_goes_beside_others_comes_after_where_it_begins() {
+        let at = |name: &str| STEPS.iter().position(|step| step.name == name);
+        assert!(at(FORK).is_some());
+        assert!(BESIDE.iter().all(|name| at(name) > at(FORK)));
     }
 }

@@ -74,6 +74,13 @@ impl Diary {
         self.until(|event| event.name() == name).await
     }
 
+    /// Reads on until samples were acknowledged so many times more.
+    pub async fn acknowledged(&mut self, times: usize) {
+        for _ in 0..times {
+            self.until_named("telemetry.acknowledged").await;
+        }
+    }
+
     /// The proof in the code last shown.
     ///
     /// # Panics

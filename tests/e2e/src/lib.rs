@@ -38,10 +38,12 @@ pub use phone::Phone;
 pub use pieces::{chain_der, digest, pieces};
 pub use sealing::{chip_key, holds, sealed_key, traces};
 pub use secrets::{given_away, hide, hide_key, shown};
-pub use watch::{Watch, assign, latest};
+pub use watch::{UPDATED, Watch, assign, latest};
 
-use std::pin::Pin;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
 use std::sync::{Mutex, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 
 use simulator::{Simulator, Wiring};
@@ -119,6 +121,19 @@ pub async fn beside<W: Wiring, T>(board: &Simulator<W>, story: impl Future<Outpu
         never = board.live_on() => match never {},
         told = story => told,
     }
+}
+
+/// Lives until the flash has no power.
+pub async fn power_goes(board: &Simulator) {
+    let mut life = pin!(board.live_on());
+    poll_fn(|context| {
+        let Poll::Pending = life.as_mut().poll(context);
+        match board.flash.power_is_lost() {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        }
+    })
+    .await;
 }
 
 /// Provisions a blank board, whose MAC ends in this number, and plays `story` while it lives.

@@ -2,6 +2,17 @@
 
 use devserver::{Datum, Event, Events, Firmware, Server};
 
+/// What a device tells of an update that succeeds, in this order.
+pub const UPDATED: [&str; 7] = [
+    "QUEUED",
+    "INITIATED",
+    "DOWNLOADING",
+    "DOWNLOADED",
+    "VERIFIED",
+    "UPDATING",
+    "UPDATED",
+];
+
 /// What the server sees of a device's updates from now on.
 pub struct Watch {
     events: Events,

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use devserver::{Config, Server};
 use mqtt_protocol_core::mqtt::common::Cursor;
 use mqtt_protocol_core::mqtt::connection::Event;
 use mqtt_protocol_core::mqtt::packet::{
@@ -51,6 +52,14 @@ pub(crate) struct Client {
 }
 
 impl Client {
+    /// A server with one device, `bench`; its token, and the device's connection with that.
+    pub(crate) async fn of_a_server() -> (Server, String, Self) {
+        let server = Server::start(Config::default()).await.unwrap();
+        let token = server.create_device("bench", None).await.unwrap().unwrap();
+        let client = Self::connect(server.mqtt_addr(), &token).await;
+        (server, token, client)
+    }
+
     /// Connects without TLS, with an access token.
     pub(crate) async fn connect(address: std::net::SocketAddr, token: &str) -> Self {
         let token = Some(token);

@@ -28,13 +28,6 @@ fn letters(length: usize) -> Firmware {
     }
 }
 
-async fn bench() -> (Server, Client) {
-    let server = Server::start(Config::default()).await.unwrap();
-    let token = server.create_device("bench", None).await.unwrap().unwrap();
-    let client = Client::connect(server.mqtt_addr(), &token).await;
-    (server, client)
-}
-
 async fn pushed(client: &mut Client) -> Value {
     let (topic, payload) = client.message().await;
     assert_eq!(topic, ATTRIBUTES);
@@ -43,7 +36,7 @@ async fn pushed(client: &mut Client) -> Value {
 
 #[tokio::test]
 async fn a_package_is_offered_and_taken_away_as_thingsboard_does() {
-    let (server, mut client) = bench().await;
+    let (server, _, mut client) = Client::of_a_server().await;
     client.subscribe(ATTRIBUTES).await;
     client
         .subscribe("v1/devices/me/attributes/response/+")
@@ -85,7 +78,7 @@ async fn a_package_is_offered_and_taken_away_as_thingsboard_does() {
 
 #[tokio::test]
 async fn chunks_are_as_long_as_was_said_last() {
-    let (server, mut client) = bench().await;
+    let (server, _, mut client) = Client::of_a_server().await;
     let firmware = letters(10_000);
     let data = String::from_utf8(firmware.data.clone()).unwrap();
     server.assign_firmware("bench", firmware).await.unwrap();
@@ -120,7 +113,7 @@ async fn chunks_are_as_long_as_was_said_last() {
 #[tokio::test]
 async fn what_cannot_be_sent_ends_the_connection() {
     for (size, error) in [("65537", "PAYLOAD_TOO_LARGE"), ("1024", "NOT_FOUND")] {
-        let (server, mut client) = bench().await;
+        let (server, _, mut client) = Client::of_a_server().await;
         server.assign_firmware("bench", letters(50)).await.unwrap();
         if error == "NOT_FOUND" {
             server.take_firmware_away("bench").await.unwrap();
@@ -138,7 +131,7 @@ async fn what_cannot_be_sent_ends_the_connection() {
 /// As the line in docs/firmware-update.md does it.
 #[tokio::test]
 async fn a_package_is_given_as_curl_sends_it() {
-    let (server, _client) = bench().await;
+    let (server, _, _client) = Client::of_a_server().await;
     let line = include_str!("../../../../docs/firmware-update.md");
     let line = line.split("curl -X PUT --data-binary").nth(1).unwrap();
     let path = line.split("127.0.0.1:8080").nth(1).unwrap();

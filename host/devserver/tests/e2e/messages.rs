@@ -69,13 +69,7 @@ async fn attributes_are_set_and_pushed() {
 
 #[tokio::test]
 async fn a_device_asks_and_is_answered() {
-    let server = Server::start(Config::default()).await.unwrap();
-    let token = server
-        .create_device("bench", Some("secret"))
-        .await
-        .unwrap()
-        .unwrap();
-    let mut client = Client::connect(server.mqtt_addr(), &token).await;
+    let (server, _, mut client) = Client::of_a_server().await;
     client
         .publish(ATTRIBUTES, r#"{"fwVersion":"1.0.0","serial":"007"}"#)
         .await;
@@ -147,9 +141,7 @@ async fn a_device_asks_and_is_answered() {
 /// MQTT-4.6.0-2: in the order in which the messages came, whatever each has to wait for.
 #[tokio::test]
 async fn acknowledgements_keep_their_order() {
-    let server = Server::start(Config::default()).await.unwrap();
-    let token = server.create_device("bench", None).await.unwrap().unwrap();
-    let mut client = Client::connect(server.mqtt_addr(), &token).await;
+    let (server, _, mut client) = Client::of_a_server().await;
     const ROUNDS: u16 = 100;
     for round in 0..ROUNDS {
         client
@@ -212,9 +204,7 @@ async fn calls_are_answered_or_not() {
 /// ThingsBoard's `sendOtaPackageError`: a word, no acknowledgement, and the end.
 #[tokio::test]
 async fn asking_for_firmware_where_there_is_none_ends_the_connection() {
-    let server = Server::start(Config::default()).await.unwrap();
-    let token = server.create_device("bench", None).await.unwrap().unwrap();
-    let mut client = Client::connect(server.mqtt_addr(), &token).await;
+    let (server, _, mut client) = Client::of_a_server().await;
     client.publish(TELEMETRY, r#"{"a":1}"#).await;
     client.publish("v2/fw/request/1/chunk/0", "4096").await;
     assert_eq!(
@@ -235,9 +225,7 @@ async fn asking_for_firmware_where_there_is_none_ends_the_connection() {
 #[tokio::test]
 async fn a_call_without_an_answer_is_sent_again_after_a_cut() {
     const RPC: &str = "v1/devices/me/rpc/request/+";
-    let server = Server::start(Config::default()).await.unwrap();
-    let token = server.create_device("bench", None).await.unwrap().unwrap();
-    let mut client = Client::connect(server.mqtt_addr(), &token).await;
+    let (server, token, mut client) = Client::of_a_server().await;
     client.subscribe(RPC).await;
     server
         .send_one_way_rpc("bench", "reboot", json!(null))
@@ -274,9 +262,7 @@ async fn a_call_without_an_answer_is_sent_again_after_a_cut() {
 /// ThingsBoard's `getQoSForTopic`.
 #[tokio::test]
 async fn answers_come_with_the_qos_that_was_granted() {
-    let server = Server::start(Config::default()).await.unwrap();
-    let token = server.create_device("bench", None).await.unwrap().unwrap();
-    let mut client = Client::connect(server.mqtt_addr(), &token).await;
+    let (server, _, mut client) = Client::of_a_server().await;
     for (granted, expected) in [
         (None, Qos::AtLeastOnce),
         (Some(Qos::AtMostOnce), Qos::AtMostOnce),

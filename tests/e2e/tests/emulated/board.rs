@@ -149,10 +149,11 @@ const RSA_2048_HANDSHAKE: Budget = Budget {
     heap_kept: TLS_HEAP,
 };
 
-/// In the first life: security 2, with its arithmetic in 3072 bits, takes most of it.
+/// In the first life: security 2, with its arithmetic in 3072 bits, takes most of it, as `cargo xtask test emulated`
+/// bounds it exactly. Here a client on a busy computer lets the device wait, which takes instructions, too.
 const PROVISIONING: Budget = Budget {
     phase: "boot-to-provisioned",
-    instructions: 360_000_000,
+    instructions: 450_000_000,
     // What serves the client is on the heap, and no longer in the frame of the device's life; so is what security 2 has
     // worked out ahead.
     heap_peak: 47_000,

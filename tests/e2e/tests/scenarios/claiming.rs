@@ -101,9 +101,7 @@ fn a_device_that_is_not_to_be_claimed_says_nothing() {
             drop(phone);
             diary.until_named("telemetry.acknowledged").await;
             board.chip.press_button();
-            for _ in 0..3 {
-                diary.until_named("telemetry.acknowledged").await;
-            }
+            diary.acknowledged(3).await;
             assert!(!diary.names().contains(&"claim.opened"));
             assert!(!server.claim(SERIAL, "").await.expect("it is known"));
         };

@@ -219,9 +219,7 @@ fn an_outage_loses_no_sample_and_a_factory_reset_forgets_the_network() {
 
             let seen = telemetry(&server, "SN-000004", 30);
             let outages = async {
-                for _ in 0..5 {
-                    diary.until_named("telemetry.acknowledged").await;
-                }
+                diary.acknowledged(5).await;
                 board.station.cut();
                 diary.until_named("wifi.lost").await;
                 let tls = diary.until_named("cloud.tls").await;
@@ -230,9 +228,7 @@ fn an_outage_loses_no_sample_and_a_factory_reset_forgets_the_network() {
                     "{tls:?}"
                 );
                 diary.until_named("cloud.online").await;
-                for _ in 0..3 {
-                    diary.until_named("telemetry.acknowledged").await;
-                }
+                diary.acknowledged(3).await;
                 server.cut("SN-000004").await.expect("the device is online");
                 diary.until_named("cloud.failed").await;
                 diary.until_named("cloud.online").await;

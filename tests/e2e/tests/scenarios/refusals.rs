@@ -291,9 +291,7 @@ fn a_missing_sensor_is_told_once_and_the_device_goes_on_without() {
         play(&desk, &board, 30, async |diary| {
             let told = diary.until_named("telemetry.sensor").await;
             assert_eq!(told, Event::SensorFailed(product::Fault::Absent));
-            for _ in 0..5 {
-                diary.until_named("telemetry.acknowledged").await;
-            }
+            diary.acknowledged(5).await;
             let latest = server.latest("SN-30").await.expect("telemetry");
             assert!(latest.contains_key("uptime_ms") && !latest.contains_key("temperature"));
             assert_eq!(latest["chip_temperature"].value.as_f64(), Some(41.5));

@@ -6,9 +6,8 @@ use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use serde_json::{Map, Value};
 
-use super::{
-    Fault, Page, PageLink, RULE_CHAIN, RULE_NODE, bad, id, not_found, put, replaced, row, shown,
-};
+use super::documents::{self, put, replaced, shown};
+use super::{Fault, Page, PageLink, RULE_CHAIN, RULE_NODE, bad, id, missing, row};
 use crate::chains::{self, METADATA};
 use crate::store::{Document, Kind};
 
@@ -16,11 +15,7 @@ pub(super) async fn list(
     State(page): State<Page>,
     Query(link): Query<PageLink>,
 ) -> Result<Json<Value>, Fault> {
-    let all = page
-        .hub
-        .store
-        .submit(|db| db.documents(Kind::RuleChain))
-        .await?;
+    let all = documents::all(&page, Kind::RuleChain).await?;
     Ok(Json(link.page(all, without_metadata)))
 }
 
@@ -33,14 +28,8 @@ fn without_metadata(one: Document) -> Value {
     chain
 }
 
-async fn find(page: &Page, text: &str) -> Result<Document, Fault> {
-    let row = row(RULE_CHAIN, text)?;
-    let found = page
-        .hub
-        .store
-        .submit(move |db| db.document(Kind::RuleChain, row))
-        .await?;
-    found.ok_or_else(|| not_found("Rule chain", text))
+async fn find(page: &Page, id: &str) -> Result<Document, Fault> {
+    documents::find(page, Kind::RuleChain, RULE_CHAIN, id).await
 }
 
 pub(super) async fn one(
@@ -127,7 +116,7 @@ pub(super) async fn save_metadata(
         chain[METADATA] = Value::Object(body);
         put(db, Kind::RuleChain, Some(row), &chain)
     });
-    let saved = saved.await?.ok_or_else(|| not_found("Rule chain", &text))?;
+    let saved = saved.await?.ok_or_else(|| missing(RULE_CHAIN, &text))?;
     Ok(Json(metadata_of(saved)))
 }
 
@@ -138,7 +127,7 @@ pub(super) async fn delete(
     let row = row(RULE_CHAIN, &id)?;
     let deleted = page.hub.store.submit(move |db| {
         let Some(there) = db.document(Kind::RuleChain, row)? else {
-            return Ok(Err(not_found("Rule chain", &id)));
+            return Ok(Err(missing(RULE_CHAIN, &id)));
         };
         // `BaseRuleChainService.deleteRuleChainById`
         if there.body["root"] == true {

@@ -6,18 +6,15 @@ use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use serde_json::{Map, Value};
 
-use super::{DASHBOARD, Fault, Page, PageLink, bad, not_found, put, replaced, row, shown};
+use super::documents::{self, put, replaced, shown};
+use super::{DASHBOARD, Fault, Page, PageLink, bad, missing, row};
 use crate::store::Kind;
 
 pub(super) async fn list(
     State(page): State<Page>,
     Query(link): Query<PageLink>,
 ) -> Result<Json<Value>, Fault> {
-    let all = page
-        .hub
-        .store
-        .submit(|db| db.documents(Kind::Dashboard))
-        .await?;
+    let all = documents::all(&page, Kind::Dashboard).await?;
     Ok(Json(link.page(all, |one| {
         let mut info = shown(DASHBOARD, one);
         // `DashboardInfo`
@@ -32,16 +29,8 @@ pub(super) async fn one(
     State(page): State<Page>,
     Path(id): Path<String>,
 ) -> Result<Json<Value>, Fault> {
-    let row = row(DASHBOARD, &id)?;
-    let found = page
-        .hub
-        .store
-        .submit(move |db| db.document(Kind::Dashboard, row))
-        .await?;
-    Ok(Json(shown(
-        DASHBOARD,
-        found.ok_or_else(|| not_found("Dashboard", &id))?,
-    )))
+    let found = documents::find(&page, Kind::Dashboard, DASHBOARD, &id).await?;
+    Ok(Json(shown(DASHBOARD, found)))
 }
 
 pub(super) async fn save(
@@ -79,6 +68,6 @@ pub(super) async fn delete(
         .await?
     {
         true => Ok(StatusCode::OK),
-        false => Err(not_found("Dashboard", &id)),
+        false => Err(missing(DASHBOARD, &id)),
     }
 }

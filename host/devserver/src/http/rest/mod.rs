@@ -12,6 +12,7 @@ mod chains;
 mod claims;
 mod dashboards;
 mod devices;
+mod documents;
 mod packages;
 mod profiles;
 mod query;
@@ -24,11 +25,11 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::Page;
 use crate::hub::now_ms;
-use crate::store::{Db, Document, Kind, StoreError};
+use crate::store::StoreError;
 
 /// The user that ThingsBoard's demo data has.
 const USER: &str = "tenant@thingsboard.org";
@@ -90,11 +91,17 @@ fn bad(message: impl Into<String>) -> Fault {
     Fault(StatusCode::BAD_REQUEST, message.into())
 }
 
-fn not_found(kind: &str, id: &str) -> Fault {
+fn not_found(name: &str, id: &str) -> Fault {
     Fault(
         StatusCode::NOT_FOUND,
-        format!("{kind} with id [{id}] is not found"),
+        format!("{name} with id [{id}] is not found"),
     )
+}
+
+/// The same of an entity type, whose words are its name: "Device profile with id […] is not found".
+fn missing((kind, _): (&str, i64), id: &str) -> Fault {
+    let name = kind[..1].to_owned() + &kind[1..].to_lowercase().replace('_', " ");
+    not_found(&name, id)
 }
 
 /// The routes, without which the page works as well.
@@ -253,7 +260,7 @@ fn uuid(digit: i64, row: i64) -> String {
 ///
 /// # Errors
 /// Texts that are no UUID are refused, and UUIDs of other things not found.
-fn row((kind, digit): (&str, i64), text: &str) -> Result<i64, Fault> {
+fn row(kind: (&str, i64), text: &str) -> Result<i64, Fault> {
     let groups: Vec<_> = text.split('-').map(str::len).collect();
     let is_hex = text
         .bytes()
@@ -262,10 +269,8 @@ fn row((kind, digit): (&str, i64), text: &str) -> Result<i64, Fault> {
         return Err(bad(format!("Invalid UUID string: {text}")));
     }
     let row = i64::from_str_radix(&text[..8], 16).ok();
-    let known = row.filter(|row| uuid(digit, *row) == text.to_ascii_lowercase());
-    // As its words are: "Device profile with id […] is not found".
-    let name = kind[..1].to_owned() + &kind[1..].to_lowercase().replace('_', " ");
-    known.ok_or_else(|| not_found(&name, text))
+    let known = row.filter(|row| uuid(kind.1, *row) == text.to_ascii_lowercase());
+    known.ok_or_else(|| missing(kind, text))
 }
 
 /// Which part of a list.
@@ -287,45 +292,6 @@ impl PageLink {
             "totalPages": total.div_ceil(size), "totalElements": total,
         })
     }
-}
-
-/// A document as it is answered.
-fn shown(kind: (&str, i64), document: Document) -> Value {
-    let mut body = document.body;
-    body["id"] = id(kind, document.row);
-    body["tenantId"] = id(TENANT, 1);
-    body["createdTime"] = document.created_ms.into();
-    body["version"] = document.version.into();
-    body
-}
-
-/// The row that a document is to replace, if it names one, without what the server itself adds.
-fn replaced(kind: (&str, i64), body: &mut Map<String, Value>) -> Result<Option<i64>, Fault> {
-    let id = body.remove("id").unwrap_or_default();
-    for key in ["tenantId", "createdTime", "version"] {
-        body.remove(key);
-    }
-    match id["id"].as_str() {
-        Some(id) => row(kind, id).map(Some),
-        None => Ok(None),
-    }
-}
-
-/// Puts a document in the place of the one that it replaces, or adds it; none if that one is gone.
-fn put(
-    db: &mut Db,
-    kind: Kind,
-    replaces: Option<i64>,
-    body: &Value,
-) -> Result<Option<Document>, StoreError> {
-    let row = match replaces {
-        Some(row) => {
-            db.change_document(row, body)?;
-            row
-        }
-        None => db.add_document(kind, body, now_ms())?,
-    };
-    db.document(kind, row)
 }
 
 #[cfg(test)]

@@ -6,9 +6,8 @@ use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use serde_json::{Map, Value};
 
-use super::{
-    DEVICE_PROFILE, Fault, Page, PageLink, bad, not_found, packages, put, replaced, row, shown,
-};
+use super::documents::{self, put, replaced, shown};
+use super::{DEVICE_PROFILE, Fault, Page, PageLink, bad, missing, packages, row};
 use crate::firmware;
 use crate::profiles;
 use crate::store::{Document, Kind};
@@ -17,11 +16,7 @@ pub(super) async fn list(
     State(page): State<Page>,
     Query(link): Query<PageLink>,
 ) -> Result<Json<Value>, Fault> {
-    let all = page
-        .hub
-        .store
-        .submit(|db| db.documents(Kind::Profile))
-        .await?;
+    let all = documents::all(&page, Kind::Profile).await?;
     Ok(Json(link.page(all, |one| shown(DEVICE_PROFILE, one))))
 }
 
@@ -29,13 +24,7 @@ pub(super) async fn one(
     State(page): State<Page>,
     Path(id): Path<String>,
 ) -> Result<Json<Value>, Fault> {
-    let row = row(DEVICE_PROFILE, &id)?;
-    let found = page
-        .hub
-        .store
-        .submit(move |db| db.document(Kind::Profile, row))
-        .await?;
-    let found = found.ok_or_else(|| not_found("Device profile", &id))?;
+    let found = documents::find(&page, Kind::Profile, DEVICE_PROFILE, &id).await?;
     Ok(Json(shown(DEVICE_PROFILE, found)))
 }
 
@@ -110,7 +99,7 @@ pub(super) async fn delete(
     let row = row(DEVICE_PROFILE, &id)?;
     let deleted = page.hub.store.submit(move |db| {
         let Some(there) = db.document(Kind::Profile, row)? else {
-            return Ok(Err(not_found("Device profile", &id)));
+            return Ok(Err(missing(DEVICE_PROFILE, &id)));
         };
         // `DeviceProfileServiceImpl.deleteDeviceProfile`
         if there.body["default"] == true {

@@ -1,10 +1,10 @@
 //! A server that is far away.
 
 use device::event::Event;
-use e2e::{Desk, Diary, Line, Maker, Weather, beside, scenario};
+use e2e::{Desk, Diary, Line, Weather, beside, scenario};
 use simulator::image::Image;
 
-use super::{assign, board_at};
+use super::bench_at;
 
 /// How long each way takes, in milliseconds: half of a round trip.
 const ONE_WAY_MS: u32 = 25;
@@ -19,21 +19,19 @@ const MOST_MS: u64 = 20_000;
 #[test]
 fn a_mebibyte_at_a_round_trip_of_50_ms_comes_in_20_s() {
     scenario(async {
-        let maker = Maker::new();
         let desk = Desk::set().await;
         let line = Line::lay(&desk.world.internet).await.expect("a line");
         let server = desk.server().await;
-        let board = board_at(&desk, &maker, line.port);
         line.lead_to(Some(server.mqtt_addr().port()));
         line.be(Weather::Slow(ONE_WAY_MS));
-        let mut diary = Diary::of(&board);
+        let (vendor, board, mut diary, _) = bench_at(desk, server, line.port);
         beside(&board, async {
             diary.until_named("telemetry.acknowledged").await;
             let image = Image {
                 len: IMAGE,
                 ..Image::of("1.1.0")
             };
-            assign(&server, maker.firmware(&image)).await;
+            vendor.assign(&image).await;
             diary.until_named("firmware.fetching").await;
             let acknowledged = |diary: &Diary| {
                 let told = |(_, event): &&(u64, Event)| matches!(event, Event::Acknowledged { .. });

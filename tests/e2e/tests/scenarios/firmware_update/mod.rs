@@ -8,68 +8,88 @@ mod trial;
 
 use device::event::{Event, RestartReason};
 use devserver::{Firmware, Limits, Server};
-use e2e::{Desk, Diary, Maker, Watch, beside, scenario, second_slot};
+use e2e::{
+    Desk, Diary, Maker, UPDATED, Watch, assign, beside, latest, power_goes, scenario, second_slot,
+};
 use simulator::Simulator;
 use simulator::image::Image;
 
 /// The device of each scenario.
 const SERIAL: &str = "SN-700001";
 
-/// The last value of a series, as text.
-async fn latest(server: &Server, key: &str) -> String {
-    e2e::latest(server, SERIAL, key).await
+/// Who made the board, and operates it.
+struct Vendor {
+    desk: Desk,
+    maker: Maker,
+    server: Server,
 }
 
-async fn assign(server: &Server, firmware: Firmware) {
-    e2e::assign(server, SERIAL, firmware).await;
+impl Vendor {
+    /// Assigns a package of this image to the board.
+    async fn assign(&self, image: &Image<'_>) {
+        self.give(self.maker.firmware(image)).await;
+    }
+
+    /// Assigns this package to it.
+    async fn give(&self, firmware: Firmware) {
+        assign(&self.server, SERIAL, firmware).await;
+    }
+
+    /// The version that the board says it runs.
+    async fn version(&self) -> String {
+        self.latest("current_fw_version").await
+    }
+
+    async fn latest(&self, key: &str) -> String {
+        latest(&self.server, SERIAL, key).await
+    }
 }
 
-/// A desk, a server, and a board that runs version 1.0.0 of this maker.
-async fn bench(maker: &Maker) -> (Desk, Server, Simulator) {
-    bench_with(maker, Limits::default()).await
+/// A board that runs version 1.0.0 of its maker's, what it tells, and what the server is told of its updates.
+type Bench = (Vendor, Simulator, Diary, Watch);
+
+/// With a server that allows what a server usually does.
+async fn bench() -> Bench {
+    bench_with(Limits::default()).await
 }
 
-/// The same with a server that lets its devices do only so much.
-async fn bench_with(maker: &Maker, limits: Limits) -> (Desk, Server, Simulator) {
+/// With a server that lets its devices do only so much.
+async fn bench_with(limits: Limits) -> Bench {
     let desk = Desk::set().await;
     let server = desk.server_with(limits).await;
-    let board = board_at(&desk, maker, server.mqtt_addr().port());
-    (desk, server, board)
+    let port = server.mqtt_addr().port();
+    bench_at(desk, server, port)
 }
 
-/// Such a board, which connects to this port.
-fn board_at(desk: &Desk, maker: &Maker, port: u16) -> Simulator {
-    let flash = maker.flash(desk, SERIAL, port, &Image::of("1.0.0"));
-    desk.board(flash, 70)
+/// With a board that finds this server at this port.
+fn bench_at(desk: Desk, server: Server, port: u16) -> Bench {
+    let maker = Maker::new();
+    let flash = maker.flash(&desk, SERIAL, port, &Image::of("1.0.0"));
+    let board = desk.board(flash, 70);
+    let (diary, watch) = (Diary::of(&board), Watch::of(&server, SERIAL));
+    let vendor = Vendor {
+        desk,
+        maker,
+        server,
+    };
+    (vendor, board, diary, watch)
 }
 
 #[test]
 fn a_signed_package_is_fetched_beside_telemetry_and_runs() {
     scenario(async {
-        let maker = Maker::new();
-        let (_desk, server, board) = bench(&maker).await;
-        let mut diary = Diary::of(&board);
-        let mut watch = Watch::of(&server, SERIAL);
+        let (vendor, board, mut diary, mut watch) = bench().await;
         beside(&board, async {
             diary.until_named("cloud.online").await;
             diary.until_named("telemetry.acknowledged").await;
             let image = Image::of("1.1.0");
-            let firmware = maker.firmware(&image);
+            let firmware = vendor.maker.firmware(&image);
             let data = firmware.data.clone();
-            assign(&server, firmware).await;
+            vendor.give(firmware).await;
             let (states, _) = watch.states_until("UPDATED").await;
-            let told = [
-                "QUEUED",
-                "INITIATED",
-                "DOWNLOADING",
-                "DOWNLOADED",
-                "VERIFIED",
-                "UPDATING",
-                "UPDATED",
-            ];
-            assert_eq!(states, told);
-            assert_eq!(latest(&server, "current_fw_version").await, "1.1.0");
-            assert_eq!(latest(&server, "current_fw_title").await, "climate");
+            assert_eq!(states, UPDATED);
+            assert_eq!(vendor.version().await, "1.1.0");
+            assert_eq!(vendor.latest("current_fw_title").await, "climate");
             assert_eq!(board.flash.to_bytes()[second_slot(data.len())], data);
             diary.until_named("firmware.accepted").await;
             let why = RestartReason::Update;
@@ -82,9 +102,7 @@ fn a_signed_package_is_fetched_beside_telemetry_and_runs() {
             // It stays, and nothing is fetched again.
             board.station.cut();
             diary.until_named("cloud.online").await;
-            for _ in 0..5 {
-                diary.until_named("telemetry.acknowledged").await;
-            }
+            diary.acknowledged(5).await;
             let fetched = diary.names();
             let fetched = fetched.iter().filter(|name| **name == "firmware.fetching");
             assert_eq!(fetched.count(), 1);
@@ -97,14 +115,12 @@ fn a_signed_package_is_fetched_beside_telemetry_and_runs() {
 #[test]
 fn what_is_larger_than_a_chunk_is_told_as_too_large() {
     scenario(async {
-        let maker = Maker::new();
-        let (_desk, server, board) = bench(&maker).await;
-        let mut diary = Diary::of(&board);
+        let (vendor, board, mut diary, _) = bench().await;
         beside(&board, async {
             diary.until_named("telemetry.acknowledged").await;
             let call = async |bytes| {
                 let params = serde_json::json!("x".repeat(bytes));
-                let answer = server.send_rpc(SERIAL, "getStatus", params).await;
+                let answer = vendor.server.send_rpc(SERIAL, "getStatus", params).await;
                 answer.expect("an answer").get().to_owned()
             };
             let answer = call(2_000).await;
@@ -119,10 +135,7 @@ fn what_is_larger_than_a_chunk_is_told_as_too_large() {
 #[test]
 fn a_package_is_fetched_on_after_the_power_went_at_any_time() {
     scenario(async {
-        let maker = Maker::new();
-        let (_desk, server, board) = bench(&maker).await;
-        let mut diary = Diary::of(&board);
-        let mut watch = Watch::of(&server, SERIAL);
+        let (vendor, board, mut diary, mut watch) = bench().await;
         let image = Image {
             len: 200_000,
             ..Image::of("1.1.0")
@@ -131,7 +144,7 @@ fn a_package_is_fetched_on_after_the_power_went_at_any_time() {
             diary.until_named("telemetry.acknowledged").await;
         })
         .await;
-        assign(&server, maker.firmware(&image)).await;
+        vendor.assign(&image).await;
         // A chunk takes 1,026 operations: a cut in each fifth or so.
         let mut cuts = 0;
         let states = loop {
@@ -152,14 +165,18 @@ fn a_package_is_fetched_on_after_the_power_went_at_any_time() {
             cuts += 1;
             board.flash.restore_power();
             board.chip.power_cycle();
-            server.cut(SERIAL).await.expect("the device is known");
+            vendor
+                .server
+                .cut(SERIAL)
+                .await
+                .expect("the device is known");
             assert!(cuts < 30, "it does not get on");
         };
         assert!(cuts > 5, "the cuts must hit something: {cuts}");
         // While the power goes the flash fails, which a device that went on would tell.
         let end = ["DOWNLOADED", "VERIFIED", "UPDATING", "UPDATED"];
         assert!(states.ends_with(&end.map(str::to_owned)), "{states:?}");
-        assert_eq!(latest(&server, "current_fw_version").await, "1.1.0");
+        assert_eq!(vendor.version().await, "1.1.0");
     });
 }
 
@@ -169,17 +186,4 @@ fn is_whole(event: &Event) -> bool {
         event,
         Event::FirmwareInstalled { .. } | Event::FirmwareAccepted
     )
-}
-
-/// Lives until the flash has no power.
-async fn power_goes(board: &Simulator) {
-    let mut life = std::pin::pin!(board.live_on());
-    std::future::poll_fn(|context| {
-        let std::task::Poll::Pending = life.as_mut().poll(context);
-        match board.flash.power_is_lost() {
-            true => std::task::Poll::Ready(()),
-            false => std::task::Poll::Pending,
-        }
-    })
-    .await;
 }

@@ -2,30 +2,24 @@
 
 use device::cloud::CloudError;
 use device::event::Event;
-use devserver::Server;
-use e2e::{Diary, Maker, Watch, beside, scenario};
+use e2e::{Maker, beside, scenario};
 use simulator::image::Image;
 
-use super::{SERIAL, assign, bench, latest};
+use super::{SERIAL, Vendor, bench};
 
 /// Assigns what the device is not to take, and returns why it says that it does not.
-async fn refused(assign: impl AsyncFnOnce(&Server, &Maker)) -> String {
-    let maker = Maker::new();
-    let (_desk, server, board) = bench(&maker).await;
-    let mut diary = Diary::of(&board);
-    let mut watch = Watch::of(&server, SERIAL);
+async fn refused(assign: impl AsyncFnOnce(&Vendor)) -> String {
+    let (vendor, board, mut diary, mut watch) = bench().await;
     let mut why = String::new();
     beside(&board, async {
         diary.until_named("telemetry.acknowledged").await;
-        assign(&server, &maker).await;
+        assign(&vendor).await;
         why = watch.states_until("FAILED").await.1;
         diary.until_named("firmware.refused").await;
         // It is offered on the next connection, too, and never runs.
         board.station.cut();
-        for _ in 0..3 {
-            diary.until_named("telemetry.acknowledged").await;
-        }
-        assert_eq!(latest(&server, "current_fw_version").await, "1.0.0");
+        diary.acknowledged(3).await;
+        assert_eq!(vendor.version().await, "1.0.0");
     })
     .await;
     why
@@ -34,10 +28,10 @@ async fn refused(assign: impl AsyncFnOnce(&Server, &Maker)) -> String {
 #[test]
 fn a_package_that_was_changed_after_it_was_signed_is_refused() {
     scenario(async {
-        let why = refused(async |server, maker| {
-            let mut firmware = maker.firmware(&Image::of("1.1.0"));
+        let why = refused(async |vendor| {
+            let mut firmware = vendor.maker.firmware(&Image::of("1.1.0"));
             firmware.data[5000] ^= 1;
-            assign(server, firmware).await;
+            vendor.give(firmware).await;
         })
         .await;
         assert!(why.contains("changed after it was signed"), "{why}");
@@ -47,8 +41,10 @@ fn a_package_that_was_changed_after_it_was_signed_is_refused() {
 #[test]
 fn a_package_of_another_maker_is_refused() {
     scenario(async {
-        let why = refused(async |server, _| {
-            assign(server, Maker::new().firmware(&Image::of("1.1.0"))).await;
+        let why = refused(async |vendor| {
+            vendor
+                .give(Maker::new().firmware(&Image::of("1.1.0")))
+                .await;
         })
         .await;
         assert!(why.contains("which this device does not have"), "{why}");
@@ -58,10 +54,10 @@ fn a_package_of_another_maker_is_refused() {
 #[test]
 fn an_image_without_a_signature_is_refused() {
     scenario(async {
-        let why = refused(async |server, maker| {
-            let mut firmware = maker.firmware(&Image::of("1.1.0"));
+        let why = refused(async |vendor| {
+            let mut firmware = vendor.maker.firmware(&Image::of("1.1.0"));
             firmware.data.truncate(firmware.data.len() - 96);
-            assign(server, firmware).await;
+            vendor.give(firmware).await;
         })
         .await;
         assert!(why.contains("nobody signed it"), "{why}");
@@ -75,7 +71,7 @@ fn another_product_another_chip_and_an_older_image_are_refused() {
             product: "greenhouse",
             ..Image::of("1.1.0")
         };
-        let why = refused(async |server, maker| assign(server, maker.firmware(&image)).await).await;
+        let why = refused(async |vendor| vendor.assign(&image).await).await;
         assert!(why.contains("product"), "{why}");
     });
     scenario(async {
@@ -83,7 +79,7 @@ fn another_product_another_chip_and_an_older_image_are_refused() {
             chip: 9,
             ..Image::of("1.1.0")
         };
-        let why = refused(async |server, maker| assign(server, maker.firmware(&image)).await).await;
+        let why = refused(async |vendor| vendor.assign(&image).await).await;
         assert!(why.contains("built for chip number 9"), "{why}");
     });
     scenario(async {
@@ -91,7 +87,7 @@ fn another_product_another_chip_and_an_older_image_are_refused() {
             secure_version: 2,
             ..Image::of("1.1.0")
         };
-        let why = refused(async |server, maker| assign(server, maker.firmware(&image)).await).await;
+        let why = refused(async |vendor| vendor.assign(&image).await).await;
         assert!(why.contains('2') && why.contains('3'), "{why}");
     });
 }
@@ -99,9 +95,12 @@ fn another_product_another_chip_and_an_older_image_are_refused() {
 #[test]
 fn a_package_with_a_url_is_refused_with_its_reason() {
     scenario(async {
-        let why = refused(async |server, _| {
+        let why = refused(async |vendor| {
             let url = serde_json::json!("https://example.com/fw.bin");
-            let set = server.set_shared_attribute(SERIAL, "fw_url", url).await;
+            let set = vendor
+                .server
+                .set_shared_attribute(SERIAL, "fw_url", url)
+                .await;
             set.expect("it is set");
         })
         .await;
@@ -113,10 +112,7 @@ fn a_package_with_a_url_is_refused_with_its_reason() {
 #[test]
 fn a_package_that_the_server_offers_and_does_not_have_is_refused() {
     scenario(async {
-        let maker = Maker::new();
-        let (_desk, server, board) = bench(&maker).await;
-        let mut diary = Diary::of(&board);
-        let mut watch = Watch::of(&server, SERIAL);
+        let (vendor, board, mut diary, mut watch) = bench().await;
         beside(&board, async {
             diary.until_named("telemetry.acknowledged").await;
         })
@@ -128,17 +124,19 @@ fn a_package_that_the_server_offers_and_does_not_have_is_refused() {
             ("fw_checksum", serde_json::json!("26f0db00")),
             ("fw_checksum_algorithm", serde_json::json!("CRC32")),
         ] {
-            let set = server.set_shared_attribute(SERIAL, key, value).await;
+            let set = vendor.server.set_shared_attribute(SERIAL, key, value).await;
             set.expect("it is set");
         }
         board.chip.power_cycle();
-        server.cut(SERIAL).await.expect("the device is known");
+        vendor
+            .server
+            .cut(SERIAL)
+            .await
+            .expect("the device is known");
         beside(&board, async {
             let (_, why) = watch.states_until("FAILED").await;
             assert!(why.contains("assign it again"), "{why}");
-            for _ in 0..3 {
-                diary.until_named("telemetry.acknowledged").await;
-            }
+            diary.acknowledged(3).await;
         })
         .await;
         // The end of a connection can overtake its reason.

@@ -1,29 +1,26 @@
 //! The old image comes back where the new one does not work.
 
 use device::event::{Event, RestartReason};
-use e2e::{Diary, Maker, NETWORK, Watch, beside, scenario};
+use e2e::{NETWORK, beside, scenario};
 use simulator::image::Image;
 
-use super::{SERIAL, assign, bench, latest};
+use super::{SERIAL, bench};
 
 #[test]
 fn an_image_that_does_not_get_online_gives_way_to_the_old_one() {
     scenario(async {
         // Ten minutes on trial.
-        let maker = Maker::new();
-        let (desk, server, board) = bench(&maker).await;
-        let mut diary = Diary::of(&board);
-        let mut watch = Watch::of(&server, SERIAL);
+        let (vendor, board, mut diary, mut watch) = bench().await;
         beside(&board, async {
             diary.until_named("telemetry.acknowledged").await;
-            assign(&server, maker.firmware(&Image::of("1.1.0"))).await;
+            vendor.assign(&Image::of("1.1.0")).await;
             diary.until_named("firmware.installed").await;
             let why = RestartReason::Update;
             diary
                 .until(|event| *event == Event::Restarting { why })
                 .await;
             let networks = |reachable| {
-                desk.world.wifi.change(|networks| {
+                vendor.desk.world.wifi.change(|networks| {
                     let network = networks
                         .iter_mut()
                         .find(|network| network.seen.ssid.as_bytes() == NETWORK.as_bytes());
@@ -40,10 +37,8 @@ fn an_image_that_does_not_get_online_gives_way_to_the_old_one() {
             assert!(!states.iter().any(|state| state == "UPDATED"), "{states:?}");
             assert!(why.contains("the old firmware came back"), "{why}");
             diary.until_named("firmware.refused").await;
-            for _ in 0..3 {
-                diary.until_named("telemetry.acknowledged").await;
-            }
-            assert_eq!(latest(&server, "current_fw_version").await, "1.0.0");
+            diary.acknowledged(3).await;
+            assert_eq!(vendor.version().await, "1.0.0");
         })
         .await;
     });
@@ -52,13 +47,10 @@ fn an_image_that_does_not_get_online_gives_way_to_the_old_one() {
 #[test]
 fn an_image_that_crashes_gives_way_to_the_old_one() {
     scenario(async {
-        let maker = Maker::new();
-        let (_desk, server, board) = bench(&maker).await;
-        let mut diary = Diary::of(&board);
-        let mut watch = Watch::of(&server, SERIAL);
+        let (vendor, board, mut diary, mut watch) = bench().await;
         beside(&board, async {
             diary.until_named("telemetry.acknowledged").await;
-            assign(&server, maker.firmware(&Image::of("1.1.0"))).await;
+            vendor.assign(&Image::of("1.1.0")).await;
             let why = RestartReason::Update;
             diary
                 .until(|event| *event == Event::Restarting { why })
@@ -73,11 +65,15 @@ fn an_image_that_crashes_gives_way_to_the_old_one() {
             .await;
             board.chip.power_cycle();
         }
-        server.cut(SERIAL).await.expect("the device is known");
+        vendor
+            .server
+            .cut(SERIAL)
+            .await
+            .expect("the device is known");
         beside(&board, async {
             let (_, why) = watch.states_until("FAILED").await;
             assert!(why.contains("the old firmware came back"), "{why}");
-            assert_eq!(latest(&server, "current_fw_version").await, "1.0.0");
+            assert_eq!(vendor.version().await, "1.0.0");
         })
         .await;
     });

@@ -116,9 +116,7 @@ fn a_storm_of_calls_does_not_stop_the_telemetry() {
                 // One that finds no room at the server counts as sent, too.
                 let _ = server.send_one_way_rpc("SN-72", "getStatus", params).await;
             }
-            for _ in 0..3 {
-                diary.until_named("telemetry.acknowledged").await;
-            }
+            diary.acknowledged(3).await;
             assert!(
                 !diary.names().contains(&"cloud.failed"),
                 "{:?}",
@@ -199,9 +197,7 @@ fn messages_that_are_no_json_are_passed_over() {
         let board = desk.board(desk.flash("SN-73", broker.port, ""), 73);
         play(&desk, &board, 73, async |diary| {
             diary.until_named("cloud.online").await;
-            for _ in 0..5 {
-                diary.until_named("telemetry.acknowledged").await;
-            }
+            diary.acknowledged(5).await;
             let names = diary.names();
             assert!(!names.contains(&"cloud.failed"), "{names:?}");
             assert!(!names.contains(&"telemetry.interval"), "{names:?}");
@@ -228,9 +224,7 @@ fn a_message_of_64_kib_costs_nothing() {
             for _ in 0..6 {
                 diary.until_named("cloud.skipped").await;
             }
-            for _ in 0..3 {
-                diary.until_named("telemetry.acknowledged").await;
-            }
+            diary.acknowledged(3).await;
             assert!(!diary.names().contains(&"cloud.failed"));
         })
         .await;

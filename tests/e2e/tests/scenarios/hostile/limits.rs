@@ -81,9 +81,7 @@ fn the_default_keeps_to_what_a_public_cloud_allows() {
                 points
             };
             let before = points(&server).await;
-            for _ in 0..180 {
-                diary.until_named("telemetry.acknowledged").await;
-            }
+            diary.acknowledged(180).await;
             let sent = points(&server).await - before;
             assert!((360..15_000 / 20).contains(&sent), "{sent}");
             assert!(!diary.names().contains(&"cloud.failed"));

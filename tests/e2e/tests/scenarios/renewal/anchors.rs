@@ -3,7 +3,7 @@
 use device::cloud::CloudError;
 use device::event::{Event, Renewal};
 use device::tls::{CertificateFault, TlsError};
-use e2e::{Desk, Diary, Operator, beside, chain_der, digest, scenario};
+use e2e::{Desk, Operator, beside, chain_der, digest, scenario};
 use pki::{Options, Pki};
 use serde_json::json;
 
@@ -19,8 +19,7 @@ async fn moved(desk: &Desk, port: u16, authority: &Pki) -> Operator {
 #[test]
 fn a_server_that_gets_another_ca_is_followed() {
     scenario(async {
-        let (desk, operator, board) = bench().await;
-        let mut diary = Diary::of(&board);
+        let (desk, operator, board, mut diary) = bench().await;
         let second = Pki::new(&Options::default()).expect("an authority");
         let port = operator.port();
         let operator = std::cell::RefCell::new(Some(operator));
@@ -66,8 +65,7 @@ fn a_server_that_gets_another_ca_is_followed() {
 #[test]
 fn what_is_no_anchor_is_not_taken() {
     scenario(async {
-        let (desk, operator, board) = bench().await;
-        let mut diary = Diary::of(&board);
+        let (desk, operator, board, mut diary) = bench().await;
         beside(&board, async {
             diary.until_named("telemetry.acknowledged").await;
             // A leaf, and not a CA.
@@ -94,8 +92,7 @@ fn what_is_no_anchor_is_not_taken() {
 #[test]
 fn anchors_that_prove_wrong_are_dropped() {
     scenario(async {
-        let (desk, operator, board) = bench().await;
-        let mut diary = Diary::of(&board);
+        let (desk, operator, board, mut diary) = bench().await;
         let wrong = Pki::new(&Options::default()).expect("an authority");
         let port = operator.port();
         beside(&board, async {
@@ -103,9 +100,7 @@ fn anchors_that_prove_wrong_are_dropped() {
             operator.send_anchors(&chain_der(wrong.root_pem())).await;
             operator.until("server_chain_renewal", "TRYING").await;
             operator.share("serverChain", json!(null)).await;
-            for _ in 0..2 {
-                diary.until_named("telemetry.acknowledged").await;
-            }
+            diary.acknowledged(2).await;
             operator.server.stop().await;
             let imposter = moved(&desk, port, &wrong).await;
             for _ in 0..3 {

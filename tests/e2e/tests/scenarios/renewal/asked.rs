@@ -7,13 +7,12 @@ use e2e::{Desk, Diary, Operator, beside, digest, pieces, scenario};
 use pki::{Profile, Validity};
 use serde_json::json;
 
-use super::{SERIAL, bench, renew, requested};
+use super::{Bench, SERIAL, bench, renew, requested};
 
 #[test]
 fn a_device_that_was_offline_when_it_was_asked_begins_when_it_comes() {
     scenario(async {
-        let (desk, operator, board) = bench().await;
-        let mut diary = Diary::of(&board);
+        let (desk, operator, board, mut diary) = bench().await;
         beside(&board, async {
             diary.until_named("telemetry.acknowledged").await;
         })
@@ -28,9 +27,7 @@ fn a_device_that_was_offline_when_it_was_asked_begins_when_it_comes() {
             // What was acted on is not acted on again.
             board.station.cut();
             diary.until_named("cloud.online").await;
-            for _ in 0..3 {
-                diary.until_named("telemetry.acknowledged").await;
-            }
+            diary.acknowledged(3).await;
             assert_eq!(requested(&diary), 1);
             operator
                 .share("renewCertificate", json!("2026-12-01T08:00"))
@@ -47,8 +44,7 @@ fn a_device_that_was_offline_when_it_was_asked_begins_when_it_comes() {
 #[test]
 fn a_chain_that_is_sent_while_another_is_fetched_is_the_one() {
     scenario(async {
-        let (desk, operator, board) = bench().await;
-        let mut diary = Diary::of(&board);
+        let (desk, operator, board, mut diary) = bench().await;
         beside(&board, async {
             diary.until_named("telemetry.acknowledged").await;
             operator.call("renewCertificate").await;
@@ -64,9 +60,7 @@ fn a_chain_that_is_sent_while_another_is_fetched_is_the_one() {
                 operator.share(&key, json!(value)).await;
             }
             // Time enough to fetch all of it.
-            for _ in 0..5 {
-                diary.until_named("telemetry.acknowledged").await;
-            }
+            diary.acknowledged(5).await;
             for (key, value) in second {
                 operator.share(&key, json!(value)).await;
             }
@@ -84,8 +78,7 @@ fn a_chain_that_is_sent_while_another_is_fetched_is_the_one() {
 #[test]
 fn who_asks_again_meanwhile_gets_the_same_request() {
     scenario(async {
-        let (desk, operator, board) = bench().await;
-        let mut diary = Diary::of(&board);
+        let (desk, operator, board, mut diary) = bench().await;
         beside(&board, async {
             diary.until_named("telemetry.acknowledged").await;
             operator.call("renewCertificate").await;
@@ -102,7 +95,7 @@ fn who_asks_again_meanwhile_gets_the_same_request() {
 }
 
 /// A board whose certificate was made so many days ago, for so many days.
-async fn aged(ago: u64, days: u64, more: &str) -> (Desk, Operator, simulator::Simulator) {
+async fn aged(ago: u64, days: u64, more: &str) -> Bench {
     const DAY: Duration = Duration::from_secs(86_400);
     let desk = Desk::set().await;
     let operator = Operator::of(desk.server().await, SERIAL);
@@ -123,20 +116,18 @@ async fn aged(ago: u64, days: u64, more: &str) -> (Desk, Operator, simulator::Si
     ];
     let flash = desk.flash_of_known_network(files, operator.port(), more);
     let board = desk.board(flash, 81);
-    (desk, operator, board)
+    let diary = Diary::of(&board);
+    (desk, operator, board, diary)
 }
 
 #[test]
 fn a_device_whose_certificate_ends_soon_asks_by_itself() {
     scenario(async {
-        let (desk, operator, board) = aged(340, 365, "").await;
-        let mut diary = Diary::of(&board);
+        let (desk, operator, board, mut diary) = aged(340, 365, "").await;
         beside(&board, async {
             renew(&desk, &operator, &mut diary).await;
             // The new one lasts: there is nothing more to ask for.
-            for _ in 0..5 {
-                diary.until_named("telemetry.acknowledged").await;
-            }
+            diary.acknowledged(5).await;
             assert_eq!(requested(&diary), 1);
         })
         .await;
@@ -152,12 +143,9 @@ fn it_does_not_ask_before_nor_where_it_is_not_to() {
         (1, 7, ""),
     ] {
         scenario(async move {
-            let (_desk, _operator, board) = aged(ago, days, more).await;
-            let mut diary = Diary::of(&board);
+            let (_desk, _operator, board, mut diary) = aged(ago, days, more).await;
             beside(&board, async {
-                for _ in 0..5 {
-                    diary.until_named("telemetry.acknowledged").await;
-                }
+                diary.acknowledged(5).await;
             })
             .await;
             let begun = |(_, event): &(u64, Event)| *event == Event::Renewal(Renewal::Requested);

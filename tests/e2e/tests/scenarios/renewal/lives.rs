@@ -1,21 +1,15 @@
 //! Restarts and power cuts amid a renewal, and what comes by cable.
 
-use std::future::poll_fn;
-use std::pin::pin;
-use std::task::Poll;
-
 use device::event::{Event, Renewal};
-use e2e::{Diary, beside, scenario};
+use e2e::{beside, power_goes, scenario};
 use serde_json::json;
-use simulator::Simulator;
 
 use super::{SERIAL, bench, renew};
 
 #[test]
 fn a_restart_in_each_state_changes_nothing() {
     scenario(async {
-        let (desk, operator, board) = bench().await;
-        let mut diary = Diary::of(&board);
+        let (desk, operator, board, mut diary) = bench().await;
         beside(&board, async {
             diary.until_named("telemetry.acknowledged").await;
             operator.call("renewCertificate").await;
@@ -42,25 +36,11 @@ fn a_restart_in_each_state_changes_nothing() {
     });
 }
 
-/// Lives until the flash has no power.
-async fn power_goes(board: &Simulator) {
-    let mut life = pin!(board.live_on());
-    poll_fn(|context| {
-        let Poll::Pending = life.as_mut().poll(context);
-        match board.flash.power_is_lost() {
-            true => Poll::Ready(()),
-            false => Poll::Pending,
-        }
-    })
-    .await;
-}
-
 /// The device gets its certificate in the end, and is never without one that works.
 #[test]
 fn power_that_goes_at_any_write_leaves_the_old_certificate_or_the_new_one() {
     scenario(async {
-        let (desk, operator, board) = bench().await;
-        let mut diary = Diary::of(&board);
+        let (desk, operator, board, mut diary) = bench().await;
         beside(&board, async {
             diary.until_named("telemetry.acknowledged").await;
         })
@@ -105,8 +85,7 @@ fn power_that_goes_at_any_write_leaves_the_old_certificate_or_the_new_one() {
 #[test]
 fn forgetting_the_network_keeps_what_was_renewed() {
     scenario(async {
-        let (desk, operator, board) = bench().await;
-        let mut diary = Diary::of(&board);
+        let (desk, operator, board, mut diary) = bench().await;
         beside(&board, async {
             diary.until_named("telemetry.acknowledged").await;
             operator.call("renewCertificate").await;
@@ -128,8 +107,7 @@ fn forgetting_the_network_keeps_what_was_renewed() {
 #[test]
 fn another_certificate_by_cable_ends_the_renewed_one() {
     scenario(async {
-        let (desk, operator, board) = bench().await;
-        let mut diary = Diary::of(&board);
+        let (desk, operator, board, mut diary) = bench().await;
         beside(&board, async {
             diary.until_named("telemetry.acknowledged").await;
             operator.call("renewCertificate").await;

@@ -21,14 +21,17 @@ use simulator::Simulator;
 /// The device of each scenario.
 const SERIAL: &str = "SN-800001";
 
-/// A desk, a server, and a board that is to be provisioned no more.
-async fn bench() -> (Desk, Operator, Simulator) {
+/// A desk, an operator with his server, and a board that is to be provisioned no more with what it tells.
+type Bench = (Desk, Operator, Simulator, Diary);
+
+async fn bench() -> Bench {
     let desk = Desk::set().await;
     let operator = Operator::of(desk.server().await, SERIAL);
     let identity = desk.device_identity(SERIAL);
     let flash = desk.flash_of_provisioned(&identity, identity.trust_pem(), operator.port());
     let board = desk.board(flash, 80);
-    (desk, operator, board)
+    let diary = Diary::of(&board);
+    (desk, operator, board, diary)
 }
 
 /// Signs what is asked for, and waits until the device has it. Returns what was issued.
@@ -50,8 +53,7 @@ fn requested(diary: &Diary) -> usize {
 #[test]
 fn a_certificate_is_renewed_when_a_call_asks_for_it() {
     scenario(async {
-        let (desk, operator, board) = bench().await;
-        let mut diary = Diary::of(&board);
+        let (desk, operator, board, mut diary) = bench().await;
         beside(&board, async {
             diary.until_named("telemetry.acknowledged").await;
             let before = operator.attribute("certificate_serial").await;

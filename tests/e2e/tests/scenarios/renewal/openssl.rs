@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use e2e::{Diary, beside, chain_der, scenario};
+use e2e::{beside, chain_der, scenario};
 use pki::Existing;
 
 use super::{SERIAL, bench};
@@ -25,13 +25,12 @@ fn openssl(folder: &Path, arguments: &[&str]) -> String {
 #[test]
 fn a_request_is_one_that_openssl_verifies_and_signs() {
     scenario(async {
-        let (desk, operator, board) = bench().await;
+        let (desk, operator, board, mut diary) = bench().await;
         let folder = tempfile::tempdir().expect("a folder");
         let folder = folder.path();
         desk.pki
             .write_to(folder, Existing::Refuse)
             .expect("the authority's files");
-        let mut diary = Diary::of(&board);
         beside(&board, async {
             diary.until_named("telemetry.acknowledged").await;
             operator.call("renewCertificate").await;
@@ -82,9 +81,7 @@ fn a_request_is_one_that_openssl_verifies_and_signs() {
             let why = operator.text("certificate_renewal_error").await;
             assert!(why.contains("is another device's"), "{why}");
             diary.until_named("renewal.failed").await;
-            for _ in 0..2 {
-                diary.until_named("telemetry.acknowledged").await;
-            }
+            diary.acknowledged(2).await;
             // Then as it is to be, for another request.
             operator.call("renewCertificate").await;
             let request = operator.request().await;

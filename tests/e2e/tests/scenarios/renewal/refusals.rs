@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use e2e::{Desk, Diary, Operator, beside, chain_der, digest, scenario};
+use e2e::{Desk, Operator, beside, chain_der, digest, scenario};
 use pki::{Options, Pki, Request, Validity};
 use serde_json::json;
 
@@ -11,8 +11,7 @@ use super::{SERIAL, bench, renew};
 /// Answers a request in some way, and returns why the device says that it failed. A proper renewal
 /// works afterwards.
 async fn refused(answer: impl AsyncFnOnce(&Desk, &Operator, Request)) -> String {
-    let (desk, operator, board) = bench().await;
-    let mut diary = Diary::of(&board);
+    let (desk, operator, board, mut diary) = bench().await;
     let mut why = String::new();
     beside(&board, async {
         diary.until_named("telemetry.acknowledged").await;
@@ -23,9 +22,7 @@ async fn refused(answer: impl AsyncFnOnce(&Desk, &Operator, Request)) -> String 
         operator.until_state("FAILED").await;
         why = operator.text("certificate_renewal_error").await;
         diary.until_named("renewal.failed").await;
-        for _ in 0..3 {
-            diary.until_named("telemetry.acknowledged").await;
-        }
+        diary.acknowledged(3).await;
         assert_eq!(operator.text("certificate_serial").await, serial);
         // What was wrong is still there, and is not taken for an answer to another request.
         operator.call("renewCertificate").await;
