@@ -8,12 +8,11 @@ mod memory;
 
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
-use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
+use tokio::io::DuplexStream;
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio_util::either::Either;
 
 use memory::{Inbox, Memory};
 
@@ -53,8 +52,8 @@ impl Internet {
     /// If nobody listens there; of the operating system.
     pub async fn connect(&self, to: SocketAddr) -> io::Result<Stream> {
         match &self.0 {
-            None => TcpStream::connect(to).await.and_then(Stream::of_host),
-            Some(memory) => memory.connect(to).map(Stream::Memory),
+            None => TcpStream::connect(to).await.and_then(of_host),
+            Some(memory) => memory.connect(to).map(Stream::Right),
         }
     }
 
@@ -101,11 +100,11 @@ impl Listener {
         match &mut self.0 {
             Listening::Host(listener) => {
                 let (stream, from) = listener.accept().await?;
-                Ok((Stream::of_host(stream)?, from))
+                Ok((of_host(stream)?, from))
             }
             Listening::Memory(inbox) => {
                 let (stream, from) = inbox.next().await;
-                Ok((Stream::Memory(stream), from))
+                Ok((Stream::Right(stream), from))
             }
         }
     }
@@ -123,63 +122,12 @@ impl Listener {
     }
 }
 
-/// A TCP connection, which gathers nothing before it sends.
-pub enum Stream {
-    /// Of the computer.
-    Host(TcpStream),
-    /// In memory.
-    Memory(DuplexStream),
-}
+/// A TCP connection, which gathers nothing before it sends: of the computer, or in memory.
+pub type Stream = Either<TcpStream, DuplexStream>;
 
-impl Stream {
-    fn of_host(stream: TcpStream) -> io::Result<Self> {
-        stream.set_nodelay(true)?;
-        Ok(Self::Host(stream))
-    }
-}
-
-/// Does the same with either.
-macro_rules! either {
-    ($stream:expr, $one:ident => $what:expr) => {
-        match $stream.get_mut() {
-            Stream::Host($one) => {
-                let $one = Pin::new($one);
-                $what
-            }
-            Stream::Memory($one) => {
-                let $one = Pin::new($one);
-                $what
-            }
-        }
-    };
-}
-
-impl AsyncRead for Stream {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        into: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        either!(self, stream => stream.poll_read(context, into))
-    }
-}
-
-impl AsyncWrite for Stream {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        either!(self, stream => stream.poll_write(context, bytes))
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        either!(self, stream => stream.poll_flush(context))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        either!(self, stream => stream.poll_shutdown(context))
-    }
+fn of_host(stream: TcpStream) -> io::Result<Stream> {
+    stream.set_nodelay(true)?;
+    Ok(Stream::Left(stream))
 }
 
 /// A UDP socket.

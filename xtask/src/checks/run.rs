@@ -201,3 +201,43 @@ fn summarise(lines: &[Line], took: Duration) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Program {
+        #[command(flatten)]
+        options: Options,
+    }
+
+    fn chosen(words: &[&str]) -> Vec<&'static str> {
+        let words = ["test"].iter().chain(words);
+        let options = Program::parse_from(words).options;
+        let chosen = STEPS.iter().filter(|step| options.chosen(step));
+        chosen.map(|step| step.name).collect()
+    }
+
+    #[test]
+    fn each_step_of_a_whole_run_is_one_process_s() {
+        for (words, steps) in [
+            (&["--all"][..], STEPS.len()),
+            (&[], STEPS.iter().filter(|step| !step.long).count()),
+        ] {
+            let (mut here, beside) = (chosen(words), chosen(&[words, &["--lane", "f"]].concat()));
+            assert!(!here.is_empty() && !beside.is_empty());
+            here.extend(beside);
+            here.sort();
+            here.dedup();
+            assert_eq!(here.len(), steps, "{words:?}");
+        }
+    }
+
+    #[test]
+    fn steps_that_are_named_run_here_whatever_they_are() {
+        assert_eq!(chosen(&["image", "fuzz"]), ["fuzz", "image"]);
+    }
+}
