@@ -68,13 +68,10 @@ fuzz_target!(|data: &[u8]| {
     assert_eq!(last, newest);
 });
 
-/// A flash whose every sector has its memory from the first, so that what is allocated later is the ring's.
+/// A flash whose every byte was another before, and none of them blank: so all has its memory from the first, and what is
+/// allocated later is the ring's.
 fn whole(bytes: &[u8]) -> Flash {
-    let mut others = bytes.to_vec();
-    for sector in others.chunks_mut(SECTOR) {
-        // Neither what shall be there nor blank: so each sector is changed by what follows, and stays so.
-        sector[0] = u8::from(sector[0] == 0);
-    }
+    let others = bytes.iter().map(|byte| u8::from(*byte == 0)).collect();
     let flash = body::flash(others);
     flash.overlay(0, bytes);
     flash

@@ -7,8 +7,8 @@
 //! the power goes, all later operations fail; the one under way is left undone, or, as it happens
 //! to a chip, half done: a word of which some bits have fallen, a sector of which some have risen.
 
+mod pages;
 mod power;
-mod sectors;
 
 use std::cell::RefCell;
 use std::fs::{File, OpenOptions, TryLockError};
@@ -16,9 +16,9 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+use pages::Contents;
+pub use pages::Image;
 use power::PowerCut;
-use sectors::Contents;
-pub use sectors::Image;
 
 use embedded_storage::nor_flash::{
     ErrorType, NorFlash, NorFlashError, NorFlashErrorKind, ReadNorFlash,
@@ -330,8 +330,10 @@ impl NorFlash for Flash {
                 }
                 Err(amid) => {
                     if let Some(seed) = amid {
-                        let sector = chip.contents.sector_mut(number);
-                        power::half_erase(sector, seed, number * SECTOR);
+                        let mut sector = [0; SECTOR];
+                        chip.contents.read(number * SECTOR, &mut sector);
+                        power::half_erase(&mut sector, seed, number * SECTOR);
+                        chip.contents.put(number * SECTOR, &sector);
                     }
                     Err(FlashError::PowerLost)
                 }
@@ -352,10 +354,7 @@ impl NorFlash for Flash {
         let mut written = from;
         for &word in bytes.as_chunks::<WORD>().0 {
             let spent = chip.spend();
-            let sector = chip.contents.sector_mut(written / SECTOR);
-            let Some(place) = sector[written % SECTOR..].first_chunk_mut::<WORD>() else {
-                break;
-            };
+            let place = chip.contents.word_mut(written);
             let both = u32::from_le_bytes(*place) & u32::from_le_bytes(word);
             match spent {
                 Ok(()) => *place = both.to_le_bytes(),

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use device::settings::Settings;
 use serde_json::json;
+use simulator::ntp::TimeServer;
 use tokio::time::{interval, sleep_until};
 
 use super::crew::Crew;
@@ -20,9 +21,9 @@ use crate::product::Product;
 use console::printable;
 use console::{interrupted, on_one_thread};
 
-/// How long samples under way may take to arrive at the end: longer than the device's own
-/// patience with a silent broker, and the pause before its next try.
-const PATIENCE: Duration = Duration::from_secs(40);
+/// How long samples under way may take to arrive at the end: longer than the minute that a device pauses which crashed
+/// again and again, its own patience with a silent broker, and the pause before its next try.
+const PATIENCE: Duration = Duration::from_secs(150);
 /// The proof of possession of all devices that may be claimed, in the place of one of each.
 const PROOF: &str = "fleet";
 /// Between two lines where there is no terminal.
@@ -97,7 +98,10 @@ async fn live(plan: &Plan) -> Result<Summary> {
         None => Some(LocalServer::start(&plan.ca).await?),
         Some(_) => None,
     };
-    let share = share(plan, server.as_ref())?;
+    // So many devices do not ask the public's.
+    let time = TimeServer::start().await;
+    let time = time.context("no port for the time server")?;
+    let share = share(plan, server.as_ref(), &time)?;
     let mut fleet = Fleet::new(Crew::start(workers)?, count, plan.faults.is_some());
     fleet.make(&share).await?;
     fleet.go(plan.ramp).await?;
@@ -117,10 +121,11 @@ async fn live(plan: &Plan) -> Result<Summary> {
 }
 
 /// What all devices have in common.
-fn share(plan: &Plan, server: Option<&LocalServer>) -> Result<Share> {
+fn share(plan: &Plan, server: Option<&LocalServer>, time: &TimeServer) -> Result<Share> {
     let broker = &plan.broker;
     let mut settings = json!({
         "broker": broker.url,
+        "sntp_server": time.address().to_string(),
         "telemetry_interval_ms": u64::try_from(plan.interval.as_millis())?,
     });
     if plan.claims.is_some() {
@@ -426,5 +431,45 @@ impl Lines {
         if self.terminal {
             eprintln!();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_public_time_server_is_asked() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("intermediate.key"), "").unwrap();
+        let plan = Plan {
+            product: Product::Climate,
+            count: 10_000,
+            ca: folder.path().to_owned(),
+            prefix: "SN-".into(),
+            ramp: 1.0,
+            interval: Duration::from_secs(1),
+            online_within: Duration::from_secs(1),
+            firmware: None,
+            firmware_key: None,
+            faults: None,
+            claims: None,
+            certificate_days: None,
+            workers: None,
+            broker: Broker {
+                url: Some("mqtts://tb.example.com".into()),
+                server_name: None,
+                server_ca: None,
+            },
+            limit: None,
+        };
+        let asked = on_one_thread(async {
+            let time = TimeServer::start().await?;
+            let share = share(&plan, None, &time)?;
+            let settings = Settings::parse(share.settings.as_bytes()).unwrap();
+            assert_eq!(settings.sntp_servers.len(), 1);
+            Ok(settings.sntp_servers[0].address() == Some(time.address().ip()))
+        });
+        assert!(asked.unwrap());
     }
 }

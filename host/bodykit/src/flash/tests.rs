@@ -139,7 +139,7 @@ fn flashes_share_what_none_of_them_changed() {
     own[SECTOR] = 7;
     one.overlay(2 * SECTOR, &own);
     let own = |flash: &Flash| flash.0.borrow().contents.own();
-    assert_eq!(own(&one), 1, "a sector that stays blank takes no memory");
+    assert_eq!(own(&one), 1, "a page that stays blank takes no memory");
     assert_eq!(read(&one, 3 * SECTOR)[..2], [7, 255]);
 
     one.write(SECTOR as u32 - 4, &[0; 8]).unwrap();
@@ -150,7 +150,7 @@ fn flashes_share_what_none_of_them_changed() {
 
     one.erase(0, 2 * SECTOR as u32).unwrap();
     assert_eq!(read(&one, SECTOR), [0xff; 16], "not what the image has");
-    assert_eq!(own(&one), 2, "one sector is blank as at first");
+    assert_eq!(own(&one), 2, "one page is blank as at first");
 }
 
 #[test]
