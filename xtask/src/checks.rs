@@ -24,7 +24,7 @@ use std::{
 use anyhow::{Result, bail};
 
 use crate::{
-    bogo, chips, firmware, fuzz, interop, process, servers, setup, size, terminal, workspace,
+    bogo, chips, firmware, fuzz, hil, interop, process, servers, setup, size, terminal, workspace,
 };
 
 /// The options of `cargo xtask test`.
@@ -277,6 +277,18 @@ const STEPS: &[Step] = &[
         about: "the firmware becomes an image that boots: twice the same, and esptool agrees",
         long: false,
         run: |_| bootable::check().map(Outcome::Noted),
+    },
+    Step {
+        name: "emulator",
+        about: "the firmware lives on an emulated chip, where one is: first life and second, restarts, a crash, a hang",
+        long: true,
+        run: |_| match std::env::var_os(hil::EMULATOR) {
+            Some(emulator) => hil::emulate(emulator.as_ref()).map(Outcome::Noted),
+            None => Ok(Outcome::Skipped(format!(
+                "no emulator: name one in {}, as firmware/README.md tells",
+                hil::EMULATOR
+            ))),
+        },
     },
     Step {
         name: "new",
