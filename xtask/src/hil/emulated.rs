@@ -19,6 +19,7 @@ use anyhow::{Result, ensure};
 use super::Tally;
 use crate::terminal;
 use bench::{Bench, DEVICE};
+use machine::Unusual;
 
 struct Test {
     name: &'static str,
@@ -72,9 +73,36 @@ const TESTS: &[Test] = &[
         run: crash,
     },
     Test {
+        name: "crashes",
+        about: "another crash before that life is online: the device waits before it goes on",
+        run: |bench| {
+            crash_here(bench)?;
+            bench.machine()?.until("boot")?;
+            crash_here(bench)?;
+            bench.machine()?.until("boot.paused")?;
+            told(bench, "panic")
+        },
+    },
+    Test {
         name: "watchdog",
         about: "a poll that never returns ends after a minute, by the RTC's watchdog",
         run: hang,
+    },
+    Test {
+        name: "spare",
+        about: "where the RTC's clock stands still the console says so, and the timer group's watchdog does it",
+        run: |bench| {
+            bench.power_cycle(Unusual {
+                clock_stopped: true,
+                ..Unusual::default()
+            })?;
+            let machine = bench.machine()?;
+            machine.until_line("the RTC's clock stands still")?;
+            machine.until("telemetry.acknowledged")?;
+            stick(bench)?;
+            bench.machine()?.until_reset("TG0WDT")?;
+            starts(bench, "watchdog")
+        },
     },
     Test {
         name: "advertise",
@@ -106,6 +134,11 @@ const TESTS: &[Test] = &[
             starts(bench, "software")?;
             bench.machine()?.until("provisioning.started").map(drop)
         },
+    },
+    Test {
+        name: "conformance",
+        about: "it provisions as ESP-IDF's devices do",
+        run: Bench::conform,
     },
 ];
 
@@ -171,7 +204,7 @@ fn told(bench: &mut Bench, reason: &str) -> Result<()> {
 fn second_life(bench: &mut Bench) -> Result<()> {
     let mut best = u64::MAX;
     for _ in 0..TRIES {
-        bench.power_cycle()?;
+        bench.power_cycle(Unusual::default())?;
         let ms = bench.machine()?.until("telemetry.acknowledged")?.ms;
         if ms < best {
             best = ms;
@@ -196,22 +229,33 @@ fn restart(bench: &mut Bench) -> Result<()> {
     Ok(())
 }
 
-fn crash(bench: &mut Bench) -> Result<()> {
-    let sampling = bench.places.sampling;
+/// Sends the device's own thread to where there is nothing, and waits for the record of that.
+fn crash_here(bench: &mut Bench) -> Result<()> {
+    let sampling = bench.sampling;
     let machine = bench.machine()?;
     machine.gdb.stop_at(sampling)?;
-    let before_ms = machine.powered_ms()?;
     machine.gdb.go_on_at(0)?;
-    machine.until_panic()?;
+    machine.until_panic()
+}
+
+/// Keeps the device's own thread where it is, for ever.
+fn stick(bench: &mut Bench) -> Result<()> {
+    let sampling = bench.sampling;
+    let gdb = &mut bench.machine()?.gdb;
+    gdb.stop_at(sampling)?;
+    gdb.write(places::AT, &places::FOR_EVER)?;
+    gdb.go_on_at(places::AT)
+}
+
+fn crash(bench: &mut Bench) -> Result<()> {
+    let before_ms = bench.machine()?.powered_ms()?;
+    crash_here(bench)?;
     starts(bench, "panic")?;
     told(bench, "panic")?;
     bench
         .server
         .told(DEVICE, "panic", |told| !matches!(told, "" | "null"))?;
-    let machine = bench.machine()?;
-    machine.gdb.stop()?;
-    let after_ms = machine.powered_ms()?;
-    machine.gdb.go_on()?;
+    let after_ms = bench.machine()?.powered_ms()?;
     ensure!(
         after_ms > before_ms,
         "the RTC began anew: {before_ms} ms, then {after_ms}"
@@ -220,17 +264,14 @@ fn crash(bench: &mut Bench) -> Result<()> {
 }
 
 fn hang(bench: &mut Bench) -> Result<()> {
-    let places = bench.places;
     let machine = bench.machine()?;
-    machine.gdb.stop_at(places.sampling)?;
-    let before_ms = machine.powered_ms()? + machine.last_ms();
-    machine.gdb.go_on_at(places.for_ever)?;
+    let began_ms = machine.powered_ms()?;
+    stick(bench)?;
+    let machine = bench.machine()?;
+    let before_ms = began_ms + machine.last_ms();
     machine.until_reset("RTCWDT")?;
     starts(bench, "watchdog")?;
-    let machine = bench.machine()?;
-    machine.gdb.stop()?;
-    let took_ms = machine.powered_ms()?.saturating_sub(before_ms);
-    machine.gdb.go_on()?;
+    let took_ms = bench.machine()?.powered_ms()?.saturating_sub(before_ms);
     ensure!(
         HANGS_MS.contains(&took_ms),
         "the watchdog took {took_ms} ms"

@@ -12,8 +12,8 @@ use anyhow::{Context, Result, ensure};
 
 use super::{
     clock,
-    machine::{self, Emulator, Machine},
-    places::Places,
+    machine::{self, Emulator, Machine, Unusual},
+    places,
     server::Server,
     talker::Talker,
 };
@@ -36,7 +36,8 @@ pub(super) struct Bench {
     /// The firmware as it goes onto a board, and the one with a controller on a serial line.
     elf: PathBuf,
     elf_with_controller: PathBuf,
-    pub(super) places: Places,
+    /// Where the device comes by each second, in its own thread.
+    pub(super) sampling: u32,
     /// Lends Bluetooth controllers of one air.
     air: Option<(Talker, u16)>,
     machine: Option<Machine>,
@@ -79,7 +80,7 @@ impl Bench {
             settings.to_string(),
         )?;
         let bench = Self {
-            places: Places::find(&elf)?,
+            sampling: places::sampling(&elf)?,
             server,
             emulator,
             elf,
@@ -117,21 +118,23 @@ impl Bench {
             "blank.bin" => Some(self.air()?),
             _ => None,
         };
-        self.power(controller)
+        self.power(Unusual {
+            controller,
+            ..Unusual::default()
+        })
     }
 
-    /// Takes the power away, and brings it again.
-    pub(super) fn power_cycle(&mut self) -> Result<()> {
+    /// Takes the power away, and brings it again, to a board that may be unusual in another way.
+    pub(super) fn power_cycle(&mut self, unusual: Unusual) -> Result<()> {
         self.machine = None;
-        self.power(None)
+        self.power(unusual)
     }
 
-    fn power(&mut self, controller: Option<u16>) -> Result<()> {
-        let (flash, log) = (
-            self.folder.join("flash.bin"),
-            self.folder.join("console.txt"),
-        );
-        self.machine = Some(Machine::power_up(&self.emulator, &flash, controller, &log)?);
+    fn power(&mut self, unusual: Unusual) -> Result<()> {
+        let flash = self.folder.join("flash.bin");
+        let log = self.folder.join("console.txt");
+        self.machine = None;
+        self.machine = Some(Machine::power_up(&self.emulator, &flash, unusual, &log)?);
         Ok(())
     }
 
@@ -165,11 +168,22 @@ impl Bench {
 
     /// Provisions the board by another controller of the air.
     pub(super) fn provision(&mut self) -> Result<()> {
+        let mut command = self.over_the_air("provision")?;
+        command.env("ESPTB_PASSPHRASE", "");
+        process::run(command.args(["--security", "2", "--ssid", NETWORK, "--timeout", "2m"]))
+    }
+
+    /// The conformance suite, but for the case that ends provisioning.
+    pub(super) fn conform(&mut self) -> Result<()> {
+        process::run(&mut self.over_the_air("conformance")?)
+    }
+
+    fn over_the_air(&mut self, command: &str) -> Result<Command> {
         let port = self.air()?;
-        let mut command = self.esptb("provision");
-        command.env("ESPTB_POP", PROOF).env("ESPTB_PASSPHRASE", "");
-        command.args(["--hci", &format!("tcp:127.0.0.1:{port}"), "--security", "2"]);
-        process::run(command.args(["--ssid", NETWORK, "--timeout", "2m"]))
+        let mut command = self.esptb(command);
+        command.env("ESPTB_POP", PROOF);
+        command.args(["--hci", &format!("tcp:127.0.0.1:{port}")]);
+        Ok(command)
     }
 
     /// Has `esptb board-report` measure the board's last start, until an event, into a file.

@@ -84,6 +84,12 @@ impl Gdb {
         Ok(word.swap_bytes())
     }
 
+    /// Writes into the chip's memory.
+    pub(super) fn write(&mut self, address: u32, bytes: &[u8]) -> Result<()> {
+        let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        self.ask_well(&format!("M{address:x},{:x}:{digits}", bytes.len()))
+    }
+
     fn ask_well(&mut self, what: &str) -> Result<()> {
         let answer = self.ask(what)?;
         ensure!(answer == "OK", "the debugger says {answer:?} to {what:?}");

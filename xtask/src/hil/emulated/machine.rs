@@ -29,6 +29,15 @@ pub(super) struct Emulator {
     pub(super) chip: String,
 }
 
+/// What is unusual about a board.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Unusual {
+    /// A Bluetooth controller beside it, at this port of the computer.
+    pub(super) controller: Option<u16>,
+    /// The RTC's clock stands still.
+    pub(super) clock_stopped: bool,
+}
+
 /// The board.
 pub(super) struct Machine {
     talker: Talker,
@@ -43,11 +52,11 @@ pub(super) struct Event {
 }
 
 impl Machine {
-    /// Brings power to a board with this flash. Its controller is at this port of the computer, if it has one.
+    /// Brings power to a board with this flash.
     pub(super) fn power_up(
         emulator: &Emulator,
         flash: &Path,
-        controller: Option<u16>,
+        unusual: Unusual,
         log: &Path,
     ) -> Result<Self> {
         let ear = Ear::new()?;
@@ -68,16 +77,20 @@ impl Machine {
             "shift=3,align=off,sleep=on",
         ]);
         command.args(["-nic", &format!("user,model={chip}_wifi")]);
-        // That of the RTC is the one that the device uses, and the one that is looked at.
-        let others = format!("driver=timer.{chip}.timg,property=wdt_disable,value=true");
-        command.args(["-global", &others]);
+        // Of the two the device uses one, and that is to be the one which resets it.
+        let (driver, property) = match unusual.clock_stopped {
+            true => (format!("misc.{chip}.rtc_cntl"), "clock_stopped"),
+            false => (format!("timer.{chip}.timg"), "wdt_disable"),
+        };
+        let global = format!("driver={driver},property={property},value=true");
+        command.args(["-global", &global]);
         command.args([
             "-chardev",
             "stdio,id=console,signal=off",
             "-serial",
             "chardev:console",
         ]);
-        if let Some(port) = controller {
+        if let Some(port) = unusual.controller {
             command.args(["-serial", &format!("tcp:127.0.0.1:{port},nodelay=on")]);
         }
         let debugger = format!(
@@ -102,10 +115,14 @@ impl Machine {
         })
     }
 
+    /// Reads on until a line that has this text.
+    pub(super) fn until_line(&mut self, text: &str) -> Result<()> {
+        self.talker.behind(text).map(drop)
+    }
+
     /// Reads on until a panic.
     pub(super) fn until_panic(&mut self) -> Result<()> {
-        let found = |line: &str| Ok(line.contains(PANIC).then_some(()));
-        self.talker.until("the panic's record", found)
+        self.until_line(PANIC)
     }
 
     /// Reads on until the ROM says that it starts, and why, by this word.
@@ -135,9 +152,11 @@ impl Machine {
     }
 
     /// For how long it was powered, by the RTC, in milliseconds, when the firmware looked last: as each life
-    /// began, and when the clock was set. The chip must be stopped.
+    /// began, and when the clock was set. The chip is stopped for it.
     pub(super) fn powered_ms(&mut self) -> Result<u64> {
+        self.gdb.stop()?;
         let count = self.gdb.word(RTC_COUNT)?;
+        self.gdb.go_on()?;
         Ok(u64::from(count) * 1000 / RTC_HZ)
     }
 }
