@@ -14,6 +14,7 @@ mod rules;
 mod sanitizers;
 mod scalars;
 mod scenarios;
+mod spare;
 mod threats;
 
 use std::{
