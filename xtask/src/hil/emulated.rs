@@ -264,7 +264,10 @@ fn crash(bench: &mut Bench) -> Result<()> {
 }
 
 fn hang(bench: &mut Bench) -> Result<()> {
+    // Without crashes before, for which lives begin later than the RTC is looked at.
+    bench.power_cycle(Unusual::default())?;
     let machine = bench.machine()?;
+    machine.until("telemetry.acknowledged")?;
     let began_ms = machine.powered_ms()?;
     stick(bench)?;
     let machine = bench.machine()?;

@@ -41,6 +41,8 @@ pub(super) struct Bench {
     /// Lends Bluetooth controllers of one air.
     air: Option<(Talker, u16)>,
     machine: Option<Machine>,
+    /// How often it has had power, by which its consoles' files are numbered.
+    powered: u32,
 }
 
 impl Bench {
@@ -87,6 +89,7 @@ impl Bench {
             elf_with_controller,
             air: None,
             machine: None,
+            powered: 0,
             esptb,
             folder,
         };
@@ -132,8 +135,8 @@ impl Bench {
 
     fn power(&mut self, unusual: Unusual) -> Result<()> {
         let flash = self.folder.join("flash.bin");
-        let log = self.folder.join("console.txt");
-        self.machine = None;
+        self.powered += 1;
+        let log = self.folder.join(format!("console-{}.txt", self.powered));
         self.machine = Some(Machine::power_up(&self.emulator, &flash, unusual, &log)?);
         Ok(())
     }

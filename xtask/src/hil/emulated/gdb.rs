@@ -26,8 +26,8 @@ impl Ear {
         Ok(self.0.local_addr()?.port())
     }
 
-    /// Waits for the call.
-    pub(super) fn answer(self) -> Result<Gdb> {
+    /// Waits for the call, as long as there is somebody to call.
+    pub(super) fn answer(self, mut alive: impl FnMut() -> bool) -> Result<Gdb> {
         self.0.set_nonblocking(true)?;
         let pause = Duration::from_millis(10);
         for _ in 0..PATIENCE.as_millis() / pause.as_millis() {
@@ -36,9 +36,13 @@ impl Ear {
                 stream.set_read_timeout(Some(PATIENCE))?;
                 return Ok(Gdb { stream });
             }
+            ensure!(
+                alive(),
+                "the emulator has ended: look at what it said above"
+            );
             std::thread::sleep(pause);
         }
-        bail!("the emulator's debugger does not call: look at what the emulator said above")
+        bail!("the emulator's debugger does not call")
     }
 }
 
@@ -144,5 +148,17 @@ mod tests {
         // The example of the protocol's overview.
         assert_eq!(packet("OK"), "$OK#9a");
         assert_eq!(packet("vMustReplyEmpty"), "$vMustReplyEmpty#3a");
+    }
+
+    #[test]
+    fn a_word_is_asked_for_and_told_in_the_chips_order() {
+        let ear = Ear::new().unwrap();
+        let mut stub = TcpStream::connect((Ipv4Addr::LOCALHOST, ear.port().unwrap())).unwrap();
+        let mut gdb = ear.answer(|| true).unwrap();
+        stub.write_all(b"+$14540000#8e").unwrap();
+        assert_eq!(gdb.word(0x6000_8010).unwrap(), 0x5414);
+        let mut asked = [0; 16];
+        stub.read_exact(&mut asked).unwrap();
+        assert_eq!(&asked, b"$m60008010,4#5c+");
     }
 }

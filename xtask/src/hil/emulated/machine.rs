@@ -99,8 +99,8 @@ impl Machine {
         );
         // Stopped until the debugger has called: while it runs, its first word would be taken for a stop.
         command.args(["-S", "-chardev", &debugger, "-gdb", "chardev:gdb"]);
-        let talker = Talker::start(&mut command, log)?;
-        let mut gdb = ear.answer()?;
+        let mut talker = Talker::start(&mut command, log)?;
+        let mut gdb = ear.answer(|| talker.is_running())?;
         gdb.go_on()?;
         Ok(Self { talker, gdb })
     }
@@ -109,7 +109,7 @@ impl Machine {
     pub(super) fn until(&mut self, name: &str) -> Result<Event> {
         self.talker.until(name, |line| {
             if line.contains(PANIC) {
-                bail!("the firmware panicked before {name}: its console is in target/hil");
+                bail!("the firmware panicked before {name}: its last console is in target/hil/emulated");
             }
             Ok(event(line, name))
         })

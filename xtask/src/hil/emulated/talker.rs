@@ -62,6 +62,11 @@ impl Talker {
         })
     }
 
+    /// Whether it goes on.
+    pub(super) fn is_running(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
     /// Takes lines until one of which `find` makes something. What stops the wait otherwise is an
     /// error of `find`'s, the program's end, or that nothing comes.
     pub(super) fn until<T>(
