@@ -17,7 +17,7 @@ pub(crate) const EMULATOR: &str = "ESPTB_EMULATOR";
 /// The options of `cargo xtask hil`.
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// The board's port; without it everything is skipped
+    /// The board's port; without it and --emulator everything is skipped
     #[arg(long, env = "ESPTB_PORT", value_name = "PORT")]
     port: Option<String>,
     /// An emulated board, where no port of a real one is named: the qemu-system-riscv32 of lcgamboa/qemu, changed as
