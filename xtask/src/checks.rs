@@ -15,6 +15,7 @@ mod run;
 mod sanitizers;
 mod scalars;
 mod scenarios;
+mod spare;
 mod threats;
 
 use std::path::PathBuf;
@@ -25,7 +26,7 @@ use anyhow::Result;
 pub(crate) use run::run;
 
 use crate::{
-    bogo, chips, firmware, fuzz, interop, process, servers, setup, size, terminal, workspace,
+    bogo, chips, firmware, fuzz, hil, interop, process, servers, setup, size, terminal, workspace,
 };
 
 /// The options of `cargo xtask test`.
@@ -295,6 +296,18 @@ const STEPS: &[Step] = &[
         about: "the firmware becomes an image that boots: twice the same, and esptool agrees",
         long: false,
         run: |_| bootable::check().map(Outcome::Noted),
+    },
+    Step {
+        name: "emulator",
+        about: "the firmware lives on an emulated chip, where one is: first life and second, restarts, a crash, a hang",
+        long: true,
+        run: |_| match std::env::var_os(hil::EMULATOR) {
+            Some(emulator) => hil::emulate(emulator.as_ref()).map(Outcome::Noted),
+            None => Ok(Outcome::Skipped(format!(
+                "no emulator: name one in {}, as firmware/README.md tells",
+                hil::EMULATOR
+            ))),
+        },
     },
     Step {
         name: "new",

@@ -48,7 +48,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 
 /// Builds the image of a chip and reads where its bytes come from.
 pub(crate) fn build(chip: &Chip) -> Result<Account> {
-    let artifacts = compile(chip)?;
+    let artifacts = compile(chip, false)?;
     let elf = fs::read(&artifacts.elf)
         .with_context(|| format!("{} cannot be read", artifacts.elf.display()))?;
     let map = fs::read_to_string(&artifacts.map)
@@ -62,7 +62,12 @@ pub(crate) fn build(chip: &Chip) -> Result<Account> {
 
 /// Builds the firmware of a chip; returns the ELF file.
 pub(crate) fn elf(chip: &Chip) -> Result<PathBuf> {
-    Ok(compile(chip)?.elf)
+    Ok(compile(chip, false)?.elf)
+}
+
+/// The same with a Bluetooth controller on a serial line without flow control, in place of the chip's own.
+pub(crate) fn elf_with_controller(chip: &Chip) -> Result<PathBuf> {
+    Ok(compile(chip, true)?.elf)
 }
 
 /// Builds the firmware of a product outside this repository, whose package in `folder` has this name, with
@@ -128,11 +133,15 @@ struct Artifacts {
     map: PathBuf,
 }
 
-fn compile(chip: &Chip) -> Result<Artifacts> {
+fn compile(chip: &Chip, controller_beside: bool) -> Result<Artifacts> {
     if let Some(missing) = missing(chip)? {
         bail!("{missing}");
     }
     let mut command = cargo("build", chip)?;
+    if controller_beside {
+        command.args(["--features", "hci-uart"]);
+        command.env("HCI_UART_FLOW", "none");
+    }
     command
         .arg("--message-format=json-render-diagnostics")
         .stdout(Stdio::piped());

@@ -1,20 +1,29 @@
-//! `cargo xtask hil`: the tests that need a board. Without one they are skipped, and said to be.
+//! `cargo xtask hil`: the tests that need a board, or for some of which an emulated one will do. Without either
+//! they are skipped, and said to be.
 
 mod desk;
+mod emulated;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 
 use crate::{setup, terminal};
 use desk::Desk;
 
+/// Names the emulator where no option does.
+pub(crate) const EMULATOR: &str = "ESPTB_EMULATOR";
+
 /// The options of `cargo xtask hil`.
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// The board's port; without it everything is skipped
+    /// The board's port; without it and --emulator everything is skipped
     #[arg(long, env = "ESPTB_PORT", value_name = "PORT")]
     port: Option<String>,
+    /// An emulated board, where no port of a real one is named: the qemu-system-riscv32 of lcgamboa/qemu, changed as
+    /// firmware/README.md tells ("On an emulated chip")
+    #[arg(long, env = EMULATOR, value_name = "PATH")]
+    emulator: Option<PathBuf>,
     /// The board's chip; those known are in firmware/Cargo.toml
     #[arg(long, value_name = "CHIP")]
     chip: Option<String>,
@@ -142,52 +151,104 @@ const TESTS: &[Test] = &[
     },
 ];
 
-/// Tests the board, if there is one.
+/// How it went.
+#[derive(Default)]
+struct Tally {
+    passed: usize,
+    failed: usize,
+    skipped: usize,
+}
+
+impl Tally {
+    /// Runs a test, unless something is missing for it, or one has failed before.
+    fn test(
+        &mut self,
+        name: &str,
+        about: &str,
+        missing: Option<&str>,
+        run: impl FnOnce() -> Result<()>,
+    ) {
+        terminal::heading(format!("{name}: {about}"));
+        let after = (self.failed > 0).then_some("after the failure above");
+        if let Some(why) = after.or(missing) {
+            self.skipped += 1;
+            anstream::println!("{}: {why}", terminal::yellow("skipped"));
+            return;
+        }
+        match run() {
+            Ok(()) => {
+                self.passed += 1;
+                anstream::println!("{}", terminal::green("passed"));
+            }
+            Err(error) => {
+                self.failed += 1;
+                anstream::eprintln!("{} {error:#}", terminal::red("failed:"));
+            }
+        }
+    }
+
+    /// Tells of a test that is not to be run here.
+    fn skip(&mut self, name: &str, why: &str) {
+        self.skipped += 1;
+        anstream::println!("{name}: {}, {why}", terminal::yellow("skipped"));
+    }
+
+    /// Prints the sum.
+    fn close(&self) -> Result<()> {
+        let Self {
+            passed,
+            failed,
+            skipped,
+        } = self;
+        anstream::println!("\n{passed} passed, {failed} failed, {skipped} skipped");
+        match failed {
+            0 => Ok(()),
+            _ => bail!("the board did not pass"),
+        }
+    }
+}
+
+/// Tests the board, if there is one, or an emulated one.
 ///
 /// # Errors
 ///
 /// A test failed.
 pub(crate) fn run(options: &Options) -> Result<()> {
     let Some(port) = options.port.clone() else {
+        if let Some(emulator) = &options.emulator {
+            return emulate(emulator).map(drop);
+        }
         let width = TESTS.iter().map(|test| test.name.len()).max().unwrap_or(0);
         for test in TESTS {
             let skipped = terminal::yellow("skipped");
             anstream::println!("{:width$}  {skipped}  {}", test.name, test.about);
         }
         anstream::println!(
-            "0 passed, 0 failed, {} skipped: they need a board; name its port by --port",
+            "0 passed, 0 failed, {} skipped: they need a board; name its port by --port. For some an emulated one \
+             will do: --emulator",
             TESTS.len()
         );
         return Ok(());
     };
     setup::run(setup::Purpose::Firmware)?;
     let desk = Desk::new(options, port)?;
-    let (mut passed, mut failed, mut skipped) = (0, 0, 0);
+    let mut tally = Tally::default();
     for test in TESTS {
-        terminal::heading(format!("{}: {}", test.name, test.about));
-        let missing = match failed {
-            0 => desk.missing(test.need),
-            _ => Some("after the failure above"),
-        };
-        if let Some(why) = missing {
-            skipped += 1;
-            anstream::println!("{}: {why}", terminal::yellow("skipped"));
-            continue;
-        }
-        match (test.run)(&desk) {
-            Ok(()) => {
-                passed += 1;
-                anstream::println!("{}", terminal::green("passed"));
-            }
-            Err(error) => {
-                failed += 1;
-                anstream::eprintln!("{} {error:#}", terminal::red("failed:"));
-            }
-        }
+        let missing = desk.missing(test.need);
+        tally.test(test.name, test.about, missing, || (test.run)(&desk));
     }
-    anstream::println!("\n{passed} passed, {failed} failed, {skipped} skipped");
-    match failed {
-        0 => Ok(()),
-        _ => bail!("the board did not pass"),
-    }
+    tally.close()
+}
+
+/// Tests the firmware on an emulated board; returns what was found.
+///
+/// # Errors
+///
+/// A test failed, or it is not an emulator that has the chip.
+pub(crate) fn emulate(emulator: &Path) -> Result<String> {
+    setup::run(setup::Purpose::Firmware)?;
+    let mut tally = Tally::default();
+    emulated::run(emulator, &mut tally)?;
+    tally.close()?;
+    Ok(format!("{} passed", tally.passed))
 }

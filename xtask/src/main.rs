@@ -86,10 +86,14 @@ enum Chore {
     /// With --spiffs the whole flash is written: bootloader, partition table, app and certificates;
     /// the board keeps its network. Without, the app alone. `esptb flash --help` tells the rest.
     Flash(flash::Options),
-    /// Run the tests that need a board; without one they are skipped
+    /// Run the tests that need a board, or an emulated one; without either they are skipped
     ///
     /// Writes the firmware onto the board at --port, and follows its console: boot, certificates,
     /// provisioning; and, given a broker's certificates and a network, all the way online.
+    ///
+    /// With --emulator the board is emulated: first life and second, restarts, a crash and a hang are
+    /// tested with it, and what needs a real one is named. Everything around it is made for the
+    /// occasion, in target/hil.
     Hil(hil::Options),
     /// Fuzz whatever reads bytes from a stranger
     ///

@@ -5,8 +5,8 @@
 /// - `name`: as its maker writes it.
 /// - `heap`: how many KiB the allocator gets of what the second-stage bootloader leaves behind, and how many of the
 ///   memory that the main stack lies in.
-/// - `spare`: where memory is, from and to, that neither the linker script nor anybody else gives away, for the
-///   allocator. Only where there is some.
+/// - `spare`: where memory is, from and to, that the linker script gives to nobody, for the allocator. Only where there
+///   is some; the largest last. With the two of `heap` that are not 0 there are three at most: the allocator takes no more.
 /// - `retained`: the file in `retained/` that has the memory which outlives a restart.
 /// - `brownout`: the file in `brownout/` that lets a supply that sags reset the chip, with the host of the analog
 ///   part's bus where it wants one.
@@ -17,7 +17,7 @@ macro_rules! facts {
     (
         name: $name:literal,
         heap: ($reclaimed:literal, $main:literal),
-        $(spare: ($from:literal, $to:literal),)?
+        $(spare: [$(($from:literal, $to:literal)),+],)?
         retained: $retained:ident,
         brownout: $brownout:ident $(($host:literal))?,
         accelerators: [$($hook:ident: $peripheral:ident),*],
@@ -32,21 +32,23 @@ macro_rules! facts {
             let reclaimed = || esp_alloc::heap_allocator!(#[ram(reclaimed)] size: $reclaimed * 1024);
             let main = || esp_alloc::heap_allocator!(size: $main * 1024);
             // The allocator fills one region after the other: the largest is to stay in one piece for as long as can be.
-            $(spare::add($from, $to);)?
-            if $reclaimed < $main {
+            if $reclaimed == 0 {
+                main();
+            } else if $reclaimed < $main {
                 reclaimed();
                 main();
             } else {
                 main();
                 reclaimed();
             }
+            $($(spare::add($from, $to);)+)?
         }
 
         $(
             #[path = "../spare.rs"]
             mod spare;
 
-            const _: () = assert!($from < $to);
+            $(const _: () = assert!($from < $to);)+
         )?
 
         $crate::board::facts::retained!($retained);

@@ -1,6 +1,11 @@
-//! Gives the allocator memory that nobody has: on the ESP32, 16,648 bytes.
+//! Gives the allocator memory that nobody has: on the ESP32, 16,648 and 113,840 bytes.
 //!
-//! Where it is, the chip's file says. esp-hal 1.2.2 leaves the first 64 KiB from 0x3ffb0000 on to Bluetooth
+//! Where it is, the chip's file says. The larger begins where the ROM's data for the second core ends: esp-hal 1.2.2
+//! leaves 15,072 bytes before its own (`ld/esp32/memory.x`, `dram2_seg`) to the stacks that the ROM starts both cores on.
+//! Nobody is on them once `main` is, and the second core is never started; ESP-IDF gives them to its heap: "At 3FFE4350
+//! len 0001BCB0 (111 KiB): D/IRAM" says each of its starts, beside the line told below.
+//!
+//! Of the smaller: esp-hal 1.2.2 leaves the first 64 KiB from 0x3ffb0000 on to Bluetooth
 //! (`ld/esp32/memory.x`, `RESERVE_DRAM`). Of these the controller uses 0x3ffb0000 to 0x3ffb6388, 0x3ffb8000 to 0x3ffb9a20
 //! and 0x3ffbdb28 to 0x3ffbdb5c (esp-radio 1.0.0-beta.1, `ble/os_adapter_esp32.rs`, as ESP-IDF v5.4.1 has them in
 //! `components/bt/controller/esp32/bt.c`), and ESP-IDF gives what is between to its heap, with Bluetooth up:

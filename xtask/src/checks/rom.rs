@@ -1,4 +1,5 @@
-//! Whether the symbols that the radios' libraries want are there: of chips that nothing here can link.
+//! Whether the symbols that the radios' libraries want are there, and the memory that a chip's file gives away: of chips
+//! that nothing here can link.
 //!
 //! What a library wants must be in a library of its chip, in a linker script (of the chip's ROM, or
 //! ours), or be the name of a function or a static of the crates that call it. By names alone that
@@ -14,6 +15,7 @@ use cargo_metadata::Metadata;
 use object::read::archive::ArchiveFile;
 use object::{Object, ObjectSymbol};
 
+use super::spare;
 use crate::chips::{self, Chip};
 use crate::workspace;
 
@@ -39,8 +41,13 @@ pub(super) fn check() -> Result<String> {
     let metadata = workspace::metadata_of_all_features(&workspace::firmware())?;
     let called = called(&metadata)?;
     let mut missing = BTreeMap::new();
-    let mut wanted = 0;
+    let (mut wanted, mut given) = (0, 0);
+    let (esp_hal, esp_radio) = (
+        folder(&metadata, "esp-hal")?,
+        folder(&metadata, "esp-radio")?,
+    );
     for chip in chips::known()? {
+        given += spare::check(&chip.name, &esp_hal, &esp_radio)?;
         let symbols = Symbols::of(&metadata, &chip, &called)?;
         wanted += symbols.wanted.len();
         missing.insert(chip.name.clone(), (chip, symbols.missing()));
@@ -64,7 +71,10 @@ pub(super) fn check() -> Result<String> {
             faults.join(", ")
         );
     }
-    Ok(format!("{wanted} symbols of {} chips", missing.len()))
+    Ok(format!(
+        "{wanted} symbols of {} chips; {given} bytes of memory given by address are nobody else's",
+        missing.len()
+    ))
 }
 
 /// What the libraries of a chip want, and what there is.

@@ -156,7 +156,8 @@ pub(super) async fn serve<D: Device, IO: Read + Write>(
         payload_limit: MOST_PAYLOAD,
     };
     let end = serving.run().await;
-    end.map_err(|failure| serving.explain(failure))
+    // What the server knows will come does come, whatever became of the connection.
+    end.or_else(|failure| serving.promised().ok_or_else(|| serving.explain(failure)))
 }
 
 /// Something sent that the broker has yet to acknowledge.
@@ -399,10 +400,13 @@ impl<D: Device, IO: Read + Write> Serving<'_, '_, '_, '_, '_, D, IO> {
         }
         let (sent, _) = self.farewell.as_ref()?;
         let drained = self.device.queue().is_empty() || sent.at.elapsed() >= DRAIN;
-        if !drained || !self.connection.is_complete(&sent.op) {
-            return None;
-        }
-        self.farewell.take().map(|(_, command)| command)
+        if drained { self.promised() } else { None }
+    }
+
+    /// What the server commanded, if it knows that it will come.
+    fn promised(&mut self) -> Option<Command> {
+        let known = |(sent, _): &mut (Sent, Command)| self.connection.is_complete(&sent.op);
+        self.farewell.take_if(known).map(|(_, command)| command)
     }
 
     /// Waits until something was received or acknowledged, or is to be sent. Returns an answer

@@ -49,3 +49,24 @@ fn a_restart_does_not_wait_for_ever() {
     assert!(waited <= Duration::from_secs(11), "{waited:?}");
     assert!(!device.queue.is_empty());
 }
+
+#[test]
+fn what_was_answered_is_done_though_the_connection_breaks() {
+    for (acknowledged, done) in [(true, Some(Command::FactoryReset)), (false, None)] {
+        let device = Fake::with_samples(600);
+        let (end, ()) = connection(&device, 65_536, async |mut broker| {
+            broker.welcome().await;
+            let topic = "v1/devices/me/rpc/request/1";
+            broker.tell(topic, r#"{"method":"factoryReset"}"#).await;
+            let mut answer = broker.published().await.unwrap();
+            while answer.topic != "v1/devices/me/rpc/response/1" {
+                answer = broker.published().await.unwrap();
+            }
+            if acknowledged {
+                broker.acknowledge(&answer, SUCCESS).await;
+            }
+            // And it is gone, with samples that nobody acknowledged.
+        });
+        assert_eq!(end.ok(), done, "acknowledged: {acknowledged}");
+    }
+}
