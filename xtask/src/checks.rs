@@ -69,10 +69,10 @@ struct Step {
 /// These have no part in what others wait for: in a whole run they go beside the steps from [`FORK`] on, which mostly wait,
 /// in a process of their own.
 const BESIDE: &[&str] = &[
-    "doctests",
-    "rustdoc",
     "firmware",
     "image",
+    "doctests",
+    "rustdoc",
     "new",
     "firmware-clippy",
 ];
@@ -252,27 +252,6 @@ const STEPS: &[Step] = &[
         },
     },
     Step {
-        name: "doctests",
-        about: "the examples in the documentation run",
-        long: false,
-        run: |options| cargo_test(options, &["--doc"]),
-    },
-    Step {
-        name: "rustdoc",
-        about: "the documentation builds without a warning",
-        long: false,
-        run: |_| {
-            let mut rustdoc = process::cargo();
-            rustdoc.env("RUSTDOCFLAGS", "--deny warnings");
-            done(process::run(rustdoc.args([
-                "doc",
-                "--locked",
-                "--workspace",
-                "--no-deps",
-            ])))
-        },
-    },
-    Step {
         name: "firmware",
         about: "the firmware links for the default chip, with --all or by name for every chip that Rust compiles for, without a branch on keys, and fits where it is promised to",
         long: false,
@@ -307,6 +286,27 @@ const STEPS: &[Step] = &[
                 "no emulator: name one in {}, as firmware/README.md tells",
                 hil::EMULATOR
             ))),
+        },
+    },
+    Step {
+        name: "doctests",
+        about: "the examples in the documentation run",
+        long: false,
+        run: |options| cargo_test(options, &["--doc"]),
+    },
+    Step {
+        name: "rustdoc",
+        about: "the documentation builds without a warning",
+        long: true,
+        run: |_| {
+            let mut rustdoc = process::cargo();
+            rustdoc.env("RUSTDOCFLAGS", "--deny warnings");
+            done(process::run(rustdoc.args([
+                "doc",
+                "--locked",
+                "--workspace",
+                "--no-deps",
+            ])))
         },
     },
     Step {
