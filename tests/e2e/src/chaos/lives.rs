@@ -69,6 +69,8 @@ pub struct Counts {
 /// All that was seen of the device so far.
 pub(super) struct Lives {
     pub(super) power: watch::Sender<Power>,
+    /// Whether a life goes on, which is not told of in `lives` yet.
+    alive: watch::Sender<bool>,
     pub(super) seen: watch::Sender<Seen>,
     pub(super) lives: RefCell<Vec<Life>>,
     pub(super) counts: RefCell<Counts>,
@@ -88,6 +90,7 @@ impl Lives {
     pub(super) fn new() -> Self {
         Self {
             power: watch::Sender::new(Power::On(0)),
+            alive: watch::Sender::new(false),
             seen: watch::Sender::default(),
             lives: RefCell::default(),
             counts: RefCell::default(),
@@ -104,6 +107,7 @@ impl Lives {
         loop {
             let _ = power.wait_for(|power| *power != Power::Off).await;
             let now = *power.borrow_and_update();
+            self.alive.send_replace(true);
             board.flash.restore_power();
             let first = board.wiring.readings();
             let mut told = Told::default();
@@ -142,7 +146,16 @@ impl Lives {
                 acknowledged_told: told.acknowledged,
                 end,
             });
+            self.alive.send_replace(false);
         }
+    }
+
+    /// Turns the power off, and waits until the life that this ends was told of.
+    pub(super) async fn end(&self) {
+        self.power.send_replace(Power::Off);
+        let mut alive = self.alive.subscribe();
+        // The sender lives as long as this.
+        let _ = alive.wait_for(|alive| !alive).await;
     }
 
     fn drain(&self, notices: &mut UnboundedReceiver<Notice>, told: &mut Told) {

@@ -31,7 +31,7 @@ use crate::desk::{BACKLOG_SECTORS, Desk, PASSPHRASE, PROOF, with_backlog};
 use crate::line::Line;
 use crate::maker::Maker;
 use crate::secrets::{given_away, hide};
-use lives::{Lives, Power};
+use lives::Lives;
 use server::ServerFolder;
 use world::{AHEAD_MS, World, flash_image};
 
@@ -165,9 +165,7 @@ async fn play(run: &Run) -> Result<Report, String> {
         never = world.lives.live_on(&world.board) => match never {},
         ended = async {
             let ended = story.await;
-            world.lives.power.send_replace(Power::Off);
-            // The life ends before this one is looked at again.
-            Timer::after_millis(100).await;
+            world.lives.end().await;
             ended
         } => ended,
     };

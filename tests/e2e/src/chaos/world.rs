@@ -239,7 +239,7 @@ impl World {
     }
 
     async fn power_cycle(&self, over: Timer) {
-        self.lives.power.send_replace(Power::Off);
+        self.lives.end().await;
         over.await;
         self.lives.power.send_replace(Power::On(self.another()));
     }
@@ -247,7 +247,7 @@ impl World {
     /// Writes the right credentials, or the right key with the certificate of `other`, by a
     /// programmer's clip.
     async fn reflash(&self, other: Option<Identity>) -> Result<(), String> {
-        self.lives.power.send_replace(Power::Off);
+        self.lives.end().await;
         Timer::after_secs(1).await;
         let right = self.device_identity.borrow().clone();
         let certificate = other.as_ref().unwrap_or(&right);
