@@ -35,12 +35,17 @@ impl Options {
         self.only.is_empty() && self.lane.is_none()
     }
 
+    /// Whether the step is of a run in which none was named, beside others or not.
+    fn runs(&self, step: &Step, beside: bool) -> bool {
+        (self.all || !step.long) && BESIDE.contains(&step.name) == beside
+    }
+
     /// Whether this process runs the step.
     fn chosen(&self, step: &Step) -> bool {
-        if !self.only.is_empty() {
-            return self.only.iter().any(|name| name == step.name);
+        match self.only.is_empty() {
+            true => self.runs(step, self.lane.is_some()),
+            false => self.only.iter().any(|name| name == step.name),
         }
-        (self.all || !step.long) && BESIDE.contains(&step.name) == self.lane.is_some()
     }
 }
 
@@ -77,8 +82,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     if let Some(lane) = lane {
         lines.extend(lane.join()?);
     } else if options.is_whole() {
-        let beside = |step: &&Step| BESIDE.contains(&step.name) && (options.all || !step.long);
-        lines.extend(STEPS.iter().filter(beside).map(not_run));
+        let beside = STEPS.iter().filter(|step| options.runs(step, true));
+        lines.extend(beside.map(not_run));
     }
     if options.is_whole() && !options.all {
         let long = STEPS.iter().filter(|step| step.long).map(|step| step.name);

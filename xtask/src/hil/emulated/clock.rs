@@ -1,4 +1,7 @@
 //! A time server on a free port of this computer: what SNTP asks of one (RFC 4330), and no more.
+//!
+//! `simulator::ntp` is one, too; but with it this program, which all others are built by, would be built with the
+//! whole device.
 
 use std::{
     net::{Ipv4Addr, UdpSocket},

@@ -4,7 +4,7 @@ use devserver::Limits;
 use e2e::{beside, power_goes, scenario, second_slot};
 use simulator::image::Image;
 
-use super::{SERIAL, bench_with};
+use super::bench_with;
 
 /// A server that takes and sends no more bytes at once.
 fn at_most(max_payload: u32) -> Limits {
@@ -60,11 +60,7 @@ fn what_came_in_parts_is_asked_for_anew_after_the_power_went() {
             power_goes(&board).await;
             board.flash.restore_power();
             board.chip.power_cycle();
-            vendor
-                .server
-                .cut(SERIAL)
-                .await
-                .expect("the device is known");
+            vendor.cut().await;
         }
         beside(&board, async {
             watch.states_until("UPDATED").await;

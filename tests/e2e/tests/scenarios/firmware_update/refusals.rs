@@ -128,11 +128,7 @@ fn a_package_that_the_server_offers_and_does_not_have_is_refused() {
             set.expect("it is set");
         }
         board.chip.power_cycle();
-        vendor
-            .server
-            .cut(SERIAL)
-            .await
-            .expect("the device is known");
+        vendor.cut().await;
         beside(&board, async {
             let (_, why) = watch.states_until("FAILED").await;
             assert!(why.contains("assign it again"), "{why}");

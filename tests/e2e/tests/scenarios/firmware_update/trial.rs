@@ -4,7 +4,7 @@ use device::event::{Event, RestartReason};
 use e2e::{NETWORK, beside, scenario};
 use simulator::image::Image;
 
-use super::{SERIAL, bench};
+use super::bench;
 
 #[test]
 fn an_image_that_does_not_get_online_gives_way_to_the_old_one() {
@@ -65,11 +65,7 @@ fn an_image_that_crashes_gives_way_to_the_old_one() {
             .await;
             board.chip.power_cycle();
         }
-        vendor
-            .server
-            .cut(SERIAL)
-            .await
-            .expect("the device is known");
+        vendor.cut().await;
         beside(&board, async {
             let (_, why) = watch.states_until("FAILED").await;
             assert!(why.contains("the old firmware came back"), "{why}");
