@@ -14,8 +14,8 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use crate::setting::Setting;
 use crate::stage::Stage;
 
-/// How long a visit may take.
-const LONGEST: Duration = Duration::from_secs(60);
+/// How long a visit may take: it fails before that [`FAILURES`] times.
+const LONGEST: Duration = Duration::from_secs(600);
 /// How often a device may fail for what a busy computer brings about, too.
 const FAILURES: usize = 5;
 
