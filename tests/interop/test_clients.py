@@ -94,7 +94,7 @@ class Provisioner(unittest.TestCase):
                 '--pop', device.PROOF.decode(), '--ssid', device.NETWORK.decode(),
                 '--passphrase', device.PASSPHRASE.decode(), cwd=self.desk.name,
                 stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT)
-            output, _ = await asyncio.wait_for(process.communicate(), 50)
+            output, _ = await asyncio.wait_for(process.communicate(), device.PATIENCE)
             await behind.close()
         finally:
             body.stop()

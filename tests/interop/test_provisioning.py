@@ -25,7 +25,7 @@ class Provisioning(unittest.TestCase):
         body = device.Device(self.desk.name, name, security)
         body.boot('--hci', f'tcp:127.0.0.1:{air.port}', *arguments)
         try:
-            return await asyncio.wait_for(act(air.central, body), 60)
+            return await asyncio.wait_for(act(air.central, body), device.PATIENCE)
         finally:
             body.stop()
             await air.close()

@@ -25,7 +25,7 @@ class System(unittest.TestCase):
             device.ESPTB, 'provision', '--no-wait-online', *arguments, cwd=self.desk.name, env=environment,
             stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT)
-        output, _ = await asyncio.wait_for(process.communicate(), 55)
+        output, _ = await asyncio.wait_for(process.communicate(), device.PATIENCE)
         return process.returncode, output.decode()
 
     def boot(self, name, security, *arguments):

@@ -20,6 +20,8 @@ from bumble.transport import open_transport
 from dbus_fast import Message, MessageType, Variant
 from dbus_fast.aio import MessageBus
 
+from . import device
+
 NAMES = (AdvertisingData.Type.COMPLETE_LOCAL_NAME, AdvertisingData.Type.SHORTENED_LOCAL_NAME)
 SERVICES = (
     AdvertisingData.Type.COMPLETE_LIST_OF_128_BIT_SERVICE_CLASS_UUIDS,
@@ -62,7 +64,7 @@ class Bus:
             'dbus-daemon', '--nofork', '--nopidfile', '--print-address', f'--config-file={self.config}',
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL)
         # It prints its address when it listens.
-        await asyncio.wait_for(self.daemon.stdout.readline(), 20)
+        await asyncio.wait_for(self.daemon.stdout.readline(), device.PATIENCE)
         return self
 
     async def __aexit__(self, *_):

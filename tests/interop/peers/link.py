@@ -10,6 +10,8 @@ from bumble.device import Peer
 from bumble.gatt import Characteristic, CharacteristicValue, Descriptor, Service
 from bumble.hci import Address
 
+from . import device
+
 # components/wifi_provisioning/src/scheme_ble.c at 4c2820d.
 SERVICE = UUID('1775244d-6b43-439b-877c-060f2d9bed07')
 DESCRIPTION = UUID.from_16_bits(0x2901)
@@ -52,7 +54,7 @@ class Bluetooth:
         self.central.on('advertisement', heard)
         await self.central.start_scanning(active=True)
         try:
-            return await asyncio.wait_for(found, 20)
+            return await asyncio.wait_for(found, device.PATIENCE)
         finally:
             await self.central.stop_scanning()
             self.central.remove_listener('advertisement', heard)
@@ -141,7 +143,7 @@ class Http:
     """ESP-IDF's SoftAP scheme: each endpoint a `POST`, the session known by a cookie."""
 
     def __init__(self, port):
-        self.connection = http.client.HTTPConnection('127.0.0.1', port, timeout=30)
+        self.connection = http.client.HTTPConnection('127.0.0.1', port, timeout=device.PATIENCE)
         self.cookie, self.clients = None, 0
 
     async def connect(self, _mtu=None):
