@@ -138,10 +138,14 @@ impl Mosquitto {
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let config = folder.join("mosquitto.conf");
         let file = |name: &str| ca.join(name).display().to_string();
+        // All of ThingsBoard's devices speak of `me`: a broker that does not know it brings what one asks to all.
+        let acl = folder.join("acl");
+        fs::write(&acl, "pattern write v1/devices/me/#\n")?;
         let text = format!(
-            "user root\nlistener {port} 127.0.0.1\ncafile {}\ncertfile {}\nkeyfile {}\n\
+            "user root\nlistener {port} 127.0.0.1\nacl_file {}\ncafile {}\ncertfile {}\nkeyfile {}\n\
              require_certificate true\nuse_identity_as_username true\nallow_anonymous false\n\
              log_type error\n",
+            acl.display(),
             file("root.crt"),
             file("server.crt"),
             file("server.key"),
