@@ -13,8 +13,6 @@ from test_thingsboard import Board, NETWORK, PATIENCE, SERVER_CA, Tenant, URL, u
 class Made(Board):
     """A board that `esptb factory run` made. It knows no network."""
 
-    life = '1200s'
-
     def __init__(self, folder, serial, mac, flash):
         self.folder, self.serial, self.mac, self.flash = folder, serial, mac, flash
         self.files = folder / 'devices' / serial

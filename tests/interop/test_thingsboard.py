@@ -158,7 +158,6 @@ class Relay:
 class Board(device.Device):
     """A provisioned simulated device that knows the server."""
 
-    life = '600s'
     networks = (NETWORK,)
 
     def __init__(self, folder, serial, port, name, ca):

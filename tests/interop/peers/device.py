@@ -38,7 +38,6 @@ def desk():
 class Device:
     """A blank device with this session security; `boot` it, and `stop` it in the end."""
 
-    life = LIFE
     networks = ((NETWORK + b':' + PASSPHRASE).decode(), OPEN_NETWORK.decode())
 
     def __init__(self, desk_path, name, security, nvs=None, proof=PROOF, image=()):
@@ -58,7 +57,7 @@ class Device:
 
     def boot(self, *arguments):
         command = [ESPTB, 'simulate', '--flash', str(self.flash), '--headless', '--color', 'never',
-                   '--for', self.life]
+                   '--for', LIFE]
         for network in self.networks:
             command += ['--wifi', network]
         self.process = subprocess.Popen([*command, *arguments], stdout=subprocess.PIPE,
